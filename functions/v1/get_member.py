@@ -1,0 +1,13 @@
+"""GET /v1/spaces/{space_id}/projects/{project_id}/members/{member_id}"""
+
+from atrium.api.v1 import Id, Members, MemberView, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.get("/v1/spaces/<space_id>/projects/<project_id>/members/<member_id>")
+def get_member(space_id: Id, project_id: Id, member_id: Id, members: Members) -> MemberView:
+    return MemberView.of(members.get(space_id, project_id, member_id))
+
+
+handler = lambda_handler(api)

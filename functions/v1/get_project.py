@@ -1,0 +1,13 @@
+"""GET /v1/spaces/{space_id}/projects/{project_id}"""
+
+from atrium.api.v1 import Id, Projects, ProjectView, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.get("/v1/spaces/<space_id>/projects/<project_id>")
+def get_project(space_id: Id, project_id: Id, projects: Projects) -> ProjectView:
+    return ProjectView.of(projects.get(space_id, project_id))
+
+
+handler = lambda_handler(api)

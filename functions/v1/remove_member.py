@@ -1,0 +1,13 @@
+"""DELETE /v1/spaces/{space_id}/projects/{project_id}/members/{member_id}"""
+
+from atrium.api.v1 import Id, Members, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.delete("/v1/spaces/<space_id>/projects/<project_id>/members/<member_id>", status_code=204)
+def remove_member(space_id: Id, project_id: Id, member_id: Id, members: Members) -> None:
+    members.remove(space_id, project_id, member_id)
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""PATCH /v1/spaces/{space_id}/projects/{project_id}/members/{member_id}"""
+
+from atrium.api.v1 import Id, MemberChange, Members, MemberView, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.patch("/v1/spaces/<space_id>/projects/<project_id>/members/<member_id>")
+def update_member(space_id: Id, project_id: Id, member_id: Id, change: MemberChange, members: Members) -> MemberView:
+    return MemberView.of(members.set_role(space_id, project_id, member_id, change.role()))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,1 @@
+"""HTTP: what the routes are made of. Nothing below this package knows it."""

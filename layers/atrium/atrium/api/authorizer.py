@@ -1,0 +1,50 @@
+"""The Lambda authorizer of every route: a credential in, the caller out."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from atrium.api.headers import values_of
+from atrium.store.credentials import Credentials
+from atrium.store.table import table
+
+
+@cache
+def credentials() -> Credentials:
+    return Credentials(table())
+
+
+def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
+    """The handler. Raises Exception("Unauthorized"), which API Gateway answers with 401; any other exception is its
+    500.
+    """
+
+    def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
+        secret = _presented(event)
+        caller = credentials().caller(secret) if secret else None
+        if caller is None:
+            raise Exception("Unauthorized")
+        # The whole stage, so that what is allowed does not depend on the route that asked first.
+        api, stage = event["methodArn"].split("/")[:2]
+        return {
+            "principalId": caller.principal,
+            "policyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": f"{api}/{stage}/*/*"}],
+            },
+            "context": {"tenant_id": caller.tenant, "principal_id": caller.principal, "kind": caller.kind},
+        }
+
+    return handler
+
+
+def _presented(event: Mapping[str, Any]) -> str | None:
+    """The one credential of the request; None if there is none, or more than one."""
+    bearers = values_of(event, "Authorization")
+    api_keys = values_of(event, "X-API-Key")
+    if len(bearers) + len(api_keys) != 1:
+        return None
+    if api_keys:
+        return api_keys[0].strip()
+    scheme, _, secret = bearers[0].strip().partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None

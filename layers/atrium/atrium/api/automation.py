@@ -1,0 +1,59 @@
+"""Functions without a URL: an event in, a result out, under the same rules and the same exactly-once as HTTP."""
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from pydantic import ValidationError
+
+from atrium import documents
+from atrium.errors import Detail, Invalid, Refusal
+from atrium.models import Caller
+from atrium.provisioning import Provisioning
+from atrium.store.table import scope, table
+from atrium.store.tenants import Tenants, tenant_of
+from atrium.store.work import Answer, IdempotencyKey, Work
+
+
+class Refused(Exception):
+    """What the invoker sees of a refusal: Lambda's errorType, and what to mend as its errorMessage."""
+
+
+def provisioning_handler() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
+    """The handler. Its result names everything that was made; secrets only the first time. Raises Refused."""
+
+    def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
+        try:
+            return _provision(_request(event))
+        except Invalid as refusal:
+            found = "; ".join(f"{'.'.join(map(str, item.loc))}: {item.msg}" for item in refusal.details)
+            raise Refused(found) from None
+        except Refusal as refusal:
+            raise Refused(refusal.message) from None
+
+    return handler
+
+
+def _provision(request: Provisioning) -> dict[str, Any]:
+    tenant = tenant_of(request)
+    fingerprint = sha256(documents.canonical(request.model_dump(mode="json")).encode()).hexdigest()
+    key = IdempotencyKey(("provision", request.request_token), fingerprint, loc=("event", "request_token"), kept=True)
+    with scope(tenant, credentials=True):
+        work = Work(table(), Caller(tenant, "provision", "service"), key)
+        tenants = Tenants(work)
+        answer = work.settle(lambda: Answer(200, documents.render(tenants.provision(request)), confirms=True))
+    result: dict[str, Any] = documents.parse(answer.body)
+    if not answer.replayed:
+        for principal in result["principals"]:
+            for credential in principal["credentials"]:
+                if secret := tenants.secrets.get(credential["credential_id"]):
+                    credential["secret"] = secret
+    return result
+
+
+def _request(event: Mapping[str, Any]) -> Provisioning:
+    try:
+        return Provisioning.model_validate(event)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise Invalid(*(Detail(item["loc"], item["msg"], item["type"]) for item in found)) from None

@@ -1,0 +1,149 @@
+"""The flat dialect: camelCase, 24-digit ids, bare answers, errors as `{"error": "message"}`."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Depends
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Strict
+from pydantic_core import PydanticCustomError
+
+from atrium import documents, models
+from atrium.api.cursors import position
+from atrium.api.resolver import Api, Confirmation, Listing, View, lambda_handler, request_work
+from atrium.errors import Invalid, Refusal, project_not_found
+from atrium.ids import is_id
+from atrium.store import projects
+from atrium.store.projects import MAX_FLAT_DESCRIPTION, summary
+from atrium.store.work import Work
+from atrium.text import Name
+
+__all__ = ["Confirmation", "flat_api", "lambda_handler"]
+
+
+class _FlatApi(Api):
+    def judge(self, refusal: Refusal) -> Refusal:
+        """The document has one answer for an id that names nothing, however it is spelled: 404."""
+        if isinstance(refusal, Invalid) and any(item.loc[0] == "path" for item in refusal.details):
+            return project_not_found()
+        return refusal
+
+    def status(self, refusal: Refusal) -> HTTPStatus:
+        return HTTPStatus.BAD_REQUEST if isinstance(refusal, Invalid) else super().status(refusal)
+
+    def error(self, refusal: Refusal) -> dict[str, Any]:
+        if isinstance(refusal, Invalid):
+            return {"error": "; ".join(f"{item.loc[-1]}: {item.msg}" for item in refusal.details)}
+        return {"error": refusal.message}
+
+
+def flat_api() -> Api:
+    """A resolver for one route of the dialect."""
+    return _FlatApi()
+
+
+# ---------------------------------------------------------------- what a route may ask for
+
+
+def _projects(work: Annotated[Work, Depends(request_work)]) -> projects.Projects:
+    return projects.Projects(work)
+
+
+Projects = Annotated[projects.Projects, Depends(_projects)]
+
+
+# ---------------------------------------------------------------- what may be sent
+
+MAX_PAGE = 1_000
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise PydanticCustomError("id", "Must be 24 lower-case hex digits")
+    return text
+
+
+def _position(text: str) -> str:
+    try:
+        return position(text)
+    except ValueError:
+        raise PydanticCustomError("cursor", "Must be the cursor of a Link header, unchanged") from None
+
+
+def _limit(value: Any) -> Any:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and 1 <= len(value) <= 4):
+        raise PydanticCustomError("int_parsing", f"Must be a whole number from 1 to {MAX_PAGE}")
+    return value
+
+
+Id = Annotated[str, AfterValidator(_id)]
+Limit = Annotated[int, BeforeValidator(_limit), Query(ge=1, le=MAX_PAGE)]
+Cursor = Annotated[str, AfterValidator(_position)]
+
+
+def _given(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("string_too_short", "Must not be empty")
+    return text
+
+
+class NewProject(BaseModel):
+    projectName: Name
+    clientName: Name
+    description: Annotated[str, Strict(), Field(max_length=MAX_FLAT_DESCRIPTION), AfterValidator(_given)]
+
+    def stored_description(self) -> str:
+        return documents.render({"summary": self.description})
+
+
+class ProjectRevision(BaseModel):
+    """All three fields. What equals the current value is accepted as it is, also where it could not be new: a client
+    may send back what it got.
+    """
+
+    projectName: Name
+    clientName: Annotated[str, Strict()]
+    description: Annotated[str, Strict()]
+
+
+# ---------------------------------------------------------------- what is answered
+
+
+class TaskSummary(View):
+    id: str = Field(alias="_id")
+    name: str
+    status: str
+
+
+class ProjectView(View):
+    id: str = Field(alias="_id")
+    projectName: str
+    clientName: str
+    description: str
+    manager: str
+    tasks: list[TaskSummary]
+    team: list[str]
+
+    @classmethod
+    def of(cls, whole: models.WholeProject) -> "ProjectView":
+        project = whole.project
+        return cls.model_construct(
+            _id=project.id,
+            projectName=project.name,
+            clientName=project.client,
+            description=summary(project.description),
+            manager=project.manager,
+            tasks=[
+                TaskSummary.model_construct(_id=task["id"], name=task["name"], status=task["status"])
+                for task in whole.tasks
+            ],
+            team=list(whole.team),
+        ).at_version(project.sequence)
+
+    @classmethod
+    def of_new(cls, project: models.Project) -> "ProjectView":
+        return cls.of(models.WholeProject(project, team=(), tasks=()))
+
+
+def listing(page: models.Page[models.WholeProject]) -> Listing[ProjectView]:
+    return Listing(map(ProjectView.of, page.items), page.after)

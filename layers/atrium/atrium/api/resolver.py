@@ -1,0 +1,282 @@
+"""From an API Gateway event to an answer: what the routes of both dialects share.
+
+One resolver a module, so that a function serves its own route and nothing else. Powertools matches the route and
+validates what was sent; the body is parsed, the answer rendered and everything committed here, since Powertools' own
+parser and serialiser would round numbers.
+"""
+
+import binascii
+import json
+import os
+import re
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlencode
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Request, Response
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from pydantic import BaseModel, PrivateAttr
+
+from atrium import documents
+from atrium.api.cursors import cursor_behind
+from atrium.api.headers import idempotency_key, if_match, values_of
+from atrium.errors import (
+    Conflict,
+    Detail,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    Refusal,
+    TooLarge,
+    Unavailable,
+    WrongMediaType,
+)
+from atrium.models import Caller
+from atrium.settings import MAX_BODY_BYTES, settings
+from atrium.store.table import scope, table
+from atrium.store.work import Answer, IdempotencyKey, Work
+
+# Every refusal's status. A dialect may answer Invalid with another one.
+STATUS: dict[type[Refusal], HTTPStatus] = {
+    Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    WrongMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+_JSON = re.compile(r"application/json(\s*;\s*charset=\"?utf-8\"?)?\s*;?", re.IGNORECASE)
+
+# Headers of ours that a browser's script may read.
+_EXPOSED = "ETag, Idempotent-Replayed, Link, Retry-After, X-Request-Id"
+
+logger = Logger(service="atrium")
+
+ViewT = TypeVar("ViewT", bound="View")
+
+
+class View(BaseModel):
+    """What a route answers."""
+
+    _version: int | None = PrivateAttr(default=None)
+
+    def at_version(self, version: int) -> Self:
+        """The same view, with the counter that its ETag shows."""
+        self._version = version
+        return self
+
+    @property
+    def version(self) -> int | None:
+        return self._version
+
+
+class Confirmation(View):
+    """An answer that says what was done and shows no data."""
+
+    message: str
+
+
+class Listing(list[ViewT]):
+    """An answer that is a bare array; `after` is the id behind which its next page starts, for the Link header."""
+
+    def __init__(self, views: Iterable[ViewT], after: str | None) -> None:
+        super().__init__(views)
+        self.after = after
+
+
+class Api(APIGatewayRestResolver):
+    """The resolver of one route. A dialect is a subclass that says how a refusal looks."""
+
+    def __init__(self) -> None:
+        super().__init__(enable_validation=True, json_body_deserializer=_object)
+        # Powertools has no public way to leave the answer to us (decision 0004).
+        self._response_validation_middleware = self._settle  # type: ignore[assignment]
+        self.exception_handler(Refusal)(self.refuse)
+        self.exception_handler(RequestValidationError)(lambda error: self.refuse(_invalid(error)))
+
+    # ------------------------------------------------------------ what a dialect says
+
+    def judge(self, refusal: Refusal) -> Refusal:
+        """The refusal that the dialect's document knows for this one."""
+        return refusal
+
+    def status(self, refusal: Refusal) -> HTTPStatus:
+        return next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
+
+    def error(self, refusal: Refusal) -> dict[str, Any]:
+        """The body of a refusal."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------ answering
+
+    def refuse(self, refusal: Refusal) -> Response[str]:
+        refusal = self.judge(refusal)
+        headers = {"Retry-After": "1"} if isinstance(refusal, Unavailable) else {}
+        body = documents.render(self.error(refusal))
+        return Response(self.status(refusal), "application/json", body, headers)
+
+    def _settle(self, app: "Api", next_middleware: NextMiddleware) -> Response[str]:
+        """Runs the route, commits what it wrote together with its answer, and again from its read when it lost a
+        race.
+        """
+        event = self.current_event.raw_event
+        identity = event["requestContext"]["authorizer"]
+        caller = Caller(identity["tenant_id"], identity["principal_id"], identity["kind"])
+        writes = event["httpMethod"] != "GET"
+        with scope(caller.tenant):
+            work = Work(
+                table(),
+                caller,
+                self._idempotency(event) if writes else None,
+                if_match(event) if writes else None,
+            )
+            self.append_context(work=work)  # type: ignore[no-untyped-call]
+            answer = work.settle(lambda: _answer(next_middleware(app), event))
+        headers = answer.headers | ({"Idempotent-Replayed": "true"} if answer.replayed else {})
+        if not answer.body:
+            return Response(answer.status, headers=headers)
+        return Response(answer.status, "application/json", answer.body, headers)
+
+    def _idempotency(self, event: Mapping[str, Any]) -> IdempotencyKey | None:
+        key = idempotency_key(event)
+        if key is None:
+            return None
+        asked = [
+            event.get("pathParameters"),
+            event.get("multiValueQueryStringParameters"),
+            documents.canonical(self.current_event.json_body) if event["body"] else None,
+        ]
+        fingerprint = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        return IdempotencyKey((event["httpMethod"], event["resource"], key), fingerprint)
+
+
+def request_work(request: Request) -> Work:
+    """The unit of work of the request that is being answered."""
+    work: Work = request.context["work"]
+    return work
+
+
+def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
+    """The function's handler. In Lambda the table's client is made now, during init, where the processor is whole."""
+    if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+        table()
+
+    def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        request_id = event["requestContext"]["requestId"]
+        try:
+            answer = api.resolve(_prepared(event), context)
+        except Refusal as refusal:
+            answer = _wire(api.refuse(refusal))
+        except Exception:
+            logger.exception("Unhandled", request_id=request_id, route=f"{event['httpMethod']} {event['resource']}")
+            failure = Refusal("Internal server error.")
+            answer = _wire(Response(500, "application/json", documents.render(api.error(failure))))
+        answer["multiValueHeaders"] |= {
+            "X-Request-Id": [request_id],
+            "Access-Control-Allow-Origin": [settings().cors_origin],
+            "Access-Control-Expose-Headers": [_EXPOSED],
+        }
+        return answer
+
+    return handler
+
+
+# ---------------------------------------------------------------- the request
+
+
+def _prepared(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event with its path made of the route and the values in it, percent-encoded, so that the one route of the
+    function always matches and judges the values itself; and with its body as text. Raises Refusal."""
+    path = event["resource"]
+    for name, value in (event.get("pathParameters") or {}).items():
+        path = path.replace(f"{{{name}}}", quote(value, safe="", errors="replace"))
+    body = _text(event) if event["httpMethod"] in ("POST", "PUT", "PATCH") and event.get("body") else None
+    return {**event, "path": path, "body": body, "isBase64Encoded": False}
+
+
+def _text(event: Mapping[str, Any]) -> str:
+    body: str = event["body"]
+    try:
+        raw = b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+        if len(raw) > MAX_BODY_BYTES:
+            raise TooLarge(f"The body may have at most {MAX_BODY_BYTES // 1024} KB.")
+        if not all(_JSON.fullmatch(value.strip()) for value in values_of(event, "Content-Type")):
+            raise WrongMediaType("Send the body as Content-Type: application/json, in UTF-8.")
+        return raw.decode()
+    except (binascii.Error, UnicodeError):
+        raise Invalid(Detail(("body",), "Must be UTF-8", "json_invalid")) from None
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The body. Raises Invalid."""
+    try:
+        value = documents.parse(text)
+    except documents.NotJson as error:
+        raise Invalid(Detail(("body",), str(error), "json_invalid")) from None
+    if not isinstance(value, dict):
+        raise Invalid(Detail(("body",), "Must be a JSON object", "object_type"))
+    return value
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+
+
+def _invalid(error: RequestValidationError) -> Invalid:
+    """What Powertools found, without what was sent: its `input`, `ctx` and `url` are left out, and so is the name of an
+    unknown field that is no plain name."""
+    return Invalid(
+        *(
+            Detail(
+                tuple(part if isinstance(part, int) or _NAME.fullmatch(part) else "?" for part in found["loc"]),
+                found["msg"],
+                found["type"],
+            )
+            for found in error.errors()
+        )
+    )
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def _answer(response: Response[Any], event: Mapping[str, Any]) -> Answer:
+    view = response.body
+    headers: dict[str, str] = {}
+    if isinstance(view, Listing):
+        if view.after is not None:
+            headers["Link"] = f'<{_next_page(event, view.after)}>; rel="next"'
+        body = documents.render([item.model_dump(by_alias=True) for item in view])
+    elif isinstance(view, View):
+        if view.version is not None:
+            headers["ETag"] = f'"{view.version}"'
+        body = documents.render(view.model_dump(by_alias=True))
+    else:
+        body = ""
+    return Answer(response.status_code, body, headers, confirms=view is None or isinstance(view, Confirmation))
+
+
+def _next_page(event: Mapping[str, Any], after: str) -> str:
+    """The URL of this request with the next page's cursor."""
+    context = event["requestContext"]
+    sent = event.get("multiValueQueryStringParameters") or {}
+    query = {name: values[-1] for name, values in sent.items()} | {"cursor": cursor_behind(after)}
+    scheme = next(iter(values_of(event, "X-Forwarded-Proto")), "https")
+    return f"{scheme}://{context['domainName']}{context['path']}?{urlencode(query)}"
+
+
+def _wire(response: Response[str]) -> dict[str, Any]:
+    return {
+        "statusCode": response.status_code,
+        "body": response.body,
+        "isBase64Encoded": False,
+        "multiValueHeaders": {name: [str(value)] for name, value in response.headers.items()},
+    }

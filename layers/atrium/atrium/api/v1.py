@@ -1,0 +1,265 @@
+"""The v1 dialect: snake_case, UUIDs, `data` and `meta`, errors as `detail`."""
+
+from typing import Annotated, Any, Literal
+
+from aws_lambda_powertools.event_handler import Depends
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from atrium import documents, models, roles
+from atrium.api.cursors import cursor_behind, position
+from atrium.api.resolver import Api, View, lambda_handler, request_work
+from atrium.errors import Invalid, Refusal
+from atrium.ids import from_uuid, to_uuid
+from atrium.store import members, principals, projects
+from atrium.store.work import Work
+from atrium.text import Name
+
+__all__ = ["lambda_handler", "v1_api"]
+
+
+class _V1Api(Api):
+    def error(self, refusal: Refusal) -> dict[str, Any]:
+        if isinstance(refusal, Invalid):
+            return {"detail": [{"loc": list(item.loc), "msg": item.msg, "type": item.type} for item in refusal.details]}
+        return {"detail": refusal.message}
+
+
+def v1_api() -> Api:
+    """A resolver for one route of the dialect."""
+    return _V1Api()
+
+
+# ---------------------------------------------------------------- what a route may ask for
+
+_OurWork = Annotated[Work, Depends(request_work)]
+
+
+def _projects(work: _OurWork) -> projects.Projects:
+    return projects.Projects(work)
+
+
+def _members(work: _OurWork) -> members.Members:
+    return members.Members(work)
+
+
+def _principals(work: _OurWork) -> principals.Principals:
+    return principals.Principals(work)
+
+
+Projects = Annotated[projects.Projects, Depends(_projects)]
+Members = Annotated[members.Members, Depends(_members)]
+Principals = Annotated[principals.Principals, Depends(_principals)]
+
+
+# ---------------------------------------------------------------- what may be sent
+
+
+def _uuid(text: str) -> str:
+    try:
+        return from_uuid(text)
+    except ValueError:
+        raise PydanticCustomError("uuid_parsing", "Must be a UUID, lower-case and hyphenated") from None
+
+
+def _position(text: str) -> str:
+    try:
+        return position(text)
+    except ValueError:
+        raise PydanticCustomError("cursor", "Must be the next_cursor of a page, unchanged") from None
+
+
+def _limit(value: Any) -> Any:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and 1 <= len(value) <= 3):
+        raise PydanticCustomError("int_parsing", "Must be a whole number from 1 to 100")
+    return value
+
+
+Id = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+Limit = Annotated[int, BeforeValidator(_limit), Query(ge=1, le=100)]
+Cursor = Annotated[str, AfterValidator(_position)]
+Status = models.Status
+
+# Kept as JSON text, so that it comes back as it was sent.
+Description = Annotated[
+    Any,
+    AfterValidator(lambda value: _description(value)),
+    WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}, {"type": "null"}]}),
+]
+
+
+def _description(value: Any) -> str:
+    if not isinstance(value, dict | str | None):
+        raise PydanticCustomError("description_type", "Must be an object, a string or null")
+    return documents.Raw(documents.render(value))
+
+
+class _Sent(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewProject(_Sent):
+    name: Name
+    description: Description = documents.Raw("null")
+
+
+class ProjectChange(_Sent):
+    """At least one field. `manager_id` hands the project over to another member."""
+
+    name: Name = Field(default_factory=str)
+    description: Description = Field(default_factory=str)
+    status: Status = Field(default_factory=lambda: "active")
+    manager_id: Id = Field(default_factory=str)
+
+    @model_validator(mode="after")
+    def _something(self) -> "ProjectChange":
+        if not self.model_fields_set:
+            raise PydanticCustomError("missing", "Give at least one field to change")
+        return self
+
+    def fields(self) -> dict[str, Any]:
+        """What was given, by the project's own names."""
+        names = {"manager_id": "manager"}
+        return {names.get(name, name): getattr(self, name) for name in self.model_fields_set}
+
+
+class NewMember(_Sent):
+    principal_id: Id
+    role_id: Id
+
+    def role(self) -> roles.Role | None:
+        return roles.role_with_id(self.role_id)
+
+
+class MemberChange(_Sent):
+    role_id: Id
+
+    def role(self) -> roles.Role | None:
+        return roles.role_with_id(self.role_id)
+
+
+# ---------------------------------------------------------------- what is answered
+
+
+class ProjectView(View):
+    id: str
+    tenant_id: str
+    space_id: str
+    name: str
+    description: Description
+    manager_id: str
+    created_by: str
+    status: Status
+    created_at: str
+    updated_at: str
+
+    @classmethod
+    def of(cls, project: models.Project) -> "ProjectView":
+        return cls.model_construct(**project.resource()).at_version(project.version)
+
+
+class ProjectSummary(View):
+    """A project in a list: all but its description."""
+
+    id: str
+    tenant_id: str
+    space_id: str
+    name: str
+    manager_id: str
+    created_by: str
+    status: Status
+    created_at: str
+    updated_at: str
+
+
+class MemberView(View):
+    tenant_id: str
+    project_id: str
+    principal_id: str
+    role_id: str
+    status: Literal["active"]
+    created_at: str
+    updated_at: str
+
+    @classmethod
+    def of(cls, member: models.Member) -> "MemberView":
+        return cls.model_construct(**member.resource()).at_version(member.version)
+
+
+class PageMeta(View):
+    has_more: bool
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: models.Page[Any]) -> "PageMeta":
+        return cls(has_more=page.after is not None, next_cursor=page.after and cursor_behind(page.after))
+
+
+class ProjectPage(View):
+    data: list[ProjectSummary]
+    meta: PageMeta
+
+    @classmethod
+    def of(cls, page: models.Page[models.ProjectRow]) -> "ProjectPage":
+        data = [ProjectSummary.model_construct(**row.resource()) for row in page.items]
+        return cls.model_construct(data=data, meta=PageMeta.of(page))
+
+
+class MemberPage(View):
+    data: list[MemberView]
+    meta: PageMeta
+
+    @classmethod
+    def of(cls, page: models.Page[models.Member]) -> "MemberPage":
+        return cls.model_construct(data=[MemberView.of(member) for member in page.items], meta=PageMeta.of(page))
+
+
+class RoleView(View):
+    id: str
+    key: str
+    permissions: list[str]
+
+
+class RolePage(View):
+    data: list[RoleView]
+    meta: PageMeta
+
+    @classmethod
+    def catalogue(cls) -> "RolePage":
+        data = [RoleView(id=role.uuid, key=role.key, permissions=role.permissions) for role in roles.Role]
+        return cls(data=data, meta=PageMeta(has_more=False, next_cursor=None))
+
+
+class SpaceRole(View):
+    space_id: str
+    role_id: str
+    role: str
+
+
+class Me(View):
+    """The caller: `id` is the flat spelling of `principal_id`."""
+
+    principal_id: str
+    id: str
+    tenant_id: str
+    kind: str
+    name: str
+    email: str
+    spaces: list[SpaceRole]
+
+    @classmethod
+    def of(cls, principal: models.Principal) -> "Me":
+        spaces = [
+            SpaceRole(space_id=to_uuid(space), role_id=role.uuid, role=role.key)
+            for space, role in sorted(principal.spaces.items())
+        ]
+        return cls(
+            principal_id=to_uuid(principal.id),
+            id=principal.id,
+            tenant_id=to_uuid(principal.tenant),
+            kind=principal.kind,
+            name=principal.name,
+            email=principal.email,
+            spaces=spaces,
+        )

@@ -1,0 +1,40 @@
+"""One 96-bit id, two spellings.
+
+Flat: 24 lower-case hex digits laid out as an ObjectId: four bytes of seconds, then ten bits of milliseconds and 54
+random bits, so ids sort by time. v1: the same 24 digits as a UUID of version 8, `8hex-4hex-8000-8000-12hex`. Inside
+Atrium an id is always the 24 digits.
+"""
+
+import re
+import secrets
+import time
+
+_ID = re.compile(r"[0-9a-f]{24}")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def new_id() -> str:
+    """A new id in its 24 digits."""
+    milliseconds = time.time_ns() // 1_000_000
+    tail = (milliseconds % 1000) << 54 | secrets.randbits(54)
+    return f"{milliseconds // 1000:08x}{tail:016x}"
+
+
+def is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def to_uuid(id: str) -> str:
+    return f"{id[:8]}-{id[8:12]}-8000-8000-{id[12:]}"
+
+
+def from_uuid(text: str) -> str:
+    """The id that a canonical (lower-case, hyphenated) UUID spells.
+
+    A UUID that is not of our form names nothing of ours: its 32 digits come back, which no stored id equals.
+    Raises ValueError when the text is not a canonical UUID.
+    """
+    if _UUID.fullmatch(text) is None:
+        raise ValueError("not a lower-case, hyphenated UUID")
+    digits = text.replace("-", "")
+    return digits[:12] + digits[20:] if digits[12:20] == "80008000" else digits

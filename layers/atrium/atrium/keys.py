@@ -1,0 +1,91 @@
+"""Every key of the one table. Nothing else spells a key.
+
+Every partition starts with the tenant, except credentials, which are found before the tenant is known, and the purge
+queue. There is no index: what is listed is a range of a partition, read consistently, over rows written in the same
+transaction as what they list.
+
+| access | key | call |
+|---|---|---|
+| a space | `T#<tenant>#S#<space>` / `META` | get |
+| its members | same / `MEMBER#<principal>` | query |
+| its projects, by age | same / `PROJECT#<project>` | query, get |
+| a project | `T#<tenant>#P#<project>` / `META` | get |
+| its members | same / `MEMBER#<principal>` | query, get |
+| a project with members and tasks | same / from `MEMBER#` to `TASK#` | query |
+| a principal, with its space roles | `T#<tenant>#U#<principal>` / `META` | get |
+| the projects it is a member of, by age | same / `PROJECT#<project>` | query |
+| a principal by e-mail | `T#<tenant>#D` / `EMAIL#<e-mail>` | get |
+| an idempotency record | `T#<tenant>#I#<sha-256>` / `META` | get |
+| a credential | `KEY#<sha-256>` / `META` | get |
+| deleted projects to purge | `PURGE#<shard>` / `<tenant>#<project>` | query |
+"""
+
+from typing import NamedTuple
+from zlib import crc32
+
+
+class Key(NamedTuple):
+    pk: str
+    sk: str
+
+
+MEMBER = "MEMBER#"
+PROJECT = "PROJECT#"
+TASK = "TASK#"
+
+# Deleted projects are spread over this many partitions, so that a burst of deletes is not one partition's burst.
+PURGE_SHARDS = 8
+
+
+def tenant_prefix(tenant: str) -> str:
+    """What every partition of a tenant starts with; the closing # keeps tenant `ab` out of tenant `abc`."""
+    return f"T#{tenant}#"
+
+
+CREDENTIAL_PREFIX = "KEY#"
+PURGE_PREFIX = "PURGE#"
+
+
+def space(tenant: str, space: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}S#{space}", "META")
+
+
+def space_member(tenant: str, space: str, principal: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}S#{space}", MEMBER + principal)
+
+
+def space_project(tenant: str, space: str, project: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}S#{space}", PROJECT + project)
+
+
+def project(tenant: str, project: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}P#{project}", "META")
+
+
+def member(tenant: str, project: str, principal: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}P#{project}", MEMBER + principal)
+
+
+def principal(tenant: str, principal: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}U#{principal}", "META")
+
+
+def principal_project(tenant: str, principal: str, project: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}U#{principal}", PROJECT + project)
+
+
+def email(tenant: str, email: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}D", f"EMAIL#{email}")
+
+
+def idempotency(tenant: str, sha256: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}I#{sha256}", "META")
+
+
+def credential(sha256: str) -> Key:
+    return Key(CREDENTIAL_PREFIX + sha256, "META")
+
+
+def purge(tenant: str, project: str) -> Key:
+    shard = crc32(project.encode()) % PURGE_SHARDS
+    return Key(f"{PURGE_PREFIX}{shard}", f"{tenant}#{project}")

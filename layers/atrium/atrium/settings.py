@@ -1,0 +1,29 @@
+"""The environment, parsed once, and the figures that bound a request."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True)
+class Settings:
+    table_name: str
+    cors_origin: str
+
+
+@cache
+def settings() -> Settings:
+    """The function's environment as template.yaml sets it. Raises KeyError, which stops a misconfigured cold start."""
+    return Settings(table_name=os.environ["TABLE_NAME"], cors_origin=os.environ["CORS_ORIGIN"])
+
+
+# No call to the table starts later than this many seconds after its request did. A call ends after at most 2.5 s (1 s
+# to connect, 1.5 s to read), so every request is answered within 10 s, whatever the table does.
+LAST_CALL_AFTER = 6.0
+
+# How long a stored answer is replayed. The code decides; the table's TTL only tidies up later.
+IDEMPOTENCY_DAYS = 30
+
+# Bodies: bytes as sent, and levels of nesting (DynamoDB's own limit).
+MAX_BODY_BYTES = 256 * 1024
+MAX_DEPTH = 32

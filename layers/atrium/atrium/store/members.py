@@ -1,0 +1,161 @@
+"""Members of a project.
+
+A member is two rows, in the project and with the principal, written together with META of the project. Every change
+of a member has the condition that its target is not the project's named manager where that matters, and a hand-over
+writes the heir's row: so whichever of a hand-over and a removal commits second sees what the first one did. A project
+always has exactly one named manager, who is a member with that role.
+"""
+
+from dataclasses import replace
+
+from atrium import keys
+from atrium.errors import Conflict, Detail, Forbidden, Invalid, NotFound
+from atrium.models import Member, Page, Project
+from atrium.roles import PROJECT_ROLES, Role, role_named
+from atrium.store.access import Access
+from atrium.store.projects import change_project, open_project, require_active
+from atrium.store.table import Item, starting_with
+from atrium.store.work import Work
+
+
+class Members:
+    """The members of projects, as the caller of one request may see and change them."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._tenant = work.caller.tenant
+
+    def list(self, space: str, project: str, *, limit: int, after: str | None) -> Page[Member]:
+        """A project's members, by principal. Raises NotFound and Forbidden."""
+        pk = keys.project(self._tenant, project).pk
+        wanted = starting_with(pk, keys.MEMBER, after, limit + 1)
+        found, access, (rows,) = open_project(self._work, project, space, ranges=[wanted])
+        access.require_project_read()
+        shown = [_to_member(found, row) for row in rows[:limit]]
+        return Page(tuple(shown), shown[-1].principal if len(rows) > limit else None)
+
+    def get(self, space: str, project: str, principal: str) -> Member:
+        """Raises NotFound and Forbidden."""
+        key = keys.member(self._tenant, project, principal)
+        found, access, _ = open_project(self._work, project, space, key)
+        access.require_project_read()
+        return self._member(found, key)
+
+    def add(self, space: str, project: str, principal: str, role: Role | None) -> Member:
+        """Raises NotFound, Forbidden, Invalid for an unknown principal or role, Conflict for one who is a member."""
+        key = keys.member(self._tenant, project, principal)
+        principal_key = keys.principal(self._tenant, principal)
+        found, access, _ = open_project(self._work, project, space, key, principal_key)
+        access.require_project_read()
+        self._work.replay()
+        granted = _grantable(access, role)
+        require_active(found)
+        if self._work.item(principal_key) is None:
+            raise Invalid(Detail(("body", "principal_id"), "No such principal", "unknown_principal"))
+        if self._work.item(key) is not None:
+            raise Conflict("The principal is a member of the project already.")
+        now = self._work.now
+        member = Member(
+            tenant=self._tenant,
+            project=project,
+            principal=principal,
+            role=granted,
+            created_at=now,
+            updated_at=now,
+            version=1,
+        )
+        row = {"principal": principal, "role": granted.key, "created_at": now, "updated_at": now, "version": 1}
+        access.hold(self._work)
+        change_project(self._work, found, "member.added", member.resource())
+        self._work.put(key, row)
+        self._work.put(keys.principal_project(self._tenant, principal, project), {"id": project, "space": found.space})
+        self._work.check(principal_key, "attribute_exists(#pk)")
+        return member
+
+    def set_role(self, space: str, project: str, principal: str, role: Role | None) -> Member:
+        """Raises NotFound, Forbidden, PreconditionFailed, Invalid for an unknown role, Conflict for demoting the named
+        manager."""
+        key = keys.member(self._tenant, project, principal)
+        found, access, _ = open_project(self._work, project, space, key)
+        access.require_project_read()
+        self._work.replay()
+        granted = _grantable(access, role)
+        member = self._member(found, key)
+        _require_not_above(access, member)
+        self._work.match(member.version)
+        require_active(found)
+        if granted is not Role.MANAGER:
+            self._spare_manager(found, principal)
+        changed = replace(member, role=granted, updated_at=self._work.now, version=member.version + 1)
+        access.hold(self._work)
+        change_project(
+            self._work, found, "member.role_changed", changed.resource(), ["role"] if granted != member.role else []
+        )
+        self._work.update(
+            key,
+            "SET #role = :role, #updated_at = :now, #version = :version",
+            "#version = :seen_version",
+            role=granted.key,
+            now=changed.updated_at,
+            version=changed.version,
+            seen_version=member.version,
+        )
+        return changed
+
+    def remove(self, space: str, project: str, principal: str) -> None:
+        """Raises NotFound, Forbidden, PreconditionFailed, Conflict for the named manager."""
+        key = keys.member(self._tenant, project, principal)
+        found, access, _ = open_project(self._work, project, space, key)
+        access.require_project_read()
+        access.require("member:manage", _MAY_NOT_MANAGE)
+        member = self._member(found, key)
+        _require_not_above(access, member)
+        self._work.match(member.version)
+        require_active(found)
+        self._spare_manager(found, principal)
+        access.hold(self._work)
+        change_project(self._work, found, "member.removed", member.resource())
+        self._work.delete(key, "#version = :seen_version", seen_version=member.version)
+        self._work.delete(keys.principal_project(self._tenant, principal, project))
+
+    def _member(self, project: Project, key: keys.Key) -> Member:
+        row = self._work.item(key)
+        if row is None:
+            raise NotFound("Member not found.")
+        return _to_member(project, row)
+
+    def _spare_manager(self, project: Project, principal: str) -> None:
+        """Raises Conflict for the named manager, and holds that the principal does not become it."""
+        if project.manager == principal:
+            raise Conflict("This member is the project's manager. Hand the project over first: PATCH its manager_id.")
+        self._work.check(keys.project(project.tenant, project.id), "#manager <> :target", target=principal)
+
+
+_MAY_NOT_MANAGE = "You may not manage the members of this project."
+
+
+def _grantable(access: Access, role: Role | None) -> Role:
+    """The role, if the caller may grant it on a project. Raises Forbidden and Invalid."""
+    access.require("member:manage", _MAY_NOT_MANAGE)
+    if role not in PROJECT_ROLES:
+        raise Invalid(Detail(("body", "role_id"), "No such role of projects. See GET /v1/roles", "unknown_role"))
+    if access.role is None or role > access.role:
+        raise Forbidden("You may not grant a role above your own.")
+    return role
+
+
+def _require_not_above(access: Access, member: Member) -> None:
+    if access.role is None or member.role > access.role:
+        raise Forbidden("You may not touch a member whose role is above your own.")
+
+
+def _to_member(project: Project, row: Item) -> Member:
+    return Member(
+        tenant=project.tenant,
+        project=project.id,
+        principal=row["principal"],
+        role=role_named(row["role"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        version=row["version"],
+    )

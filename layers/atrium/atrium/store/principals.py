@@ -1,0 +1,29 @@
+"""Principals: who the callers are."""
+
+from atrium import keys
+from atrium.errors import NotFound
+from atrium.models import Principal
+from atrium.roles import role_named
+from atrium.store.work import Work
+
+
+class Principals:
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def me(self) -> Principal:
+        """The caller, with its space roles. Raises NotFound."""
+        caller = self._work.caller
+        key = keys.principal(caller.tenant, caller.principal)
+        self._work.read(key)
+        item = self._work.item(key)
+        if item is None:
+            raise NotFound("Principal not found.")
+        return Principal(
+            id=caller.principal,
+            tenant=caller.tenant,
+            kind=item["kind"],
+            name=item["name"],
+            email=item["email"],
+            spaces={space: role_named(role) for space, role in item["spaces"].items()},
+        )

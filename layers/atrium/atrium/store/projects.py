@@ -1,0 +1,404 @@
+"""Projects: how they are read, and the one transaction that each change of one is.
+
+What two changes of one project may leave behind. Each writes META of the project, so they commit one after the other,
+and each rests on conditions: where the first one broke them, the second one reads and decides again. A change of the
+project's own fields holds `version`; a change below it only raises `sequence`, so many can follow each other without
+a retry. Deleting sets `deleted_at`, and every other change has the condition that it is absent: nothing is added to a
+deleted project. A process that dies leaves all of a change or nothing, since a change is one transaction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from atrium import documents, keys
+from atrium.errors import Conflict, Detail, Forbidden, Invalid, NotFound, project_not_found
+from atrium.ids import new_id, to_uuid
+from atrium.models import Page, Project, ProjectRow, WholeProject
+from atrium.roles import Role
+from atrium.store.access import Access, project_access, space_access
+from atrium.store.table import Item, Range, starting_with
+from atrium.store.work import Work
+
+# A description as JSON text. META holds it twice: in the field and in last_event.
+MAX_DESCRIPTION_BYTES = 32 * 1024
+MAX_FLAT_DESCRIPTION = 10_000
+
+# GET /projects stops adding whole entries at this many bytes of them; a Lambda answer may have 6 MB.
+MAX_LIST_BYTES = 5_000_000
+
+# The fields of a project that its row in the space's list repeats.
+_LISTED = ("name", "status", "manager", "updated_at")
+
+
+class Projects:
+    """The projects of one tenant, as the caller of one request may see and change them."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._caller = work.caller
+        self._me = keys.principal(self._caller.tenant, self._caller.principal)
+
+    @property
+    def default_space(self) -> str:
+        """Where the flat dialect creates projects: the space with the tenant's own id."""
+        return self._caller.tenant
+
+    # ------------------------------------------------------------ reading
+
+    def get(self, space: str, project: str) -> Project:
+        """Raises NotFound (also for a project of another space) and Forbidden."""
+        found, access, _ = open_project(self._work, project, space)
+        access.require_project_read()
+        return found
+
+    def get_whole(self, project: str) -> WholeProject:
+        """A project with its team and tasks. Raises NotFound and Forbidden."""
+        (rows,) = self._work.read(self._me, ranges=[self._whole_range(project)])
+        whole, access = self._whole(rows)
+        access.require_project_read()
+        return whole
+
+    def list_space(self, space: str, *, status: str | None, limit: int, after: str | None) -> Page[ProjectRow]:
+        """The space's projects that the caller may see, by age; a page may be short.
+
+        A space role sees them all. Without one the caller sees the projects it is a member of, and pays a second
+        round trip for them. Raises NotFound and Forbidden.
+        """
+        space_key = keys.space(self._caller.tenant, space)
+        listed, joined = self._work.read(
+            self._me,
+            space_key,
+            ranges=[
+                starting_with(space_key.pk, keys.PROJECT, after, limit + 1),
+                starting_with(self._me.pk, keys.PROJECT, after, limit + 1),
+            ],
+        )
+        if self._work.item(space_key) is None:
+            raise NotFound("Space not found.")
+        if space_access(self._caller, self._work.item(self._me), space).allows("project:read"):
+            page, more = listed[:limit], len(listed) > limit
+            rows = page
+        else:
+            page, more = joined[:limit], len(joined) > limit
+            rows = self._rows_of(space, page)
+            if not rows and not more and after is None:
+                raise Forbidden("You do not have access to this space.")
+        shown = [self._row(space, row) for row in rows if status in (None, row["status"])]
+        return Page(tuple(shown), page[-1]["id"] if more else None)
+
+    def list_all(self, *, limit: int, after: str | None) -> Page[WholeProject]:
+        """Every project that the caller can read, by age, whole. Three round trips: who am I, what is there, how does
+        it look now."""
+        (joined,) = self._work.read(self._me, ranges=[starting_with(self._me.pk, keys.PROJECT, after, limit + 1)])
+        me = self._work.item(self._me)
+        spaces = [keys.space(self._caller.tenant, space).pk for space in me["spaces"]] if me else []
+        listed = self._work.read(ranges=[starting_with(pk, keys.PROJECT, after, limit + 1) for pk in spaces])
+        ids = sorted({row["id"] for rows in (joined, *listed) for row in rows})
+        shown: list[WholeProject] = []
+        size = 0
+        for position in range(0, min(len(ids), limit), _BATCH):
+            batch = ids[position : min(position + _BATCH, limit)]
+            for id, rows in zip(batch, self._work.read(ranges=[self._whole_range(id) for id in batch]), strict=True):
+                try:
+                    whole, access = self._whole(rows)
+                except NotFound:  # deleted, since or not yet purged
+                    continue
+                if access.allows("project:read"):
+                    shown.append(whole)
+                    size += _weight(whole)
+                if size > MAX_LIST_BYTES:
+                    return Page(tuple(shown), id if id != ids[-1] else None)
+        return Page(tuple(shown), ids[limit - 1] if len(ids) > limit else None)
+
+    # ------------------------------------------------------------ writing
+
+    def create(self, space: str, *, name: str, client: str, description: str) -> Project:
+        """A new project, its caller the named manager. `description` is JSON text. Raises NotFound, Forbidden,
+        Invalid.
+        """
+        _require_size(description)
+        tenant, me = self._caller.tenant, self._caller.principal
+        space_key = keys.space(tenant, space)
+        self._work.read(self._me, space_key)
+        if self._work.item(space_key) is None:
+            raise NotFound("Space not found.")
+        access = space_access(self._caller, self._work.item(self._me), space)
+        access.require("project:read", "You do not have access to this space.")
+        self._work.replay()
+        access.require("project:create", "You may not create projects in this space.")
+        now = self._work.now
+        project = Project(
+            id=new_id(),
+            tenant=tenant,
+            space=space,
+            name=name,
+            client=client,
+            description=description,
+            manager=me,
+            created_by=me,
+            status="active",
+            created_at=now,
+            updated_at=now,
+            version=1,
+            sequence=1,
+        )
+        row = {"id": project.id, "space": space, "created_by": me, "created_at": now} | _listed(project)
+        member = {"principal": me, "role": Role.MANAGER.key, "created_at": now, "updated_at": now, "version": 1}
+        access.hold(self._work)
+        self._work.put(
+            keys.project(tenant, project.id),
+            {**vars(project), "last_event": _event(self._work, "project.created", project.resource())},
+        )
+        self._work.put(keys.space_project(tenant, space, project.id), row)
+        self._work.put(keys.member(tenant, project.id, me), member)
+        self._work.put(keys.principal_project(tenant, me, project.id), {"id": project.id, "space": space})
+        return project
+
+    def update(self, space: str, project: str, changes: Mapping[str, Any]) -> Project:
+        """Changes some of `name`, `description` (JSON text), `status` and `manager` (a hand-over to another member).
+
+        Raises NotFound, Forbidden, PreconditionFailed, Conflict when archived, Invalid.
+        """
+        heir = changes.get("manager")
+        tenant = self._caller.tenant
+        heir_key = keys.member(tenant, project, heir) if heir else None
+        found, access, _ = open_project(self._work, project, space, *([heir_key] if heir_key else []))
+        access.require_project_read()
+        self._work.replay()
+        if changes.keys() - {"manager"}:
+            access.require("project:update", "You may not change this project.")
+        if heir:
+            access.require("project:transfer", "You may not hand this project over.")
+        self._work.match(found.version)
+        if changes.get("status") != "active":
+            require_active(found)
+        if "description" in changes:
+            _require_size(changes["description"])
+        if heir_key:
+            self._hand_over(heir_key)
+        access.hold(self._work)
+        return self._change(found, changes)
+
+    def revise(self, project: str, *, name: str, client: str, description: str) -> WholeProject:
+        """The flat dialect's update: `description` is text, and what equals the current value is left as it is stored.
+
+        The answer shows team and tasks too, so it holds `sequence`. Raises NotFound, Forbidden, PreconditionFailed,
+        Conflict when archived, Invalid.
+        """
+        (rows,) = self._work.read(self._me, ranges=[self._whole_range(project)])
+        whole, access = self._whole(rows)
+        found = whole.project
+        if access.allows("project:read"):
+            self._work.replay()
+        if not access.is_manager:
+            raise Forbidden("Only the project manager can update this project.")
+        self._work.match(found.sequence)
+        require_active(found)
+        if client != found.client:
+            _require_given("clientName", client)
+        changes: dict[str, Any] = {"name": name, "client": client}
+        if description != summary(found.description):
+            _require_given("description", description, MAX_FLAT_DESCRIPTION)
+            changes["description"] = _with_summary(found.description, description)
+            _require_size(changes["description"])
+        access.hold(self._work)
+        self._work.check(
+            keys.project(found.tenant, found.id), "#sequence = :seen_sequence", seen_sequence=found.sequence
+        )
+        return replace(whole, project=self._change(found, changes))
+
+    def delete(self, project: str, *, space: str | None = None) -> None:
+        """Deletes a project at once and for good; `space` as in v1, None in the flat dialect.
+
+        What hangs below it becomes unreachable in the same transaction and is purged later. Raises NotFound, Forbidden,
+        PreconditionFailed.
+        """
+        found, access, _ = open_project(self._work, project, space)
+        if space is None and not access.is_manager:
+            raise Forbidden("Only the project manager can delete this project.")
+        access.require_project_read()
+        access.require("project:delete", "You may not delete this project.")
+        counter = "version" if space else "sequence"
+        self._work.match(getattr(found, counter))
+        access.hold(self._work)
+        key = keys.project(found.tenant, found.id)
+        change_project(self._work, found, "project.deleted", found.resource(), deleted_at=self._work.now)
+        if self._work.is_conditional:
+            self._work.check(key, f"#{counter} = :seen", seen=getattr(found, counter))
+        self._work.delete(keys.space_project(found.tenant, found.space, found.id))
+        self._work.put(
+            keys.purge(found.tenant, found.id),
+            {"tenant": found.tenant, "project": found.id, "space": found.space, "deleted_at": self._work.now},
+        )
+
+    # ------------------------------------------------------------ parts
+
+    def _change(self, found: Project, changes: Mapping[str, Any]) -> Project:
+        """Writes the changed fields, at exactly the version that was read."""
+        changed = replace(
+            found,
+            **changes,
+            updated_at=self._work.now,
+            version=found.version + 1,
+            sequence=found.sequence + 1,
+        )
+        names = sorted(name for name in changes if getattr(found, name) != getattr(changed, name))
+        written = {name: getattr(changed, name) for name in (*changes, "updated_at", "version")}
+        change_project(self._work, found, "project.updated", changed.resource(), names, **written)
+        self._work.check(keys.project(found.tenant, found.id), "#version = :seen_version", seen_version=found.version)
+        row = _listed(changed)
+        self._work.update(
+            keys.space_project(found.tenant, found.space, found.id),
+            "SET " + ", ".join(f"#{name} = :{name}" for name in row),
+            **row,
+        )
+        return changed
+
+    def _hand_over(self, heir: keys.Key) -> None:
+        """The heir's row becomes a manager's; that it is a member holds at the commit."""
+        if self._work.item(heir) is None:
+            raise Invalid(Detail(("body", "manager_id"), "Must be a member of the project", "not_a_member"))
+        self._work.update(
+            heir,
+            "SET #role = :manager, #updated_at = :now ADD #version :one",
+            manager=Role.MANAGER.key,
+            now=self._work.now,
+            one=1,
+        )
+
+    def _whole_range(self, project: str) -> Range:
+        """Members, META and tasks stand next to each other in a project's partition."""
+        return Range(keys.project(self._caller.tenant, project).pk, keys.MEMBER, keys.TASK + "\x7f")
+
+    def _whole(self, rows: Iterable[Item]) -> tuple[WholeProject, Access]:
+        items = {row["sk"]: row for row in rows}
+        meta = items.get("META")
+        if meta is None or "deleted_at" in meta:
+            raise project_not_found()
+        project = to_project(meta)
+        members = [row["principal"] for sk, row in items.items() if sk.startswith(keys.MEMBER)]
+        whole = WholeProject(
+            project,
+            team=tuple(principal for principal in members if principal != project.manager),
+            tasks=tuple(row for sk, row in items.items() if sk.startswith(keys.TASK)),
+        )
+        mine = items.get(keys.MEMBER + self._caller.principal)
+        return whole, project_access(self._caller, self._work.item(self._me), project.space, mine)
+
+    def _rows_of(self, space: str, joined: list[Item]) -> list[Item]:
+        wanted = [keys.space_project(self._caller.tenant, space, row["id"]) for row in joined if row["space"] == space]
+        self._work.read(*wanted)
+        return [row for row in map(self._work.item, wanted) if row is not None]
+
+    def _row(self, space: str, row: Item) -> ProjectRow:
+        return ProjectRow(
+            id=row["id"],
+            tenant=self._caller.tenant,
+            space=space,
+            created_by=row["created_by"],
+            created_at=row["created_at"],
+            **{name: row[name] for name in _LISTED},
+        )
+
+
+# How many projects GET /projects reads before it weighs them.
+_BATCH = 64
+
+
+def open_project(
+    work: Work, project: str, space: str | None, *also: keys.Key, ranges: Sequence[Range] = ()
+) -> tuple[Project, Access, list[list[Item]]]:
+    """Reads a project, what its caller may do, the items under `also` and the ranges, in one round trip.
+
+    Returns the project, the access and the ranges' items. Raises NotFound, also when the project is not in `space`
+    (None for any).
+    """
+    caller = work.caller
+    meta_key = keys.project(caller.tenant, project)
+    mine = keys.member(caller.tenant, project, caller.principal)
+    me = keys.principal(caller.tenant, caller.principal)
+    rows = work.read(meta_key, mine, me, *also, ranges=ranges)
+    meta = work.item(meta_key)
+    if meta is None or "deleted_at" in meta or space not in (None, meta["space"]):
+        raise project_not_found()
+    found = to_project(meta)
+    return found, project_access(caller, work.item(me), found.space, work.item(mine)), rows
+
+
+def require_active(project: Project) -> None:
+    """Raises Conflict for an archived project."""
+    if project.status == "archived":
+        raise Conflict("The project is archived. Set its status to active first.")
+
+
+def change_project(
+    work: Work, project: Project, type: str, resource: Mapping[str, Any], changed: Iterable[str] = (), **fields: Any
+) -> None:
+    """Writes a change of a project, or of something below it, on META: the fields, one more in `sequence`, and the
+    event that the table's stream publishes. Holds that the project is not deleted, and active if it was read so.
+    """
+    event = _event(work, type, resource, changed)
+    sets = ", ".join(f"#{name} = :{name}" for name in ("last_event", *fields))
+    work.update(
+        keys.project(project.tenant, project.id),
+        f"SET {sets} ADD #sequence :one",
+        "attribute_exists(#pk) AND attribute_not_exists(#deleted_at) AND #status = :seen_status",
+        last_event=event,
+        one=1,
+        seen_status=project.status,
+        **fields,
+    )
+
+
+def summary(description: str) -> str:
+    """What the flat dialect shows of a description (JSON text): a string, an object's summary, or nothing."""
+    value = documents.parse(description)
+    shown = value.get("summary") if isinstance(value, dict) else value
+    return shown if isinstance(shown, str) else ""
+
+
+def to_project(meta: Item) -> Project:
+    return Project(**{name: meta[name] for name in Project.__dataclass_fields__})
+
+
+def _event(work: Work, type: str, resource: Mapping[str, Any], changed: Iterable[str] = ()) -> Item:
+    return {
+        "id": new_id(),
+        "type": type,
+        "time": work.now,
+        "actor": {"principal_id": to_uuid(work.caller.principal), "kind": work.caller.kind},
+        "resource": documents.render(resource),
+        "changed": list(changed),
+    }
+
+
+def _listed(project: Project) -> Item:
+    return {name: getattr(project, name) for name in _LISTED}
+
+
+def _with_summary(description: str, text: str) -> str:
+    value = documents.parse(description)
+    if isinstance(value, str):
+        return documents.render(text)
+    return documents.render((value or {}) | {"summary": text})
+
+
+def _require_given(field: str, text: str, longest: int | None = None) -> None:
+    if not text.strip():
+        raise Invalid(Detail(("body", field), "Must not be empty", "string_too_short"))
+    if longest is not None and len(text) > longest:
+        raise Invalid(Detail(("body", field), f"Must have at most {longest} characters", "string_too_long"))
+
+
+def _require_size(description: str) -> None:
+    if len(description.encode()) > MAX_DESCRIPTION_BYTES:
+        kilobytes = MAX_DESCRIPTION_BYTES // 1024
+        raise Invalid(Detail(("body", "description"), f"Must have at most {kilobytes} KB as JSON", "too_long"))
+
+
+def _weight(whole: WholeProject) -> int:
+    """About the bytes of a project's flat entry."""
+    project = whole.project
+    texts = [project.name, project.client, project.description, *(task["name"] for task in whole.tasks)]
+    return sum(len(text.encode()) for text in texts) + 300 + 30 * len(whole.team) + 80 * len(whole.tasks)

@@ -1,0 +1,346 @@
+"""The one table: consistent reads, one conditional transaction, and the wall around a tenant.
+
+Items cross this module as plain dicts of str, int, bool, None, list and dict. Failures that pass are retried here
+while the request has time, then become Unavailable; what the table refuses on a condition comes back as
+ConditionFailed.
+"""
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+from botocore.exceptions import ConnectionError as ConnectionFailed
+
+from atrium import keys
+from atrium.errors import Unavailable
+from atrium.keys import Key
+from atrium.settings import LAST_CALL_AFTER, settings
+
+Item = dict[str, Any]
+T = TypeVar("T")
+
+# Answers of the service that say nothing about the request.
+_PASSING = {
+    "InternalServerError",
+    "InternalFailure",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+}
+_UNREACHABLE = (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    ConnectionFailed,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+
+
+class ConditionFailed(Exception):
+    """A transaction changed nothing, because a condition of it no longer holds."""
+
+
+class TenantWall(Exception):
+    """A request that would leave the caller's tenant, or look through the whole table. A defect in Atrium."""
+
+
+# ---------------------------------------------------------------- the wall
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What one request may touch, and when it began (seconds of the monotonic clock)."""
+
+    tenant: str | None
+    credentials: bool
+    began: float
+
+
+_scope: ContextVar[Scope] = ContextVar("scope")
+
+_READS = {"GetItem", "BatchGetItem", "Query"}
+_WRITES = {"UpdateItem", "TransactWriteItems"}
+
+
+@contextmanager
+def scope(tenant: str | None, *, credentials: bool = False) -> Iterator[None]:
+    """Everything inside touches only this tenant's partitions, and credentials only where that is said."""
+    token = _scope.set(Scope(tenant, credentials, time.monotonic()))
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+def guard(params: dict[str, Any], model: Any, **_: Any) -> None:
+    """A hook under every call of the client: refuses any key outside the scope, Scan and PartiQL."""
+    current = _scope.get(None)
+    if current is None or model.name not in _READS | _WRITES:
+        raise TenantWall(f"{model.name} outside of a scope")
+    for pk, sk in _touched(model.name, params):
+        if pk.startswith(keys.CREDENTIAL_PREFIX):
+            inside = current.credentials
+        elif current.tenant is None:
+            inside = False
+        elif pk.startswith(keys.PURGE_PREFIX):
+            inside = sk.startswith(f"{current.tenant}#")
+        else:
+            inside = pk.startswith(keys.tenant_prefix(current.tenant))
+        if not inside:
+            raise TenantWall(f"{model.name} outside of its tenant")
+
+
+def _touched(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    match operation:
+        case "Query":
+            # Any other condition on the partition would name its placeholder differently and fail here.
+            if not params["KeyConditionExpression"].startswith("pk = :pk"):
+                raise TenantWall("Query without a fixed partition")
+            yield params["ExpressionAttributeValues"][":pk"]["S"], ""
+        case "BatchGetItem":
+            for request in params["RequestItems"].values():
+                for key in request["Keys"]:
+                    yield key["pk"]["S"], key["sk"]["S"]
+        case "TransactWriteItems":
+            for action in params["TransactItems"]:
+                for request in action.values():
+                    key = request.get("Key") or request["Item"]
+                    yield key["pk"]["S"], key["sk"]["S"]
+        case _:
+            yield params["Key"]["pk"]["S"], params["Key"]["sk"]["S"]
+
+
+# ---------------------------------------------------------------- calls
+
+
+@dataclass(frozen=True)
+class Write:
+    """One action of a transaction: `Put`, `Update`, `Delete` or `ConditionCheck`, in the client's own form."""
+
+    action: str
+    request: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range of one partition, ascending. `after` is exclusive, `until` inclusive; at most `limit` items, or all."""
+
+    pk: str
+    start: str
+    until: str
+    limit: int | None = None
+
+
+def starting_with(pk: str, prefix: str, after: str | None = None, limit: int | None = None) -> Range:
+    """The items of a partition whose sort key is the prefix and an id, from behind the id `after`."""
+    return Range(pk, prefix if after is None else f"{prefix}{after}\x00", prefix + "\x7f", limit)
+
+
+class Table:
+    """The table under a name, through one client. Safe to share between threads."""
+
+    def __init__(self, name: str, client: Any) -> None:
+        self.name = name
+        self._client = client
+        self._client.meta.events.register("before-parameter-build.dynamodb", guard)
+        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="table")
+
+    def get(self, key: Key) -> Item | None:
+        """One item, consistently."""
+        answer = self._call("GetItem", TableName=self.name, Key=wire_key(key), ConsistentRead=True)
+        return _plain_item(answer["Item"]) if "Item" in answer else None
+
+    def get_all(self, wanted: Sequence[Key]) -> dict[Key, Item]:
+        """The items that exist under at most 100 keys, consistently. One call, but for what the table left over."""
+        found: dict[Key, Item] = {}
+        left: list[dict[str, Any]] = [wire_key(key) for key in dict.fromkeys(wanted)]
+        while left:
+            answer = self._call("BatchGetItem", RequestItems={self.name: {"Keys": left, "ConsistentRead": True}})
+            for wire in answer["Responses"].get(self.name, []):
+                item = _plain_item(wire)
+                found[Key(item["pk"], item["sk"])] = item
+            left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            if left:
+                self._pause()
+        return found
+
+    def query(self, wanted: Range) -> list[Item]:
+        """The items of a range, consistently; one call for each further megabyte."""
+        items: list[Item] = []
+        params: dict[str, Any] = {
+            "TableName": self.name,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :start AND :until",
+            "ExpressionAttributeValues": {
+                ":pk": {"S": wanted.pk},
+                ":start": {"S": wanted.start},
+                ":until": {"S": wanted.until},
+            },
+            "ConsistentRead": True,
+        }
+        while True:
+            if wanted.limit is not None:
+                params["Limit"] = wanted.limit - len(items)
+            answer = self._call("Query", **params)
+            items += map(_plain_item, answer["Items"])
+            if "LastEvaluatedKey" not in answer or len(items) == wanted.limit:
+                return items
+            params["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """The results of several reads made at once, each under this request's scope."""
+        if len(calls) == 1:
+            return [calls[0]()]
+        return [future.result() for future in [self._threads.submit(copy_context().run, call) for call in calls]]
+
+    def transact(self, writes: Sequence[Write], token: str) -> None:
+        """All of the writes, or none.
+
+        The same bytes go again under the same token after a failure that passes, so a lost answer is no second write.
+        Raises ConditionFailed, or Unavailable when the request's time is used up.
+        """
+        self._call(
+            "TransactWriteItems",
+            TransactItems=[{write.action: {"TableName": self.name, **write.request}} for write in writes],
+            ClientRequestToken=token,
+        )
+
+    def touch(self, key: Key, expression: str, when: str, values: Item) -> None:
+        """One unconditional-in-effect update whose failure nobody needs to know of. Raises ConditionFailed."""
+        request = {"Key": wire_key(key), **expressions(values, UpdateExpression=expression, ConditionExpression=when)}
+        self._call("UpdateItem", TableName=self.name, **request)
+
+    def _call(self, operation: str, **params: Any) -> dict[str, Any]:
+        method = getattr(self._client, _METHODS[operation])
+        attempt = 0
+        while True:
+            if self._seconds_left() <= 0:
+                raise Unavailable
+            try:
+                answer: dict[str, Any] = method(**params)
+                return answer
+            except self._client.exceptions.ConditionalCheckFailedException:
+                raise ConditionFailed from None
+            except self._client.exceptions.TransactionCanceledException as error:
+                reasons = {reason.get("Code") for reason in error.response["CancellationReasons"]} - {"None", None}
+                if "ConditionalCheckFailed" in reasons:
+                    raise ConditionFailed from None
+                if not reasons <= {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}:
+                    raise
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _PASSING:
+                    raise
+            except _UNREACHABLE:
+                pass
+            attempt += 1
+            self._pause(attempt)
+
+    def _pause(self, attempt: int = 1) -> None:
+        """Full jitter: up to 20 ms, 40 ms … 640 ms."""
+        time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))
+
+    def pause(self, attempt: int) -> None:
+        """Wait before deciding again. Raises Unavailable when the request's time is used up."""
+        self._pause(attempt)
+        if self._seconds_left() <= 0:
+            raise Unavailable
+
+    @staticmethod
+    def _seconds_left() -> float:
+        return _scope.get().began + LAST_CALL_AFTER - time.monotonic()
+
+
+_METHODS = {
+    "GetItem": "get_item",
+    "BatchGetItem": "batch_get_item",
+    "Query": "query",
+    "TransactWriteItems": "transact_write_items",
+    "UpdateItem": "update_item",
+}
+
+
+@cache
+def table() -> Table:
+    """This process's table."""
+    # Retries are _call's: botocore's may sleep 3 s between attempts, whatever time the request has left (decision
+    # 0004).
+    config = Config(connect_timeout=1, read_timeout=1.5, retries={"total_max_attempts": 1}, max_pool_connections=10)
+    return Table(settings().table_name, boto3.client("dynamodb", config=config))
+
+
+# ---------------------------------------------------------------- the client's own form
+
+
+def expressions(values: Item, **parts: str | None) -> dict[str, Any]:
+    """Expressions whose attribute names are written `#name` and whose values are written `:name`."""
+    given = {kind: text for kind, text in parts.items() if text}
+    names = {f"#{name}": name for text in given.values() for name in re.findall(r"#(\w+)", text)}
+    wired = {f":{name}": wire(value) for name, value in values.items()}
+    return {
+        **given,
+        **({"ExpressionAttributeNames": names} if names else {}),
+        **({"ExpressionAttributeValues": wired} if wired else {}),
+    }
+
+
+def wire_item(item: Item) -> dict[str, Any]:
+    return {name: wire(value) for name, value in item.items()}
+
+
+def wire(value: Any) -> dict[str, Any]:
+    """A plain value in DynamoDB's form. boto3's serialiser costs twice the time and wants Decimals."""
+    match value:
+        case str():
+            return {"S": value}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case None:
+            return {"NULL": True}
+        case dict():
+            return {"M": wire_item(value)}
+        case list() | tuple():
+            return {"L": [wire(item) for item in value]}
+    raise TypeError(f"{type(value).__name__} is not kept in the table")
+
+
+def _plain_item(wired: dict[str, Any]) -> Item:
+    return {name: _plain(value) for name, value in wired.items()}
+
+
+def _plain(wired: dict[str, Any]) -> Any:
+    ((kind, value),) = wired.items()
+    match kind:
+        case "N":
+            return int(value)
+        case "NULL":
+            return None
+        case "M":
+            return _plain_item(value)
+        case "L":
+            return [_plain(item) for item in value]
+        case _:
+            return value
+
+
+def wire_key(key: Key) -> dict[str, Any]:
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}

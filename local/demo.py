@@ -1,0 +1,71 @@
+"""Two demo tenants. Their ids are the same everywhere (they follow from the request token), so the events in events/
+fit them; their secrets are made once for each data directory.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from atrium.credentials import digest, new_secret
+from atrium.roles import Role
+from local.directory import write_privately
+
+TENANTS = ("acme", "globex")
+ROLES = {"owner": "owner", "contributor": "contributor", "viewer": "viewer", "outsider": None}
+
+Provision = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def demo(directory: Path, provision: Provision) -> dict[str, Any]:
+    """What a client needs to know of the demo tenants: the `roles` and `tenants` of dev.json.
+
+    The secrets are made and kept first and only their digests are provisioned, under a token that stays the same: so
+    a start that dies anywhere is finished by the next one.
+    """
+    secrets = _secrets(directory / "demo-secrets.json")
+    return {
+        "roles": {role.key: role.uuid for role in Role},
+        "tenants": {tenant: _tenant(tenant, secrets[tenant], provision) for tenant in TENANTS},
+    }
+
+
+def _secrets(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        made = {
+            tenant: {name: {"token": new_secret("token"), "api_key": new_secret("key")} for name in ROLES}
+            for tenant in TENANTS
+        }
+        write_privately(path, made)
+    secrets: dict[str, Any] = json.loads(path.read_text())
+    return secrets
+
+
+def _tenant(tenant: str, secrets: Mapping[str, Any], provision: Provision) -> dict[str, Any]:
+    made = provision(
+        {
+            "request_token": f"demo-{tenant}",
+            "tenant": {"name": tenant.title()},
+            "spaces": [{"name": "research"}],
+            "principals": [
+                {
+                    "name": f"{name.title()} of {tenant.title()}",
+                    "email": f"{name}@{tenant}.example",
+                    "roles": {"default": role, "research": role} if role else {},
+                    "credentials": [
+                        {"kind": "token", "sha256": digest(secrets[name]["token"])},
+                        {"kind": "key", "sha256": digest(secrets[name]["api_key"])},
+                    ],
+                }
+                for name, role in ROLES.items()
+            ],
+        }
+    )
+    return {
+        "tenant_id": made["tenant_id"],
+        "spaces": {space["name"]: space["space_id"] for space in made["spaces"]},
+        "principals": {
+            name: {"principal_id": principal["principal_id"], "id": principal["id"], **secrets[name]}
+            for name, principal in zip(ROLES, made["principals"], strict=True)
+        },
+    }

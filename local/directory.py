@@ -1,0 +1,48 @@
+"""The data directory of an instance: whose it is, and what other programs read in it."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def data_directory() -> Path:
+    """Where DATA_DIR says, or `.local`."""
+    return Path(os.environ.get("DATA_DIR") or ".local")
+
+
+@contextmanager
+def owned(directory: Path) -> Iterator[bool]:
+    """Whether the directory is this process's alone, and if so, for as long as it lasts."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
+def published(path: Path, content: Mapping[str, Any]) -> Iterator[None]:
+    """A file for other programs, there only as long as what it says holds."""
+    write_privately(path, content)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def write_privately(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a JSON file that only its owner may read, whole or not at all."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)

@@ -1,0 +1,326 @@
+"""API Gateway's part, done by executing the OpenAPI document that API Gateway imports.
+
+Requests are matched to the document's paths, judged by its authorizer, and answered by its integrations: a Lambda
+function behind a proxy integration, or a mock (CORS preflight). What the gateway answers itself has the document's
+gateway responses.
+"""
+
+import fnmatch
+import json
+import re
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+from uuid import uuid4
+
+from local.functions import FunctionFailed, FunctionTimedOut, Invoker
+from local.template import ACCOUNT, REGION, Function
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+API_ID = "local"
+
+# What API Gateway answers for each kind of its own answers, unless the document says otherwise.
+_DEFAULTS = {
+    "ACCESS_DENIED": (403, "User is not authorized to access this resource"),
+    "AUTHORIZER_CONFIGURATION_ERROR": (500, "Internal server error"),
+    "AUTHORIZER_FAILURE": (500, "Internal server error"),
+    "INTEGRATION_FAILURE": (502, "Internal server error"),
+    "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out"),
+    "MISSING_AUTHENTICATION_TOKEN": (403, "Missing Authentication Token"),
+    "REQUEST_TOO_LARGE": (413, "Request Entity Too Large"),
+    "UNAUTHORIZED": (401, "Unauthorized"),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it came: `target` is the path and query, percent-encoded; headers in order, repeated ones too."""
+
+    method: str
+    target: str
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
+    source_ip: str = "127.0.0.1"
+
+    def header(self, name: str) -> str:
+        return next((value for key, value in self.headers if key.lower() == name.lower()), "")
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
+    request_id: str = ""
+
+
+class _Own(Exception):
+    """The gateway answers by itself, with the gateway response of this kind."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+@dataclass
+class _Exchange:
+    """One request on its way through the gateway."""
+
+    request: Request
+    id: str = field(default_factory=lambda: str(uuid4()))
+    resource: str = ""
+    parameters: dict[str, str] | None = None
+    authorizer: dict[str, str] | None = None
+
+    @property
+    def path(self) -> str:
+        return self.request.target.partition("?")[0]
+
+
+class Gateway:
+    """Serves one API document, invoking `functions` by their logical ids."""
+
+    def __init__(
+        self, document: Mapping[str, Any], functions: Mapping[str, Function], invoke: Invoker, stage: str
+    ) -> None:
+        self._document = document
+        self._functions = functions
+        self._invoke = invoke
+        self._stage = stage
+        # A path's own words win over its parameters, as in API Gateway.
+        self._paths = sorted(document["paths"], key=lambda path: [part.startswith("{") for part in path.split("/")])
+        self._binary = document.get("x-amazon-apigateway-binary-media-types", [])
+        for scheme in document["components"]["securitySchemes"].values():
+            if scheme["x-amazon-apigateway-authorizer"]["authorizerResultTtlInSeconds"] != 0:
+                raise ValueError("The laptop edition does not cache what an authorizer said")
+
+    def handle(self, request: Request) -> Reply:
+        """The answer to a request. Never raises for what a request, a function or an authorizer may do."""
+        exchange = _Exchange(request)
+        try:
+            operation = self._match(exchange)
+            if len(request.body) > MAX_BODY_BYTES:
+                raise _Own("REQUEST_TOO_LARGE")
+            for scheme in (name for option in operation.get("security", []) for name in option):
+                self._authorize(exchange, self._document["components"]["securitySchemes"][scheme])
+            integration = operation["x-amazon-apigateway-integration"]
+            if integration["type"] == "mock":
+                return _mock(exchange, integration)
+            return self._proxy(exchange, self._function(integration["uri"]))
+        except _Own as own:
+            return self._answer(exchange, own.kind)
+
+    # ------------------------------------------------------------ routes
+
+    def _match(self, exchange: _Exchange) -> Mapping[str, Any]:
+        segments = exchange.path.split("/")
+        for path in self._paths:
+            parameters = _parameters(path.split("/"), segments)
+            operation = self._document["paths"][path].get(exchange.request.method.lower())
+            if parameters is not None and operation is not None:
+                exchange.resource, exchange.parameters = path, parameters or None
+                found: Mapping[str, Any] = operation
+                return found
+        raise _Own("MISSING_AUTHENTICATION_TOKEN")
+
+    def _function(self, uri: str) -> Function:
+        """The function of an integration's or authorizer's URI, `…:function:<name>/invocations`."""
+        return self._functions[uri.rpartition(":")[2].partition("/")[0]]
+
+    # ------------------------------------------------------------ authorizer
+
+    def _authorize(self, exchange: _Exchange, scheme: Mapping[str, Any]) -> None:
+        event = {**self._event(exchange), "type": "REQUEST", "methodArn": self._arn(exchange)}
+        del event["body"], event["isBase64Encoded"]
+        try:
+            policy = self._invoke(self._function(scheme["x-amazon-apigateway-authorizer"]["authorizerUri"]), event)
+        except FunctionFailed as error:
+            raise _Own("UNAUTHORIZED" if error.message == "Unauthorized" else "AUTHORIZER_FAILURE") from None
+        except FunctionTimedOut:
+            raise _Own("AUTHORIZER_FAILURE") from None
+        try:
+            context = {name: _stringified(value) for name, value in policy.get("context", {}).items()}
+            exchange.authorizer = {**context, "principalId": policy["principalId"]}
+            effects = {
+                statement["Effect"]
+                for statement in policy["policyDocument"]["Statement"]
+                if _covers(statement, self._arn(exchange))
+            }
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise _Own("AUTHORIZER_CONFIGURATION_ERROR") from None
+        if effects != {"Allow"}:
+            raise _Own("ACCESS_DENIED")
+
+    def _arn(self, exchange: _Exchange) -> str:
+        place = f"{API_ID}/{self._stage}/{exchange.request.method}{exchange.path}"
+        return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{place}"
+
+    # ------------------------------------------------------------ functions
+
+    def _proxy(self, exchange: _Exchange, function: Function) -> Reply:
+        try:
+            result = self._invoke(function, self._event(exchange))
+            return _reply(exchange, result)
+        except FunctionTimedOut:
+            raise _Own("INTEGRATION_TIMEOUT") from None
+        except (FunctionFailed, _Malformed):
+            raise _Own("INTEGRATION_FAILURE") from None
+
+    def _event(self, exchange: _Exchange) -> dict[str, Any]:
+        """The event of a REST API's proxy integration."""
+        request = exchange.request
+        host = request.header("host")
+        forwarded = [("X-Forwarded-For", request.source_ip), ("X-Forwarded-Proto", "http")]
+        headers = _gathered([*request.headers, *forwarded])
+        query = _gathered(parse_qsl(request.target.partition("?")[2], keep_blank_values=True))
+        body, encoded = self._body(request)
+        return {
+            "resource": exchange.resource,
+            "path": exchange.path,
+            "httpMethod": request.method,
+            "headers": _last(headers),
+            "multiValueHeaders": headers or None,
+            "queryStringParameters": _last(query),
+            "multiValueQueryStringParameters": query or None,
+            "pathParameters": exchange.parameters,
+            "stageVariables": None,
+            "requestContext": {
+                "accountId": ACCOUNT,
+                "apiId": API_ID,
+                "authorizer": exchange.authorizer,
+                "domainName": host,
+                "extendedRequestId": exchange.id,
+                "httpMethod": request.method,
+                "identity": {"sourceIp": request.source_ip, "userAgent": request.header("user-agent")},
+                "path": exchange.path,
+                "protocol": "HTTP/1.1",
+                "requestId": exchange.id,
+                "requestTimeEpoch": int(time.time() * 1000),
+                "resourcePath": exchange.resource,
+                "stage": self._stage,
+            },
+            "body": body,
+            "isBase64Encoded": encoded,
+        }
+
+    def _body(self, request: Request) -> tuple[str | None, bool]:
+        """As text, or in base64 for the document's binary media types. AWS does not say what it makes of text that is
+        not UTF-8; here it stays what it is, in base64, so that functions can refuse it.
+        """
+        if not request.body:
+            return None, False
+        kind = request.header("content-type").partition(";")[0].strip().lower()
+        if not any(fnmatch.fnmatchcase(kind, pattern) for pattern in self._binary):
+            try:
+                return request.body.decode(), False
+            except UnicodeDecodeError:
+                pass
+        return b64encode(request.body).decode(), True
+
+    # ------------------------------------------------------------ the gateway's own answers
+
+    def _answer(self, exchange: _Exchange, kind: str) -> Reply:
+        own = self._document.get("x-amazon-apigateway-gateway-responses", {})
+        status, message = _DEFAULTS[kind]
+        fallback = own.get("DEFAULT_4XX" if status < 500 else "DEFAULT_5XX", {})
+        response = own.get(kind, fallback)
+        variables = self._variables(exchange, kind, message)
+        headers = [("Content-Type", "application/json")]
+        for target, source in response.get("responseParameters", {}).items():
+            value = source[1:-1] if source.startswith("'") else variables.get(source, "")
+            headers.append((target.removeprefix("gatewayresponse.header."), value))
+        template = response.get("responseTemplates", {}).get(
+            "application/json", '{"message":$context.error.messageString}'
+        )
+        body = re.sub(r"\$(context(?:\.\w+)+)", lambda found: variables.get(found[1], ""), template)
+        return Reply(int(response.get("statusCode", status)), headers, body.encode(), exchange.id)
+
+    def _variables(self, exchange: _Exchange, kind: str, message: str) -> dict[str, str]:
+        """$context, as far as gateway responses may use it."""
+        return {
+            "context.requestId": exchange.id,
+            "context.extendedRequestId": exchange.id,
+            "context.httpMethod": exchange.request.method,
+            "context.path": exchange.path,
+            "context.resourcePath": exchange.resource,
+            "context.stage": self._stage,
+            "context.identity.sourceIp": exchange.request.source_ip,
+            "context.error.message": message,
+            "context.error.messageString": json.dumps(message),
+            "context.error.responseType": kind,
+            **{f"context.authorizer.{name}": value for name, value in (exchange.authorizer or {}).items()},
+        }
+
+
+def _parameters(pattern: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:
+    """The decoded path values, None if the path is another one. An empty segment is no value."""
+    if len(pattern) != len(segments):
+        return None
+    values = {}
+    for part, segment in zip(pattern, segments, strict=True):
+        value = unquote(segment)
+        if part.startswith("{") and value:
+            values[part[1:-1]] = value
+        elif part != value:
+            return None
+    return values
+
+
+def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return values
+
+
+def _last(values: Mapping[str, Sequence[str]]) -> dict[str, str] | None:
+    return {name: given[-1] for name, given in values.items()} or None
+
+
+def _stringified(value: Any) -> str:
+    """An authorizer's context may hold strings, numbers and booleans; functions see strings."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise TypeError("an authorizer's context is flat")
+
+
+def _covers(statement: Mapping[str, Any], arn: str) -> bool:
+    resources = statement["Resource"]
+    patterns = [resources] if isinstance(resources, str) else resources
+    return any(re.fullmatch(re.escape(each).replace(r"\*", ".*").replace(r"\?", "."), arn) for each in patterns)
+
+
+def _mock(exchange: _Exchange, integration: Mapping[str, Any]) -> Reply:
+    response = integration["responses"]["default"]
+    headers = [
+        (target.removeprefix("method.response.header."), value[1:-1])
+        for target, value in response["responseParameters"].items()
+    ]
+    return Reply(int(response["statusCode"]), headers, b"", exchange.id)
+
+
+class _Malformed(Exception):
+    """A function's answer is not what a proxy integration takes."""
+
+
+def _reply(exchange: _Exchange, result: Any) -> Reply:
+    try:
+        status = result["statusCode"]
+        body = result.get("body")
+        many = result.get("multiValueHeaders") or {}
+        one = result.get("headers") or {}
+        pairs = [(name, value) for name, values in many.items() for value in values]
+        pairs += [(name, value) for name, value in one.items() if name not in many]
+        if not isinstance(status, int) or not isinstance(body, str | None):
+            raise TypeError
+        headers = [(name, _stringified(value)) for name, value in pairs]
+        text = body or ""
+        content = b64decode(text, validate=True) if result.get("isBase64Encoded") else text.encode()
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise _Malformed from None
+    return Reply(status, headers, content, exchange.id)

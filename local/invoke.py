@@ -1,0 +1,44 @@
+"""`make invoke`: one function on one event, without Docker.
+
+On the data of `make run`: through its database while it runs, else with one of its own for as long as it takes.
+"""
+
+import json
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from local.database import database, engine_client
+from local.demo import demo
+from local.directory import data_directory, owned
+from local.functions import FunctionFailed, call
+from local.template import Template, create_table, lambda_environment
+
+
+def main() -> None:
+    name, path = sys.argv[1:]
+    template = Template()
+    if name not in template.functions:
+        sys.exit(f"F={name}: there is no such function. There are {', '.join(sorted(template.functions))}.")
+    if not Path(path).is_file():
+        sys.exit(f"E={path}: there is no such file. Samples are in events/.")
+    event = json.loads(Path(path).read_text())
+    directory = data_directory()
+    with ExitStack() as stack:
+        if stack.enter_context(owned(directory)):
+            endpoint = stack.enter_context(database(directory / "dynamodb"))
+        else:
+            endpoint = json.loads((directory / "database.json").read_text())["endpoint_url"]
+        function = template.functions[name]
+        os.environ.update(lambda_environment(function, endpoint))
+        create_table(engine_client(endpoint), template.table)
+        demo(directory, lambda request: call(template.functions["Provision"], request))
+        try:
+            print(json.dumps(call(function, event), indent=2, ensure_ascii=False))
+        except FunctionFailed as failure:
+            sys.exit(str(failure))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""`make run`: the database, the functions, the gateway, two demo tenants. Ends everything it started."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from local.database import database, engine_client
+from local.demo import demo
+from local.directory import data_directory, owned, published
+from local.functions import Workers
+from local.gateway import Gateway
+from local.server import Server
+from local.template import Template, create_table, lambda_environment
+
+WORKERS = 8
+
+
+def main() -> None:
+    port = int(os.environ.get("PORT") or 3000)
+    directory = data_directory()
+    # A second signal may arrive while the first one is obeyed; either way everything below is closed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with ExitStack() as stack:
+            if not stack.enter_context(owned(directory)):
+                sys.exit(f"{directory} is in use by another instance. Stop it, or set DATA_DIR.")
+            sock = stack.enter_context(listening_socket(port))
+            dev = directory / "dev.json"
+            dev.unlink(missing_ok=True)
+            serve(stack, directory, sock, dev)
+    except KeyboardInterrupt:
+        pass
+
+
+def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> None:
+    """Serves until a signal ends it."""
+    endpoint = stack.enter_context(database(directory / "dynamodb"))
+    stack.enter_context(published(directory / "database.json", {"endpoint_url": endpoint}))
+    template = Template()
+    create_table(engine_client(endpoint), template.table)
+    function = template.functions["Provision"]
+    workers = Workers(lambda_environment(function, endpoint), WORKERS)
+    stack.callback(workers.stop)
+    base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    demonstration = {"base_url": base_url, **demo(directory, lambda event: workers(function, event))}
+    gateway = Gateway(template.api, template.functions, workers, template.stage)
+
+    def ready() -> None:
+        stack.enter_context(published(dev, demonstration))
+        print(welcome(demonstration, dev), flush=True)
+
+    Server(gateway, ready).run(sockets=[sock])
+
+
+@contextmanager
+def listening_socket(port: int) -> Iterator[socket.socket]:
+    """Bound before anything else starts, so that a port in use is said at once."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            sys.exit(f"Port {port} is in use. Set another one: PORT=3001 make run")
+        yield sock
+
+
+def welcome(demonstration: Any, dev: Path) -> str:
+    acme = demonstration["tenants"]["acme"]
+    url, token, space = demonstration["base_url"], acme["principals"]["owner"]["token"], acme["spaces"]["default"]
+    return f"""
+Atrium serves {url}
+
+  TOKEN={token}
+  curl {url}/projects -H "Authorization: Bearer $TOKEN"
+  curl {url}/projects -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+    -d '{{"projectName":"Apollo","clientName":"Acme","description":"To the moon"}}'
+  curl {url}/v1/spaces/{space}/projects -H "Authorization: Bearer $TOKEN"
+
+More callers, spaces and roles: {dev}. Ctrl-C stops everything.
+"""
+
+
+if __name__ == "__main__":
+    main()

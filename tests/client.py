@@ -1,0 +1,174 @@
+"""An HTTP client for the tests: one vocabulary, whether the API runs in this process or behind a socket."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from local.gateway import Gateway, Request
+
+Transport = Callable[[str, str, list[tuple[str, str]], bytes], tuple[int, list[tuple[str, str]], bytes]]
+
+MISSING = object()
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.content) if self.content else None
+
+    @property
+    def replayed(self) -> bool:
+        return self.headers.get("idempotent-replayed") == "true"
+
+    @property
+    def seen(self) -> tuple[int, Any]:
+        """Status and body: what most tests assert."""
+        return self.status, self.body
+
+
+def through(gateway: Gateway) -> Transport:
+    def send(method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> Any:
+        reply = gateway.handle(Request(method, path, [("Host", "api.test"), *headers], body))
+        return reply.status, reply.headers, reply.body
+
+    return send
+
+
+def over_http(base_url: str) -> Transport:
+    # One client for all threads of a test; httpx would otherwise add an Accept-Encoding nobody asked for.
+    http = httpx.Client(base_url=base_url, timeout=60, limits=httpx.Limits(max_connections=100))
+
+    def send(method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> Any:
+        reply = http.request(method, path, headers=headers, content=body)
+        return reply.status_code, reply.headers.multi_items(), reply.content
+
+    return send
+
+
+class World:
+    """Two tenants, acme and globex, each with spaces default and research and four principals, behind an API.
+
+    `dev` is what `make run` writes into dev.json.
+    """
+
+    def __init__(self, send: Transport, dev: Mapping[str, Any]) -> None:
+        self._send = send
+        self.dev = dev
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Any = MISSING,
+        *,
+        by: str | None = "owner",
+        tenant: str = "acme",
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> Answer:
+        """Sends a request as a principal; `by=None` sends no credential."""
+        sent = dict(headers or {})
+        if by is not None:
+            sent["Authorization"] = f"Bearer {self.principal(by, tenant)['token']}"
+        if key is not None:
+            sent["Idempotency-Key"] = key
+        if body is not MISSING:
+            content = json.dumps(body).encode()
+        if content is not None:
+            sent.setdefault("Content-Type", "application/json")
+        return self.raw(method, path, list(sent.items()), content or b"")
+
+    def raw(self, method: str, path: str, headers: list[tuple[str, str]], content: bytes = b"") -> Answer:
+        status, got, answer = self._send(method, path, headers, content)
+        return Answer(status, {name.lower(): value for name, value in got}, answer)
+
+    # ------------------------------------------------------------ who and where
+
+    def principal(self, name: str, tenant: str = "acme") -> Any:
+        return self.dev["tenants"][tenant]["principals"][name]
+
+    def id(self, name: str, tenant: str = "acme") -> str:
+        """A principal's id in the flat spelling."""
+        return str(self.principal(name, tenant)["id"])
+
+    def uuid(self, name: str, tenant: str = "acme") -> str:
+        """A principal's id in the v1 spelling."""
+        return str(self.principal(name, tenant)["principal_id"])
+
+    def role(self, key: str) -> str:
+        return str(self.dev["roles"][key])
+
+    def projects(self, space: str = "default", tenant: str = "acme") -> str:
+        """The path of a space's projects."""
+        return f"/v1/spaces/{self.dev['tenants'][tenant]['spaces'][space]}/projects"
+
+    # ------------------------------------------------------------ making things
+
+    def new_project(self, name: str = "Apollo", **options: Any) -> str:
+        """A v1 project's path."""
+        space = options.pop("space", "default")
+        path = self.projects(space, options.get("tenant", "acme"))
+        answer = self("POST", path, {"name": name}, **options)
+        assert answer.status == 201, answer
+        return f"{path}/{answer.body['id']}"
+
+    def new_member(self, project: str, name: str, role: str) -> str:
+        """A v1 member's path."""
+        answer = self("POST", f"{project}/members", {"principal_id": self.uuid(name), "role_id": self.role(role)})
+        assert answer.status == 201, answer
+        return f"{project}/members/{self.uuid(name)}"
+
+
+def flat_path(project: str) -> str:
+    """The flat path of a v1 project's path."""
+    return f"/projects/{flat_id(project.rpartition('/')[2])}"
+
+
+def flat_id(uuid: str) -> str:
+    digits = uuid.replace("-", "")
+    return digits[:12] + digits[20:]
+
+
+def v1_id(id: str) -> str:
+    return f"{id[:8]}-{id[8:12]}-8000-8000-{id[12:]}"
+
+
+def new_key() -> str:
+    return str(uuid4())
+
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8000-8000-[0-9a-f]{12}")
+HEX24 = re.compile(r"[0-9a-f]{24}")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+class Like:
+    """Equal to every string of a form, so that whole answers can be compared."""
+
+    def __init__(self, form: re.Pattern[str]) -> None:
+        self._form = form
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and self._form.fullmatch(other) is not None
+
+    def __hash__(self) -> int:
+        return hash(self._form)
+
+    def __repr__(self) -> str:
+        return f"<like {self._form.pattern}>"
+
+
+A_UUID = Like(UUID)
+AN_ID = Like(HEX24)
+A_MOMENT = Like(MOMENT)

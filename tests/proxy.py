@@ -1,0 +1,130 @@
+"""A proxy in front of DynamoDB Local: sees every call, from whichever process it comes, and can do what a network
+does.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+# What a hook says before a call is forwarded: None to go on, or an error's code to answer in its place.
+Before = Callable[[str, dict[str, Any]], str | None]
+After = Callable[[str, dict[str, Any]], None]
+
+
+class Proxy:
+    """`before` may answer a call with an error; `after` runs when the engine has answered and the caller not yet.
+
+    With `conflicts` the proxy answers a transaction that meets another one in flight on one of its items with
+    TransactionConflict, as DynamoDB does and DynamoDB Local never. `delay` keeps transactions in flight for longer.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self.url = ""
+        self.calls: list[str] = []
+        self.before: Before = lambda operation, request: None
+        self.after: After = lambda operation, request: None
+        self.conflicts = False
+        self.delay = 0.0
+        self.conflicted = 0
+        self._upstream = urlsplit(upstream).netloc
+        self._in_flight: set[str] = set()
+        self._lock = threading.Lock()
+
+    def exchange(self, headers: dict[str, str], body: bytes, connection: HTTPConnection) -> tuple[int, Any, bytes]:
+        operation = headers["X-Amz-Target"].rpartition(".")[2]
+        request = json.loads(body)
+        self.calls.append(operation)
+        error = self.before(operation, request)
+        if error:
+            return _error(error)
+        held = _items(request) if self.conflicts and operation == "TransactWriteItems" else set()
+        with self._lock:
+            if held & self._in_flight:
+                self.conflicted += 1
+                return _cancelled(len(request["TransactItems"]))
+            self._in_flight |= held
+        try:
+            if held:
+                time.sleep(self.delay)
+            connection.request("POST", "/", body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            self.after(operation, request)
+            return answer.status, answer.getheaders(), content
+        finally:
+            with self._lock:
+                self._in_flight -= held
+
+    @contextmanager
+    def served(self) -> Iterator["Proxy"]:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                self.upstream = HTTPConnection(proxy._upstream, timeout=30)
+
+            def finish(self) -> None:
+                self.upstream.close()
+                super().finish()
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                kept = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+                status, headers, content = proxy.exchange(kept, body, self.upstream)
+                self.send_response(status)
+                for name, value in headers:
+                    if name.lower() not in ("content-length", "transfer-encoding", "date", "server", "connection"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def handle_one_request(self) -> None:
+                # A caller that was killed is gone; that is what some tests are about.
+                try:
+                    super().handle_one_request()
+                except (BrokenPipeError, ConnectionResetError):
+                    self.close_connection = True
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            server.shutdown()
+            server.server_close()
+
+
+def _items(request: dict[str, Any]) -> set[str]:
+    keys = set()
+    for action in request["TransactItems"]:
+        for write in action.values():
+            key = write.get("Key") or write["Item"]
+            keys.add(f"{key['pk']['S']} {key['sk']['S']}")
+    return keys
+
+
+def _cancelled(count: int) -> tuple[int, Any, bytes]:
+    reasons = [{"Code": "TransactionConflict"}] + [{"Code": "None"}] * (count - 1)
+    return _error("TransactionCanceledException", CancellationReasons=reasons)
+
+
+def _error(code: str, **more: Any) -> tuple[int, Any, bytes]:
+    status = 500 if code == "InternalServerError" else 400
+    answer = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **more}
+    return status, [("Content-Type", "application/x-amz-json-1.0")], json.dumps(answer).encode()
