@@ -1,7 +1,10 @@
 """Two ways to run the API under test.
 
-`world` is fast and single-threaded: the gateway calls the functions in this process, on moto. `crowd` is for
-everything about concurrency and durability: the functions run in worker processes, on DynamoDB Local behind a proxy.
+`world` is quick and single-threaded: the gateway calls the functions in this process. `crowd` is for everything about
+concurrency: the functions run in worker processes, behind a proxy that sees every call to the table. Both are on
+DynamoDB Local; moto's transactions copy the whole table and are not atomic under threads, so only single requests run
+on it.
+
 Sizes are those of `make test`; `full(few, many)` gives the many under `make prove`.
 """
 
@@ -21,11 +24,12 @@ from atrium.settings import settings
 from atrium.store import table as tables
 from local.database import database, engine_client
 from local.demo import demo
-from local.functions import Workers, call
+from local.functions import Invoker, Workers, call
 from local.gateway import Gateway
-from local.template import CREDENTIALS, Template, create_table, lambda_environment
+from local.template import Template, create_table, lambda_environment
 from tests.client import World, through
 from tests.proxy import Proxy
+from tests.trace import Trace
 
 
 def full(few: int, many: int) -> int:
@@ -38,32 +42,62 @@ def template() -> Template:
     return Template()
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path
-
-
-@pytest.fixture
-def world(template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The API in this process, on moto."""
-    functions = template.functions
-    for name, value in {**functions["Authorizer"].environment, **CREDENTIALS}.items():
-        monkeypatch.setenv(name, value)
-    for cached in (settings, tables.table, authorizer.credentials):
-        cached.cache_clear()
-    with mock_aws():
-        create_table(boto3.client("dynamodb"), template.table)
-        dev = demo(tmp_path, lambda request: call(functions["Provision"], request))
-        yield World(through(Gateway(template.api, functions, call, template.stage)), dev)
-    for cached in (settings, tables.table, authorizer.credentials):
-        cached.cache_clear()
-
-
 @pytest.fixture(scope="session")
 def engine() -> Iterator[str]:
     """DynamoDB Local, in memory."""
     with database(None) as endpoint:
         yield endpoint
+
+
+@pytest.fixture
+def world(template: Template, engine: str, tmp_path: Path) -> Iterator[World]:
+    """The API in this process, on DynamoDB Local."""
+    with inline(template, engine, tmp_path, call) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(template: Template, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The same for all tests of a module: for those that do not mind each other."""
+    with inline(template, engine, tmp_path_factory.mktemp("shared"), call) as made:
+        yield made
+
+
+@pytest.fixture
+def world_on_moto(template: Template, tmp_path: Path) -> Iterator[World]:
+    """The API in this process, on moto."""
+    with mock_aws(), inline(template, None, tmp_path, call) as made:
+        yield made
+
+
+@pytest.fixture
+def traced(template: Template, engine: str, tmp_path: Path) -> Iterator[tuple[World, Trace]]:
+    """A world, and what its functions ask of the table."""
+    trace = Trace()
+    with inline(template, engine, tmp_path, trace.invoke) as made:
+        trace.watch(tables.table()._client)
+        yield made, trace
+
+
+@contextmanager
+def inline(template: Template, endpoint: str | None, directory: Path, invoke: Invoker) -> Iterator[World]:
+    """A world on a table of its own. One at a time: the functions' process is this one."""
+    functions = template.functions
+    environment = lambda_environment(functions["Provision"], endpoint or "https://dynamodb.us-east-1.amazonaws.com")
+    del environment["AWS_LAMBDA_INITIALIZATION_TYPE"]
+    caches = (settings, tables.table, authorizer.credentials)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        for cached in caches:
+            cached.cache_clear()
+        client = boto3.client("dynamodb")
+        create_table(client, template.table)
+        dev = demo(directory, lambda request: call(functions["Provision"], request))
+        yield World(through(Gateway(template.api, functions, invoke, template.stage)), dev)
+        client.delete_table(TableName=template.table["TableName"])
+        for cached in caches:
+            cached.cache_clear()
 
 
 @dataclass
@@ -77,8 +111,9 @@ class Crowd:
 
 
 @pytest.fixture(scope="session")
-def crowd_session(engine: str, template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
+def crowd_session(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     with ExitStack() as stack:
+        engine = stack.enter_context(database(None))
         yield stack.enter_context(_crowd(engine, template, tmp_path_factory.mktemp("crowd")))
 
 

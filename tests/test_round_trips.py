@@ -1,0 +1,134 @@
+"""How often a route asks the table, one call after the other; and that its permissions are exactly what it asks for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from local.template import Template
+from tests.client import World, flat_path, new_key
+from tests.trace import Trace
+
+Request = tuple[str, str, Any]
+
+FLAT = {"projectName": "Apollo", "clientName": "Acme", "description": "To the moon"}
+
+# For each route a request that succeeds on a project `p` (v1 path) with the members owner, contributor and viewer;
+# and the round trips it may take.
+READS: dict[str, tuple[int, Callable[[World, str], Request]]] = {
+    "ListProjects": (3, lambda w, p: ("GET", "/projects", None)),
+    "GetProject": (1, lambda w, p: ("GET", flat_path(p), None)),
+    "V1GetMe": (1, lambda w, p: ("GET", "/v1/me", None)),
+    "V1ListRoles": (0, lambda w, p: ("GET", "/v1/roles", None)),
+    "V1ListProjects": (1, lambda w, p: ("GET", w.projects(), None)),
+    "V1GetProject": (1, lambda w, p: ("GET", p, None)),
+    "V1ListMembers": (1, lambda w, p: ("GET", f"{p}/members", None)),
+    "V1GetMember": (1, lambda w, p: ("GET", f"{p}/members/{w.uuid('viewer')}", None)),
+}
+WRITES: dict[str, Callable[[World, str], Request]] = {
+    "CreateProject": lambda w, p: ("POST", "/projects", FLAT),
+    "UpdateProject": lambda w, p: ("PUT", flat_path(p), FLAT),
+    "DeleteProject": lambda w, p: ("DELETE", flat_path(p), None),
+    "V1CreateProject": lambda w, p: ("POST", w.projects(), {"name": "Gemini"}),
+    "V1UpdateProject": lambda w, p: ("PATCH", p, {"name": "Gemini", "manager_id": w.uuid("contributor")}),
+    "V1DeleteProject": lambda w, p: ("DELETE", p, None),
+    "V1AddMember": lambda w, p: (
+        "POST",
+        f"{p}/members",
+        {"principal_id": w.uuid("outsider"), "role_id": w.role("viewer")},
+    ),
+    "V1UpdateMember": lambda w, p: ("PATCH", f"{p}/members/{w.uuid('viewer')}", {"role_id": w.role("manager")}),
+    "V1RemoveMember": lambda w, p: ("DELETE", f"{p}/members/{w.uuid('viewer')}", None),
+}
+EVERY_ROUTE = {**{name: request for name, (_, request) in READS.items()}, **WRITES}
+
+
+def a_project(world: World) -> str:
+    path = world.new_project()
+    world.new_member(path, "contributor", "contributor")
+    world.new_member(path, "viewer", "viewer")
+    return path
+
+
+def test_every_route_is_counted(template: Template) -> None:
+    assert set(EVERY_ROUTE) == set(template.functions) - {"Authorizer", "Provision"}
+
+
+@pytest.mark.parametrize("route", READS)
+def test_a_read_takes_one_round_trip(traced: tuple[World, Trace], route: str) -> None:
+    world, trace = traced
+    trips, request = READS[route]
+    method, path, _ = request(world, a_project(world))
+    trace.clear()
+    assert world(method, path).status == 200
+    assert trace.round_trips(route) == trips
+    assert trace.width(route) <= 3
+    assert trace.round_trips("Authorizer") <= 1
+
+
+@pytest.mark.parametrize("route", WRITES)
+def test_a_write_takes_two_round_trips_and_its_replay_one(traced: tuple[World, Trace], route: str) -> None:
+    world, trace = traced
+    method, path, body = WRITES[route](world, a_project(world))
+    key = new_key()
+    trace.clear()
+    first = world(method, path, body, key=key)
+    assert first.status in (200, 201, 204), first
+    assert trace.round_trips(route) == 2
+    assert [call.operation for call in trace.of(route)].count("TransactWriteItems") == 1
+    trace.clear()
+    second = world(method, path, body, key=key)
+    assert (second.status, second.content, second.replayed) == (first.status, first.content, True)
+    assert trace.round_trips(route) == 1
+
+
+def test_listing_all_projects_takes_three_round_trips_however_many_there_are(traced: tuple[World, Trace]) -> None:
+    world, trace = traced
+    for number in range(8):
+        world.new_project(f"Apollo {number}", space=("default", "research")[number % 2])
+    trace.clear()
+    assert len(world("GET", "/projects").body) == 8
+    assert trace.round_trips("ListProjects") == 3
+    assert trace.width("ListProjects") <= 8
+
+
+def test_a_caller_without_a_space_role_pays_a_second_trip_for_its_list(traced: tuple[World, Trace]) -> None:
+    world, trace = traced
+    world.new_member(world.new_project(), "outsider", "viewer")
+    trace.clear()
+    assert len(world("GET", world.projects(), by="outsider").body["data"]) == 1
+    assert trace.round_trips("V1ListProjects") == 2
+
+
+@pytest.mark.parametrize("route", EVERY_ROUTE)
+def test_a_routes_permissions_are_what_it_uses(traced: tuple[World, Trace], template: Template, route: str) -> None:
+    world, trace = traced
+    project = a_project(world)
+    world.new_member(project, "outsider", "manager")
+    method, path, body = EVERY_ROUTE[route](world, project)
+    if route == "V1AddMember":
+        assert world("DELETE", f"{project}/members/{world.uuid('outsider')}").status == 204
+    trace.clear()
+    # As the named manager through a space role, and as a member without one: two ways to hold a role at the commit.
+    used: set[str] = set()
+    for by in ("outsider", "owner"):
+        world(method, path, body, by=by, key=new_key())
+    for call in trace.of(route):
+        used |= call.actions
+    assert used == permissions(template, route)
+
+
+def test_the_authorizers_permissions_are_what_it_uses(traced: tuple[World, Trace], template: Template) -> None:
+    world, trace = traced
+    assert world("GET", "/v1/me").status == 200
+    assert {action for call in trace.of("Authorizer") for action in call.actions} == permissions(template, "Authorizer")
+
+
+def permissions(template: Template, function: str) -> set[str]:
+    policies = template.resources[f"{function}Role"]["Properties"].get("Policies", [])
+    return {
+        action
+        for policy in policies
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in statement["Action"]
+    }

@@ -1,0 +1,167 @@
+"""The template and the code say the same, and the template says what a platform engineer relies on."""
+
+import importlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from local.template import ROOT, Template, create_table
+
+FUNCTIONS = ROOT / "functions"
+
+
+def names() -> list[str]:
+    return sorted(Template().functions)
+
+
+def routes(template: Template) -> dict[str, tuple[str, str]]:
+    """Method and path of each function behind a URL, from the document that API Gateway imports."""
+    found = {}
+    for path, operations in template.api["paths"].items():
+        for method, operation in operations.items():
+            integration = operation["x-amazon-apigateway-integration"]
+            if integration["type"] == "aws_proxy":
+                name = re.search(r"function:(\w+)/invocations", integration["uri"])
+                assert name is not None
+                found[name[1]] = (method.upper(), path)
+    return found
+
+
+def test_every_module_is_deployed_once(template: Template) -> None:
+    modules = {
+        ".".join(path.relative_to(FUNCTIONS).with_suffix("").parts) + ".handler" for path in FUNCTIONS.rglob("*.py")
+    }
+    assert sorted(modules) == sorted(function.handler for function in template.functions.values())
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_function_is_named_after_its_file(template: Template, name: str) -> None:
+    *folder, file, _ = template.functions[name].handler.split(".")
+    prefix = "V1" if folder == ["v1"] else ""
+    assert name == prefix + "".join(word.title() for word in file.split("_"))
+
+
+@pytest.mark.parametrize("name", sorted(routes(Template())))
+def test_a_module_serves_the_route_it_is_deployed_on(template: Template, name: str) -> None:
+    method, path = routes(template)[name]
+    module = importlib.import_module(template.functions[name].handler.rpartition(".")[0])
+    served = [(route.method, route.path) for route in module.api._static_routes + module.api._dynamic_routes]
+    assert served == [(method, re.sub(r"\{(\w+)\}", r"<\1>", path))]
+    assert (module.__doc__ or "").splitlines()[0] == f"{method} {path}"
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_function_has_a_sample_event(template: Template, name: str) -> None:
+    path = ROOT / "events" / (template.functions[name].handler.replace(".", "/").removesuffix("/handler") + ".json")
+    event = json.loads(path.read_text())
+    if name in routes(template):
+        assert (event["httpMethod"], event["resource"]) == routes(template)[name]
+
+
+def test_every_route_asks_for_a_credential_and_every_path_answers_preflight(template: Template) -> None:
+    for path, operations in template.api["paths"].items():
+        for method, operation in operations.items():
+            assert operation.get("security") == (None if method == "options" else [{"Credential": []}]), path
+        assert "options" in operations
+
+
+def test_permissions_name_actions_on_the_table_only(template: Template) -> None:
+    roles = {name: item["Properties"] for name, item in template.resources.items() if item["Type"] == "AWS::IAM::Role"}
+    assert {name.removesuffix("Role") for name in roles} == set(template.functions)
+    for name, role in roles.items():
+        for policy in role.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                assert statement["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}, name
+                assert not [action for action in statement["Action"] if "*" in action or "Scan" in action], name
+
+
+def test_the_table_outlives_the_stack_and_every_mistake(template: Template) -> None:
+    table = template.resources["Table"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = table["Properties"]
+    assert properties["DeletionProtectionEnabled"] is True
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    assert "GlobalSecondaryIndexes" not in properties
+    assert "LocalSecondaryIndexes" not in properties
+
+
+def test_the_table_of_tests_and_laptop_is_the_templates(template: Template) -> None:
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        create_table(client, template.table)
+        create_table(client, template.table)  # a second start finds it
+        made = client.describe_table(TableName=template.table["TableName"])["Table"]
+        expiry = client.describe_time_to_live(TableName=template.table["TableName"])["TimeToLiveDescription"]
+    for name in ("AttributeDefinitions", "KeySchema"):
+        assert made[name] == template.table[name]
+    assert made["BillingModeSummary"]["BillingMode"] == template.table["BillingMode"]
+    assert made["StreamSpecification"]["StreamViewType"] == template.table["StreamSpecification"]["StreamViewType"]
+    assert expiry["AttributeName"] == template.table["TimeToLiveSpecification"]["AttributeName"]
+
+
+def test_the_gateways_own_answers_speak_both_dialects(template: Template) -> None:
+    responses = template.api["x-amazon-apigateway-gateway-responses"]
+    for kind, response in responses.items():
+        body = json.loads(response["responseTemplates"]["application/json"])
+        assert set(body) == {"error", "detail"}, kind
+        assert body["error"] == body["detail"]
+        assert response["responseParameters"]["gatewayresponse.header.X-Request-Id"] == "context.requestId"
+    assert {"DEFAULT_4XX", "DEFAULT_5XX"} <= set(responses)
+
+
+def test_functions_share_one_environment_so_one_worker_can_run_them_all(template: Template) -> None:
+    environments = {json.dumps(function.environment, sort_keys=True) for function in template.functions.values()}
+    assert environments == {json.dumps({"CORS_ORIGIN": "*", "TABLE_NAME": "atrium"})}
+
+
+def test_functions_run_on_lambdas_python_on_arm(template: Template) -> None:
+    for item in template.resources.values():
+        if item["Type"] == "AWS::Lambda::Function":
+            assert item["Properties"]["Runtime"] == "python3.13"
+            assert item["Properties"]["Architectures"] == ["arm64"]
+
+
+# ---------------------------------------------------------------- the repository
+
+
+def pins(path: Path) -> dict[str, str]:
+    found = [line.split(" ;")[0].split("==") for line in path.read_text().splitlines()]
+    return {name.strip(): version.strip() for name, version in found}
+
+
+def test_the_layer_is_pinned_to_what_is_tested() -> None:
+    tested, layer = pins(ROOT / "requirements.txt"), pins(ROOT / "layers/atrium/requirements.txt")
+    assert {"aws-lambda-powertools", "boto3", "pydantic"} <= set(layer)
+    assert layer.items() <= tested.items()
+
+
+def imports(path: Path) -> set[str]:
+    return set(re.findall(r"^(?:from|import) (atrium[\w.]*)", path.read_text(), re.MULTILINE))
+
+
+def test_imports_run_one_way() -> None:
+    """functions -> api -> store -> the rest; nothing below `api` knows HTTP, nothing above `store` DynamoDB."""
+    package = ROOT / "layers/atrium/atrium"
+    for path in package.rglob("*.py"):
+        below_api = "api" not in path.relative_to(package).parts
+        below_store = below_api and "store" not in path.relative_to(package).parts
+        text = path.read_text()
+        assert not (below_api and any(name.startswith("atrium.api") for name in imports(path))), path
+        assert not (below_store and any(name.startswith("atrium.store") for name in imports(path))), path
+        assert not (below_api and re.search(r"^(from|import) (http|aws_lambda_powertools)", text, re.MULTILINE)), path
+        in_store = below_api and not below_store
+        assert in_store or not re.search(r"^(from|import) boto", text, re.MULTILINE), path
+    for path in FUNCTIONS.rglob("*.py"):
+        assert all(name.startswith("atrium.api") for name in imports(path)), path
+
+
+def test_only_keys_spells_a_key() -> None:
+    prefixes: Any = re.compile(r"""["'](T#|KEY#|PURGE#|MEMBER#|PROJECT#|TASK#|EMAIL#)""")
+    for path in (ROOT / "layers").rglob("*.py"):
+        assert path.name == "keys.py" or not prefixes.search(path.read_text()), path
