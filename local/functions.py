@@ -71,7 +71,9 @@ class Workers:
         # Forked from a server that has imported the functions' dependencies once and holds no thread and no connection.
         methods = multiprocessing.get_context("forkserver")
         methods.set_forkserver_preload(["local.preload"])
-        self._pool = ProcessPool(max_workers=size, context=methods, initializer=_start, initargs=(dict(environment),))
+        self._pool = ProcessPool(
+            max_workers=size, context=methods, initializer=start_worker, initargs=(dict(environment),)
+        )
 
     def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
         """As Invoker says."""
@@ -92,7 +94,8 @@ class Workers:
         self._pool.join()
 
 
-def _start(environment: Mapping[str, str]) -> None:
+def start_worker(environment: Mapping[str, str]) -> None:
+    """Makes this process one that runs functions."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ.update(environment)

@@ -102,9 +102,12 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
 
 @dataclass
 class Crowd:
-    """The API in worker processes, on DynamoDB Local behind a proxy. `environment` is the functions'."""
+    """The API in worker processes, on DynamoDB Local behind a proxy. `environment` is the functions'; `client` goes
+    past the proxy.
+    """
 
     world: World
+    invoke: Invoker
     proxy: Proxy
     environment: dict[str, str]
     client: Any
@@ -136,6 +139,6 @@ def _crowd(engine: str, template: Template, directory: Path) -> Iterator[Crowd]:
         try:
             dev = demo(directory, lambda request: workers(template.functions["Provision"], request))
             world = World(through(Gateway(template.api, template.functions, workers, template.stage)), dev)
-            yield Crowd(world, proxy, environment, client)
+            yield Crowd(world, workers, proxy, environment, client)
         finally:
             workers.stop()
