@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -81,9 +82,12 @@ def traced(template: Template, engine: str, tmp_path: Path) -> Iterator[tuple[Wo
 
 @contextmanager
 def inline(template: Template, endpoint: str | None, directory: Path, invoke: Invoker) -> Iterator[World]:
-    """A world on a table of its own. One at a time: the functions' process is this one."""
+    """A world on a table of its own. The functions' process is this one, so the innermost world is the one that
+    runs.
+    """
     functions = template.functions
     environment = lambda_environment(functions["Provision"], endpoint or "https://dynamodb.us-east-1.amazonaws.com")
+    environment["TABLE_NAME"] = f"atrium-{uuid4()}"
     del environment["AWS_LAMBDA_INITIALIZATION_TYPE"]
     caches = (settings, tables.table, authorizer.credentials)
     with pytest.MonkeyPatch.context() as patch:
@@ -92,10 +96,10 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
         for cached in caches:
             cached.cache_clear()
         client = boto3.client("dynamodb")
-        create_table(client, template.table)
+        create_table(client, {**template.table, "TableName": environment["TABLE_NAME"]})
         dev = demo(directory, lambda request: call(functions["Provision"], request))
         yield World(through(Gateway(template.api, functions, invoke, template.stage)), dev)
-        client.delete_table(TableName=template.table["TableName"])
+        client.delete_table(TableName=environment["TABLE_NAME"])
         for cached in caches:
             cached.cache_clear()
 

@@ -1,11 +1,11 @@
 """A write with an Idempotency-Key happens once, and a repeat gets the same answer."""
 
+import os
 from typing import Any
 
 import boto3
 import pytest
 
-from local.template import TABLE_NAME
 from tests.client import World, flat_id, new_key
 from tests.test_round_trips import FLAT, WRITES, a_project
 
@@ -137,7 +137,7 @@ def set_space_roles(world: World, name: str, roles: dict[str, str]) -> None:
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
     spaces = {flat_id(space): {"S": role} for space, role in roles.items()}
     boto3.client("dynamodb").update_item(
-        TableName=TABLE_NAME,
+        TableName=os.environ["TABLE_NAME"],
         Key={"pk": {"S": f"T#{tenant}#U#{world.id(name)}"}, "sk": {"S": "META"}},
         UpdateExpression="SET #spaces = :spaces",
         ExpressionAttributeNames={"#spaces": "spaces"},

@@ -102,7 +102,7 @@ class ProjectRevision(BaseModel):
     """
 
     projectName: Name
-    clientName: Annotated[str, Strict()]
+    clientName: Annotated[str, Strict(), AfterValidator(str.strip)]
     description: Annotated[str, Strict()]
 
 

@@ -200,7 +200,9 @@ def _prepared(event: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in (event.get("pathParameters") or {}).items():
         path = path.replace(f"{{{name}}}", quote(value, safe="", errors="replace"))
     body = _text(event) if event["httpMethod"] in ("POST", "PUT", "PATCH") and event.get("body") else None
-    return {**event, "path": path, "body": body, "isBase64Encoded": False}
+    # Powertools would judge the content type again, by its own narrower rule.
+    headers = {name: value for name, value in (event.get("headers") or {}).items() if name.lower() != "content-type"}
+    return {**event, "path": path, "headers": headers, "body": body, "isBase64Encoded": False}
 
 
 def _text(event: Mapping[str, Any]) -> str:

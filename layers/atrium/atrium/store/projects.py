@@ -19,6 +19,7 @@ from atrium.roles import Role
 from atrium.store.access import Access, project_access, space_access
 from atrium.store.table import Item, Range, starting_with
 from atrium.store.work import Work
+from atrium.text import name_problem
 
 # A description as JSON text. META holds it twice: in the field and in last_event.
 MAX_DESCRIPTION_BYTES = 32 * 1024
@@ -195,11 +196,11 @@ class Projects:
             raise Forbidden("Only the project manager can update this project.")
         self._work.match(found.sequence)
         require_active(found)
-        if client != found.client:
-            _require_given("clientName", client)
+        if client != found.client and (problem := name_problem(client)):
+            raise Invalid(Detail(("body", "clientName"), problem[1], problem[0]))
         changes: dict[str, Any] = {"name": name, "client": client}
         if description != summary(found.description):
-            _require_given("description", description, MAX_FLAT_DESCRIPTION)
+            _require_description(description)
             changes["description"] = _with_summary(found.description, description)
             _require_size(changes["description"])
         access.hold(self._work)
@@ -384,11 +385,12 @@ def _with_summary(description: str, text: str) -> str:
     return documents.render((value or {}) | {"summary": text})
 
 
-def _require_given(field: str, text: str, longest: int | None = None) -> None:
+def _require_description(text: str) -> None:
     if not text.strip():
-        raise Invalid(Detail(("body", field), "Must not be empty", "string_too_short"))
-    if longest is not None and len(text) > longest:
-        raise Invalid(Detail(("body", field), f"Must have at most {longest} characters", "string_too_long"))
+        raise Invalid(Detail(("body", "description"), "Must not be empty", "string_too_short"))
+    if len(text) > MAX_FLAT_DESCRIPTION:
+        message = f"Must have at most {MAX_FLAT_DESCRIPTION} characters"
+        raise Invalid(Detail(("body", "description"), message, "string_too_long"))
 
 
 def _require_size(description: str) -> None:
