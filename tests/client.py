@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -151,6 +152,33 @@ def new_key() -> str:
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8000-8000-[0-9a-f]{12}")
 HEX24 = re.compile(r"[0-9a-f]{24}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+Command = tuple[str, str, list[tuple[str, str]], bytes]
+
+
+def curls(text: str) -> list[Command]:
+    """The curl commands of a text, as requests: method, target, headers, body. The machine need not have curl."""
+    found = []
+    for command in re.findall(r"^ *(curl (?:.*\\\n)*.*)$", text, re.MULTILINE):
+        words = shlex.split(command.replace("\\\n", " "))[1:]
+        method, url, headers, body = "", "", [], b""
+        while words:
+            match words.pop(0):
+                case "-X" | "--request":
+                    method = words.pop(0)
+                case "-H" | "--header":
+                    name, _, value = words.pop(0).partition(": ")
+                    headers.append((name, value))
+                case "-d" | "--data":
+                    body = words.pop(0).encode()
+                case "-i" | "-s":
+                    pass
+                case word:
+                    url = word
+        target = re.sub(r"^https?://[^/]+", "", url)
+        found.append((method or ("POST" if body else "GET"), target, headers, body))
+    return found
 
 
 class Like:

@@ -1,0 +1,325 @@
+"""The laptop edition's gateway answers as API Gateway does, from the document that API Gateway imports."""
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.functions import FunctionFailed, FunctionTimedOut, Workers
+from local.gateway import MAX_BODY_BYTES, Gateway, Reply, Request
+from local.template import Function, Template
+
+ALLOW = {
+    "principalId": "p",
+    "policyDocument": {
+        "Statement": [{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "arn:aws:execute-api:*"}]
+    },
+    "context": {"tenant_id": "t", "number": 1, "yes": True},
+}
+UNAUTHORIZED = "Missing or invalid credentials. Send one of: Authorization: Bearer <token>, or X-API-Key: <key>."
+FAULT = {"error": "Internal server error.", "detail": "Internal server error."}
+
+
+class Fake:
+    """Functions that answer what a test says, and the events they got."""
+
+    def __init__(self, authorizer: Any = ALLOW, route: Any = None) -> None:
+        self.answers = {"Authorizer": authorizer}
+        self.route = {"statusCode": 200, "body": "ok"} if route is None else route
+        self.events: dict[str, Any] = {}
+
+    def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
+        self.events["Authorizer" if function.name == "Authorizer" else "route"] = event
+        answer = self.answers.get(function.name, self.route)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def ask(template: Template, fake: Fake, target: str = "/projects", method: str = "GET", **more: Any) -> Reply:
+    gateway = Gateway(template.api, template.functions, fake, template.stage)
+    return gateway.handle(Request(method, target, **more))
+
+
+def seen(reply: Reply) -> tuple[int, Any]:
+    return reply.status, json.loads(reply.body)
+
+
+# ---------------------------------------------------------------- authorizer
+
+
+@pytest.mark.parametrize(
+    ("authorizer", "status", "error"),
+    [
+        (FunctionFailed("Exception", "Unauthorized"), 401, UNAUTHORIZED),
+        (FunctionFailed("ValueError", "boom"), 500, FAULT["error"]),
+        (FunctionTimedOut("Authorizer"), 500, FAULT["error"]),
+        ("not a policy", 500, FAULT["error"]),
+        ({**ALLOW, "context": {"list": []}}, 500, FAULT["error"]),
+        ({"principalId": "p", "policyDocument": {"Statement": []}}, 403, "This credential may not call this API."),
+    ],
+)
+def test_an_authorizers_no_never_reaches_the_function(
+    template: Template, authorizer: Any, status: int, error: str
+) -> None:
+    fake = Fake(authorizer)
+    reply = ask(template, fake)
+    assert seen(reply) == (status, {"error": error, "detail": error})
+    assert set(fake.events) == {"Authorizer"}
+    headers = dict(reply.headers)
+    assert headers["X-Request-Id"] == reply.request_id
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
+
+
+def test_a_deny_wins_over_an_allow(template: Template) -> None:
+    deny = {"Effect": "Deny", "Resource": ["arn:aws:execute-api:us-east-1:000000000000:local/prod/GET/projects"]}
+    policy = {**ALLOW, "policyDocument": {"Statement": [*ALLOW["policyDocument"]["Statement"], deny]}}  # type: ignore[index]
+    assert ask(template, Fake(policy)).status == 403
+    assert ask(template, Fake(policy), "/projects", "POST").status == 200
+
+
+def test_the_function_gets_the_authorizers_context_as_strings(template: Template) -> None:
+    fake = Fake()
+    ask(template, fake)
+    context = fake.events["route"]["requestContext"]["authorizer"]
+    assert context == {"tenant_id": "t", "number": "1", "yes": "true", "principalId": "p"}
+
+
+def test_the_authorizer_sees_the_request_but_not_its_body(template: Template) -> None:
+    fake = Fake()
+    ask(template, fake, "/projects?a=1", "POST", headers=[("X-Api-Key", "k")], body=b"{}")
+    event = fake.events["Authorizer"]
+    assert event["type"] == "REQUEST"
+    assert event["methodArn"] == "arn:aws:execute-api:us-east-1:000000000000:local/prod/POST/projects"
+    assert event["headers"]["X-Api-Key"] == "k"
+    assert event["queryStringParameters"] == {"a": "1"}
+    assert "body" not in event
+
+
+# ---------------------------------------------------------------- the event
+
+
+def test_the_event_is_that_of_a_proxy_integration(template: Template) -> None:
+    fake = Fake()
+    headers = [("Host", "api.test"), ("X-A", "1"), ("X-A", "2"), ("Content-Type", "application/json")]
+    target = "/v1/spaces/a%20b/projects/%E2%98%83%2F?limit=1&limit=2&q=%C3%A9&empty="
+    ask(template, fake, target, "PATCH", headers=headers, body='{"é":1}'.encode())
+    event = fake.events["route"]
+    assert event["resource"] == "/v1/spaces/{space_id}/projects/{project_id}"
+    assert event["pathParameters"] == {"space_id": "a b", "project_id": "☃/"}
+    assert event["headers"]["X-A"] == "2"
+    assert event["multiValueHeaders"]["X-A"] == ["1", "2"]
+    assert event["queryStringParameters"] == {"limit": "2", "q": "é", "empty": ""}
+    assert event["multiValueQueryStringParameters"] == {"limit": ["1", "2"], "q": ["é"], "empty": [""]}
+    assert (event["body"], event["isBase64Encoded"]) == ('{"é":1}', False)
+    assert event["requestContext"]["domainName"] == "api.test"
+    assert event["requestContext"]["resourcePath"] == event["resource"]
+
+
+def test_every_request_has_an_id_of_its_own(template: Template) -> None:
+    fake = Fake()
+    ids = set()
+    for _ in range(3):
+        reply = ask(template, fake)
+        assert fake.events["route"]["requestContext"]["requestId"] == reply.request_id
+        ids.add(reply.request_id)
+    assert len(ids) == 3
+
+
+def test_bytes_that_are_not_text_reach_the_function_as_they_are(template: Template) -> None:
+    fake = Fake()
+    ask(template, fake, method="POST", body=b"\xff\xfe")
+    assert (fake.events["route"]["body"], fake.events["route"]["isBase64Encoded"]) == (
+        b64encode(b"\xff\xfe").decode(),
+        True,
+    )
+
+
+def test_binary_media_types_of_the_document_travel_in_base64(template: Template) -> None:
+    fake = Fake()
+    document = {**template.api, "x-amazon-apigateway-binary-media-types": ["image/*"]}
+    gateway = Gateway(document, template.functions, fake, template.stage)
+    gateway.handle(Request("POST", "/projects", [("content-type", "image/png")], b"text"))
+    assert (fake.events["route"]["body"], fake.events["route"]["isBase64Encoded"]) == (
+        b64encode(b"text").decode(),
+        True,
+    )
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def test_a_functions_answer_goes_out_as_it_says(template: Template) -> None:
+    answer = {
+        "statusCode": 201,
+        "headers": {"X-One": "1", "X-Many": "ignored"},
+        "multiValueHeaders": {"X-Many": ["a", "b"]},
+        "body": b64encode(b"\x00\xff").decode(),
+        "isBase64Encoded": True,
+    }
+    reply = ask(template, Fake(route=answer))
+    assert (reply.status, reply.body) == (201, b"\x00\xff")
+    assert sorted(reply.headers) == [("X-Many", "a"), ("X-Many", "b"), ("X-One", "1")]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "text",
+        {},
+        [],
+        {"statusCode": "200"},
+        {"statusCode": 200, "body": {"a": 1}},
+        {"statusCode": 200, "body": "***", "isBase64Encoded": True},
+        {"statusCode": 200, "headers": {"a": None}},
+        FunctionFailed("KeyError", "boom"),
+    ],
+)
+def test_a_malformed_answer_or_a_fault_is_502_and_says_nothing(template: Template, answer: Any) -> None:
+    assert seen(ask(template, Fake(route=answer))) == (502, FAULT)
+
+
+def test_a_timeout_is_504(template: Template) -> None:
+    reply = ask(template, Fake(route=FunctionTimedOut("ListProjects")))
+    message = "The request timed out. Retry it with the same Idempotency-Key."
+    assert seen(reply) == (504, {"error": message, "detail": message})
+
+
+# ---------------------------------------------------------------- the gateway's own answers
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("GET", "/"),
+        ("GET", "/nope"),
+        ("PATCH", "/projects"),
+        ("HEAD", "/projects"),
+        ("GET", "/projects/"),
+        ("GET", "//projects"),
+        ("GET", "/v1/spaces//projects"),
+        ("GET", "/projects/a/b"),
+        ("TRACE", "/projects"),
+        ("OPTIONS", "/nope"),
+    ],
+)
+def test_an_unknown_route_or_method_is_404(template: Template, method: str, target: str) -> None:
+    message = "No such route. Check the path and the method."
+    fake = Fake()
+    assert seen(ask(template, fake, target, method)) == (404, {"error": message, "detail": message})
+    assert not fake.events
+
+
+def test_a_body_over_the_gateways_limit_is_413(template: Template) -> None:
+    message = "The request body is too large."
+    reply = ask(template, Fake(), method="POST", body=b" " * (MAX_BODY_BYTES + 1))
+    assert seen(reply) == (413, {"error": message, "detail": message})
+    assert ask(template, Fake(), method="POST", body=b" " * MAX_BODY_BYTES).status == 200
+
+
+def test_preflight_is_answered_from_the_document_without_a_credential(template: Template) -> None:
+    for path in template.api["paths"]:
+        fake = Fake()
+        reply = ask(template, fake, re.sub(r"\{\w+\}", "x", path), "OPTIONS", headers=[("Origin", "https://app.test")])
+        assert (reply.status, reply.body) == (200, b"")
+        assert dict(reply.headers) == {
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Allow-Methods": "GET,POST,PUT,PATCH,DELETE,OPTIONS",
+            "Access-Control-Allow-Headers": "Authorization,X-API-Key,Content-Type,Idempotency-Key,If-Match",
+            "Access-Control-Max-Age": "600",
+        }
+        assert not fake.events
+
+
+def test_gateway_responses_may_use_the_context(template: Template) -> None:
+    responses = {
+        "DEFAULT_4XX": {
+            "responseParameters": {"gatewayresponse.header.X-Stage": "context.stage"},
+            "responseTemplates": {"application/json": '{"why":$context.error.messageString,"id":"$context.requestId"}'},
+        },
+        "ACCESS_DENIED": {
+            "statusCode": "418",
+            "responseTemplates": {"application/json": '{"reason":"$context.authorizer.reason"}'},
+        },
+    }
+    document = {**template.api, "x-amazon-apigateway-gateway-responses": responses}
+    denied = {"principalId": "p", "policyDocument": {"Statement": []}, "context": {"reason": "late"}}
+    gateway = Gateway(document, template.functions, Fake(denied), template.stage)
+    unknown = gateway.handle(Request("GET", "/nope"))
+    assert seen(unknown) == (403, {"why": "Missing Authentication Token", "id": unknown.request_id})
+    assert dict(unknown.headers)["X-Stage"] == "prod"
+    assert seen(gateway.handle(Request("GET", "/projects"))) == (418, {"reason": "late"})
+
+
+def test_an_authorizer_that_is_to_be_cached_is_refused_at_start(template: Template) -> None:
+    document = json.loads(json.dumps(template.api))
+    scheme = document["components"]["securitySchemes"]["Credential"]
+    scheme["x-amazon-apigateway-authorizer"]["authorizerResultTtlInSeconds"] = 300
+    with pytest.raises(ValueError, match="does not cache"):
+        Gateway(document, template.functions, Fake(), template.stage)
+
+
+# ---------------------------------------------------------------- functions in processes
+
+MODULE = """
+import json, os, time
+calls = 0
+
+def count(event, context):
+    global calls
+    calls += 1
+    return {"pid": os.getpid(), "calls": calls, "left": context.get_remaining_time_in_millis()}
+
+def hang(event, context):
+    time.sleep(60)
+
+def leave(event, context):
+    os._exit(3)
+
+def fail(event, context):
+    raise KeyError("secret")
+
+def unspeakable(event, context):
+    return {"set": {1}}
+"""
+
+
+@pytest.fixture
+def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    (tmp_path / "sample_functions.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    pool = Workers({}, size=1)
+    yield pool
+    pool.stop()
+
+
+def function(name: str, timeout: int = 30) -> Function:
+    return Function(name, f"sample_functions.{name}", timeout, 128, {})
+
+
+def test_a_function_that_takes_too_long_is_ended_and_the_next_call_finds_a_fresh_process(workers: Workers) -> None:
+    first = workers(function("count"), {})
+    assert first["calls"] == 1
+    assert 0 < first["left"] <= 30_000
+    assert workers(function("count"), {})["calls"] == 2, "a process is used again"
+    with pytest.raises(FunctionTimedOut):
+        workers(function("hang", timeout=1), {})
+    after = workers(function("count"), {})
+    assert after["calls"] == 1
+    assert not Path(f"/proc/{first['pid']}/stat").exists() or _is_zombie(first["pid"])
+
+
+def _is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+
+
+def test_what_a_function_does_wrong_is_its_failure_alone(workers: Workers) -> None:
+    for name, said in (("fail", "KeyError: 'secret'"), ("unspeakable", "TypeError"), ("leave", "Runtime.ExitError")):
+        with pytest.raises(FunctionFailed, match=re.escape(said)):
+            workers(function(name), {})
+        assert workers(function("count"), {})["calls"] >= 1

@@ -1,0 +1,230 @@
+"""`make run`, as a person and a tool meet it: a process, a port, dev.json, and what is left of it afterwards."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local.database import free_port
+from local.template import ROOT
+from tests.client import A_UUID, AN_ID, World, curls, over_http
+from tests.test_round_trips import FLAT
+
+
+@dataclass
+class Instance:
+    process: subprocess.Popen[str]
+    directory: Path
+    port: int
+
+    @property
+    def dev(self) -> Any:
+        return json.loads((self.directory / "dev.json").read_text())
+
+    @property
+    def world(self) -> World:
+        return World(over_http(self.dev["base_url"]), self.dev)
+
+    def is_ready(self, stale: int | None) -> bool:
+        assert self.process.poll() is None, self.output()
+        with suppress(FileNotFoundError):
+            return (self.directory / "dev.json").stat().st_mtime_ns != stale
+        return False
+
+    def members(self) -> list[int]:
+        """The living processes of its group."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
+                if int(group) == self.process.pid and state != "Z":
+                    found.append(int(stat.parent.name))
+        return found
+
+    def kill_group(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def output(self) -> str:
+        return (self.directory / "output").read_text()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Instance]:
+    """An instance on a port of its own, ready: its dev.json is not one that an earlier instance left."""
+    stale = (directory / "dev.json").stat().st_mtime_ns if (directory / "dev.json").exists() else None
+    port = free_port()
+    environment = {**os.environ, "PORT": str(port), "DATA_DIR": str(directory)}
+    with (directory / "output").open("w") as output:
+        process = subprocess.Popen(
+            ["make", "--no-print-directory", "run"],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    instance = Instance(process, directory, port)
+    try:
+        wait_for(lambda: instance.is_ready(stale), seconds=60)
+        yield instance
+    finally:
+        instance.kill_group()
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    with running(tmp_path_factory.mktemp("run")) as made:
+        yield made
+
+
+def test_dev_json_says_all_that_a_tool_needs(instance: Instance) -> None:
+    dev = instance.dev
+    assert (instance.directory / "dev.json").stat().st_mode & 0o777 == 0o600
+    assert dev["base_url"] == f"http://127.0.0.1:{instance.port}"
+    assert list(dev) == ["base_url", "roles", "tenants"]
+    assert dev["roles"] == dict.fromkeys(("viewer", "contributor", "manager", "owner"), A_UUID)
+    assert list(dev["tenants"]) == ["acme", "globex"]
+    for tenant in dev["tenants"].values():
+        assert tenant["tenant_id"] == A_UUID == tenant["spaces"]["default"]
+        assert list(tenant["spaces"]) == ["default", "research"]
+        assert list(tenant["principals"]) == ["owner", "contributor", "viewer", "outsider"]
+        for principal in tenant["principals"].values():
+            assert list(principal) == ["principal_id", "id", "token", "api_key"]
+            assert (principal["principal_id"], principal["id"]) == (A_UUID, AN_ID)
+
+
+def test_roles_hold_in_both_spaces_and_the_outsider_has_none(instance: Instance) -> None:
+    world = instance.world
+    for name in ("owner", "contributor", "viewer"):
+        spaces = world("GET", "/v1/me", by=name).body["spaces"]
+        assert [space["role"] for space in spaces] == [name, name]
+    assert world("GET", "/v1/me", by="outsider").body["spaces"] == []
+
+
+def test_the_welcome_tells_how_to_call_it_and_its_curls_work(instance: Instance) -> None:
+    text = instance.output()
+    (token,) = re.findall(r"^  TOKEN=(.*)$", text, re.MULTILINE)
+    commands = curls(text.replace("$TOKEN", token))
+    assert [instance.world.raw(*command).status for command in commands] == [200, 201, 200]
+
+
+def test_each_request_is_one_line_of_the_log_and_no_secret_is_in_it(instance: Instance) -> None:
+    world = instance.world
+    answer = world("GET", "/projects?secret=1")
+    line = rf"^\d\d:\d\d:\d\d GET /projects 200 \d+ ms {re.escape(answer.headers['x-request-id'])}$"
+    wait_for(lambda: re.search(line, instance.output(), re.MULTILINE))
+    assert len(re.findall(line, instance.output(), re.MULTILINE)) == 1
+    assert "secret=1" not in instance.output()
+
+
+def test_over_http_repeated_headers_and_encoded_paths_arrive(instance: Instance) -> None:
+    world = instance.world
+    token = ("Authorization", f"Bearer {world.principal('owner')['token']}")
+    assert world.raw("GET", "/projects", [token, token]).status == 401, "two credentials are one too many"
+    assert world.raw("GET", "/projects/%2e%2e%2fprojects", [token]).body == {"error": "Project not found."}
+
+
+def test_a_body_over_the_gateways_limit_is_413_over_http(instance: Instance) -> None:
+    answer = instance.world("POST", "/projects", content=b" " * (10 * 1024 * 1024 + 1))
+    assert (answer.status, set(answer.body)) == (413, {"error", "detail"})
+
+
+def test_everything_survives_a_kill_of_the_whole_group(tmp_path: Path) -> None:
+    with running(tmp_path) as first:
+        dev = first.dev
+        created = [first.world("POST", "/projects", {**FLAT, "projectName": f"P{n}"}, key=f"k{n}") for n in range(5)]
+        assert first.world("DELETE", f"/projects/{created[0].body['_id']}", key="d").status == 200
+        first.kill_group()
+        wait_for(lambda: not first.members())
+        assert (tmp_path / "dev.json").exists(), "a killed instance cannot tidy up"
+    with running(tmp_path) as second:
+        assert second.dev == {**dev, "base_url": f"http://127.0.0.1:{second.port}"}
+        world = second.world
+        assert world("GET", "/projects").body == [answer.body for answer in created[1:]]
+        for number, answer in enumerate(created):
+            replay = world("POST", "/projects", {**FLAT, "projectName": f"P{number}"}, key=f"k{number}")
+            assert (replay.content, replay.replayed) == (answer.content, True)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_everything_it_started(tmp_path: Path, kind: signal.Signals) -> None:
+    with running(tmp_path) as instance:
+        members = instance.members()
+        assert len(members) > 5
+        server = next(pid for pid in members if "local.run" in Path(f"/proc/{pid}/cmdline").read_text())
+        if kind == signal.SIGINT:  # Ctrl-C reaches the whole foreground group
+            os.killpg(instance.process.pid, kind)
+        else:
+            os.kill(server, kind)
+        instance.process.wait(15)
+        wait_for(lambda: not instance.members())
+        assert not (tmp_path / "dev.json").exists()
+        assert "Traceback" not in instance.output()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.1:{instance.port}/projects")
+
+
+def test_two_instances_run_side_by_side_and_share_nothing(instance: Instance, tmp_path: Path) -> None:
+    with running(tmp_path) as other:
+        assert other.port != instance.port
+        mine, theirs = instance.world, other.world
+        token = mine.principal("owner")["token"]
+        assert token != theirs.principal("owner")["token"]
+        assert theirs.raw("GET", "/projects", [("Authorization", f"Bearer {token}")]).status == 401
+        made = theirs("POST", "/projects", FLAT).body
+        assert made["_id"] not in {project["_id"] for project in mine("GET", "/projects").body}
+
+
+def test_a_port_or_directory_in_use_is_said_at_once(instance: Instance, tmp_path: Path) -> None:
+    for port, directory, said in (
+        (instance.port, tmp_path, f"Port {instance.port} is in use. Set another one: PORT=3001 make run"),
+        (free_port(), instance.directory, "is in use by another instance. Stop it, or set DATA_DIR."),
+    ):
+        environment = {**os.environ, "PORT": str(port), "DATA_DIR": str(directory)}
+        done = subprocess.run(
+            ["make", "run"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode != 0
+        assert said in done.stderr
+    assert instance.world("GET", "/v1/me").status == 200
+
+
+def test_invoke_runs_one_function_beside_a_running_instance_and_without_one(instance: Instance, tmp_path: Path) -> None:
+    for directory in (instance.directory, tmp_path):
+        done = subprocess.run(
+            ["make", "--no-print-directory", "invoke", "F=V1CreateProject", "E=events/v1/create_project.json"],
+            cwd=ROOT,
+            env={**os.environ, "DATA_DIR": str(directory)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        assert answer["statusCode"] == 201
+        assert json.loads(answer["body"])["name"] == "Website Redesign Q3"
+    id = json.loads(json.loads(done.stdout)["body"])["id"]
+    assert id == A_UUID
+    listed = instance.world("GET", instance.world.projects()).body["data"]
+    assert "Website Redesign Q3" in {project["name"] for project in listed}
