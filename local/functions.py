@@ -71,9 +71,9 @@ class Workers:
         # Forked from a server that has imported the functions' dependencies once and holds no thread and no connection.
         methods = multiprocessing.get_context("forkserver")
         methods.set_forkserver_preload(["local.preload"])
-        self._pool = ProcessPool(
-            max_workers=size, context=methods, initializer=start_worker, initargs=(dict(environment),)
-        )
+        self._pool = ProcessPool(size, initializer=start_worker, initargs=(dict(environment),), context=methods)
+        # The processes start with the first task, so give them one now.
+        self._pool.schedule(os.getpid)
 
     def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
         """As Invoker says."""

@@ -9,7 +9,9 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from local.database import database, engine_client
+import boto3
+
+from local.database import database
 from local.demo import demo
 from local.directory import data_directory, owned
 from local.functions import FunctionFailed, call
@@ -27,12 +29,14 @@ def main() -> None:
     directory = data_directory()
     with ExitStack() as stack:
         if stack.enter_context(owned(directory)):
-            endpoint = stack.enter_context(database(directory / "dynamodb"))
+            engine = stack.enter_context(database(directory / "dynamodb"))
+            engine.wait_until_ready()
+            endpoint = engine.endpoint
         else:
             endpoint = json.loads((directory / "database.json").read_text())["endpoint_url"]
         function = template.functions[name]
         os.environ.update(lambda_environment(function, endpoint))
-        create_table(engine_client(endpoint), template.table)
+        create_table(boto3.client("dynamodb"), template.table)
         demo(directory, lambda request: call(template.functions["Provision"], request))
         try:
             print(json.dumps(call(function, event), indent=2, ensure_ascii=False))

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from local.database import database, engine_client
+from local.database import database
 from local.demo import demo
 from local.directory import data_directory, owned, published
 from local.functions import Workers
@@ -39,13 +39,15 @@ def main() -> None:
 
 def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> None:
     """Serves until a signal ends it."""
-    endpoint = stack.enter_context(database(directory / "dynamodb"))
-    stack.enter_context(published(directory / "database.json", {"endpoint_url": endpoint}))
+    engine = stack.enter_context(database(directory / "dynamodb"))
+    # While the engine starts: what needs no answer from it yet.
     template = Template()
-    create_table(engine_client(endpoint), template.table)
     function = template.functions["Provision"]
-    workers = Workers(lambda_environment(function, endpoint), WORKERS)
+    workers = Workers(lambda_environment(function, engine.endpoint), WORKERS)
     stack.callback(workers.stop)
+    engine.wait_until_ready()
+    stack.enter_context(published(directory / "database.json", {"endpoint_url": engine.endpoint}))
+    create_table(engine.client(), template.table)
     base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     demonstration = {"base_url": base_url, **demo(directory, lambda event: workers(function, event))}
     gateway = Gateway(template.api, template.functions, workers, template.stage)

@@ -23,7 +23,7 @@ from moto import mock_aws
 from atrium.api import authorizer
 from atrium.settings import settings
 from atrium.store import table as tables
-from local.database import database, engine_client
+from local.database import Database, database
 from local.demo import demo
 from local.functions import Invoker, Workers, call
 from local.gateway import Gateway
@@ -46,15 +46,21 @@ def template() -> Template:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[str]:
     """DynamoDB Local, in memory."""
-    with database(None) as endpoint:
-        yield endpoint
+    with database(None) as made:
+        made.wait_until_ready()
+        yield made.endpoint
 
 
 @pytest.fixture
-def world(template: Template, engine: str, tmp_path: Path) -> Iterator[World]:
+def world_on_engine(template: Template, engine: str, tmp_path: Path) -> Iterator[World]:
     """The API in this process, on DynamoDB Local."""
     with inline(template, engine, tmp_path, call) as made:
         yield made
+
+
+@pytest.fixture
+def world(world_on_engine: World) -> World:
+    return world_on_engine
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +127,7 @@ class Crowd:
 def crowd_session(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     with ExitStack() as stack:
         engine = stack.enter_context(database(None))
+        engine.wait_until_ready()
         yield stack.enter_context(_crowd(engine, template, tmp_path_factory.mktemp("crowd")))
 
 
@@ -134,10 +141,10 @@ def crowd(crowd_session: Crowd) -> Iterator[Crowd]:
 
 
 @contextmanager
-def _crowd(engine: str, template: Template, directory: Path) -> Iterator[Crowd]:
-    client = engine_client(engine)
+def _crowd(engine: Database, template: Template, directory: Path) -> Iterator[Crowd]:
+    client = engine.client()
     create_table(client, template.table)
-    with Proxy(engine).served() as proxy:
+    with Proxy(engine.endpoint).served() as proxy:
         environment = lambda_environment(template.functions["Provision"], proxy.url)
         workers = Workers(environment, size=8)
         try:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -20,12 +20,14 @@ from tests.client import Answer, World, flat_id, flat_path, new_key, through
 from tests.conftest import Crowd, full
 from tests.test_round_trips import FLAT
 
+T = TypeVar("T")
 
-def at_once(*calls: Callable[[], Answer]) -> list[Answer]:
-    """The answers of requests that start at the same moment."""
+
+def at_once(*calls: Callable[[], T]) -> list[T]:
+    """The results of calls that start at the same moment."""
     barrier = threading.Barrier(len(calls))
 
-    def run(call: Callable[[], Answer]) -> Answer:
+    def run(call: Callable[[], T]) -> T:
         barrier.wait()
         return call()
 

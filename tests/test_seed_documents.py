@@ -17,6 +17,13 @@ REVISED = {
 UNAUTHORIZED = "Missing or invalid credentials. Send one of: Authorization: Bearer <token>, or X-API-Key: <key>."
 
 
+@pytest.fixture(params=["DynamoDB Local", "moto"])
+def world(request: pytest.FixtureRequest) -> World:
+    """Both engines: what the documents say does not rest on one of them."""
+    made: World = request.getfixturevalue("world_on_moto" if request.param == "moto" else "world_on_engine")
+    return made
+
+
 # ---------------------------------------------------------------- the flat document
 
 
