@@ -54,6 +54,10 @@ class Trace:
     def of(self, function: str) -> list[Call]:
         return [made for made in self.calls if made.function == function]
 
+    def actions(self, function: str) -> set[str]:
+        """The IAM actions that the function used."""
+        return {action for made in self.of(function) for action in made.actions}
+
     def round_trips(self, function: str) -> int:
         """The longest chain of calls of which each began after the one before it had ended."""
         chain, free = 0, 0.0

@@ -27,41 +27,6 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class Project:
-    """A project's own fields. `description` is JSON text; `version` counts changes of these fields, `sequence` every
-    change of the project or below it."""
-
-    id: str
-    tenant: str
-    space: str
-    name: str
-    client: str
-    description: str
-    manager: str
-    created_by: str
-    status: Status
-    created_at: str
-    updated_at: str
-    version: int
-    sequence: int
-
-    def resource(self) -> dict[str, Any]:
-        """Its v1 form: what clients of /v1 see and what events carry."""
-        return {
-            "id": to_uuid(self.id),
-            "tenant_id": to_uuid(self.tenant),
-            "space_id": to_uuid(self.space),
-            "name": self.name,
-            "description": Raw(self.description),
-            "manager_id": to_uuid(self.manager),
-            "created_by": to_uuid(self.created_by),
-            "status": self.status,
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
-        }
-
-
-@dataclass(frozen=True)
 class ProjectRow:
     """A project as its space lists it: without its description, which may be 32 KB."""
 
@@ -88,6 +53,21 @@ class ProjectRow:
             "created_at": self.created_at,
             "updated_at": self.updated_at,
         }
+
+
+@dataclass(frozen=True)
+class Project(ProjectRow):
+    """A project's own fields. `description` is JSON text; `version` counts changes of these fields, `sequence` every
+    change of the project or below it."""
+
+    client: str
+    description: str
+    version: int
+    sequence: int
+
+    def resource(self) -> dict[str, Any]:
+        """Its v1 form: what clients of /v1 see and what events carry."""
+        return {**super().resource(), "description": Raw(self.description)}
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Strict
+from pydantic import AfterValidator, BaseModel, Field, Strict
 from pydantic_core import PydanticCustomError
 
 from atrium import documents, models
-from atrium.api.cursors import position
+from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, Confirmation, Listing, View, lambda_handler, request_work
 from atrium.errors import Invalid, Refusal, project_not_found
 from atrium.ids import is_id
@@ -63,22 +63,9 @@ def _id(text: str) -> str:
     return text
 
 
-def _position(text: str) -> str:
-    try:
-        return position(text)
-    except ValueError:
-        raise PydanticCustomError("cursor", "Must be the cursor of a Link header, unchanged") from None
-
-
-def _limit(value: Any) -> Any:
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and 1 <= len(value) <= 4):
-        raise PydanticCustomError("int_parsing", f"Must be a whole number from 1 to {MAX_PAGE}")
-    return value
-
-
 Id = Annotated[str, AfterValidator(_id)]
-Limit = Annotated[int, BeforeValidator(_limit), Query(ge=1, le=MAX_PAGE)]
-Cursor = Annotated[str, AfterValidator(_position)]
+Limit = Annotated[int, limit_up_to(MAX_PAGE), Query(ge=1, le=MAX_PAGE)]
+Cursor = Annotated[str, cursor_from("cursor of a Link header")]
 
 
 def _given(text: str) -> str:

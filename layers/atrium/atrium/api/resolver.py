@@ -23,8 +23,8 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from pydantic import BaseModel, PrivateAttr
 
 from atrium import documents
-from atrium.api.cursors import cursor_behind
 from atrium.api.headers import idempotency_key, if_match, values_of
+from atrium.api.paging import cursor_behind
 from atrium.errors import (
     Conflict,
     Detail,

@@ -4,11 +4,11 @@ from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from atrium import documents, models, roles
-from atrium.api.cursors import cursor_behind, position
+from atrium.api.paging import cursor_behind, cursor_from, limit_up_to
 from atrium.api.resolver import Api, View, lambda_handler, request_work
 from atrium.errors import Invalid, Refusal
 from atrium.ids import from_uuid, to_uuid
@@ -63,22 +63,9 @@ def _uuid(text: str) -> str:
         raise PydanticCustomError("uuid_parsing", "Must be a UUID, lower-case and hyphenated") from None
 
 
-def _position(text: str) -> str:
-    try:
-        return position(text)
-    except ValueError:
-        raise PydanticCustomError("cursor", "Must be the next_cursor of a page, unchanged") from None
-
-
-def _limit(value: Any) -> Any:
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and 1 <= len(value) <= 3):
-        raise PydanticCustomError("int_parsing", "Must be a whole number from 1 to 100")
-    return value
-
-
 Id = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
-Limit = Annotated[int, BeforeValidator(_limit), Query(ge=1, le=100)]
-Cursor = Annotated[str, AfterValidator(_position)]
+Limit = Annotated[int, limit_up_to(100), Query(ge=1, le=100)]
+Cursor = Annotated[str, cursor_from("next_cursor of a page")]
 Status = models.Status
 
 # Kept as JSON text, so that it comes back as it was sent.
@@ -142,23 +129,6 @@ class MemberChange(_Sent):
 # ---------------------------------------------------------------- what is answered
 
 
-class ProjectView(View):
-    id: str
-    tenant_id: str
-    space_id: str
-    name: str
-    description: Description
-    manager_id: str
-    created_by: str
-    status: Status
-    created_at: str
-    updated_at: str
-
-    @classmethod
-    def of(cls, project: models.Project) -> "ProjectView":
-        return cls.model_construct(**project.resource()).at_version(project.version)
-
-
 class ProjectSummary(View):
     """A project in a list: all but its description."""
 
@@ -171,6 +141,14 @@ class ProjectSummary(View):
     status: Status
     created_at: str
     updated_at: str
+
+
+class ProjectView(ProjectSummary):
+    description: Description
+
+    @classmethod
+    def of(cls, project: models.Project) -> "ProjectView":
+        return cls.model_construct(**project.resource()).at_version(project.version)
 
 
 class MemberView(View):

@@ -19,7 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from atrium import keys
-from atrium.errors import Detail, Invalid, PreconditionFailed
+from atrium.errors import Detail, Invalid, PreconditionFailed, Refusal
 from atrium.keys import Key
 from atrium.models import Caller, timestamp
 from atrium.settings import IDEMPOTENCY_DAYS
@@ -150,11 +150,6 @@ class Work:
         change.conditions.append(when)
         change.values |= values
 
-    @property
-    def size(self) -> int:
-        """The items that the transaction will have."""
-        return len(self._changes) + (self._record_key is not None)
-
     # ------------------------------------------------------------ committing
 
     def settle(self, decide: Callable[[], Answer]) -> Answer:
@@ -176,6 +171,9 @@ class Work:
             except ConditionFailed:
                 attempt += 1
                 self._table.pause(attempt)
+            except Refusal:
+                if not self._was_answered_meanwhile():
+                    raise
 
     def _commit(self, answer: Answer) -> None:
         if self._idempotency and self._record_key:
@@ -197,21 +195,35 @@ class Work:
 
     # ------------------------------------------------------------ the idempotency record
 
+    def _was_answered_meanwhile(self) -> bool:
+        """Whether a twin of this request committed while this one read.
+
+        A batch is not read at one moment: this request may have seen what its twin changed (the project gone, its own
+        role lost, a newer version) and not yet its record. The record is there as soon as anything of the change is.
+        """
+        if self._record_key is None or self._record is not None:
+            return False
+        record = self._table.get_all([self._record_key]).get(self._record_key)
+        return record is not None and self._is_valid(record) and self._is_same(record)
+
+    @staticmethod
+    def _is_valid(record: Item) -> bool:
+        return bool(record.get("ttl", inf) > time.time())
+
+    def _is_same(self, record: Item) -> bool:
+        return self._idempotency is not None and record["fingerprint"] == self._idempotency.fingerprint
+
     def _key_of_record(self, key: IdempotencyKey) -> Key:
         parts = (self.caller.principal, *key.scope)
         return keys.idempotency(self.caller.tenant, sha256("\n".join(parts).encode()).hexdigest())
 
     def _meet_record(self, record: Item | None) -> None:
-        if record is None or record.get("ttl", inf) <= time.time():
+        if record is None or self._idempotency is None or not self._is_valid(record):
             return
-        if self._idempotency and record["fingerprint"] != self._idempotency.fingerprint:
-            raise Invalid(
-                Detail(
-                    self._idempotency.loc,
-                    f"This {self._idempotency.loc[-1]} was used for another request. Send a new one.",
-                    "idempotency_key_reused",
-                )
-            )
+        if not self._is_same(record):
+            name = self._idempotency.loc[-1]
+            message = f"This {name} was used for another request. Send a new one."
+            raise Invalid(Detail(self._idempotency.loc, message, "idempotency_key_reused"))
         self._record = record
         if record["confirms"]:
             self.replay()

@@ -1,0 +1,58 @@
+"""README is true: its tour works as printed, its tables and map are those of the code."""
+
+import re
+
+from local.template import ROOT, Template
+from tests.client import Answer, World, curls
+from tests.test_template import routes
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_tour_works_as_printed(world: World) -> None:
+    acme = world.dev["tenants"]["acme"]
+    owner = acme["principals"]["owner"]
+    variables = {
+        "TOKEN": owner["token"],
+        "KEY": owner["api_key"],
+        "SPACE": acme["spaces"]["default"],
+        "MEMBER": acme["principals"]["outsider"]["principal_id"],
+        "ROLE": world.dev["roles"]["viewer"],
+    }
+    for name, path in re.findall(r'^(\w+)=\$\(dev "(.*)"\)$', README, re.MULTILINE):
+        assert variables[name] == eval(f"dev{path}", {"dev": world.dev})
+
+    def run(text: str) -> list[Answer]:
+        for name, value in variables.items():
+            text = text.replace(f"${name}", value)
+        return [world.raw(*command) for command in curls(text)]
+
+    tour = README.partition("## A tour")[2].partition("## Routes")[0]
+    first, second = tour.split("PROJECT=<id>")
+    made, listed, listed_in_v1, made_in_v1 = run(first)
+    assert [answer.status for answer in (made, listed, listed_in_v1, made_in_v1)] == [201, 200, 200, 201]
+    assert listed.body == [made.body]
+    assert [project["name"] for project in listed_in_v1.body["data"]] == [made.body["projectName"]]
+    again = run(first)[0]
+    assert (again.content, again.replayed) == (made.content, True)
+    variables["PROJECT"] = made_in_v1.body["id"]
+    assert [answer.status for answer in run(second)] == [201, 200, 204]
+
+
+def test_the_route_table_is_the_templates(template: Template) -> None:
+    rows = re.findall(r"^\| `(\w+) ([^`]+)` \|", README, re.MULTILINE)
+    listed = {(method, path.replace("…", "/v1/spaces/{space_id}")) for method, path in rows}
+    assert listed == set(routes(template).values())
+    assert len(rows) == len(listed)
+
+
+def test_the_map_names_what_is_there() -> None:
+    block = README.partition("## Map of the code")[2].split("```")[1]
+    places = re.findall(r"^ *([\w./]+/|[\w.]+\.\w+)(?= )", block, re.MULTILINE)
+    assert len(places) >= 12
+    everything = {
+        path.name for path in ROOT.rglob("*") if ".venv" not in path.parts and "node_modules" not in path.parts
+    }
+    assert not [place for place in places if place.rstrip("/").split("/")[-1] not in everything]
+    for name in re.findall(r"\w+\.py", block):
+        assert name in everything, name
