@@ -3,12 +3,14 @@
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
 from atrium.credentials import digest, is_well_formed, new_secret
+from atrium.store import credentials as store_credentials
 from local.functions import call
 from local.template import Template
 from tests.client import World
@@ -89,8 +91,9 @@ def change(secret: str, expression: str, **values: str) -> None:
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Moves the clock of the process's memory of credentials, and no other thread's."""
     now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + seconds)
+    monkeypatch.setattr(store_credentials, "time", SimpleNamespace(monotonic=lambda: now + seconds))
 
 
 def test_a_revocation_takes_effect_within_30_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

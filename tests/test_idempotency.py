@@ -1,12 +1,15 @@
 """A write with an Idempotency-Key happens once, and a repeat gets the same answer."""
 
 import os
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
 from atrium.store import table as tables
+from atrium.store import work
 from tests.client import World, flat_id, new_key
 from tests.test_round_trips import FLAT, WRITES, a_project
 
@@ -149,13 +152,11 @@ def set_space_roles(world: World, name: str, roles: dict[str, str]) -> None:
 def test_a_record_is_valid_for_thirty_days_whatever_the_table_has_tidied_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import time
-
     now = time.time()
     first = world("POST", world.projects(), {"name": "A"}, key="k")
-    monkeypatch.setattr(time, "time", lambda: now + 29.9 * 86_400)
+    monkeypatch.setattr(work, "time", SimpleNamespace(time=lambda: now + 29.9 * 86_400))
     assert world("POST", world.projects(), {"name": "A"}, key="k").content == first.content
-    monkeypatch.setattr(time, "time", lambda: now + 30.1 * 86_400)
+    monkeypatch.setattr(work, "time", SimpleNamespace(time=lambda: now + 30.1 * 86_400))
     later = world("POST", world.projects(), {"name": "A"}, key="k")
     assert (later.status, later.replayed) == (201, False)
     assert later.body["id"] != first.body["id"]
