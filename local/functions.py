@@ -57,8 +57,8 @@ def call(function: Function, event: Mapping[str, Any]) -> Any:
     """
     context = Context(function.name, function.memory, str(uuid4()), time.time() + function.timeout)
     module, _, attribute = function.handler.rpartition(".")
-    handler: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
     try:
+        handler: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
         return json.loads(json.dumps(handler(json.loads(json.dumps(event)), context)))
     except Exception as error:
         raise FunctionFailed(type(error).__name__, str(error)) from error

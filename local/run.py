@@ -21,7 +21,9 @@ WORKERS = 8
 
 
 def main() -> None:
-    port = int(os.environ.get("PORT") or 3000)
+    port = os.environ.get("PORT") or "3000"
+    if not port.isdecimal() or int(port) > 65_535:
+        sys.exit(f"PORT={port} is no port.")
     directory = data_directory()
     # A second signal may arrive while the first one is obeyed; either way everything below is closed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -29,7 +31,7 @@ def main() -> None:
         with ExitStack() as stack:
             if not stack.enter_context(owned(directory)):
                 sys.exit(f"{directory} is in use by another instance. Stop it, or set DATA_DIR.")
-            sock = stack.enter_context(listening_socket(port))
+            sock = stack.enter_context(listening_socket(int(port)))
             dev = directory / "dev.json"
             dev.unlink(missing_ok=True)
             serve(stack, directory, sock, dev)

@@ -19,7 +19,7 @@ def settings() -> Settings:
 
 # No call to the table starts later than this many seconds after its request did. A call ends after at most 2.5 s (1 s
 # to connect, 1.5 s to read), so every request is answered within 10 s, whatever the table does.
-LAST_CALL_AFTER = 6.0
+LAST_CALL_AFTER = 7.0
 
 # How long a stored answer is replayed. The code decides; the table's TTL only tidies up later.
 IDEMPOTENCY_DAYS = 30

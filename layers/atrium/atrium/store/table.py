@@ -257,9 +257,13 @@ class Table:
         """Full jitter: up to 20 ms, 40 ms … 640 ms."""
         time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))
 
-    def pause(self, attempt: int) -> None:
-        """Wait before deciding again. Raises Unavailable when the request's time is used up."""
-        self._pause(attempt)
+    def pause(self, losses: int) -> None:
+        """Wait before deciding again after a lost race. Raises Unavailable when the request's time is used up.
+
+        Somebody else has won, so there is no overload to back off from. The jitter parts those who lost together, and
+        the more often a request has lost, the sooner it tries again: else newcomers would win, and it would starve.
+        """
+        time.sleep(random.uniform(0, 0.1 / losses))
         if self._seconds_left() <= 0:
             raise Unavailable
 

@@ -158,7 +158,7 @@ class Work:
         `decide` reads, then writes, then answers; it is called again from its reading whenever a condition it rested
         on no longer holds. Raises Unavailable when that goes on for longer than a request may take.
         """
-        attempt = 0
+        losses = 0
         while True:
             self._seen, self._changes, self._record = {}, {}, None
             try:
@@ -169,8 +169,8 @@ class Work:
             except Replay as replay:
                 return replay.answer
             except ConditionFailed:
-                attempt += 1
-                self._table.pause(attempt)
+                losses += 1
+                self._table.pause(losses)
             except Refusal:
                 if not self._was_answered_meanwhile():
                     raise
