@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import boto3
 import pytest
 
-from atrium.store.table import Table
 from tests.client import Answer, World, flat_id, flat_path, v1_id
 from tests.test_round_trips import EVERY_ROUTE
 
@@ -244,39 +242,3 @@ def test_the_status_filter_lists_what_it_says(world: World) -> None:
         page = world("GET", f"{world.projects()}?status={status}").body
         assert [item["id"] for item in page["data"]] == [path.rpartition("/")[2]]
     assert len(world("GET", world.projects()).body["data"]) == 2
-
-
-# ---------------------------------------------------------------- a role that is lost in between
-
-
-def test_an_actor_demoted_between_its_read_and_its_commit_is_judged_anew(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The demotion happens inside the actor's own request, right before its transaction."""
-    project = world.new_project()
-    member = world.new_member(project, "outsider", "manager")
-    commit = Table.transact
-    demotions: list[int] = []
-
-    def transact(table: Table, writes: Any, token: str) -> None:
-        if not demotions:
-            demotions.append(1)
-            monkeypatch.setattr(Table, "transact", commit)
-            boto3.client("dynamodb").update_item(
-                TableName=table.name,
-                Key={
-                    "pk": {"S": f"T#{flat_id(world.dev['tenants']['acme']['tenant_id'])}#P#{flat_path(project)[10:]}"},
-                    "sk": {"S": f"MEMBER#{world.id('outsider')}"},
-                },
-                UpdateExpression="SET #role = :viewer",
-                ExpressionAttributeNames={"#role": "role"},
-                ExpressionAttributeValues={":viewer": {"S": "viewer"}},
-            )
-        commit(table, writes, token)
-
-    monkeypatch.setattr(Table, "transact", transact)
-    refused = world("PATCH", project, {"name": "Mine"}, by="outsider")
-    assert demotions
-    assert refused.seen == (403, {"detail": "You may not change this project."})
-    assert world("GET", project).body["name"] == "Apollo"
-    assert world("GET", member).body["role_id"] == world.role("viewer")

@@ -1,9 +1,9 @@
 """Members of a project.
 
-A member is two rows, in the project and with the principal, written together with META of the project. Every change
-of a member has the condition that its target is not the project's named manager where that matters, and a hand-over
-writes the heir's row: so whichever of a hand-over and a removal commits second sees what the first one did. A project
-always has exactly one named manager, who is a member with that role.
+A member is two rows, in the project and with the principal, written together with META of the project. A change of a
+member holds the version of its row that it decided on, and a hand-over raises the version of the heir's row: so
+whichever of a hand-over and a removal or demotion of the heir commits second decides again on what the first one did.
+A project always has exactly one named manager, who is a member with that role.
 """
 
 from dataclasses import replace
@@ -85,7 +85,7 @@ class Members:
         self._work.match(member.version)
         require_active(found)
         if granted is not Role.MANAGER:
-            self._spare_manager(found, principal)
+            _require_not_manager(found, principal)
         changed = replace(member, role=granted, updated_at=self._work.now, version=member.version + 1)
         access.hold(self._work)
         change_project(
@@ -112,7 +112,7 @@ class Members:
         _require_not_above(access, member)
         self._work.match(member.version)
         require_active(found)
-        self._spare_manager(found, principal)
+        _require_not_manager(found, principal)
         access.hold(self._work)
         change_project(self._work, found, "member.removed", member.resource())
         self._work.delete(key, "#version = :seen_version", seen_version=member.version)
@@ -123,12 +123,6 @@ class Members:
         if row is None:
             raise NotFound("Member not found.")
         return _to_member(project, row)
-
-    def _spare_manager(self, project: Project, principal: str) -> None:
-        """Raises Conflict for the named manager, and holds that the principal does not become it."""
-        if project.manager == principal:
-            raise Conflict("This member is the project's manager. Hand the project over first: PATCH its manager_id.")
-        self._work.check(keys.project(project.tenant, project.id), "#manager <> :target", target=principal)
 
 
 _MAY_NOT_MANAGE = "You may not manage the members of this project."
@@ -147,6 +141,12 @@ def _grantable(access: Access, role: Role | None) -> Role:
 def _require_not_above(access: Access, member: Member) -> None:
     if access.role is None or member.role > access.role:
         raise Forbidden("You may not touch a member whose role is above your own.")
+
+
+def _require_not_manager(project: Project, principal: str) -> None:
+    """Raises Conflict for the named manager. One who is becoming it has a newer version of its row at the commit."""
+    if project.manager == principal:
+        raise Conflict("This member is the project's manager. Hand the project over first: PATCH its manager_id.")
 
 
 def _to_member(project: Project, row: Item) -> Member:

@@ -1,0 +1,31 @@
+"""DynamoDB Local as the laptop edition runs it."""
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local.database import database
+from local.template import TABLE_NAME, Function, Template, create_table
+from tests.conftest import full
+
+
+def test_a_write_is_on_disk_when_the_invoker_returns(template: Template, tmp_path: Path) -> None:
+    """The engine is killed at that very moment; without the wait most rounds lose the write."""
+    function = template.functions["Provision"]
+    for number in range(full(4, 20)):
+        key = {"pk": {"S": str(number)}, "sk": {"S": "-"}}
+        with database(tmp_path) as engine:
+            engine.wait_until_ready()
+            client = engine.client()
+            create_table(client, template.table)
+
+            def write(function: Function, event: Mapping[str, Any], client: Any = client, key: Any = key) -> Any:
+                return client.transact_write_items(TransactItems=[{"Put": {"TableName": TABLE_NAME, "Item": key}}])
+
+            engine.durable(write)(function, {})
+            os.kill(engine.process.pid, signal.SIGKILL)
+        with database(tmp_path) as engine:
+            engine.wait_until_ready()
+            assert "Item" in engine.client().get_item(TableName=TABLE_NAME, Key=key, ConsistentRead=True)

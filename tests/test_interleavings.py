@@ -1,0 +1,165 @@
+"""One request commits between the read and the commit of another: each pair in the one order that could do harm."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from atrium.store.table import Table
+from local.functions import Workers
+from local.gateway import Gateway
+from local.template import Template
+from tests.client import Answer, World, flat_path, through
+from tests.test_round_trips import FLAT
+
+Meanwhile = Callable[[Callable[[World], Answer]], None]
+
+
+@pytest.fixture
+def other(world: World, template: Template) -> Iterator[World]:
+    """The same API in another process: in Lambda, too, an environment answers one request at a time."""
+    workers = Workers({name: os.environ[name] for name in ("TABLE_NAME", "AWS_ENDPOINT_URL_DYNAMODB")}, size=1)
+    yield World(through(Gateway(template.api, template.functions, workers, template.stage)), world.dev)
+    workers.stop()
+
+
+@pytest.fixture
+def meanwhile(other: World, monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Lets a request of another process run, whole, right before the next one's transaction."""
+
+    def arrange(request: Callable[[World], Answer]) -> None:
+        commit = Table.transact
+
+        def transact(table: Table, writes: Any, token: str) -> None:
+            monkeypatch.setattr(Table, "transact", commit)
+            assert request(other).status < 300
+            commit(table, writes, token)
+
+        monkeypatch.setattr(Table, "transact", transact)
+
+    return arrange
+
+
+def writes(world: World, project: str) -> dict[str, Callable[[], Answer]]:
+    """Every write on a project with the viewer as a member."""
+    member = f"{project}/members/{world.uuid('viewer')}"
+    added = {"principal_id": world.uuid("outsider"), "role_id": world.role("viewer")}
+    return {
+        "update": lambda: world("PATCH", project, {"name": "B"}),
+        "revise": lambda: world("PUT", flat_path(project), FLAT),
+        "hand over": lambda: world("PATCH", project, {"manager_id": world.uuid("viewer")}),
+        "add": lambda: world("POST", f"{project}/members", added),
+        "demote": lambda: world("PATCH", member, {"role_id": world.role("viewer")}),
+        "remove": lambda: world("DELETE", member),
+        "delete": lambda: world("DELETE", project),
+    }
+
+
+WRITES = ("update", "revise", "hand over", "add", "demote", "remove", "delete")
+
+
+def test_an_actor_demoted_meanwhile_is_judged_anew(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    member = world.new_member(project, "outsider", "manager")
+    meanwhile(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
+    refused = world("PATCH", project, {"name": "Mine"}, by="outsider")
+    assert refused.seen == (403, {"detail": "You may not change this project."})
+    assert world("GET", project).body["name"] == "Apollo"
+
+
+def test_an_actor_removed_meanwhile_is_judged_anew(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    member = world.new_member(project, "outsider", "manager")
+    meanwhile(lambda other: other("DELETE", member))
+    assert world("DELETE", flat_path(project), by="outsider").status == 403
+    assert world("GET", project).status == 200
+
+
+@pytest.mark.parametrize("change", ["remove", "demote"])
+def test_an_heir_who_became_manager_meanwhile_stays(world: World, meanwhile: Meanwhile, change: str) -> None:
+    project = world.new_project()
+    heir = world.new_member(project, "viewer", "manager")
+    meanwhile(lambda other: writes(other, project)["hand over"]())
+    assert writes(world, project)[change]().status == 409
+    assert world("GET", heir).body["role_id"] == world.role("manager")
+    assert world("GET", project).body["manager_id"] == world.uuid("viewer")
+
+
+@pytest.mark.parametrize(("change", "status", "manager"), [("remove", 422, "owner"), ("demote", 200, "viewer")])
+def test_an_heir_who_left_meanwhile_does_not_inherit(
+    world: World, meanwhile: Meanwhile, change: str, status: int, manager: str
+) -> None:
+    project = world.new_project()
+    world.new_member(project, "viewer", "manager")
+    meanwhile(lambda other: writes(other, project)[change]())
+    assert writes(world, project)["hand over"]().status == status
+    assert world("GET", project).body["manager_id"] == world.uuid(manager)
+    row = world("GET", f"{project}/members/{world.uuid(manager)}")
+    assert (row.status, row.body["role_id"]) == (200, world.role("manager"))
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_nothing_is_written_to_a_project_deleted_meanwhile(world: World, meanwhile: Meanwhile, write: str) -> None:
+    project = world.new_project()
+    world.new_member(project, "viewer", "viewer")
+    meanwhile(lambda other: other("DELETE", flat_path(project)))
+    refused = writes(world, project)[write]()
+    assert refused.status == 404
+    assert set(refused.body.values()) == {"Project not found."}
+    assert world("GET", "/projects", by="outsider").body == []
+    assert world("GET", world.projects()).body["data"] == []
+
+
+@pytest.mark.parametrize("write", [write for write in WRITES if write != "delete"])
+def test_nothing_is_written_to_a_project_archived_meanwhile(world: World, meanwhile: Meanwhile, write: str) -> None:
+    project = world.new_project()
+    world.new_member(project, "viewer", "viewer")
+    meanwhile(lambda other: other("PATCH", project, {"status": "archived"}))
+    assert writes(world, project)[write]().status == 409
+    assert world("GET", project).body["status"] == "archived"
+    assert len(world("GET", f"{project}/members").body["data"]) == 2
+
+
+def test_a_change_of_another_field_meanwhile_is_kept(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: other("PATCH", project, {"description": "kept"}))
+    answer = world("PATCH", project, {"name": "B"})
+    assert (answer.body["name"], answer.body["description"], answer.headers["etag"]) == ("B", "kept", '"3"')
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE"])
+def test_if_match_holds_at_the_commit(world: World, meanwhile: Meanwhile, method: str) -> None:
+    project = world.new_project()
+    path, body = (flat_path(project), FLAT) if method == "PUT" else (project, {"name": "B"})
+    meanwhile(lambda other: other("PATCH", project, {"name": "C"}))
+    assert world(method, path, body, headers={"If-Match": '"1"'}).status == 412
+    assert world("GET", project).body["name"] == "C"
+
+
+def test_if_match_of_a_flat_delete_holds_the_sequence_at_the_commit(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: writes(other, project)["add"]())
+    assert world("DELETE", flat_path(project), headers={"If-Match": '"1"'}).status == 412
+    assert world("GET", project).status == 200
+
+
+def test_the_flat_answer_shows_a_member_added_meanwhile(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: writes(other, project)["add"]())
+    answer = world("PUT", flat_path(project), FLAT)
+    assert (answer.body["team"], answer.headers["etag"]) == ([world.id("outsider")], '"3"')
+
+
+def test_two_additions_of_one_member_make_one(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: writes(other, project)["add"]())
+    assert writes(world, project)["add"]().status == 409
+    assert len(world("GET", f"{project}/members").body["data"]) == 2
+
+
+def test_a_twin_with_the_same_key_that_was_first_is_replayed(world: World, meanwhile: Meanwhile) -> None:
+    meanwhile(lambda other: other("POST", "/projects", FLAT, key="k"))
+    answer = world("POST", "/projects", FLAT, key="k")
+    assert (answer.status, answer.replayed) == (201, True)
+    assert world("GET", "/projects").body == [answer.body]
