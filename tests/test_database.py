@@ -14,18 +14,27 @@ from tests.conftest import full
 def test_a_write_is_on_disk_when_the_invoker_returns(template: Template, tmp_path: Path) -> None:
     """The engine is killed at that very moment; without the wait most rounds lose the write."""
     function = template.functions["Provision"]
+    key = {"pk": {"S": "-"}, "sk": {"S": "-"}}
     for number in range(full(4, 20)):
-        key = {"pk": {"S": str(number)}, "sk": {"S": "-"}}
+        update = {
+            "TableName": TABLE_NAME,
+            "Key": key,
+            "UpdateExpression": "SET #number = :number",
+            "ExpressionAttributeNames": {"#number": "number"},
+            "ExpressionAttributeValues": {":number": {"N": str(number)}},
+        }
         with database(tmp_path) as engine:
             engine.wait_until_ready()
             client = engine.client()
             create_table(client, template.table)
+            client.transact_write_items(TransactItems=[{"Put": {"TableName": TABLE_NAME, "Item": key}}])
 
-            def write(function: Function, event: Mapping[str, Any], client: Any = client, key: Any = key) -> Any:
-                return client.transact_write_items(TransactItems=[{"Put": {"TableName": TABLE_NAME, "Item": key}}])
+            def write(function: Function, event: Mapping[str, Any], client: Any = client, update: Any = update) -> Any:
+                return client.transact_write_items(TransactItems=[{"Update": update}])
 
             engine.durable(write)(function, {})
             os.kill(engine.process.pid, signal.SIGKILL)
         with database(tmp_path) as engine:
             engine.wait_until_ready()
-            assert "Item" in engine.client().get_item(TableName=TABLE_NAME, Key=key, ConsistentRead=True)
+            item = engine.client().get_item(TableName=TABLE_NAME, Key=key, ConsistentRead=True)["Item"]
+            assert item.get("number") == {"N": str(number)}
