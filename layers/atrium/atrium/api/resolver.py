@@ -9,6 +9,7 @@ import binascii
 import json
 import os
 import re
+from abc import abstractmethod
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
@@ -112,9 +113,9 @@ class Api(APIGatewayRestResolver):
     def status(self, refusal: Refusal) -> HTTPStatus:
         return next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
 
+    @abstractmethod
     def error(self, refusal: Refusal) -> dict[str, Any]:
         """The body of a refusal."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------ answering
 
