@@ -6,7 +6,7 @@ from typing import Any
 
 from atrium.api.headers import values_of
 from atrium.store.credentials import Credentials
-from atrium.store.table import table
+from atrium.store.table import table, warm
 
 
 @cache
@@ -18,6 +18,7 @@ def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
     """The handler. Raises Exception("Unauthorized"), which API Gateway answers with 401; any other exception is its
     500.
     """
+    warm()
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
         secret = _presented(event)

@@ -10,7 +10,7 @@ from atrium import documents
 from atrium.errors import Detail, Invalid, Refusal
 from atrium.models import Caller
 from atrium.provisioning import Provisioning
-from atrium.store.table import scope, table
+from atrium.store.table import scope, table, warm
 from atrium.store.tenants import Tenants, tenant_of
 from atrium.store.work import Answer, IdempotencyKey, Work
 
@@ -21,6 +21,7 @@ class Refused(Exception):
 
 def provisioning_handler() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
     """The handler. Its result names everything that was made; secrets only the first time. Raises Refused."""
+    warm()
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
         try:

@@ -7,7 +7,6 @@ parser and serialiser would round numbers.
 
 import binascii
 import json
-import os
 import re
 from abc import abstractmethod
 from base64 import b64decode
@@ -40,7 +39,7 @@ from atrium.errors import (
 )
 from atrium.models import Caller
 from atrium.settings import MAX_BODY_BYTES, settings
-from atrium.store.table import scope, table
+from atrium.store.table import scope, table, warm
 from atrium.store.work import Answer, IdempotencyKey, Work
 
 # Every refusal's status. A dialect may answer Invalid with another one.
@@ -167,9 +166,8 @@ def request_work(request: Request) -> Work:
 
 
 def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
-    """The function's handler. In Lambda the table's client is made now, during init, where the processor is whole."""
-    if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-        table()
+    """The function's handler."""
+    warm()
 
     def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         request_id = event["requestContext"]["requestId"]

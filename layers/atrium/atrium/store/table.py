@@ -5,6 +5,7 @@ while the request has time, then become Unavailable; what the table refuses on a
 ConditionFailed.
 """
 
+import os
 import random
 import re
 import time
@@ -288,6 +289,14 @@ def table() -> Table:
     # 0004).
     config = Config(connect_timeout=1, read_timeout=1.5, retries={"total_max_attempts": 1}, max_pool_connections=10)
     return Table(settings().table_name, boto3.client("dynamodb", config=config))
+
+
+def warm() -> None:
+    """In Lambda, makes the client now, during init, where the processor is whole; elsewhere nothing is made at
+    import.
+    """
+    if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+        table()
 
 
 # ---------------------------------------------------------------- the client's own form
