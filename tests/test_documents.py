@@ -39,8 +39,9 @@ def test_parsing_and_rendering_give_back_the_very_text(document: Any) -> None:
     assert documents.render(documents.parse(text)) == text
 
 
+@pytest.mark.timeout(1_200)
 @given(document=DOCUMENTS)
-@settings(max_examples=full(100, 2_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=full(100, 1_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_description_comes_back_as_it_was_sent(shared: World, document: Any) -> None:
     text = documents.render(document)
     created = shared("POST", shared.projects(), content=f'{{"name":"A","description":{text}}}'.encode())
