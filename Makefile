@@ -39,6 +39,9 @@ format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+schemas: $(READY) ## Write the JSON Schemas of the domain events anew, into docs/events
+	$(BIN)/python -m local.event_schemas
+
 pins: $(READY) ## Resolve all requirements anew, the layer's as a part of the whole
 	$(BIN)/uv pip compile $(PINS) --upgrade requirements.in -o requirements.txt
 	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt layers/atrium/requirements.in -o layers/atrium/requirements.txt
@@ -63,4 +66,4 @@ $(ENGINE): $(READY) local/package-lock.json
 	@cd local && ../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test prove invoke build format pins reset
+.PHONY: help run test prove invoke build format schemas pins reset

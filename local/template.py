@@ -38,9 +38,9 @@ class Function:
 
 
 class Template:
-    """The template at `path`; parameters have their defaults."""
+    """The template at `path`; parameters that are not given have their defaults."""
 
-    def __init__(self, path: Path = ROOT / "template.yaml") -> None:
+    def __init__(self, path: Path = ROOT / "template.yaml", /, **given: str) -> None:
         # The translator takes a while to import, and only starting needs it.
         os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
         logging.getLogger("samtranslator").setLevel(logging.ERROR)
@@ -59,8 +59,13 @@ class Template:
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
             **{name: parameter.get("Default", "") for name, parameter in source.get("Parameters", {}).items()},
+            **given,
+            "AWS::StackName": "atrium",
             **{name: TABLE_NAME for name, item in self._of_type("AWS::DynamoDB::Table")},
         }
+        self._conditions: dict[str, Any] = source.get("Conditions", {})
+        # What a Ref to a bus gives is its name.
+        self._values |= {name: self.resolve(item["Name"]) for name, item in self._of_type("AWS::Events::EventBus")}
 
     @cached_property
     def functions(self) -> dict[str, Function]:
@@ -94,12 +99,14 @@ class Template:
         return {"TableName": TABLE_NAME, **properties}
 
     def resolve(self, value: Any) -> Any:
-        """The value with Ref, Fn::GetAtt and Fn::Sub replaced. Raises ValueError for another function."""
+        """The value with its intrinsic functions replaced. Raises ValueError for one that is not known here."""
         match value:
             case {"Ref": str(name)}:
                 return self._values.get(name, name)
-            case {"Fn::GetAtt": [name, "Arn"]}:
-                return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+            case {"Fn::GetAtt": [name, attribute]}:
+                return self._attribute(name, attribute)
+            case {"Fn::If": [condition, then, otherwise]}:
+                return self.resolve(then if self._holds(self._conditions[condition]) else otherwise)
             case {"Fn::Sub": str(text)}:
                 return self._substitute(text, {})
             case {"Fn::Sub": [text, given]}:
@@ -112,6 +119,28 @@ class Template:
                 return [self.resolve(item) for item in value]
             case _:
                 return value
+
+    def _holds(self, condition: Any) -> bool:
+        match condition:
+            case {"Fn::Not": [negated]}:
+                return not self._holds(negated)
+            case {"Fn::Equals": [one, other]}:
+                return bool(self.resolve(one) == self.resolve(other))
+        raise ValueError(f"{condition} is not known to the laptop edition")
+
+    def _attribute(self, name: str, attribute: str) -> str:
+        match self.resources[name]["Type"], attribute:
+            case "AWS::Lambda::Function", "Arn":
+                return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+            case "AWS::SQS::Queue", "Arn":
+                return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+            case "AWS::Events::EventBus", "Arn":
+                return f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{self._values[name]}"
+            case "AWS::DynamoDB::Table", "Arn":
+                return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE_NAME}"
+            case "AWS::DynamoDB::Table", "StreamArn":
+                return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE_NAME}/stream/local"
+        raise ValueError(f"{name}.{attribute} is not known to the laptop edition")
 
     def _substitute(self, text: str, given: Mapping[str, Any]) -> str:
         def value(found: re.Match[str]) -> str:

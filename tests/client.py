@@ -130,10 +130,56 @@ class World:
         assert answer.status == 201, answer
         return f"{project}/members/{self.uuid(name)}"
 
+    def new_record(self, project: str, kind: str, **fields: Any) -> str:
+        """The v1 path of a new record of a v1 project; `kind` is tasks, datasets, experiments or decisions."""
+        answer = self("POST", f"{project}/{kind}", RECORDS[kind] | fields)
+        assert answer.status == 201, answer
+        return f"{project}/{kind}/{answer.body['id']}"
 
-def flat_path(project: str) -> str:
-    """The flat path of a v1 project's path."""
-    return f"/projects/{flat_id(project.rpartition('/')[2])}"
+    def new_note(self, task: str, content: str = "Remember", **options: Any) -> str:
+        """The flat path of a new note on a task of a v1 path."""
+        path = f"{flat_path(task)}/notes"
+        answer = self("POST", path, {"content": content}, **options)
+        assert answer.status == 201, answer
+        return f"{path}/{answer.body['_id']}"
+
+
+# What a record of each kind needs, in the v1 dialect.
+RECORDS: dict[str, dict[str, Any]] = {
+    "tasks": {"name": "Clean the data", "description": "Drop duplicates", "phase": "data_preparation"},
+    "datasets": {
+        "name": "Transactions",
+        "source": "https://example.com/transactions.csv",
+        "description": "Two years of transactions",
+        "acquisition_date": "2026-01-15",
+        "phase": "data_understanding",
+    },
+    "experiments": {
+        "name": "Baseline",
+        "algorithm_model": "Logistic regression",
+        "parameters": "C=1.0",
+        "metric": "AUC",
+        "result": "0.81",
+        "conclusion": "Good enough to start from",
+        "phase": "modeling",
+    },
+    "decisions": {
+        "description": "Score weekly",
+        "justification": "Nobody acts on it faster",
+        "phase": "deployment",
+    },
+}
+
+
+def in_camel_case(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same fields as the flat dialect spells them."""
+    return {re.sub(r"_(\w)", lambda found: found[1].upper(), name): value for name, value in fields.items()}
+
+
+def flat_path(path: str) -> str:
+    """The flat path of what has a v1 path: of a project, or of something below it."""
+    found = UUID.sub(lambda uuid: flat_id(uuid[0]), path)
+    return re.sub(r"^/v1/spaces/[0-9a-f]{24}", "", found)
 
 
 def flat_id(uuid: str) -> str:

@@ -128,7 +128,7 @@ def crowd_session(template: Template, tmp_path_factory: pytest.TempPathFactory) 
     with ExitStack() as stack:
         engine = stack.enter_context(database(None))
         engine.wait_until_ready()
-        yield stack.enter_context(_crowd(engine, template, tmp_path_factory.mktemp("crowd")))
+        yield stack.enter_context(crowd_on(engine, template, tmp_path_factory.mktemp("crowd")))
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def crowd(crowd_session: Crowd) -> Iterator[Crowd]:
 
 
 @contextmanager
-def _crowd(engine: Database, template: Template, directory: Path) -> Iterator[Crowd]:
+def crowd_on(engine: Database, template: Template, directory: Path) -> Iterator[Crowd]:
     client = engine.client()
     create_table(client, template.table)
     with Proxy(engine.endpoint).served() as proxy:

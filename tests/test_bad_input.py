@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.client import Answer, World, flat_path
-from tests.test_round_trips import FLAT
+from tests.test_round_trips import FLAT, READS, WRITES, a_project
 
 LONG = "x" * 201
 DEEP = '{"a":' * 40 + "1" + "}" * 40
@@ -373,9 +373,54 @@ def test_a_flat_client_may_put_back_what_a_v1_client_left(world: World) -> None:
     """What equals the stored value is accepted, also where it could not be new."""
     for description in (None, "x" * 20_000, {"summary": "x" * 20_000}, {"other": 1}, {"summary": 5}, ""):
         created = world("POST", world.projects(), {"name": "A", "description": description}).body
-        path = flat_path(f"/{created['id']}")
+        path = flat_path(f"{world.projects()}/{created['id']}")
         shown = world("GET", path).body
         assert shown["clientName"] == ""
         assert world("PUT", path, shown).seen == (200, shown)
         after = world("GET", f"{world.projects()}/{created['id']}").body
         assert after["description"] == description
+
+
+# ---------------------------------------------------------------- every route
+
+BROKEN = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'"x"',
+    b'{"name":"a","name":"b"}',
+    b'{"a":"\xff"}',
+    b'{"name":"\\ud800"}',
+    b'{"a":NaN}',
+]
+
+
+@pytest.mark.parametrize("route", [name for name in WRITES if "Delete" not in name and "Remove" not in name])
+def test_no_route_takes_a_broken_body(shared: World, route: str) -> None:
+    project = a_project(shared)
+    method, path, good = WRITES[route](shared, project)
+    before = shared("GET", f"{flat_path(project)}/report").body
+    refused = 422 if path.startswith("/v1") else 400
+    for content in BROKEN[1:] if good == {} else BROKEN:
+        answer = shared(method, path, content=content, headers={"Content-Type": "application/json"})
+        assert answer.status == refused, content
+        assert set(answer.body) == ({"detail"} if refused == 422 else {"error"})
+    for media_type in ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"):
+        assert shared(method, path, content=b"{}", headers={"Content-Type": media_type}).status == 415
+    assert shared(method, path, content=b'{"x":"%s"}' % (b"x" * 262_144)).status == 413
+    assert shared("GET", f"{flat_path(project)}/report").body == before
+
+
+PAGED = [name for name in READS if "List" in name and name not in ("V1ListRoles", "ListTeam")]
+
+
+@pytest.mark.parametrize("route", PAGED)
+def test_no_list_takes_a_bad_limit_cursor_or_phase(shared: World, route: str) -> None:
+    _, path, _ = READS[route][1](shared, a_project(shared))
+    refused = 422 if path.startswith("/v1") else 400
+    for query in ("limit=0", "limit=1001", "limit=x", "limit=+5", "cursor=x", "cursor=", "cursor=%00"):
+        assert shared("GET", f"{path}?{query}").status == refused, query
+    if route.endswith(("Datasets", "Experiments", "Decisions")) or route == "V1ListTasks":
+        for query in ("phase=", "phase=Business", "phase=%00"):
+            assert shared("GET", f"{path}?{query}").status == refused, query

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import count
 from typing import Any, TypeVar
 
 import pytest
@@ -18,6 +19,7 @@ from local.gateway import Gateway
 from local.template import TABLE_NAME, Function, Template
 from tests.client import Answer, World, flat_id, flat_path, new_key, through
 from tests.conftest import Crowd, full
+from tests.proxy import Proxy
 from tests.test_round_trips import FLAT
 
 T = TypeVar("T")
@@ -98,36 +100,40 @@ class Killer:
     def __init__(self, crowd: Crowd, name: str, at: int, when: str) -> None:
         self._crowd, self._name, self._at, self._when = crowd, name, at, when
         self._process: Any = None
-        self._calls = 0
+        self._calls = count(1)
+        self._call: int | None = None
         self.killed = False
 
     def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
         """As an Invoker; other functions run undisturbed."""
         if function.name != self._name:
             return self._crowd.invoke(function, event)
-        methods = multiprocessing.get_context("forkserver")
-        self._process = methods.Process(target=_run_alone, args=(self._crowd.environment, function, dict(event)))
-        hooks = (self._crowd.proxy.before, self._crowd.proxy.after)
-        self._crowd.proxy.before, self._crowd.proxy.after = self._before, self._after
-        try:
+        # A proxy of its own, so that nobody else's calls are counted.
+        proxy = Proxy(self._crowd.proxy.url)
+        proxy.before, proxy.after = self._before, self._after
+        with proxy.served():
+            environment = self._crowd.environment | {"AWS_ENDPOINT_URL_DYNAMODB": proxy.url}
+            methods = multiprocessing.get_context("forkserver")
+            self._process = methods.Process(target=_run_alone, args=(environment, function, dict(event)))
             self._process.start()
             self._process.join(30)
-        finally:
-            self._crowd.proxy.before, self._crowd.proxy.after = hooks
         raise FunctionFailed("Runtime.ExitError", f"ended with {self._process.exitcode}")
 
     def _before(self, operation: str, request: dict[str, Any]) -> str | None:
-        self._calls += 1
-        if self._when == "before" and self._calls == self._at:
+        if next(self._calls) != self._at:
+            return None
+        if self._when == "before":
             self._kill()
             return "InternalServerError"
+        self._call = threading.get_ident()
         return None
 
     def _after(self, operation: str, request: dict[str, Any]) -> None:
-        if self._when == "after" and self._calls == self._at:
+        if self._call == threading.get_ident():
             self._kill()
 
     def _kill(self) -> None:
+        self._call = None
         self.killed = True
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.join()

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from atrium.store import members, projects
 from atrium.store.table import Table
 from local.functions import Workers
 from local.gateway import Gateway
 from local.template import Template
-from tests.client import Answer, World, flat_path, through
+from tests.client import RECORDS, Answer, World, flat_path, through, v1_id
 from tests.test_round_trips import FLAT
 
 Meanwhile = Callable[[Callable[[World], Answer]], None]
@@ -42,9 +43,12 @@ def meanwhile(other: World, monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
 
 
 def writes(world: World, project: str) -> dict[str, Callable[[], Answer]]:
-    """Every write on a project with the viewer as a member."""
+    """Every write on a project with the viewer as a member, a task and a note on it."""
     member = f"{project}/members/{world.uuid('viewer')}"
     added = {"principal_id": world.uuid("outsider"), "role_id": world.role("viewer")}
+    task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
+    notes = world("GET", f"{flat_path(task)}/notes")
+    note = notes.body[0]["_id"] if notes.status == 200 else ""
     return {
         "update": lambda: world("PATCH", project, {"name": "B"}),
         "revise": lambda: world("PUT", flat_path(project), FLAT),
@@ -53,10 +57,45 @@ def writes(world: World, project: str) -> dict[str, Callable[[], Answer]]:
         "demote": lambda: world("PATCH", member, {"role_id": world.role("viewer")}),
         "remove": lambda: world("DELETE", member),
         "delete": lambda: world("DELETE", project),
+        "create a record": lambda: world("POST", f"{project}/datasets", RECORDS["datasets"]),
+        "update a task": lambda: world("PATCH", task, {"name": "B"}),
+        "assign a task": lambda: world("PATCH", task, {"assigned_to": world.uuid("viewer")}),
+        "toggle a task": lambda: world("PATCH", f"{flat_path(task)}/completed"),
+        "delete a task": lambda: world("DELETE", task),
+        "add a note": lambda: world("POST", f"{flat_path(task)}/notes", {"content": "x"}),
+        "delete a note": lambda: world("DELETE", f"{flat_path(task)}/notes/{note}"),
+        "add to the team": lambda: world("POST", f"{flat_path(project)}/team", {"id": world.id("outsider")}),
     }
 
 
-WRITES = ("update", "revise", "hand over", "add", "demote", "remove", "delete")
+def first(world: World, records: str) -> str:
+    return next((record["id"] for record in world("GET", records).body["data"]), v1_id("0" * 24))
+
+
+WRITES = (
+    "update",
+    "revise",
+    "hand over",
+    "add",
+    "demote",
+    "remove",
+    "delete",
+    "create a record",
+    "update a task",
+    "assign a task",
+    "toggle a task",
+    "delete a task",
+    "add a note",
+    "delete a note",
+    "add to the team",
+)
+
+
+def a_project_with_a_note(world: World) -> str:
+    project = world.new_project()
+    world.new_member(project, "viewer", "viewer")
+    world.new_note(world.new_record(project, "tasks"))
+    return project
 
 
 def test_an_actor_demoted_meanwhile_is_judged_anew(world: World, meanwhile: Meanwhile) -> None:
@@ -101,10 +140,10 @@ def test_an_heir_who_left_meanwhile_does_not_inherit(
 
 @pytest.mark.parametrize("write", WRITES)
 def test_nothing_is_written_to_a_project_deleted_meanwhile(world: World, meanwhile: Meanwhile, write: str) -> None:
-    project = world.new_project()
-    world.new_member(project, "viewer", "viewer")
+    project = a_project_with_a_note(world)
+    request = writes(world, project)[write]
     meanwhile(lambda other: other("DELETE", flat_path(project)))
-    refused = writes(world, project)[write]()
+    refused = request()
     assert refused.status == 404
     assert set(refused.body.values()) == {"Project not found."}
     assert world("GET", "/projects", by="outsider").body == []
@@ -113,12 +152,14 @@ def test_nothing_is_written_to_a_project_deleted_meanwhile(world: World, meanwhi
 
 @pytest.mark.parametrize("write", [write for write in WRITES if write != "delete"])
 def test_nothing_is_written_to_a_project_archived_meanwhile(world: World, meanwhile: Meanwhile, write: str) -> None:
-    project = world.new_project()
-    world.new_member(project, "viewer", "viewer")
+    project = a_project_with_a_note(world)
+    request = writes(world, project)[write]
+    before = world("GET", f"{flat_path(project)}/report").body
     meanwhile(lambda other: other("PATCH", project, {"status": "archived"}))
-    assert writes(world, project)[write]().status == 409
+    assert request().status == 409
     assert world("GET", project).body["status"] == "archived"
     assert len(world("GET", f"{project}/members").body["data"]) == 2
+    assert world("GET", f"{flat_path(project)}/report").body == before
 
 
 def test_a_change_of_another_field_meanwhile_is_kept(world: World, meanwhile: Meanwhile) -> None:
@@ -163,3 +204,77 @@ def test_a_twin_with_the_same_key_that_was_first_is_replayed(world: World, meanw
     answer = world("POST", "/projects", FLAT, key="k")
     assert (answer.status, answer.replayed) == (201, True)
     assert world("GET", "/projects").body == [answer.body]
+
+
+# ---------------------------------------------------------------- records
+
+
+def test_a_task_is_not_assigned_to_who_left_meanwhile(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    member = world.new_member(project, "viewer", "viewer")
+    task = world.new_record(project, "tasks")
+    meanwhile(lambda other: other("DELETE", member))
+    assert world("PATCH", task, {"assigned_to": world.uuid("viewer")}).status == 422
+    assert world("GET", task).body["assigned_to"] is None
+
+
+def test_a_new_task_is_not_assigned_to_who_left_meanwhile(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    member = world.new_member(project, "viewer", "viewer")
+    meanwhile(lambda other: other("DELETE", member))
+    body = RECORDS["tasks"] | {"assigned_to": world.uuid("viewer")}
+    assert world("POST", f"{project}/tasks", body).status == 422
+    assert world("GET", f"{project}/tasks").body["data"] == []
+
+
+@pytest.mark.parametrize("write", ["update a task", "assign a task", "toggle a task", "add a note", "delete a note"])
+def test_nothing_is_written_to_a_task_deleted_meanwhile(world: World, meanwhile: Meanwhile, write: str) -> None:
+    project = a_project_with_a_note(world)
+    request = writes(world, project)[write]
+    task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
+    meanwhile(lambda other: other("DELETE", task))
+    refused = request()
+    assert refused.status == 404
+    assert set(refused.body.values()) == {"Task not found."}
+    assert world("GET", f"{project}/tasks").body["data"] == []
+
+
+def test_two_changes_of_one_record_are_both_kept(world: World, meanwhile: Meanwhile) -> None:
+    task = world.new_record(world.new_project(), "tasks")
+    meanwhile(lambda other: other("PATCH", task, {"priority": "high"}))
+    answer = world("PATCH", task, {"name": "B"})
+    assert (answer.body["name"], answer.body["priority"], answer.headers["etag"]) == ("B", "high", '"3"')
+
+
+def test_two_toggles_are_two(world: World, meanwhile: Meanwhile) -> None:
+    task = flat_path(world.new_record(world.new_project(), "tasks"))
+    meanwhile(lambda other: other("PATCH", f"{task}/completed"))
+    assert world("PATCH", f"{task}/completed").body["completed"] is False
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_if_match_of_a_record_holds_at_the_commit(world: World, meanwhile: Meanwhile, method: str) -> None:
+    record = world.new_record(world.new_project(), "decisions")
+    meanwhile(lambda other: other("PATCH", record, {"phase": "business"}))
+    assert world(method, record, {"phase": "modeling"}, headers={"If-Match": '"1"'}).status == 412
+    assert world("GET", record).body["phase"] == "business"
+
+
+def test_who_was_demoted_meanwhile_writes_no_record(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    member = world.new_member(project, "outsider", "contributor")
+    meanwhile(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
+    assert world("POST", f"{project}/tasks", RECORDS["tasks"], by="outsider").status == 403
+    assert world("GET", f"{project}/tasks").body["data"] == []
+
+
+def test_the_last_place_in_a_project_is_taken_once(
+    world: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (projects, members):
+        monkeypatch.setattr(module, "MAX_MEMBERS", 2)
+    project = world.new_project()
+    meanwhile(lambda other: writes(other, project)["add"]())
+    body = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
+    assert world("POST", f"{project}/members", body).status == 409
+    assert len(world("GET", f"{project}/members").body["data"]) == 2

@@ -70,14 +70,89 @@ def test_every_route_asks_for_a_credential_and_every_path_answers_preflight(temp
         assert "options" in operations
 
 
-def test_permissions_name_actions_on_the_table_only(template: Template) -> None:
+# What a function may be allowed, by service: each on the one thing of ours of its kind.
+ALLOWED_ON = {
+    "dynamodb": {"Fn::GetAtt": ["Table", "Arn"]},
+    "events": {"Fn::GetAtt": ["Bus", "Arn"]},
+    "sqs": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
+}
+
+
+def test_permissions_name_actions_on_our_own_things_and_one_function_alone_may_scan(template: Template) -> None:
     roles = {name: item["Properties"] for name, item in template.resources.items() if item["Type"] == "AWS::IAM::Role"}
     assert {name.removesuffix("Role") for name in roles} == set(template.functions)
     for name, role in roles.items():
         for policy in role.get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
-                assert statement["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}, name
-                assert not [action for action in statement["Action"] if "*" in action or "Scan" in action], name
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                for action in actions:
+                    assert statement["Resource"] == ALLOWED_ON[action.partition(":")[0]], (name, action)
+                    assert "*" not in action, name
+                    assert "Scan" not in action or name == "FsckRole", name
+
+
+def test_every_queue_and_stream_hands_on_what_it_cannot_process(template: Template) -> None:
+    dead_letters = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+    for name, item in template.resources.items():
+        properties = item["Properties"]
+        if item["Type"] == "AWS::Lambda::EventSourceMapping":
+            assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+            if properties["EventSourceArn"] == {"Fn::GetAtt": ["Table", "StreamArn"]}:
+                assert properties["DestinationConfig"] == {"OnFailure": {"Destination": dead_letters}}, name
+                assert properties["BisectBatchOnFunctionError"] is True
+                # The defaults are to retry for ever, and to keep everything behind waiting for it.
+                assert properties["MaximumRetryAttempts"] <= 10
+                assert properties["MaximumRecordAgeInSeconds"] <= 86_400
+                assert properties["StartingPosition"] == "TRIM_HORIZON"
+                assert properties["FilterCriteria"]["Filters"]
+        if item["Type"] == "AWS::SQS::Queue" and name != "DeadLetters":
+            assert properties["RedrivePolicy"]["deadLetterTargetArn"] == dead_letters
+            consumers = [
+                template.resources[mapping["Properties"]["FunctionName"]["Ref"]]["Properties"]["Timeout"]
+                for mapping in template.resources.values()
+                if mapping["Type"] == "AWS::Lambda::EventSourceMapping"
+                and mapping["Properties"]["EventSourceArn"] == {"Fn::GetAtt": [name, "Arn"]}
+            ]
+            assert properties["VisibilityTimeout"] >= 6 * max(consumers)
+        if item["Type"] == "AWS::Events::Rule" and "EventPattern" in properties:
+            assert properties["EventBusName"] == {"Ref": "Bus"}
+            assert all(target["DeadLetterConfig"] == {"Arn": dead_letters} for target in properties["Targets"])
+
+
+def test_every_automation_function_has_its_trigger(template: Template) -> None:
+    triggers: dict[str, set[str]] = {name: set() for name in template.functions if name not in routes(template)}
+    for item in template.resources.values():
+        properties = item["Properties"]
+        if item["Type"] == "AWS::Lambda::EventSourceMapping":
+            triggers[properties["FunctionName"]["Ref"]].add(properties["EventSourceArn"]["Fn::GetAtt"][0])
+        if item["Type"] == "AWS::Events::Rule":
+            for target in properties["Targets"]:
+                if target["Arn"]["Fn::GetAtt"][0] in triggers:
+                    trigger = properties.get("ScheduleExpression") or ",".join(
+                        properties["EventPattern"]["detail-type"]
+                    )
+                    triggers[target["Arn"]["Fn::GetAtt"][0]].add(trigger)
+    assert triggers == {
+        "Authorizer": set(),
+        "Provision": set(),
+        "PublishEvents": {"Table"},
+        "PurgeDeleted": {"Table"},
+        "SweepDeleted": {"rate(15 minutes)"},
+        "CreateProjectFromEvent": {"ProjectRequests"},
+        "AddViewer": {"project.created"},
+    }
+
+
+def test_somebody_elses_automation_is_off_until_it_is_configured() -> None:
+    configured = {"ViewerPrincipal": "5f8f7e1e-0000-8000-8000-000000000001"}
+    cases: list[tuple[dict[str, str], str]] = [({}, "DISABLED"), (configured, "ENABLED")]
+    for given, state in cases:
+        template = Template(**given)
+        (rule,) = (
+            item for name, item in template.resources.items() if name.startswith("AddViewer") and "Rule" in item["Type"]
+        )
+        assert template.resolve(rule["Properties"])["State"] == state
+        assert template.functions["AddViewer"].environment["VIEWER_PRINCIPAL"] == given.get("ViewerPrincipal", "")
 
 
 def test_the_table_outlives_the_stack_and_every_mistake(template: Template) -> None:
@@ -117,7 +192,8 @@ def test_the_gateways_own_answers_speak_both_dialects(template: Template) -> Non
 
 def test_functions_share_one_environment_so_one_worker_can_run_them_all(template: Template) -> None:
     environments = {json.dumps(function.environment, sort_keys=True) for function in template.functions.values()}
-    assert environments == {json.dumps({"CORS_ORIGIN": "*", "TABLE_NAME": "atrium"})}
+    expected = {"BUS_NAME": "atrium-events", "CORS_ORIGIN": "*", "TABLE_NAME": "atrium", "VIEWER_PRINCIPAL": ""}
+    assert environments == {json.dumps(expected)}
 
 
 def test_functions_run_on_lambdas_python_on_arm(template: Template) -> None:
@@ -162,6 +238,6 @@ def test_imports_run_one_way() -> None:
 
 
 def test_only_keys_spells_a_key() -> None:
-    prefixes: Any = re.compile(r"""["'](T#|KEY#|PURGE#|MEMBER#|PROJECT#|TASK#|EMAIL#)""")
+    prefixes: Any = re.compile(r"""["'](T#|KEY#|PURGE#|MEMBER#|PROJECT#|TASK#|TASKNOTE#|EMAIL#|NAME#)""")
     for path in (ROOT / "layers").rglob("*.py"):
         assert path.name == "keys.py" or not prefixes.search(path.read_text()), path

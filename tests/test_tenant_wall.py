@@ -25,7 +25,7 @@ def check(key: Key) -> Write:
 ESCAPES: dict[str, Callable[[Table, str], Any]] = {
     "get": lambda t, own: t.get(keys.project(OTHER, OTHER)),
     "get all": lambda t, own: t.get_all([keys.project(own, OTHER), keys.project(OTHER, OTHER)]),
-    "query": lambda t, own: t.query(starting_with(keys.space(OTHER, OTHER).pk, keys.PROJECT)),
+    "query": lambda t, own: t.query(starting_with(keys.space(OTHER, OTHER).pk, keys.PROJECT, None, 1)),
     "a tenant whose id starts alike": lambda t, own: t.get(keys.project(own + "0", OTHER)),
     "a tenant that is the start of another": lambda t, own: t.get(keys.project(own[:-1], OTHER)),
     "transaction": lambda t, own: t.transact(
@@ -34,10 +34,10 @@ ESCAPES: dict[str, Callable[[Table, str], Any]] = {
     "condition": lambda t, own: t.transact([check(keys.principal(OTHER, OTHER))], "x" * 36),
     "credential": lambda t, own: t.get(keys.credential("0" * 64)),
     "purge queue of another": lambda t, own: t.transact([put(keys.purge(OTHER, OTHER))], "x" * 36),
-    "purge queue, unbounded": lambda t, own: t.query(Range("PURGE#1", "", "\x7f")),
+    "purge queue, unbounded": lambda t, own: t.query(Range("PURGE#1", "", "\x7f", 1)),
     "scan": lambda t, own: t._client.scan(TableName=t.name),
     "PartiQL": lambda t, own: t._client.execute_statement(Statement=f'SELECT * FROM "{t.name}"'),
-    "batch write": lambda t, own: t._client.batch_write_item(RequestItems={t.name: []}),
+    "batch delete": lambda t, own: t.delete_all([keys.project(own, OTHER), keys.project(OTHER, OTHER)]),
     "a free partition": lambda t, own: t._client.query(
         TableName=t.name, KeyConditionExpression="pk = :p", ExpressionAttributeValues={":p": {"S": "x"}}
     ),

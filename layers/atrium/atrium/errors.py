@@ -32,6 +32,10 @@ class Conflict(Refusal):
     """The thing's state does not allow it."""
 
 
+class Duplicate(Conflict):
+    """It is there already."""
+
+
 class PreconditionFailed(Refusal):
     """If-Match named another version than the current one."""
 
@@ -63,6 +67,10 @@ class Unavailable(Refusal):
 
 def project_not_found() -> NotFound:
     return NotFound("Project not found.")
+
+
+def not_a_member(field: str) -> Invalid:
+    return Invalid(Detail(("body", field), "Must be a member of the project", "not_a_member"))
 
 
 def no_access() -> Forbidden:

@@ -11,13 +11,16 @@ transaction as what they list.
 | its projects, by age | same / `PROJECT#<project>` | query, get |
 | a project | `T#<tenant>#P#<project>` / `META` | get |
 | its members | same / `MEMBER#<principal>` | query, get |
+| its tasks, datasets, experiments, decisions, by age | same / `TASK#<task>` … | query, get |
 | a project with members and tasks | same / from `MEMBER#` to `TASK#` | query |
+| a task's notes, by age | same / `TASKNOTE#<task>#<note>` | query, get |
 | a principal, with its space roles | `T#<tenant>#U#<principal>` / `META` | get |
 | the projects it is a member of, by age | same / `PROJECT#<project>` | query |
-| a principal by e-mail | `T#<tenant>#D` / `EMAIL#<e-mail>` | get |
+| a principal by e-mail, or its beginning | `T#<tenant>#D` / `EMAIL#<e-mail>` | get, query |
+| a principal by the beginning of a word of its name | same / `NAME#<words>#<principal>` | query |
 | an idempotency record | `T#<tenant>#I#<sha-256>` / `META` | get |
 | a credential | `KEY#<sha-256>` / `META` | get |
-| deleted projects to purge | `PURGE#<shard>` / `<tenant>#<project>` | query |
+| what deletions left to be purged | `PURGE#<shard>` / `<tenant>#<project>`, `<tenant>#<project>#<task>` | query |
 """
 
 from typing import NamedTuple
@@ -32,8 +35,10 @@ class Key(NamedTuple):
 MEMBER = "MEMBER#"
 PROJECT = "PROJECT#"
 TASK = "TASK#"
+EMAIL = "EMAIL#"
+NAME = "NAME#"
 
-# Deleted projects are spread over this many partitions, so that a burst of deletes is not one partition's burst.
+# Deletions are spread over this many partitions, so that a burst of them is not one partition's burst.
 PURGE_SHARDS = 8
 
 
@@ -66,6 +71,24 @@ def member(tenant: str, project: str, principal: str) -> Key:
     return Key(f"{tenant_prefix(tenant)}P#{project}", MEMBER + principal)
 
 
+def records(kind: str) -> str:
+    """The prefix of a project's records of a kind: task, dataset, experiment or decision."""
+    return f"{kind.upper()}#"
+
+
+def record(tenant: str, project: str, kind: str, record: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}P#{project}", records(kind) + record)
+
+
+def notes(task: str) -> str:
+    """The prefix of a task's notes. It sorts behind all tasks, outside of the range of a project with its tasks."""
+    return f"TASKNOTE#{task}#"
+
+
+def note(tenant: str, project: str, task: str, note: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}P#{project}", notes(task) + note)
+
+
 def principal(tenant: str, principal: str) -> Key:
     return Key(f"{tenant_prefix(tenant)}U#{principal}", "META")
 
@@ -74,8 +97,17 @@ def principal_project(tenant: str, principal: str, project: str) -> Key:
     return Key(f"{tenant_prefix(tenant)}U#{principal}", PROJECT + project)
 
 
+def directory(tenant: str) -> str:
+    """The partition of a tenant's directory."""
+    return f"{tenant_prefix(tenant)}D"
+
+
 def email(tenant: str, email: str) -> Key:
-    return Key(f"{tenant_prefix(tenant)}D", f"EMAIL#{email}")
+    return Key(directory(tenant), EMAIL + email)
+
+
+def name(tenant: str, words: str, principal: str) -> Key:
+    return Key(directory(tenant), f"{NAME}{words}#{principal}")
 
 
 def idempotency(tenant: str, sha256: str) -> Key:
@@ -86,6 +118,11 @@ def credential(sha256: str) -> Key:
     return Key(CREDENTIAL_PREFIX + sha256, "META")
 
 
-def purge(tenant: str, project: str) -> Key:
+def purge(tenant: str, project: str, task: str | None = None) -> Key:
     shard = crc32(project.encode()) % PURGE_SHARDS
-    return Key(f"{PURGE_PREFIX}{shard}", f"{tenant}#{project}")
+    return Key(f"{PURGE_PREFIX}{shard}", f"{tenant}#{project}" + (f"#{task}" if task else ""))
+
+
+def purge_shards() -> list[str]:
+    """The partitions of the purge queue."""
+    return [f"{PURGE_PREFIX}{shard}" for shard in range(PURGE_SHARDS)]

@@ -1,14 +1,17 @@
 """What Atrium's things are. Values only: how they are kept is `store`'s, how they are shown is `api`'s."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from atrium.documents import Raw
 from atrium.ids import to_uuid
 from atrium.roles import Role
 
 Status = Literal["active", "archived"]
+Phase = Literal["business", "data_understanding", "data_preparation", "modeling", "evaluation", "deployment"]
+TaskStatus = Literal["pending", "onHold", "inProgress", "underReview", "completed"]
+Priority = Literal["high", "medium", "low"]
 T = TypeVar("T")
 
 
@@ -58,12 +61,13 @@ class ProjectRow:
 @dataclass(frozen=True)
 class Project(ProjectRow):
     """A project's own fields. `description` is JSON text; `version` counts changes of these fields, `sequence` every
-    change of the project or below it."""
+    change of the project or below it, `members` its members."""
 
     client: str
     description: str
     version: int
     sequence: int
+    members: int
 
     def resource(self) -> dict[str, Any]:
         """Its v1 form: what clients of /v1 see and what events carry."""
@@ -72,11 +76,13 @@ class Project(ProjectRow):
 
 @dataclass(frozen=True)
 class WholeProject:
-    """A project with the members other than its named manager, and its tasks as stored."""
+    """A project with the members other than its named manager, and its first tasks. `after` is the last one's id if
+    there are more."""
 
     project: Project
     team: tuple[str, ...]
-    tasks: tuple[dict[str, Any], ...]
+    tasks: tuple["Task", ...]
+    after: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,162 @@ class Member:
             "created_at": self.created_at,
             "updated_at": self.updated_at,
         }
+
+
+@dataclass(frozen=True)
+class Record:
+    """What hangs below a project. A subclass is a kind, its own attributes the fields of the kind."""
+
+    kind: ClassVar[str]
+
+    id: str
+    tenant: str
+    space: str
+    project: str
+    created_by: str
+    created_at: str
+    updated_at: str
+    version: int
+
+    def fields(self) -> dict[str, Any]:
+        """The kind's own fields, as they are stored."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _OF_EVERY_RECORD}
+
+    def resource(self) -> dict[str, Any]:
+        """Its v1 form: what clients of /v1 see and what events carry."""
+        return {
+            "id": to_uuid(self.id),
+            "tenant_id": to_uuid(self.tenant),
+            "space_id": to_uuid(self.space),
+            "project_id": to_uuid(self.project),
+            **self.fields(),
+            "created_by": to_uuid(self.created_by),
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
+
+
+_OF_EVERY_RECORD = frozenset(field.name for field in fields(Record))
+
+
+@dataclass(frozen=True)
+class Task(Record):
+    """`completed` is a checkbox and has nothing to do with `status`. `started_at` is when the task first left pending,
+    `finished_at` when it last became completed, None while it is not. `completed_by` holds the latest changes of the
+    status. `estimated_hours` is JSON text of a number."""
+
+    kind = "task"
+
+    name: str
+    description: str
+    phase: Phase
+    status: TaskStatus
+    completed: bool
+    assigned_to: str | None
+    estimated_hours: str | None
+    priority: Priority | None
+    deadline: str | None
+    started_at: str | None
+    finished_at: str | None
+    completed_by: list[dict[str, str]]
+
+    def resource(self) -> dict[str, Any]:
+        return super().resource() | {
+            "assigned_to": self.assigned_to and to_uuid(self.assigned_to),
+            "estimated_hours": self.hours,
+            "completed_by": [
+                {"principal_id": to_uuid(entry["principal"]), "status": entry["status"], "at": entry["at"]}
+                for entry in self.completed_by
+            ],
+        }
+
+    @property
+    def hours(self) -> Raw | None:
+        return None if self.estimated_hours is None else Raw(self.estimated_hours)
+
+
+@dataclass(frozen=True)
+class Dataset(Record):
+    """`records` is how many the dataset has."""
+
+    kind = "dataset"
+
+    name: str
+    source: str
+    description: str
+    acquisition_date: str
+    phase: Phase
+    records: int
+
+
+@dataclass(frozen=True)
+class Experiment(Record):
+    kind = "experiment"
+
+    name: str
+    algorithm_model: str
+    parameters: str
+    metric: str
+    result: str
+    conclusion: str
+    phase: Phase
+
+
+@dataclass(frozen=True)
+class Decision(Record):
+    kind = "decision"
+
+    description: str
+    justification: str
+    alternatives: str
+    phase: Phase
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note on a task."""
+
+    id: str
+    tenant: str
+    project: str
+    task: str
+    content: str
+    created_by: str
+    created_at: str
+
+    def resource(self) -> dict[str, Any]:
+        """Its v1 form: what events carry."""
+        return {
+            "id": to_uuid(self.id),
+            "tenant_id": to_uuid(self.tenant),
+            "project_id": to_uuid(self.project),
+            "task_id": to_uuid(self.task),
+            "content": self.content,
+            "created_by": to_uuid(self.created_by),
+            "created_at": self.created_at,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a project has, for reading it in one piece. `after` names, for each kind of which there is more, the last
+    record shown, or None if none of it is."""
+
+    tasks: tuple[Task, ...]
+    datasets: tuple[Dataset, ...]
+    experiments: tuple[Experiment, ...]
+    decisions: tuple[Decision, ...]
+    stalled: tuple[Task, ...]
+    after: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Person:
+    """A principal as the directory knows it."""
+
+    id: str
+    name: str
+    email: str
 
 
 @dataclass(frozen=True)

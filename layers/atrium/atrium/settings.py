@@ -7,14 +7,23 @@ from functools import cache
 
 @dataclass(frozen=True)
 class Settings:
+    """`viewer_principal` is the UUID of the principal that AddViewer adds, or empty."""
+
     table_name: str
     cors_origin: str
+    bus_name: str
+    viewer_principal: str
 
 
 @cache
 def settings() -> Settings:
     """The function's environment as template.yaml sets it. Raises KeyError, which stops a misconfigured cold start."""
-    return Settings(table_name=os.environ["TABLE_NAME"], cors_origin=os.environ["CORS_ORIGIN"])
+    return Settings(
+        table_name=os.environ["TABLE_NAME"],
+        cors_origin=os.environ["CORS_ORIGIN"],
+        bus_name=os.environ["BUS_NAME"],
+        viewer_principal=os.environ["VIEWER_PRINCIPAL"],
+    )
 
 
 # No call to the table starts later than this many seconds after its request did. A call ends after at most 2.5 s (1 s

@@ -3,10 +3,15 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Strict
+from pydantic import AfterValidator, Field, Strict
 from pydantic_core import PydanticCustomError
 
 MAX_NAME = 200
+MAX_TEXT = 10_000
+
+# How much of a name is searched for, and in how many places it is found.
+MAX_SEARCHED = 100
+_MAX_WORDS = 5
 
 # Names stand on one line and are shown next to other text, so they hold no line breaks and nothing that reorders it.
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -30,5 +35,26 @@ def _name(text: str) -> str:
     return text
 
 
+def _given(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("string_too_short", "Must not be empty")
+    return text
+
+
 # 1 to 200 characters on one line, trimmed.
 Name = Annotated[str, Strict(), AfterValidator(_name)]
+
+# Up to 10,000 characters; of a required one, not all blank.
+OptionalText = Annotated[str, Strict(), Field(max_length=MAX_TEXT)]
+Text = Annotated[OptionalText, AfterValidator(_given)]
+
+
+def searched(text: str) -> str:
+    """How a text is compared when somebody looks for it: without case, its words one blank apart."""
+    return " ".join(text.casefold().split())[:MAX_SEARCHED]
+
+
+def findable(name: str) -> list[str]:
+    """The beginnings by which a name is found: from each of its first words to the end."""
+    words = name.split()
+    return list(dict.fromkeys(searched(" ".join(words[place:])) for place in range(min(len(words), _MAX_WORDS))))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,6 +14,8 @@ from atrium.store.table import scope, table, warm
 from atrium.store.tenants import Tenants, tenant_of
 from atrium.store.work import Answer, IdempotencyKey, Work
 
+T = TypeVar("T")
+
 
 class Refused(Exception):
     """What the invoker sees of a refusal: Lambda's errorType, and what to mend as its errorMessage."""
@@ -24,15 +26,26 @@ def provisioning_handler() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]
     warm()
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
-        try:
-            return _provision(_request(event))
-        except Invalid as refusal:
-            found = "; ".join(f"{'.'.join(map(str, item.loc))}: {item.msg}" for item in refusal.details)
-            raise Refused(found) from None
-        except Refusal as refusal:
-            raise Refused(refusal.message) from None
+        return mended(lambda: _provision(_request(event)))
 
     return handler
+
+
+def mended(act: Callable[[], T]) -> T:
+    """What the act returns. Raises Refused where it is refused, with what to mend."""
+    try:
+        return act()
+    except Invalid as refusal:
+        found = "; ".join(f"{'.'.join(map(str, item.loc))}: {item.msg}" for item in refusal.details)
+        raise Refused(found) from None
+    except Refusal as refusal:
+        raise Refused(refusal.message) from None
+
+
+def invalid(error: ValidationError) -> Invalid:
+    """What pydantic found, without what was sent."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return Invalid(*(Detail(item["loc"], item["msg"], item["type"]) for item in found))
 
 
 def _provision(request: Provisioning) -> dict[str, Any]:
@@ -56,5 +69,4 @@ def _request(event: Mapping[str, Any]) -> Provisioning:
     try:
         return Provisioning.model_validate(event)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise Invalid(*(Detail(item["loc"], item["msg"], item["type"]) for item in found)) from None
+        raise invalid(error) from None

@@ -11,12 +11,12 @@ from pydantic_core import PydanticCustomError
 from atrium import documents, models
 from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, Confirmation, Listing, View, lambda_handler, request_work
-from atrium.errors import Invalid, Refusal, project_not_found
+from atrium.errors import Duplicate, Invalid, Refusal, project_not_found
 from atrium.ids import is_id
 from atrium.store import projects
-from atrium.store.projects import MAX_FLAT_DESCRIPTION, summary
+from atrium.store.projects import summary
 from atrium.store.work import Work
-from atrium.text import Name
+from atrium.text import Name, Text
 
 __all__ = ["Confirmation", "flat_api", "lambda_handler"]
 
@@ -29,12 +29,16 @@ class _FlatApi(Api):
         return refusal
 
     def status(self, refusal: Refusal) -> HTTPStatus:
-        return HTTPStatus.BAD_REQUEST if isinstance(refusal, Invalid) else super().status(refusal)
+        return HTTPStatus.BAD_REQUEST if isinstance(refusal, Invalid | Duplicate) else super().status(refusal)
 
     def error(self, refusal: Refusal) -> dict[str, Any]:
         if isinstance(refusal, Invalid):
-            return {"error": "; ".join(f"{item.loc[-1]}: {item.msg}" for item in refusal.details)}
+            return {"error": "; ".join(f"{_SPELLED.get(d.loc[-1], d.loc[-1])}: {d.msg}" for d in refusal.details)}
         return {"error": refusal.message}
+
+
+# What a field that the store names is called in this dialect.
+_SPELLED: dict[str | int, str] = {"principal_id": "id", "assigned_to": "assignedTo"}
 
 
 def flat_api() -> Api:
@@ -68,16 +72,10 @@ Limit = Annotated[int, limit_up_to(MAX_PAGE), Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str, cursor_from("cursor of a Link header")]
 
 
-def _given(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("string_too_short", "Must not be empty")
-    return text
-
-
 class NewProject(BaseModel):
     projectName: Name
     clientName: Name
-    description: Annotated[str, Strict(), Field(max_length=MAX_FLAT_DESCRIPTION), AfterValidator(_given)]
+    description: Text
 
     def stored_description(self) -> str:
         return documents.render({"summary": self.description})
@@ -114,18 +112,18 @@ class ProjectView(View):
     @classmethod
     def of(cls, whole: models.WholeProject) -> "ProjectView":
         project = whole.project
-        return cls.model_construct(
+        view = cls.model_construct(
             _id=project.id,
             projectName=project.name,
             clientName=project.client,
             description=summary(project.description),
             manager=project.manager,
             tasks=[
-                TaskSummary.model_construct(_id=task["id"], name=task["name"], status=task["status"])
-                for task in whole.tasks
+                TaskSummary.model_construct(_id=task.id, name=task.name, status=task.status) for task in whole.tasks
             ],
             team=list(whole.team),
         ).at_version(project.sequence)
+        return view.continued_at("tasks", whole.after) if whole.after else view
 
     @classmethod
     def of_new(cls, project: models.Project) -> "ProjectView":

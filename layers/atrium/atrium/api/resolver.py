@@ -68,6 +68,7 @@ class View(BaseModel):
     """What a route answers."""
 
     _version: int | None = PrivateAttr(default=None)
+    _continued: dict[str, str | None] = PrivateAttr(default_factory=dict)
 
     def at_version(self, version: int) -> Self:
         """The same view, with the counter that its ETag shows."""
@@ -77,6 +78,16 @@ class View(BaseModel):
     @property
     def version(self) -> int | None:
         return self._version
+
+    def continued_at(self, records: str, after: str | None) -> Self:
+        """The same view, which does not show all of the project's records of a kind: the Link header says where the
+        list goes on behind the one with the id `after`, or begins."""
+        self._continued[records] = after
+        return self
+
+    @property
+    def continued(self) -> dict[str, str | None]:
+        return self._continued
 
 
 class Confirmation(View):
@@ -132,11 +143,13 @@ class Api(APIGatewayRestResolver):
         identity = event["requestContext"]["authorizer"]
         caller = Caller(identity["tenant_id"], identity["principal_id"], identity["kind"])
         writes = event["httpMethod"] != "GET"
+        # Parsed here too, for a route that takes no body: what is not JSON is refused everywhere.
+        sent = self.current_event.json_body if event["body"] else None
         with scope(caller.tenant):
             work = Work(
                 table(),
                 caller,
-                self._idempotency(event) if writes else None,
+                _idempotency(event, sent) if writes else None,
                 if_match(event) if writes else None,
             )
             self.append_context(work=work)  # type: ignore[no-untyped-call]
@@ -146,17 +159,18 @@ class Api(APIGatewayRestResolver):
             return Response(answer.status, headers=headers)
         return Response(answer.status, "application/json", answer.body, headers)
 
-    def _idempotency(self, event: Mapping[str, Any]) -> IdempotencyKey | None:
-        key = idempotency_key(event)
-        if key is None:
-            return None
-        asked = [
-            event.get("pathParameters"),
-            event.get("multiValueQueryStringParameters"),
-            documents.canonical(self.current_event.json_body) if event["body"] else None,
-        ]
-        fingerprint = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-        return IdempotencyKey((event["httpMethod"], event["resource"], key), fingerprint)
+
+def _idempotency(event: Mapping[str, Any], sent: Any) -> IdempotencyKey | None:
+    key = idempotency_key(event)
+    if key is None:
+        return None
+    asked = [
+        event.get("pathParameters"),
+        event.get("multiValueQueryStringParameters"),
+        documents.canonical(sent) if event["body"] else None,
+    ]
+    fingerprint = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return IdempotencyKey((event["httpMethod"], event["resource"], key), fingerprint)
 
 
 def request_work(request: Request) -> Work:
@@ -254,24 +268,30 @@ def _answer(response: Response[Any], event: Mapping[str, Any]) -> Answer:
     headers: dict[str, str] = {}
     if isinstance(view, Listing):
         if view.after is not None:
-            headers["Link"] = f'<{_next_page(event, view.after)}>; rel="next"'
+            headers["Link"] = f'<{_address(event, event["requestContext"]["path"], view.after)}>; rel="next"'
         body = documents.render([item.model_dump(by_alias=True) for item in view])
     elif isinstance(view, View):
         if view.version is not None:
             headers["ETag"] = f'"{view.version}"'
+        if view.continued:
+            project = event["requestContext"]["path"].removesuffix("/report")
+            lists = {name: _address(event, f"{project}/{name}", after) for name, after in view.continued.items()}
+            headers["Link"] = ", ".join(f'<{url}>; rel="next"; title="{name}"' for name, url in lists.items())
         body = documents.render(view.model_dump(by_alias=True))
     else:
         body = ""
     return Answer(response.status_code, body, headers, confirms=view is None or isinstance(view, Confirmation))
 
 
-def _next_page(event: Mapping[str, Any], after: str) -> str:
-    """The URL of this request with the next page's cursor."""
-    context = event["requestContext"]
+def _address(event: Mapping[str, Any], path: str, after: str | None) -> str:
+    """The URL of a page of a list: of this request's query, behind the item with the id `after`."""
     sent = event.get("multiValueQueryStringParameters") or {}
-    query = {name: values[-1] for name, values in sent.items()} | {"cursor": cursor_behind(after)}
+    query = {name: values[-1] for name, values in sent.items()}
+    if after is not None:
+        query["cursor"] = cursor_behind(after)
     scheme = next(iter(values_of(event, "X-Forwarded-Proto")), "https")
-    return f"{scheme}://{context['domainName']}{context['path']}?{urlencode(query)}"
+    url = f"{scheme}://{event['requestContext']['domainName']}{path}"
+    return f"{url}?{urlencode(query)}" if query else url
 
 
 def _wire(response: Response[str]) -> dict[str, Any]:

@@ -82,16 +82,16 @@ def _description(value: Any) -> str:
     return documents.Raw(documents.render(value))
 
 
-class _Sent(BaseModel):
+class Sent(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class NewProject(_Sent):
+class NewProject(Sent):
     name: Name
     description: Description = documents.Raw("null")
 
 
-class ProjectChange(_Sent):
+class ProjectChange(Sent):
     """At least one field. `manager_id` hands the project over to another member."""
 
     name: Name = Field(default_factory=str)
@@ -111,7 +111,7 @@ class ProjectChange(_Sent):
         return {names.get(name, name): getattr(self, name) for name in self.model_fields_set}
 
 
-class NewMember(_Sent):
+class NewMember(Sent):
     principal_id: Id
     role_id: Id
 
@@ -119,7 +119,7 @@ class NewMember(_Sent):
         return roles.role_with_id(self.role_id)
 
 
-class MemberChange(_Sent):
+class MemberChange(Sent):
     role_id: Id
 
     def role(self) -> roles.Role | None:

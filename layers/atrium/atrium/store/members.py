@@ -9,11 +9,11 @@ A project always has exactly one named manager, who is a member with that role.
 from dataclasses import replace
 
 from atrium import keys
-from atrium.errors import Conflict, Detail, Forbidden, Invalid, NotFound
+from atrium.errors import Conflict, Detail, Duplicate, Forbidden, Invalid, NotFound
 from atrium.models import Member, Page, Project
 from atrium.roles import PROJECT_ROLES, Role, role_named
 from atrium.store.access import Access
-from atrium.store.projects import change_project, open_project, require_active
+from atrium.store.projects import MAX_MEMBERS, change_project, open_project, require_active
 from atrium.store.table import Item, starting_with
 from atrium.store.work import Work
 
@@ -28,11 +28,11 @@ class Members:
     def list(self, space: str, project: str, *, limit: int, after: str | None) -> Page[Member]:
         """A project's members, by principal. Raises NotFound and Forbidden."""
         pk = keys.project(self._tenant, project).pk
-        wanted = starting_with(pk, keys.MEMBER, after, limit + 1)
+        wanted = starting_with(pk, keys.MEMBER, after, limit)
         found, access, (rows,) = open_project(self._work, project, space, ranges=[wanted])
         access.require_project_read()
-        shown = [_to_member(found, row) for row in rows[:limit]]
-        return Page(tuple(shown), shown[-1].principal if len(rows) > limit else None)
+        shown = [_to_member(found, row) for row in rows]
+        return Page(tuple(shown), shown[-1].principal if rows.more else None)
 
     def get(self, space: str, project: str, principal: str) -> Member:
         """Raises NotFound and Forbidden."""
@@ -41,8 +41,9 @@ class Members:
         access.require_project_read()
         return self._member(found, key)
 
-    def add(self, space: str, project: str, principal: str, role: Role | None) -> Member:
-        """Raises NotFound, Forbidden, Invalid for an unknown principal or role, Conflict for one who is a member."""
+    def add(self, space: str | None, project: str, principal: str, role: Role | None) -> Member:
+        """Raises NotFound, Forbidden, Invalid for an unknown principal or role, Duplicate for one who is a member,
+        Conflict when there are too many."""
         key = keys.member(self._tenant, project, principal)
         principal_key = keys.principal(self._tenant, principal)
         found, access, _ = open_project(self._work, project, space, key, principal_key)
@@ -53,7 +54,9 @@ class Members:
         if self._work.item(principal_key) is None:
             raise Invalid(Detail(("body", "principal_id"), "No such principal", "unknown_principal"))
         if self._work.item(key) is not None:
-            raise Conflict("The principal is a member of the project already.")
+            raise Duplicate("The principal is a member of the project already.")
+        if found.members >= MAX_MEMBERS:
+            raise Conflict(f"A project may have at most {MAX_MEMBERS:,} members.")
         now = self._work.now
         member = Member(
             tenant=self._tenant,
@@ -66,7 +69,7 @@ class Members:
         )
         row = {"principal": principal, "role": granted.key, "created_at": now, "updated_at": now, "version": 1}
         access.hold(self._work)
-        change_project(self._work, found, "member.added", member.resource())
+        change_project(self._work, found, "member.added", member.resource(), joined=1)
         self._work.put(key, row)
         self._work.put(keys.principal_project(self._tenant, principal, project), {"id": project, "space": found.space})
         self._work.check(principal_key, "attribute_exists(#pk)")
@@ -89,7 +92,7 @@ class Members:
         changed = replace(member, role=granted, updated_at=self._work.now, version=member.version + 1)
         access.hold(self._work)
         change_project(
-            self._work, found, "member.role_changed", changed.resource(), ["role"] if granted != member.role else []
+            self._work, found, "member.role_changed", changed.resource(), ["role_id"] if granted != member.role else []
         )
         self._work.update(
             key,
@@ -102,19 +105,19 @@ class Members:
         )
         return changed
 
-    def remove(self, space: str, project: str, principal: str) -> None:
+    def remove(self, space: str | None, project: str, principal: str) -> None:
         """Raises NotFound, Forbidden, PreconditionFailed, Conflict for the named manager."""
         key = keys.member(self._tenant, project, principal)
         found, access, _ = open_project(self._work, project, space, key)
         access.require_project_read()
-        access.require("member:manage", _MAY_NOT_MANAGE)
+        access.require("member:manage", MAY_NOT_MANAGE)
         member = self._member(found, key)
         _require_not_above(access, member)
         self._work.match(member.version)
         require_active(found)
         _require_not_manager(found, principal)
         access.hold(self._work)
-        change_project(self._work, found, "member.removed", member.resource())
+        change_project(self._work, found, "member.removed", member.resource(), joined=-1)
         self._work.delete(key, "#version = :seen_version", seen_version=member.version)
         self._work.delete(keys.principal_project(self._tenant, principal, project))
 
@@ -125,12 +128,12 @@ class Members:
         return _to_member(project, row)
 
 
-_MAY_NOT_MANAGE = "You may not manage the members of this project."
+MAY_NOT_MANAGE = "You may not manage the members of this project."
 
 
 def _grantable(access: Access, role: Role | None) -> Role:
     """The role, if the caller may grant it on a project. Raises Forbidden and Invalid."""
-    access.require("member:manage", _MAY_NOT_MANAGE)
+    access.require("member:manage", MAY_NOT_MANAGE)
     if role not in PROJECT_ROLES:
         raise Invalid(Detail(("body", "role_id"), "No such role of projects. See GET /v1/roles", "unknown_role"))
     if access.role is None or role > access.role:

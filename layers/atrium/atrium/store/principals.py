@@ -2,8 +2,9 @@
 
 from atrium import keys
 from atrium.errors import NotFound
-from atrium.models import Principal
+from atrium.models import Caller, Principal
 from atrium.roles import role_named
+from atrium.store.table import Table
 from atrium.store.work import Work
 
 
@@ -27,3 +28,9 @@ class Principals:
             email=item["email"],
             spaces={space: role_named(role) for space, role in item["spaces"].items()},
         )
+
+
+def acting(table: Table, tenant: str, principal: str) -> Caller | None:
+    """A principal as a caller, where it is not the authorizer who says so; None if there is none."""
+    item = table.get(keys.principal(tenant, principal))
+    return Caller(tenant, principal, item["kind"]) if item else None

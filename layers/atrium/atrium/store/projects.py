@@ -8,25 +8,37 @@ deleted project. A process that dies leaves all of a change or nothing, since a 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
 from atrium import documents, keys
-from atrium.errors import Conflict, Detail, Forbidden, Invalid, NotFound, project_not_found
+from atrium.errors import Conflict, Detail, Forbidden, Invalid, NotFound, not_a_member, project_not_found
 from atrium.ids import new_id, to_uuid
-from atrium.models import Page, Project, ProjectRow, WholeProject
+from atrium.models import Page, Project, ProjectRow, Record, Task, WholeProject
 from atrium.roles import Role
 from atrium.store.access import Access, project_access, space_access
-from atrium.store.table import Item, Range, starting_with
+from atrium.store.table import Item, Range, Rows, starting_with
 from atrium.store.work import Work
-from atrium.text import name_problem
+from atrium.text import MAX_TEXT, name_problem
+
+R = TypeVar("R", bound=Record)
 
 # A description as JSON text. META holds it twice: in the field and in last_event.
 MAX_DESCRIPTION_BYTES = 32 * 1024
-MAX_FLAT_DESCRIPTION = 10_000
 
 # GET /projects stops adding whole entries at this many bytes of them; a Lambda answer may have 6 MB.
 MAX_LIST_BYTES = 5_000_000
+
+# A project and its members must fit into one megabyte, which is what one query brings.
+MAX_MEMBERS = 1_000
+
+# How many tasks, and bytes of them, a project shows in the flat dialect: what is shown must also fit into one item, as
+# the stored answer of a PUT. The rest is on the pages of GET /projects/{id}/tasks.
+MAX_SHOWN_TASKS = 1_000
+MAX_SHOWN_TASK_BYTES = 200_000
+
+# What the fields are called where they are shown.
+_SHOWN_AS = {"manager": "manager_id", "client": "client_name"}
 
 # The fields of a project that its row in the space's list repeats.
 _LISTED = ("name", "status", "manager", "updated_at")
@@ -71,35 +83,38 @@ class Projects:
             self._me,
             space_key,
             ranges=[
-                starting_with(space_key.pk, keys.PROJECT, after, limit + 1),
-                starting_with(self._me.pk, keys.PROJECT, after, limit + 1),
+                starting_with(space_key.pk, keys.PROJECT, after, limit),
+                starting_with(self._me.pk, keys.PROJECT, after, limit),
             ],
         )
         if self._work.item(space_key) is None:
             raise NotFound("Space not found.")
         if space_access(self._caller, self._work.item(self._me), space).allows("project:read"):
-            page, more = listed[:limit], len(listed) > limit
-            rows = page
+            page, rows = listed, list(listed)
         else:
-            page, more = joined[:limit], len(joined) > limit
-            rows = self._rows_of(space, page)
-            if not rows and not more and after is None:
+            page, rows = joined, self._rows_of(space, joined)
+            if not rows and not page.more and after is None:
                 raise Forbidden("You do not have access to this space.")
         shown = [self._row(space, row) for row in rows if status in (None, row["status"])]
-        return Page(tuple(shown), page[-1]["id"] if more else None)
+        return Page(tuple(shown), page[-1]["id"] if page.more else None)
 
     def list_all(self, *, limit: int, after: str | None) -> Page[WholeProject]:
         """Every project that the caller can read, by age, whole. Three round trips: who am I, what is there, how does
         it look now."""
-        (joined,) = self._work.read(self._me, ranges=[starting_with(self._me.pk, keys.PROJECT, after, limit + 1)])
+        (joined,) = self._work.read(self._me, ranges=[starting_with(self._me.pk, keys.PROJECT, after, limit)])
         me = self._work.item(self._me)
         spaces = [keys.space(self._caller.tenant, space).pk for space in me["spaces"]] if me else []
-        listed = self._work.read(ranges=[starting_with(pk, keys.PROJECT, after, limit + 1) for pk in spaces])
-        ids = sorted({row["id"] for rows in (joined, *listed) for row in rows})
+        listed = self._work.read(ranges=[starting_with(pk, keys.PROJECT, after, limit) for pk in spaces])
+        sources = (joined, *listed)
+        # Behind the end of a source that goes on, its next ids are not known.
+        end = min((rows[-1]["id"] for rows in sources if rows.more), default=None)
+        ids = sorted({row["id"] for rows in sources for row in rows if end is None or row["id"] <= end})
+        more = len(ids) > limit or end is not None
+        ids = ids[:limit]
         shown: list[WholeProject] = []
         size = 0
-        for position in range(0, min(len(ids), limit), _BATCH):
-            batch = ids[position : min(position + _BATCH, limit)]
+        for position in range(0, len(ids), _BATCH):
+            batch = ids[position : position + _BATCH]
             for id, rows in zip(batch, self._work.read(ranges=[self._whole_range(id) for id in batch]), strict=True):
                 try:
                     whole, access = self._whole(rows)
@@ -109,8 +124,8 @@ class Projects:
                     shown.append(whole)
                     size += _weight(whole)
                 if size > MAX_LIST_BYTES:
-                    return Page(tuple(shown), id if id != ids[-1] else None)
-        return Page(tuple(shown), ids[limit - 1] if len(ids) > limit else None)
+                    return Page(tuple(shown), id if more or id != ids[-1] else None)
+        return Page(tuple(shown), ids[-1] if more else None)
 
     # ------------------------------------------------------------ writing
 
@@ -143,6 +158,7 @@ class Projects:
             updated_at=now,
             version=1,
             sequence=1,
+            members=1,
         )
         row = {"id": project.id, "space": space, "created_by": me, "created_at": now} | _listed(project)
         member = {"principal": me, "role": Role.MANAGER.key, "created_at": now, "updated_at": now, "version": 1}
@@ -244,7 +260,7 @@ class Projects:
             version=found.version + 1,
             sequence=found.sequence + 1,
         )
-        names = sorted(name for name in changes if getattr(found, name) != getattr(changed, name))
+        names = [_SHOWN_AS.get(name, name) for name in changes if getattr(found, name) != getattr(changed, name)]
         written = {name: getattr(changed, name) for name in (*changes, "updated_at", "version")}
         change_project(self._work, found, "project.updated", changed.resource(), names, **written)
         self._work.check(keys.project(found.tenant, found.id), "#version = :seen_version", seen_version=found.version)
@@ -259,7 +275,7 @@ class Projects:
     def _hand_over(self, heir: keys.Key) -> None:
         """The heir's row becomes a manager's; that it is a member holds at the commit."""
         if self._work.item(heir) is None:
-            raise Invalid(Detail(("body", "manager_id"), "Must be a member of the project", "not_a_member"))
+            raise not_a_member("manager_id")
         self._work.update(
             heir,
             "SET #role = :manager, #updated_at = :now ADD #version :one",
@@ -269,20 +285,25 @@ class Projects:
         )
 
     def _whole_range(self, project: str) -> Range:
-        """Members, META and tasks stand next to each other in a project's partition."""
-        return Range(keys.project(self._caller.tenant, project).pk, keys.MEMBER, keys.TASK + "\x7f")
+        """Members, META and tasks stand next to each other in a project's partition; one megabyte holds the first two
+        and a thousand common tasks."""
+        pk = keys.project(self._caller.tenant, project).pk
+        return Range(pk, keys.MEMBER, keys.TASK + "\x7f", MAX_MEMBERS + 1 + MAX_SHOWN_TASKS)
 
-    def _whole(self, rows: Iterable[Item]) -> tuple[WholeProject, Access]:
+    def _whole(self, rows: Rows) -> tuple[WholeProject, Access]:
         items = {row["sk"]: row for row in rows}
         meta = items.get("META")
         if meta is None or "deleted_at" in meta:
             raise project_not_found()
         project = to_project(meta)
         members = [row["principal"] for sk, row in items.items() if sk.startswith(keys.MEMBER)]
+        tasks = [to_record(Task, project, row) for sk, row in items.items() if sk.startswith(keys.TASK)]
+        shown = _first_shown(tasks)
         whole = WholeProject(
             project,
             team=tuple(principal for principal in members if principal != project.manager),
-            tasks=tuple(row for sk, row in items.items() if sk.startswith(keys.TASK)),
+            tasks=shown,
+            after=shown[-1].id if rows.more or len(shown) < len(tasks) else None,
         )
         mine = items.get(keys.MEMBER + self._caller.principal)
         return whole, project_access(self._caller, self._work.item(self._me), project.space, mine)
@@ -309,7 +330,7 @@ _BATCH = 64
 
 def open_project(
     work: Work, project: str, space: str | None, *also: keys.Key, ranges: Sequence[Range] = ()
-) -> tuple[Project, Access, list[list[Item]]]:
+) -> tuple[Project, Access, list[Rows]]:
     """Reads a project, what its caller may do, the items under `also` and the ranges, in one round trip.
 
     Returns the project, the access and the ranges' items. Raises NotFound, also when the project is not in `space`
@@ -334,22 +355,32 @@ def require_active(project: Project) -> None:
 
 
 def change_project(
-    work: Work, project: Project, type: str, resource: Mapping[str, Any], changed: Iterable[str] = (), **fields: Any
+    work: Work,
+    project: Project,
+    type: str,
+    resource: Mapping[str, Any],
+    changed: Iterable[str] | None = None,
+    joined: int = 0,
+    **fields: Any,
 ) -> None:
     """Writes a change of a project, or of something below it, on META: the fields, one more in `sequence`, and the
-    event that the table's stream publishes. Holds that the project is not deleted, and active if it was read so.
+    event that the table's stream publishes. `changed` names, for an update, what the resource has anew; `joined` is by
+    how many its members grow. Holds that the project is not deleted, and active if it was read so.
     """
-    event = _event(work, type, resource, changed)
     sets = ", ".join(f"#{name} = :{name}" for name in ("last_event", *fields))
+    key = keys.project(project.tenant, project.id)
     work.update(
-        keys.project(project.tenant, project.id),
-        f"SET {sets} ADD #sequence :one",
+        key,
+        f"SET {sets} ADD #sequence :one, #members :joined",
         "attribute_exists(#pk) AND attribute_not_exists(#deleted_at) AND #status = :seen_status",
-        last_event=event,
+        last_event=_event(work, type, resource, changed),
         one=1,
+        joined=joined,
         seen_status=project.status,
         **fields,
     )
+    if joined > 0:
+        work.check(key, "#members < :most_members", most_members=MAX_MEMBERS)
 
 
 def summary(description: str) -> str:
@@ -363,15 +394,20 @@ def to_project(meta: Item) -> Project:
     return Project(**{name: meta[name] for name in Project.__dataclass_fields__})
 
 
-def _event(work: Work, type: str, resource: Mapping[str, Any], changed: Iterable[str] = ()) -> Item:
-    return {
+def to_record(kind: type[R], project: Project, row: Item) -> R:
+    own = {field.name: row[field.name] for field in fields(kind) if field.name in row}
+    return kind(tenant=project.tenant, space=project.space, project=project.id, **own)
+
+
+def _event(work: Work, type: str, resource: Mapping[str, Any], changed: Iterable[str] | None = None) -> Item:
+    event = {
         "id": new_id(),
         "type": type,
         "time": work.now,
         "actor": {"principal_id": to_uuid(work.caller.principal), "kind": work.caller.kind},
         "resource": documents.render(resource),
-        "changed": list(changed),
     }
+    return event if changed is None else event | {"changed": sorted(changed)}
 
 
 def _listed(project: Project) -> Item:
@@ -388,8 +424,8 @@ def _with_summary(description: str, text: str) -> str:
 def _require_description(text: str) -> None:
     if not text.strip():
         raise Invalid(Detail(("body", "description"), "Must not be empty", "string_too_short"))
-    if len(text) > MAX_FLAT_DESCRIPTION:
-        message = f"Must have at most {MAX_FLAT_DESCRIPTION} characters"
+    if len(text) > MAX_TEXT:
+        message = f"Must have at most {MAX_TEXT} characters"
         raise Invalid(Detail(("body", "description"), message, "string_too_long"))
 
 
@@ -399,8 +435,23 @@ def _require_size(description: str) -> None:
         raise Invalid(Detail(("body", "description"), f"Must have at most {kilobytes} KB as JSON", "too_long"))
 
 
+def _first_shown(tasks: Sequence[Task]) -> tuple[Task, ...]:
+    size = 0
+    for number, task in enumerate(tasks[:MAX_SHOWN_TASKS]):
+        size += _task_weight(task)
+        if size > MAX_SHOWN_TASK_BYTES:
+            return tuple(tasks[:number])
+    return tuple(tasks[:MAX_SHOWN_TASKS])
+
+
+def _task_weight(task: Task) -> int:
+    """About the bytes of a task in its project's flat entry."""
+    return 100 + len(documents.render(task.name).encode())
+
+
 def _weight(whole: WholeProject) -> int:
     """About the bytes of a project's flat entry."""
     project = whole.project
-    texts = [project.name, project.client, project.description, *(task["name"] for task in whole.tasks)]
-    return sum(len(text.encode()) for text in texts) + 300 + 30 * len(whole.team) + 80 * len(whole.tasks)
+    texts = [project.name, project.client, project.description]
+    size = sum(len(text.encode()) for text in texts) + 300 + 30 * len(whole.team)
+    return size + sum(map(_task_weight, whole.tasks))

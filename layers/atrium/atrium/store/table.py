@@ -9,12 +9,12 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import boto3
@@ -72,20 +72,22 @@ class Scope:
     """What one request may touch, and when it began (seconds of the monotonic clock)."""
 
     tenant: str | None
-    credentials: bool
     began: float
+    credentials: bool = False
+    purges: bool = False
 
 
 _scope: ContextVar[Scope] = ContextVar("scope")
 
-_READS = {"GetItem", "BatchGetItem", "Query"}
-_WRITES = {"UpdateItem", "TransactWriteItems"}
+_CALLS = {"GetItem", "BatchGetItem", "Query", "UpdateItem", "TransactWriteItems", "BatchWriteItem"}
 
 
 @contextmanager
-def scope(tenant: str | None, *, credentials: bool = False) -> Iterator[None]:
-    """Everything inside touches only this tenant's partitions, and credentials only where that is said."""
-    token = _scope.set(Scope(tenant, credentials, time.monotonic()))
+def scope(tenant: str | None, *, credentials: bool = False, purges: bool = False) -> Iterator[None]:
+    """Everything inside touches only this tenant's partitions; credentials, and the whole purge queue, only where that
+    is said.
+    """
+    token = _scope.set(Scope(tenant, time.monotonic(), credentials, purges))
     try:
         yield
     finally:
@@ -95,11 +97,13 @@ def scope(tenant: str | None, *, credentials: bool = False) -> Iterator[None]:
 def guard(params: dict[str, Any], model: Any, **_: Any) -> None:
     """A hook under every call of the client: refuses any key outside the scope, Scan and PartiQL."""
     current = _scope.get(None)
-    if current is None or model.name not in _READS | _WRITES:
+    if current is None or model.name not in _CALLS:
         raise TenantWall(f"{model.name} outside of a scope")
     for pk, sk in _touched(model.name, params):
         if pk.startswith(keys.CREDENTIAL_PREFIX):
             inside = current.credentials
+        elif pk.startswith(keys.PURGE_PREFIX) and current.purges:
+            inside = True
         elif current.tenant is None:
             inside = False
         elif pk.startswith(keys.PURGE_PREFIX):
@@ -111,23 +115,29 @@ def guard(params: dict[str, Any], model: Any, **_: Any) -> None:
 
 
 def _touched(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if operation == "Query":
+        # Any other condition on the partition would name its placeholder differently and fail here.
+        if not params["KeyConditionExpression"].startswith("pk = :pk"):
+            raise TenantWall("Query without a fixed partition")
+        yield params["ExpressionAttributeValues"][":pk"]["S"], ""
+        return
+    for key in _keys(operation, params):
+        yield key["pk"]["S"], key["sk"]["S"]
+
+
+def _keys(operation: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
     match operation:
-        case "Query":
-            # Any other condition on the partition would name its placeholder differently and fail here.
-            if not params["KeyConditionExpression"].startswith("pk = :pk"):
-                raise TenantWall("Query without a fixed partition")
-            yield params["ExpressionAttributeValues"][":pk"]["S"], ""
         case "BatchGetItem":
             for request in params["RequestItems"].values():
-                for key in request["Keys"]:
-                    yield key["pk"]["S"], key["sk"]["S"]
+                yield from request["Keys"]
+        case "BatchWriteItem":
+            for requests in params["RequestItems"].values():
+                yield from (request["DeleteRequest"]["Key"] for request in requests)
         case "TransactWriteItems":
             for action in params["TransactItems"]:
-                for request in action.values():
-                    key = request.get("Key") or request["Item"]
-                    yield key["pk"]["S"], key["sk"]["S"]
+                yield from (request.get("Key") or request["Item"] for request in action.values())
         case _:
-            yield params["Key"]["pk"]["S"], params["Key"]["sk"]["S"]
+            yield params["Key"]
 
 
 # ---------------------------------------------------------------- calls
@@ -143,17 +153,33 @@ class Write:
 
 @dataclass(frozen=True)
 class Range:
-    """A range of one partition, ascending. `after` is exclusive, `until` inclusive; at most `limit` items, or all."""
+    """A range of one partition, ascending, both ends inclusive: its first `limit` items, or as many as stand in its
+    first `megabytes`, where the table counts what is stored.
+    """
 
     pk: str
     start: str
     until: str
-    limit: int | None = None
+    limit: int
+    megabytes: int = 1
 
 
-def starting_with(pk: str, prefix: str, after: str | None = None, limit: int | None = None) -> Range:
+class Rows(list[Item]):
+    """The items of a range; `more` says whether it goes on behind them."""
+
+    def __init__(self, items: Iterable[Item] = (), more: bool = False) -> None:
+        super().__init__(items)
+        self.more = more
+
+
+def starting_with(pk: str, prefix: str, after: str | None, limit: int, megabytes: int = 1) -> Range:
     """The items of a partition whose sort key is the prefix and an id, from behind the id `after`."""
-    return Range(pk, prefix if after is None else f"{prefix}{after}\x00", prefix + "\x7f", limit)
+    return Range(pk, prefix if after is None else f"{prefix}{after}\x00", prefix + "\x7f", limit, megabytes)
+
+
+# What one BatchGetItem, and one BatchWriteItem, may have.
+MAX_BATCH = 100
+_BATCH_WRITES = 25
 
 
 class Table:
@@ -168,7 +194,7 @@ class Table:
     def get(self, key: Key) -> Item | None:
         """One item, consistently."""
         answer = self._call("GetItem", TableName=self.name, Key=wire_key(key), ConsistentRead=True)
-        return _plain_item(answer["Item"]) if "Item" in answer else None
+        return plain_item(answer["Item"]) if "Item" in answer else None
 
     def get_all(self, wanted: Sequence[Key]) -> dict[Key, Item]:
         """The items that exist under at most 100 keys, consistently. One call, but for what the table left over."""
@@ -177,15 +203,15 @@ class Table:
         while left:
             answer = self._call("BatchGetItem", RequestItems={self.name: {"Keys": left, "ConsistentRead": True}})
             for wire in answer["Responses"].get(self.name, []):
-                item = _plain_item(wire)
+                item = plain_item(wire)
                 found[Key(item["pk"], item["sk"])] = item
             left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if left:
                 self._pause()
         return found
 
-    def query(self, wanted: Range) -> list[Item]:
-        """The items of a range, consistently; one call for each further megabyte."""
+    def query(self, wanted: Range) -> Rows:
+        """The items of a range, consistently: one call for each megabyte."""
         items: list[Item] = []
         params: dict[str, Any] = {
             "TableName": self.name,
@@ -197,19 +223,20 @@ class Table:
             },
             "ConsistentRead": True,
         }
-        while True:
-            if wanted.limit is not None:
-                params["Limit"] = wanted.limit - len(items)
+        for _ in range(wanted.megabytes):
+            # One more than wanted, since the table names a next page behind the last item too.
+            params["Limit"] = wanted.limit + 1 - len(items)
             answer = self._call("Query", **params)
-            items += map(_plain_item, answer["Items"])
-            if "LastEvaluatedKey" not in answer or len(items) == wanted.limit:
-                return items
+            items += map(plain_item, answer["Items"])
+            if "LastEvaluatedKey" not in answer or len(items) > wanted.limit:
+                return Rows(items[: wanted.limit], len(items) > wanted.limit)
             params["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return Rows(items, more=True)
 
     def together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """The results of several reads made at once, each under this request's scope."""
-        if len(calls) == 1:
-            return [calls[0]()]
+        if len(calls) < 2:
+            return [call() for call in calls]
         return [future.result() for future in [self._threads.submit(copy_context().run, call) for call in calls]]
 
     def transact(self, writes: Sequence[Write], token: str) -> None:
@@ -223,6 +250,20 @@ class Table:
             TransactItems=[{write.action: {"TableName": self.name, **write.request}} for write in writes],
             ClientRequestToken=token,
         )
+
+    def delete_all(self, doomed: Sequence[Key]) -> None:
+        """Deletes the items under the keys, those that are there, in no order and not all at once. Whoever depends on
+        all of them calls again after a failure. Raises Unavailable."""
+        batches = [doomed[position : position + _BATCH_WRITES] for position in range(0, len(doomed), _BATCH_WRITES)]
+        self.together([partial(self._delete_batch, batch) for batch in batches])
+
+    def _delete_batch(self, doomed: Sequence[Key]) -> None:
+        left: list[dict[str, Any]] = [{"DeleteRequest": {"Key": wire_key(key)}} for key in doomed]
+        while left:
+            answer = self._call("BatchWriteItem", RequestItems={self.name: left})
+            left = answer.get("UnprocessedItems", {}).get(self.name, [])
+            if left:
+                self._pause()
 
     def touch(self, key: Key, expression: str, when: str, values: Item) -> None:
         """One unconditional-in-effect update whose failure nobody needs to know of. Raises ConditionFailed."""
@@ -274,6 +315,7 @@ class Table:
 
 
 _METHODS = {
+    "BatchWriteItem": "batch_write_item",
     "GetItem": "get_item",
     "BatchGetItem": "batch_get_item",
     "Query": "query",
@@ -336,7 +378,7 @@ def wire(value: Any) -> dict[str, Any]:
     raise TypeError(f"{type(value).__name__} is not kept in the table")
 
 
-def _plain_item(wired: dict[str, Any]) -> Item:
+def plain_item(wired: dict[str, Any]) -> Item:
     return {name: _plain(value) for name, value in wired.items()}
 
 
@@ -348,7 +390,7 @@ def _plain(wired: dict[str, Any]) -> Any:
         case "NULL":
             return None
         case "M":
-            return _plain_item(value)
+            return plain_item(value)
         case "L":
             return [_plain(item) for item in value]
         case _:

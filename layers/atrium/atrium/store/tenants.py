@@ -16,6 +16,7 @@ from atrium.models import Caller, timestamp
 from atrium.provisioning import DEFAULT_SPACE, NewCredential, NewPrincipal, Provisioning
 from atrium.store.credentials import credential_item
 from atrium.store.work import Work
+from atrium.text import findable
 
 # What one transaction of DynamoDB may have.
 MAX_ITEMS = 100
@@ -101,7 +102,10 @@ class Tenants:
                 "created_at": self._work.now,
             },
         )
-        self._work.put(email_key, {"principal": id})
+        person = {"principal": id, "name": new.name, "email": new.email}
+        self._work.put(email_key, person)
+        for words in findable(new.name):
+            self._work.put(keys.name(self._tenant, words, id), person)
         for space, role in roles.items():
             self._work.put(
                 keys.space_member(self._tenant, space, id),
@@ -153,10 +157,11 @@ class Tenants:
 
 
 def _require_size(request: Provisioning) -> None:
-    """A principal is two items and one for each role and credential; an existing space is one for its condition."""
+    """A principal is two items and one for each place its name is found by, each role and each credential; an existing
+    space is one for its condition."""
     items = 2 + len(request.spaces) + len({s for p in request.principals for s in p.roles if _uuid_or_none(s)})
     for principal in request.principals:
-        items += 2 + len(principal.roles) + len(principal.credentials)
+        items += 2 + len(findable(principal.name)) + len(principal.roles) + len(principal.credentials)
     if items > MAX_ITEMS:
         raise Invalid(
             Detail(

@@ -23,7 +23,18 @@ from atrium.errors import Detail, Invalid, PreconditionFailed, Refusal
 from atrium.keys import Key
 from atrium.models import Caller, timestamp
 from atrium.settings import IDEMPOTENCY_DAYS
-from atrium.store.table import ConditionFailed, Item, Range, Table, Write, expressions, wire_item, wire_key
+from atrium.store.table import (
+    MAX_BATCH,
+    ConditionFailed,
+    Item,
+    Range,
+    Rows,
+    Table,
+    Write,
+    expressions,
+    wire_item,
+    wire_key,
+)
 
 
 @dataclass(frozen=True)
@@ -93,17 +104,18 @@ class Work:
 
     # ------------------------------------------------------------ reading
 
-    def read(self, *wanted: Key, ranges: Sequence[Range] = ()) -> list[list[Item]]:
+    def read(self, *wanted: Key, ranges: Sequence[Range] = ()) -> list[Rows]:
         """One round trip: the items under the keys (see `item`) and the ranges, whose items come back.
 
         Raises Replay when the request was answered before by an answer that tells its caller nothing but what it did,
         and Invalid when its Idempotency-Key was used for another request.
         """
-        batch = [*wanted, self._record_key] if self._record_key else list(wanted)
-        calls: list[Callable[[], Any]] = [partial(self._table.get_all, batch)] if batch else []
+        single = [*wanted, self._record_key] if self._record_key else list(wanted)
+        batches = [single[position : position + MAX_BATCH] for position in range(0, len(single), MAX_BATCH)]
+        calls: list[Callable[[], Any]] = [partial(self._table.get_all, batch) for batch in batches]
         calls += [partial(self._table.query, wanted) for wanted in ranges]
         results = self._table.together(calls)
-        if batch:
+        for _ in batches:
             self._seen |= results.pop(0)
         if self._record_key:
             self._meet_record(self._seen.get(self._record_key))

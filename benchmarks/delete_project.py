@@ -1,0 +1,40 @@
+"""How fast a deletion is answered: of a project with 10,000 records against an empty one, in the same run.
+
+    PYTHONPATH=functions:layers/atrium .venv/bin/python -m benchmarks.delete_project
+
+Prints the medians and their ratio, over 25 deletions of each kind, in turns.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from local.database import database
+from local.template import Template
+from tests.conftest import crowd_on
+from tests.test_purge import fill
+
+ROUNDS = 15
+RECORDS = 10_000
+
+
+def main() -> None:
+    seconds: dict[int, list[float]] = {0: [], RECORDS: []}
+    with database(None) as engine, tempfile.TemporaryDirectory() as directory:
+        engine.wait_until_ready()
+        with crowd_on(engine, Template(), Path(directory)) as crowd:
+            for _ in range(ROUNDS):
+                for count, taken in seconds.items():
+                    project = crowd.world.new_project()
+                    if count:
+                        fill(crowd, project, count)
+                    began = time.perf_counter()
+                    assert crowd.world("DELETE", project).status == 204
+                    taken.append(time.perf_counter() - began)
+    empty, full = (median(taken) * 1000 for taken in seconds.values())
+    print(f"empty {empty:.1f} ms, {RECORDS:,} records {full:.1f} ms, ratio {full / empty:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""POST /projects/{id}/tasks/{task_id}/notes"""
+
+from atrium.api.flat_records import Id, NewNote, NoteView, Tasks, flat_api, lambda_handler
+
+api = flat_api()
+
+
+@api.post("/projects/<id>/tasks/<task_id>/notes", status_code=201)
+def add_task_note(id: Id, task_id: Id, new: NewNote, tasks: Tasks) -> NoteView:
+    return NoteView.of(tasks.add_note(id, task_id, new.content))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""POST /projects/{id}/datasets"""
+
+from atrium.api.flat_records import Datasets, DatasetView, Id, NewDataset, complete, flat_api, lambda_handler
+
+api = flat_api()
+
+
+@api.post("/projects/<id>/datasets", status_code=201)
+def create_dataset(id: Id, new: NewDataset, datasets: Datasets) -> DatasetView:
+    return DatasetView.of(datasets.create(id, complete(new)))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""POST /projects/{id}/decisions"""
+
+from atrium.api.flat_records import Decisions, DecisionView, Id, NewDecision, complete, flat_api, lambda_handler
+
+api = flat_api()
+
+
+@api.post("/projects/<id>/decisions", status_code=201)
+def create_decision(id: Id, new: NewDecision, decisions: Decisions) -> DecisionView:
+    return DecisionView.of(decisions.create(id, complete(new)))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""POST /projects/{id}/experiments"""
+
+from atrium.api.flat_records import Experiments, ExperimentView, Id, NewExperiment, complete, flat_api, lambda_handler
+
+api = flat_api()
+
+
+@api.post("/projects/<id>/experiments", status_code=201)
+def create_experiment(id: Id, new: NewExperiment, experiments: Experiments) -> ExperimentView:
+    return ExperimentView.of(experiments.create(id, complete(new)))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""POST /projects/{id}/tasks"""
+
+from atrium.api.flat_records import Id, NewTask, Tasks, TaskView, complete, flat_api, lambda_handler
+
+api = flat_api()
+
+
+@api.post("/projects/<id>/tasks", status_code=201)
+def create_task(id: Id, new: NewTask, tasks: Tasks) -> TaskView:
+    return TaskView.of(tasks.create(id, complete(new)))
+
+
+handler = lambda_handler(api)

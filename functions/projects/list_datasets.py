@@ -1,0 +1,26 @@
+"""GET /projects/{id}/datasets"""
+
+from atrium.api.flat_records import (
+    MAX_PAGE,
+    Cursor,
+    Datasets,
+    DatasetView,
+    Id,
+    Limit,
+    Phase,
+    flat_api,
+    lambda_handler,
+    listing,
+)
+
+api = flat_api()
+
+
+@api.get("/projects/<id>/datasets")
+def list_datasets(
+    id: Id, datasets: Datasets, phase: Phase | None = None, limit: Limit = MAX_PAGE, cursor: Cursor | None = None
+) -> list[DatasetView]:
+    return listing(DatasetView, datasets.list(id, phase=phase, limit=limit, after=cursor))
+
+
+handler = lambda_handler(api)

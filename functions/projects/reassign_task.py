@@ -1,0 +1,13 @@
+"""PATCH /projects/{id}/tasks/{task_id}/reassign"""
+
+from atrium.api.flat_records import Id, Reassignment, TaskAssignment, Tasks, flat_api, given, lambda_handler
+
+api = flat_api()
+
+
+@api.patch("/projects/<id>/tasks/<task_id>/reassign")
+def reassign_task(id: Id, task_id: Id, assignment: TaskAssignment, tasks: Tasks) -> Reassignment:
+    return Reassignment.of(tasks.update(id, task_id, given(assignment)))
+
+
+handler = lambda_handler(api)

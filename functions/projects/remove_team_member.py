@@ -1,0 +1,14 @@
+"""DELETE /projects/{id}/team/{user_id}"""
+
+from atrium.api.flat_records import Confirmation, Id, Team, flat_api, lambda_handler
+
+api = flat_api()
+
+
+@api.delete("/projects/<id>/team/<user_id>")
+def remove_team_member(id: Id, user_id: Id, team: Team) -> Confirmation:
+    team.remove(id, user_id)
+    return Confirmation(message="Team member removed successfully.")
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""PATCH /projects/{id}/tasks/{task_id}/phase"""
+
+from atrium.api.flat_records import Id, TaskPhaseChange, Tasks, TaskView, flat_api, given, lambda_handler
+
+api = flat_api()
+
+
+@api.patch("/projects/<id>/tasks/<task_id>/phase")
+def set_task_phase(id: Id, task_id: Id, change: TaskPhaseChange, tasks: Tasks) -> TaskView:
+    return TaskView.of(tasks.update(id, task_id, given(change)))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""POST /projects/{id}/tasks/{task_id}/status"""
+
+from atrium.api.flat_records import Id, Tasks, TaskStatusChange, TaskView, flat_api, given, lambda_handler
+
+api = flat_api()
+
+
+@api.post("/projects/<id>/tasks/<task_id>/status")
+def set_task_status(id: Id, task_id: Id, change: TaskStatusChange, tasks: Tasks) -> TaskView:
+    return TaskView.of(tasks.update(id, task_id, given(change)))
+
+
+handler = lambda_handler(api)

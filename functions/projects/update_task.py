@@ -1,0 +1,13 @@
+"""PUT /projects/{id}/tasks/{task_id}"""
+
+from atrium.api.flat_records import Id, TaskRevision, Tasks, TaskView, flat_api, given, lambda_handler
+
+api = flat_api()
+
+
+@api.put("/projects/<id>/tasks/<task_id>")
+def update_task(id: Id, task_id: Id, revision: TaskRevision, tasks: Tasks) -> TaskView:
+    return TaskView.of(tasks.update(id, task_id, given(revision)))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""POST /v1/spaces/{space_id}/projects/{project_id}/datasets"""
+
+from atrium.api.v1_records import Datasets, DatasetView, Id, NewDataset, complete, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.post("/v1/spaces/<space_id>/projects/<project_id>/datasets", status_code=201)
+def create_dataset(space_id: Id, project_id: Id, new: NewDataset, datasets: Datasets) -> DatasetView:
+    return DatasetView.of(datasets.create(project_id, complete(new), space=space_id))
+
+
+handler = lambda_handler(api)

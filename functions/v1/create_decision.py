@@ -1,0 +1,13 @@
+"""POST /v1/spaces/{space_id}/projects/{project_id}/decisions"""
+
+from atrium.api.v1_records import Decisions, DecisionView, Id, NewDecision, complete, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.post("/v1/spaces/<space_id>/projects/<project_id>/decisions", status_code=201)
+def create_decision(space_id: Id, project_id: Id, new: NewDecision, decisions: Decisions) -> DecisionView:
+    return DecisionView.of(decisions.create(project_id, complete(new), space=space_id))
+
+
+handler = lambda_handler(api)

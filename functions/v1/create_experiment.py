@@ -1,0 +1,13 @@
+"""POST /v1/spaces/{space_id}/projects/{project_id}/experiments"""
+
+from atrium.api.v1_records import Experiments, ExperimentView, Id, NewExperiment, complete, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.post("/v1/spaces/<space_id>/projects/<project_id>/experiments", status_code=201)
+def create_experiment(space_id: Id, project_id: Id, new: NewExperiment, experiments: Experiments) -> ExperimentView:
+    return ExperimentView.of(experiments.create(project_id, complete(new), space=space_id))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""POST /v1/spaces/{space_id}/projects/{project_id}/tasks"""
+
+from atrium.api.v1_records import Id, NewTask, Tasks, TaskView, complete, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.post("/v1/spaces/<space_id>/projects/<project_id>/tasks", status_code=201)
+def create_task(space_id: Id, project_id: Id, new: NewTask, tasks: Tasks) -> TaskView:
+    return TaskView.of(tasks.create(project_id, complete(new), space=space_id))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""DELETE /v1/spaces/{space_id}/projects/{project_id}/decisions/{decision_id}"""
+
+from atrium.api.v1_records import Decisions, Id, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.delete("/v1/spaces/<space_id>/projects/<project_id>/decisions/<decision_id>", status_code=204)
+def delete_decision(space_id: Id, project_id: Id, decision_id: Id, decisions: Decisions) -> None:
+    decisions.delete(project_id, decision_id, space=space_id)
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""GET /v1/spaces/{space_id}/projects/{project_id}/datasets/{dataset_id}"""
+
+from atrium.api.v1_records import Datasets, DatasetView, Id, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.get("/v1/spaces/<space_id>/projects/<project_id>/datasets/<dataset_id>")
+def get_dataset(space_id: Id, project_id: Id, dataset_id: Id, datasets: Datasets) -> DatasetView:
+    return DatasetView.of(datasets.get(project_id, dataset_id, space=space_id))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""GET /v1/spaces/{space_id}/projects/{project_id}/decisions/{decision_id}"""
+
+from atrium.api.v1_records import Decisions, DecisionView, Id, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.get("/v1/spaces/<space_id>/projects/<project_id>/decisions/<decision_id>")
+def get_decision(space_id: Id, project_id: Id, decision_id: Id, decisions: Decisions) -> DecisionView:
+    return DecisionView.of(decisions.get(project_id, decision_id, space=space_id))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,13 @@
+"""GET /v1/spaces/{space_id}/projects/{project_id}/tasks/{task_id}"""
+
+from atrium.api.v1_records import Id, Tasks, TaskView, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.get("/v1/spaces/<space_id>/projects/<project_id>/tasks/<task_id>")
+def get_task(space_id: Id, project_id: Id, task_id: Id, tasks: Tasks) -> TaskView:
+    return TaskView.of(tasks.get(project_id, task_id, space=space_id))
+
+
+handler = lambda_handler(api)

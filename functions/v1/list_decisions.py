@@ -1,0 +1,31 @@
+"""GET /v1/spaces/{space_id}/projects/{project_id}/decisions"""
+
+from atrium.api.v1_records import (
+    Cursor,
+    Decisions,
+    DecisionView,
+    Id,
+    Limit,
+    Page,
+    Phase,
+    lambda_handler,
+    page_of,
+    v1_api,
+)
+
+api = v1_api()
+
+
+@api.get("/v1/spaces/<space_id>/projects/<project_id>/decisions")
+def list_decisions(
+    space_id: Id,
+    project_id: Id,
+    decisions: Decisions,
+    phase: Phase | None = None,
+    limit: Limit = 20,
+    cursor: Cursor | None = None,
+) -> Page[DecisionView]:
+    return page_of(DecisionView, decisions.list(project_id, space=space_id, phase=phase, limit=limit, after=cursor))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,31 @@
+"""GET /v1/spaces/{space_id}/projects/{project_id}/experiments"""
+
+from atrium.api.v1_records import (
+    Cursor,
+    Experiments,
+    ExperimentView,
+    Id,
+    Limit,
+    Page,
+    Phase,
+    lambda_handler,
+    page_of,
+    v1_api,
+)
+
+api = v1_api()
+
+
+@api.get("/v1/spaces/<space_id>/projects/<project_id>/experiments")
+def list_experiments(
+    space_id: Id,
+    project_id: Id,
+    experiments: Experiments,
+    phase: Phase | None = None,
+    limit: Limit = 20,
+    cursor: Cursor | None = None,
+) -> Page[ExperimentView]:
+    return page_of(ExperimentView, experiments.list(project_id, space=space_id, phase=phase, limit=limit, after=cursor))
+
+
+handler = lambda_handler(api)

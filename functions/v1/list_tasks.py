@@ -1,0 +1,20 @@
+"""GET /v1/spaces/{space_id}/projects/{project_id}/tasks"""
+
+from atrium.api.v1_records import Cursor, Id, Limit, Page, Phase, Tasks, TaskView, lambda_handler, page_of, v1_api
+
+api = v1_api()
+
+
+@api.get("/v1/spaces/<space_id>/projects/<project_id>/tasks")
+def list_tasks(
+    space_id: Id,
+    project_id: Id,
+    tasks: Tasks,
+    phase: Phase | None = None,
+    limit: Limit = 20,
+    cursor: Cursor | None = None,
+) -> Page[TaskView]:
+    return page_of(TaskView, tasks.list(project_id, space=space_id, phase=phase, limit=limit, after=cursor))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,15 @@
+"""PATCH /v1/spaces/{space_id}/projects/{project_id}/datasets/{dataset_id}"""
+
+from atrium.api.v1_records import DatasetChange, Datasets, DatasetView, Id, given, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.patch("/v1/spaces/<space_id>/projects/<project_id>/datasets/<dataset_id>")
+def update_dataset(
+    space_id: Id, project_id: Id, dataset_id: Id, change: DatasetChange, datasets: Datasets
+) -> DatasetView:
+    return DatasetView.of(datasets.update(project_id, dataset_id, given(change), space=space_id))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,15 @@
+"""PATCH /v1/spaces/{space_id}/projects/{project_id}/experiments/{experiment_id}"""
+
+from atrium.api.v1_records import ExperimentChange, Experiments, ExperimentView, Id, given, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.patch("/v1/spaces/<space_id>/projects/<project_id>/experiments/<experiment_id>")
+def update_experiment(
+    space_id: Id, project_id: Id, experiment_id: Id, change: ExperimentChange, experiments: Experiments
+) -> ExperimentView:
+    return ExperimentView.of(experiments.update(project_id, experiment_id, given(change), space=space_id))
+
+
+handler = lambda_handler(api)

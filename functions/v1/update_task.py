@@ -1,0 +1,13 @@
+"""PATCH /v1/spaces/{space_id}/projects/{project_id}/tasks/{task_id}"""
+
+from atrium.api.v1_records import Id, TaskChange, Tasks, TaskView, given, lambda_handler, v1_api
+
+api = v1_api()
+
+
+@api.patch("/v1/spaces/<space_id>/projects/<project_id>/tasks/<task_id>")
+def update_task(space_id: Id, project_id: Id, task_id: Id, change: TaskChange, tasks: Tasks) -> TaskView:
+    return TaskView.of(tasks.update(project_id, task_id, given(change), space=space_id))
+
+
+handler = lambda_handler(api)

@@ -1,0 +1,280 @@
+"""Records, reports and teams in the flat dialect."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Self
+
+from aws_lambda_powertools.event_handler import Depends
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Strict, WithJsonSchema
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from atrium import models
+from atrium.api.flat import MAX_PAGE, Cursor, Id, Limit, flat_api
+from atrium.api.records import (
+    DatasetFields,
+    Datasets,
+    DecisionFields,
+    Decisions,
+    ExperimentFields,
+    Experiments,
+    NewTaskFields,
+    TaskFields,
+    Tasks,
+    complete,
+    given,
+)
+from atrium.api.resolver import Confirmation, Listing, View, lambda_handler, request_work
+from atrium.models import Phase
+from atrium.store import records, team
+from atrium.store.work import Work
+from atrium.text import MAX_SEARCHED, Text
+
+__all__ = [
+    "MAX_PAGE",
+    "Confirmation",
+    "Cursor",
+    "Datasets",
+    "Decisions",
+    "Experiments",
+    "Id",
+    "Limit",
+    "Phase",
+    "Tasks",
+    "complete",
+    "flat_api",
+    "given",
+    "lambda_handler",
+]
+
+# ---------------------------------------------------------------- what a route may ask for
+
+_OurWork = Annotated[Work, Depends(request_work)]
+
+
+def _team(work: _OurWork) -> team.Team:
+    return team.Team(work)
+
+
+def _reports(work: _OurWork) -> records.Reports:
+    return records.Reports(work)
+
+
+Team = Annotated[team.Team, Depends(_team)]
+Reports = Annotated[records.Reports, Depends(_reports)]
+
+# ---------------------------------------------------------------- what may be sent
+
+
+class _Sent(BaseModel):
+    """Fields in camelCase. Unknown ones are ignored, so that a client may send back what it got."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+# An id; null or an empty string for nobody.
+Assignee = Annotated[Id | None, BeforeValidator(lambda value: None if value == "" else value)]
+
+
+class NewTask(NewTaskFields, _Sent):
+    assigned_to: Assignee = None
+
+
+class TaskRevision(TaskFields, _Sent):
+    """What is left out stays as it is."""
+
+    assigned_to: Assignee = None
+
+
+class TaskStatusChange(_Sent):
+    status: models.TaskStatus
+
+
+class TaskPhaseChange(_Sent):
+    phase: Phase
+
+
+class TaskAssignment(_Sent):
+    assigned_to: Assignee
+
+
+class NewNote(_Sent):
+    content: Text
+
+
+class NewDataset(DatasetFields, _Sent):
+    pass
+
+
+class NewExperiment(ExperimentFields, _Sent):
+    pass
+
+
+class NewDecision(DecisionFields, _Sent):
+    pass
+
+
+class NewTeamMember(_Sent):
+    id: Id
+
+
+class EmailQuery(_Sent):
+    email: Annotated[str, Strict()]
+
+
+def _long_enough(text: str) -> str:
+    if not 2 <= len(text.strip()) <= MAX_SEARCHED:
+        raise PydanticCustomError("search", f"Must have 2 to {MAX_SEARCHED} characters")
+    return text
+
+
+SearchText = Annotated[str, AfterValidator(_long_enough), Query(alias="q")]
+
+# ---------------------------------------------------------------- what is answered
+
+
+def _spelled(name: str) -> str:
+    return "_id" if name == "id" else to_camel(name)
+
+
+class _Answered(View):
+    model_config = ConfigDict(alias_generator=_spelled, validate_by_name=True)
+
+
+class RecordView(_Answered):
+    id: str
+    project: str
+    created_by: str
+    created_at: str
+    updated_at: str
+
+    @classmethod
+    def of(cls, record: models.Record) -> Self:
+        return cls.model_construct(
+            id=record.id,
+            project=record.project,
+            created_by=record.created_by,
+            created_at=record.created_at,
+            updated_at=record.updated_at,
+            **cls.fields_of(record),
+        ).at_version(record.version)
+
+    @classmethod
+    def fields_of(cls, record: Any) -> dict[str, Any]:
+        """The record's own fields as they are shown."""
+        shown: dict[str, Any] = record.fields()
+        return shown
+
+
+class StatusChange(TypedDict):
+    user: str
+    status: models.TaskStatus
+    at: str
+
+
+class TaskView(RecordView):
+    name: str
+    description: str
+    phase: Phase
+    status: models.TaskStatus
+    completed: bool
+    assigned_to: str | None
+    started_at: str | None
+    finished_at: str | None
+    completed_by: list[StatusChange]
+    estimated_hours: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]})]
+    priority: models.Priority | None
+    deadline: str | None
+
+    @classmethod
+    def fields_of(cls, record: Any) -> dict[str, Any]:
+        shown = super().fields_of(record)
+        changes = [
+            {"user": entry["principal"], "status": entry["status"], "at": entry["at"]} for entry in record.completed_by
+        ]
+        return shown | {"estimated_hours": record.hours, "completed_by": changes}
+
+
+class NoteView(_Answered):
+    id: str
+    task: str
+    content: str
+    created_by: str
+    created_at: str
+
+    @classmethod
+    def of(cls, note: models.Note) -> Self:
+        shown = ("id", "task", "content", "created_by", "created_at")
+        return cls.model_construct(**{name: getattr(note, name) for name in shown})
+
+
+class TaskWithNotes(TaskView):
+    notes: list[NoteView]
+
+    @classmethod
+    def of_both(cls, task: models.Task, notes: Iterable[models.Note]) -> Self:
+        view = cls.of(task)
+        view.notes = list(map(NoteView.of, notes))
+        return view
+
+
+class Reassignment(View):
+    message: str
+    task: TaskView
+
+    @classmethod
+    def of(cls, task: models.Task) -> Self:
+        return cls.model_construct(message="Task reassigned successfully.", task=TaskView.of(task))
+
+
+class DatasetView(DatasetFields, RecordView):
+    pass
+
+
+class ExperimentView(ExperimentFields, RecordView):
+    pass
+
+
+class DecisionView(DecisionFields, RecordView):
+    pass
+
+
+class ReportView(_Answered):
+    tasks: list[TaskView]
+    datasets: list[DatasetView]
+    experiments: list[ExperimentView]
+    decisions: list[DecisionView]
+    stalled_tasks: list[TaskView]
+
+    @classmethod
+    def of(cls, report: models.Report) -> Self:
+        view = cls.model_construct(
+            tasks=list(map(TaskView.of, report.tasks)),
+            datasets=list(map(DatasetView.of, report.datasets)),
+            experiments=list(map(ExperimentView.of, report.experiments)),
+            decisions=list(map(DecisionView.of, report.decisions)),
+            stalled_tasks=list(map(TaskView.of, report.stalled)),
+        )
+        for kind, after in report.after.items():
+            view.continued_at(f"{kind}s", after)
+        return view
+
+
+class PersonView(_Answered):
+    id: str
+    name: str
+    email: str
+
+    @classmethod
+    def of(cls, person: models.Person) -> Self:
+        return cls.model_construct(**vars(person))
+
+
+def listing(view: Any, page: models.Page[Any]) -> Listing[Any]:
+    """A page as a bare array of views."""
+    return Listing(map(view.of, page.items), page.after)
+
+
+def people(found: Iterable[models.Person]) -> Listing[PersonView]:
+    return Listing(map(PersonView.of, found), None)

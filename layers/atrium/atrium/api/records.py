@@ -1,0 +1,126 @@
+"""What the dialects share of records: what a route may ask for, and what may be sent of each kind. v1 has the fields
+under these names, flat in camelCase.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Depends
+from pydantic import AfterValidator, BaseModel, Field, Strict, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from atrium import models
+from atrium.api.resolver import request_work
+from atrium.documents import Number
+from atrium.models import Phase, Priority, TaskStatus, timestamp
+from atrium.store import records, tasks
+from atrium.store.work import Work
+from atrium.text import Name, OptionalText, Text
+
+# ---------------------------------------------------------------- what a route may ask for
+
+_OurWork = Annotated[Work, Depends(request_work)]
+
+
+def _tasks(work: _OurWork) -> tasks.Tasks:
+    return tasks.Tasks(work)
+
+
+def _datasets(work: _OurWork) -> records.Records[models.Dataset]:
+    return records.Records(work, models.Dataset)
+
+
+def _experiments(work: _OurWork) -> records.Records[models.Experiment]:
+    return records.Records(work, models.Experiment)
+
+
+def _decisions(work: _OurWork) -> records.Records[models.Decision]:
+    return records.Records(work, models.Decision)
+
+
+Tasks = Annotated[tasks.Tasks, Depends(_tasks)]
+Datasets = Annotated[records.Records[models.Dataset], Depends(_datasets)]
+Experiments = Annotated[records.Records[models.Experiment], Depends(_experiments)]
+Decisions = Annotated[records.Records[models.Decision], Depends(_decisions)]
+
+# ---------------------------------------------------------------- what may be sent
+
+# A task of more than a century is a typing error.
+_MAX_HOURS = 1_000_000
+# What a browser's script can hold exactly.
+_MAX_COUNT = 2**53 - 1
+
+
+def _moment(text: str) -> str:
+    try:
+        if not text.isascii() or len(text) > 40:
+            raise ValueError
+        moment = datetime.fromisoformat(text)
+        return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        message = "Must be a date or a time in ISO 8601, such as 2026-03-31 or 2026-03-31T17:00:00Z"
+        raise PydanticCustomError("datetime_parsing", message) from None
+
+
+def _hours(value: Any) -> str:
+    """As JSON text, so that 2.50 stays 2.50."""
+    if isinstance(value, bool) or not isinstance(value, int | Number) or not 0 <= value <= _MAX_HOURS:
+        raise PydanticCustomError("hours", f"Must be a number from 0 to {_MAX_HOURS:,}")
+    return value.text if isinstance(value, Number) else str(value)
+
+
+# A moment of ISO 8601, kept in UTC. A day is its midnight; a time without an offset is taken as UTC.
+Moment = Annotated[str, Strict(), AfterValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Hours = Annotated[Any, AfterValidator(_hours), WithJsonSchema({"type": "number", "minimum": 0, "maximum": _MAX_HOURS})]
+Count = Annotated[int, Strict(), Field(ge=0, le=_MAX_COUNT)]
+
+
+class TaskFields(BaseModel):
+    """Without `assigned_to`, an id, which each dialect spells its own way."""
+
+    name: Name
+    description: Text
+    estimated_hours: Hours | None = None
+    priority: Priority | None = None
+    deadline: Moment | None = None
+
+
+class NewTaskFields(TaskFields):
+    phase: Phase
+    status: TaskStatus = "pending"
+
+
+class DatasetFields(BaseModel):
+    name: Name
+    source: Text
+    description: Text
+    acquisition_date: Moment
+    phase: Phase
+    records: Count = 0
+
+
+class ExperimentFields(BaseModel):
+    name: Name
+    algorithm_model: Text
+    parameters: Text
+    metric: Text
+    result: Text
+    conclusion: Text
+    phase: Phase
+
+
+class DecisionFields(BaseModel):
+    description: Text
+    justification: Text
+    phase: Phase
+    alternatives: OptionalText = ""
+
+
+def given(model: BaseModel) -> dict[str, Any]:
+    """What was sent, by the record's own names."""
+    return {name: getattr(model, name) for name in model.model_fields_set}
+
+
+def complete(model: BaseModel) -> dict[str, Any]:
+    """What was sent, and the defaults of what was not."""
+    return {name: getattr(model, name) for name in type(model).model_fields}

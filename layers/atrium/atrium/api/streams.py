@@ -1,0 +1,132 @@
+"""Functions behind the table's stream, and the sweep behind them: batches in, what failed of them out."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from atrium.errors import Unavailable
+from atrium.models import timestamp
+from atrium.store.outbox import bus, event_in
+from atrium.store.purge import Deletion, Purge, deadline, queued
+from atrium.store.table import Item, plain_item, table, warm
+
+Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
+
+# A deletion that the stream has not purged for so long is the sweep's.
+SWEPT_AFTER = timedelta(hours=1)
+
+# What a function keeps of its time for saying how far it came.
+_SPARE_SECONDS = 5.0
+
+logger = Logger(service="atrium")
+metrics = Metrics(namespace="Atrium", service="atrium")
+
+
+def publishing_handler() -> Handler:
+    """The handler. Publishes the event of each record, and reports those whose event was not taken."""
+
+    def handler(batch: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        failed: set[str] = set()
+        events: list[tuple[str, dict[str, Any]]] = []
+        for record in batch["Records"]:
+            try:
+                event = event_in(record)
+            except Exception:
+                logger.exception("No event can be read", stream_record=_position(record))
+                failed.add(_position(record))
+            else:
+                if event is not None:
+                    events.append((_position(record), event))
+        until = time.monotonic() + _seconds_left(context)
+        left = bus().publish([event for _, event in events], until)
+        failed |= {events[place][0] for place in left}
+        logger.info("Published", published=len(events) - len(left), failed=len(failed))
+        return _failures(batch, failed)
+
+    return handler
+
+
+def purging_handler() -> Handler:
+    """The handler. Purges what each record's row of the purge queue names, and reports what is not purged yet."""
+    warm()
+
+    @metrics.log_metrics
+    def handler(batch: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        failed: set[str] = set()
+        stop = deadline(_seconds_left(context))
+        for record in batch["Records"]:
+            try:
+                done = purge(plain_item(record["dynamodb"]["NewImage"]), stop)
+            except Exception:
+                logger.exception("Not purged", stream_record=_position(record))
+                done = False
+            if not done:
+                failed.add(_position(record))
+        return _failures(batch, failed)
+
+    return handler
+
+
+def sweeping_handler() -> Handler:
+    """The handler. Purges what is in the purge queue for longer than SWEPT_AFTER; a bad row does not stop the rest."""
+    warm()
+
+    @metrics.log_metrics
+    def handler(_: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        stop = deadline(_seconds_left(context))
+        long_ago = timestamp(datetime.now(UTC) - SWEPT_AFTER)
+        found = purged = 0
+        for row in queued(table()):
+            if row.get("deleted_at", "") > long_ago:
+                continue
+            found += 1
+            try:
+                purged += purge(row, stop)
+            except Exception:
+                logger.exception("Not purged")
+            if stop():
+                break
+        logger.info("Swept", found=found, purged=purged)
+        metrics.add_metric(name="SweptDeletions", unit=MetricUnit.Count, value=purged)
+        return {"found": found, "purged": purged}
+
+    return handler
+
+
+def purge(row: Item, stop: Callable[[], bool]) -> bool:
+    """Purges what a row of the purge queue names; whether all of it is gone. Raises what `Purge.run` raises."""
+    deletion = Deletion.of(row)
+    work = Purge(table(), deletion)
+    try:
+        done = work.run(stop)
+    except Unavailable:
+        done = False
+    logger.info(
+        "Purged" if done else "Purged in part",
+        tenant=deletion.tenant,
+        project=deletion.project,
+        task=deletion.task,
+        rows=work.removed,
+    )
+    metrics.add_metric(name="PurgedRows", unit=MetricUnit.Count, value=work.removed)
+    metrics.add_metric(name="PurgedDeletions", unit=MetricUnit.Count, value=int(done))
+    return done
+
+
+def _position(record: Mapping[str, Any]) -> str:
+    position: str = record["dynamodb"]["SequenceNumber"]
+    return position
+
+
+def _failures(batch: Mapping[str, Any], failed: set[str]) -> dict[str, Any]:
+    positions = [_position(record) for record in batch["Records"]]
+    return {"batchItemFailures": [{"itemIdentifier": position} for position in positions if position in failed]}
+
+
+def _seconds_left(context: Any) -> float:
+    left: float = context.get_remaining_time_in_millis() / 1000 - _SPARE_SECONDS
+    return left

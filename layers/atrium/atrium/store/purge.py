@@ -1,0 +1,136 @@
+"""Removing what a deletion left behind, however much that is.
+
+A deletion commits a row in the purge queue together with its tombstone. From then on nothing is added below what was
+deleted: every write below a project holds that META has no tombstone, every note that its task is there. So a purge
+sees all there is to remove, and whoever does it again, or at the same time, finds less. It goes page by page, the
+rows that point from elsewhere before the rows they follow from, and META and the row of the queue last, in one
+transaction. A purge that dies leaves that row, and the next one goes on.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+from atrium import keys
+from atrium.ids import is_id
+from atrium.keys import Key
+from atrium.store.table import Item, Range, Table, Write, expressions, scope, wire_key
+
+# How many rows are read, and then deleted, at a time.
+PAGE = 400
+
+
+class NotDeleted(Exception):
+    """The purge queue names what is not deleted. Somebody wrote it who is not Atrium; nothing was removed."""
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """A row of the purge queue: a deleted project, or a deleted task of one that is there."""
+
+    tenant: str
+    project: str
+    task: str | None
+    space: str | None
+    deleted_at: str
+
+    @classmethod
+    def of(cls, row: Item) -> "Deletion":
+        """Raises KeyError and ValueError for a row that is none."""
+        deletion = cls(row["tenant"], row["project"], row.get("task"), row.get("space"), row["deleted_at"])
+        ids = (deletion.tenant, deletion.project, deletion.task, deletion.space)
+        if not all(is_id(id) for id in ids if id is not None) or (deletion.task is None) == (deletion.space is None):
+            raise ValueError("not a row of the purge queue")
+        return deletion
+
+    @property
+    def queued(self) -> Key:
+        return keys.purge(self.tenant, self.project, self.task)
+
+
+class Purge:
+    """The purge of one deletion. `removed` counts the rows."""
+
+    def __init__(self, table: Table, deletion: Deletion) -> None:
+        self._table = table
+        self._deletion = deletion
+        self._pk = keys.project(deletion.tenant, deletion.project).pk
+        self.removed = 0
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> bool:
+        """Removes page after page; whether everything is gone, or it was time to stop. Raises NotDeleted, and
+        Unavailable when the table is."""
+        with scope(self._deletion.tenant):
+            self._require_deleted()
+        while not until():
+            # Each page has its own time, as a request has.
+            with scope(self._deletion.tenant):
+                rows = self._page()
+                if not rows:
+                    self._finish()
+                    return True
+                for doomed in self._doomed(rows):
+                    self._table.delete_all(doomed)
+                self.removed += len(rows)
+        return False
+
+    def _require_deleted(self) -> None:
+        deletion = self._deletion
+        if deletion.task is None:
+            meta = self._table.get(keys.project(deletion.tenant, deletion.project))
+            alive = meta is not None and "deleted_at" not in meta
+        else:
+            alive = self._table.get(keys.record(deletion.tenant, deletion.project, "task", deletion.task)) is not None
+        if alive:
+            raise NotDeleted
+
+    def _page(self) -> list[Item]:
+        """The next rows to remove. META is not one of them: it keeps everybody out until it is the last."""
+        if self._deletion.task is None:
+            # One more than a page, so that META never is all of it while there is anything else.
+            rows = self._table.query(Range(self._pk, "!", "~", PAGE + 1))
+            return [row for row in rows if row["sk"] != "META"]
+        prefix = keys.notes(self._deletion.task)
+        return self._table.query(Range(self._pk, prefix, prefix + "\x7f", PAGE))
+
+    def _doomed(self, rows: Iterable[Item]) -> Iterator[list[Key]]:
+        """What goes for these rows, in turn."""
+        deletion = self._deletion
+        yield [
+            keys.principal_project(deletion.tenant, row["principal"], deletion.project)
+            for row in rows
+            if row["sk"].startswith(keys.MEMBER)
+        ]
+        yield [Key(row["pk"], row["sk"]) for row in rows]
+
+    def _finish(self) -> None:
+        deletion = self._deletion
+        writes = [_delete(deletion.queued)]
+        if deletion.space is not None:
+            tombstone = "attribute_not_exists(#pk) OR attribute_exists(#deleted_at)"
+            writes.append(_delete(keys.project(deletion.tenant, deletion.project), tombstone))
+            writes.append(_delete(keys.space_project(deletion.tenant, deletion.space, deletion.project)))
+        self._table.transact(writes, str(uuid4()))
+
+
+def queued(table: Table) -> Iterator[Item]:
+    """The rows of the purge queue."""
+    for pk in keys.purge_shards():
+        start, more = "!", True
+        while more:
+            with scope(None, purges=True):
+                rows = table.query(Range(pk, start, "~", PAGE))
+            yield from rows
+            more = rows.more
+            start = rows[-1]["sk"] + "\x00" if rows else "~"
+
+
+def deadline(seconds: float) -> Callable[[], bool]:
+    """Whether so many seconds from now have passed."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end
+
+
+def _delete(key: Key, when: str | None = None) -> Write:
+    return Write("Delete", {"Key": wire_key(key), **expressions({}, ConditionExpression=when)})

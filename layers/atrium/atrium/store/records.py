@@ -1,0 +1,212 @@
+"""Records of a project: tasks, datasets, experiments and decisions.
+
+A record is one row in its project's partition, so it can be reached under its own project only. Each write of one is
+that row and META of the project. Two changes of one record both hold the version that they decided on, so the second
+one decides again on what the first one made; a write and the project's deletion meet on META, so nothing is added to
+a deleted project. A process that dies leaves all of a change or nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from atrium import keys
+from atrium.errors import NotFound
+from atrium.ids import new_id
+from atrium.keys import Key
+from atrium.models import Dataset, Decision, Experiment, Page, Project, Record, Report, Task, timestamp
+from atrium.store.access import Access
+from atrium.store.projects import change_project, open_project, require_active, to_record
+from atrium.store.table import Item, Range, starting_with
+from atrium.store.work import Work
+
+R = TypeVar("R", bound=Record)
+
+# A task in work that nobody has touched for longer than this is stalled.
+STALLED_AFTER = timedelta(days=7)
+_IN_WORK = ("onHold", "inProgress", "underReview")
+
+# A page of records ends here: an answer may have 6 MB, and text may double on its way into JSON.
+_PAGE_MEGABYTES = 2
+
+
+class Records(Generic[R]):
+    """The records of one kind, as the caller of one request may see and change them.
+
+    `space` is the one of the path in v1, None in the flat dialect. Everything raises NotFound for a project, or a
+    record, that is not there, and Forbidden.
+    """
+
+    def __init__(self, work: Work, kind: type[R]) -> None:
+        self._work = work
+        self._tenant = work.caller.tenant
+        self._kind = kind
+
+    def list(
+        self, project: str, *, space: str | None = None, phase: str | None = None, limit: int, after: str | None
+    ) -> Page[R]:
+        """By age. A page may be short: of one phase, or of large records."""
+        pk = keys.project(self._tenant, project).pk
+        wanted = starting_with(pk, keys.records(self._kind.kind), after, limit, _PAGE_MEGABYTES)
+        found, access, (rows,) = open_project(self._work, project, space, ranges=[wanted])
+        access.require_project_read()
+        shown = [to_record(self._kind, found, row) for row in rows if phase in (None, row["phase"])]
+        return Page(tuple(shown), rows[-1]["id"] if rows.more else None)
+
+    def get(self, project: str, id: str, *, space: str | None = None) -> R:
+        found, access, _ = open_project(self._work, project, space, self._key(project, id))
+        access.require_project_read()
+        return self._found(found, id)
+
+    def create(self, project: str, fields: Mapping[str, Any], *, space: str | None = None) -> R:
+        """Raises Conflict when the project is archived."""
+        found, access, _ = open_project(self._work, project, space, *self._named(project, fields))
+        self._may_write(access)
+        require_active(found)
+        now = self._work.now
+        record = self._kind(
+            id=new_id(),
+            tenant=self._tenant,
+            space=found.space,
+            project=project,
+            created_by=self._work.caller.principal,
+            created_at=now,
+            updated_at=now,
+            version=1,
+            **self._first(fields),
+        )
+        access.hold(self._work)
+        self._require_named(record, None)
+        change_project(self._work, found, f"{self._kind.kind}.created", record.resource())
+        self._work.put(self._key(project, record.id), _row(record))
+        return record
+
+    def update(self, project: str, id: str, changes: Mapping[str, Any], *, space: str | None = None) -> R:
+        """Raises PreconditionFailed, Conflict when the project is archived."""
+        key = self._key(project, id)
+        found, access, _ = open_project(self._work, project, space, key, *self._named(project, changes))
+        self._may_write(access)
+        record = self._found(found, id)
+        self._work.match(record.version)
+        require_active(found)
+        changed = replace(record, **self._next(record, changes), updated_at=self._work.now, version=record.version + 1)
+        before, after = record.fields(), changed.fields()
+        access.hold(self._work)
+        self._require_named(changed, record)
+        names = [name for name in after if after[name] != before[name]]
+        change_project(self._work, found, f"{self._kind.kind}.updated", changed.resource(), names)
+        written = {name: after[name] for name in names} | {"updated_at": changed.updated_at, "version": changed.version}
+        self._work.update(
+            key,
+            "SET " + ", ".join(f"#{name} = :{name}" for name in written),
+            "#version = :seen_version",
+            seen_version=record.version,
+            **written,
+        )
+        return changed
+
+    def delete(self, project: str, id: str, *, space: str | None = None) -> None:
+        """Raises PreconditionFailed, Conflict when the project is archived."""
+        key = self._key(project, id)
+        found, access, _ = open_project(self._work, project, space, key)
+        access.require_project_read()
+        access.require("record:write", MAY_NOT_WRITE)
+        record = self._found(found, id)
+        self._work.match(record.version)
+        require_active(found)
+        access.hold(self._work)
+        change_project(self._work, found, f"{self._kind.kind}.deleted", record.resource())
+        self._work.delete(key, "#version = :seen_version", seen_version=record.version)
+        self._left_behind(record)
+
+    # ------------------------------------------------------------ what a kind has of its own
+
+    def _named(self, _project: str, _fields: Mapping[str, Any]) -> Sequence[Key]:
+        """The rows of what the fields name."""
+        return ()
+
+    def _require_named(self, record: R, before: R | None) -> None:
+        """Holds that what the record names anew is there."""
+
+    def _first(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """All fields of a new record."""
+        return fields
+
+    def _next(self, _record: R, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The changes, and what follows from them."""
+        return changes
+
+    def _left_behind(self, record: R) -> None:
+        """Notes what a deleted record leaves to be purged."""
+
+    # ------------------------------------------------------------ parts
+
+    def _may_write(self, access: Access) -> None:
+        """Raises Replay too: whoever may read the project may read the answer again."""
+        access.require_project_read()
+        self._work.replay()
+        access.require("record:write", MAY_NOT_WRITE)
+
+    def _key(self, project: str, id: str) -> Key:
+        return keys.record(self._tenant, project, self._kind.kind, id)
+
+    def _found(self, project: Project, id: str) -> R:
+        row = self._work.item(self._key(project.id, id))
+        if row is None:
+            raise not_found(self._kind.kind)
+        return to_record(self._kind, project, row)
+
+
+MAY_NOT_WRITE = "You may not change the records of this project."
+
+
+def not_found(kind: str) -> NotFound:
+    return NotFound(f"{kind.title()} not found.")
+
+
+class Reports:
+    """What projects have, in one piece."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def of(self, project: str) -> Report:
+        """All records, as far as a megabyte of tasks and one of the others go. Raises NotFound and Forbidden."""
+        pk = keys.project(self._work.caller.tenant, project).pk
+        tasks = starting_with(pk, keys.TASK, None, _MAX_REPORTED)
+        # Datasets, decisions and experiments stand next to each other.
+        others = Range(pk, keys.records(Dataset.kind), keys.records(Experiment.kind) + "\x7f", _MAX_REPORTED)
+        found, access, (task_rows, other_rows) = open_project(self._work, project, None, ranges=[tasks, others])
+        access.require_project_read()
+        shown = _of_kind(Task, found, task_rows)
+        long_ago = timestamp(datetime.now(UTC) - STALLED_AFTER)
+        after: dict[str, str | None] = {Task.kind: shown[-1].id} if task_rows.more else {}
+        return Report(
+            tasks=shown,
+            datasets=_of_kind(Dataset, found, other_rows),
+            experiments=_of_kind(Experiment, found, other_rows),
+            decisions=_of_kind(Decision, found, other_rows),
+            stalled=tuple(task for task in shown if task.status in _IN_WORK and task.updated_at < long_ago),
+            after=after | (_cut_off(other_rows[-1]) if other_rows.more else {}),
+        )
+
+
+# More than a megabyte holds.
+_MAX_REPORTED = 10_000
+
+
+def _of_kind(kind: type[R], project: Project, rows: Sequence[Item]) -> tuple[R, ...]:
+    return tuple(to_record(kind, project, row) for row in rows if row["sk"].startswith(keys.records(kind.kind)))
+
+
+def _cut_off(last: Item) -> dict[str, str | None]:
+    """What is missing behind a row: the rest of its kind, and the kinds that sort behind it."""
+    order = [Dataset.kind, Decision.kind, Experiment.kind]
+    (reached,) = (kind for kind in order if last["sk"].startswith(keys.records(kind)))
+    return {reached: last["id"]} | dict.fromkeys(order[order.index(reached) + 1 :])
+
+
+def _row(record: Record) -> Item:
+    common = ("id", "created_by", "created_at", "updated_at", "version")
+    return {name: getattr(record, name) for name in common} | record.fields()

@@ -1,0 +1,152 @@
+"""Tasks: records with a status, an assignee and notes.
+
+An assignment holds that the assignee is a member when it commits. Removing a member later leaves its assignments as
+they are, as a record of who was on it; nobody can be assigned anew who is not a member.
+
+A note holds that its task is there when it commits, and a deleted task leaves a row in the purge queue, in the same
+transaction: so every note either has a task, or is in a queue to be removed.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from atrium import keys
+from atrium.errors import Forbidden, NotFound, not_a_member
+from atrium.ids import new_id
+from atrium.keys import Key
+from atrium.models import Note, Page, Task
+from atrium.store.projects import change_project, open_project, require_active
+from atrium.store.records import MAY_NOT_WRITE, Records
+from atrium.store.table import Item, Range, starting_with
+from atrium.store.work import Work
+
+# A task shows the latest changes of its status; all of them are on the event bus.
+MAX_STATUS_CHANGES = 100
+
+# A task is shown with as many notes as one read brings; GET …/notes has all.
+_MAX_SHOWN_NOTES = 1_000
+
+
+class Tasks(Records[Task]):
+    """The tasks of projects, and the notes on them."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(work, Task)
+
+    def get_with_notes(self, project: str, id: str) -> tuple[Task, tuple[Note, ...]]:
+        """A task and its notes, the oldest first. Raises NotFound and Forbidden."""
+        found, access, (rows,) = open_project(
+            self._work, project, None, self._key(project, id), ranges=[self._notes(project, id, _MAX_SHOWN_NOTES, None)]
+        )
+        access.require_project_read()
+        return self._found(found, id), tuple(_to_note(found.tenant, project, id, row) for row in rows)
+
+    def toggle_completed(self, project: str, id: str) -> Task:
+        """Raises what `update` raises."""
+        return self.update(project, id, {"completed": None})
+
+    # ------------------------------------------------------------ notes
+
+    def list_notes(self, project: str, task: str, *, limit: int, after: str | None) -> Page[Note]:
+        """A task's notes, by age. Raises NotFound and Forbidden."""
+        found, access, (rows,) = open_project(
+            self._work, project, None, self._key(project, task), ranges=[self._notes(project, task, limit, after)]
+        )
+        access.require_project_read()
+        self._found(found, task)
+        notes = tuple(_to_note(found.tenant, project, task, row) for row in rows)
+        return Page(notes, notes[-1].id if rows.more else None)
+
+    def add_note(self, project: str, task: str, content: str) -> Note:
+        """Raises NotFound, Forbidden, Conflict when the project is archived."""
+        found, access, _ = open_project(self._work, project, None, self._key(project, task))
+        self._may_write(access)
+        self._found(found, task)
+        require_active(found)
+        note = Note(
+            id=new_id(),
+            tenant=self._tenant,
+            project=project,
+            task=task,
+            content=content,
+            created_by=self._work.caller.principal,
+            created_at=self._work.now,
+        )
+        access.hold(self._work)
+        self._work.check(self._key(project, task), "attribute_exists(#pk)")
+        change_project(self._work, found, "note.created", note.resource())
+        row = {"id": note.id, "content": content, "created_by": note.created_by, "created_at": note.created_at}
+        self._work.put(keys.note(self._tenant, project, task, note.id), row)
+        return note
+
+    def delete_note(self, project: str, task: str, id: str) -> None:
+        """Its author's alone to do. Raises NotFound, Forbidden, Conflict when the project is archived."""
+        key = keys.note(self._tenant, project, task, id)
+        found, access, _ = open_project(self._work, project, None, self._key(project, task), key)
+        access.require_project_read()
+        self._found(found, task)
+        row = self._work.item(key)
+        if row is None:
+            raise NotFound("Note not found.")
+        access.require("record:write", MAY_NOT_WRITE)
+        if row["created_by"] != self._work.caller.principal:
+            raise Forbidden("Only its author can delete a note.")
+        require_active(found)
+        access.hold(self._work)
+        self._work.check(self._key(project, task), "attribute_exists(#pk)")
+        change_project(self._work, found, "note.deleted", _to_note(self._tenant, project, task, row).resource())
+        self._work.delete(key)
+
+    def _notes(self, project: str, task: str, limit: int, after: str | None) -> Range:
+        return starting_with(keys.project(self._tenant, project).pk, keys.notes(task), after, limit)
+
+    # ------------------------------------------------------------ what tasks have of their own
+
+    def _named(self, project: str, fields: Mapping[str, Any]) -> Sequence[Key]:
+        assignee = fields.get("assigned_to")
+        return [keys.member(self._tenant, project, assignee)] if assignee else []
+
+    def _require_named(self, task: Task, before: Task | None) -> None:
+        if task.assigned_to is None or (before is not None and before.assigned_to == task.assigned_to):
+            return
+        key = keys.member(self._tenant, task.project, task.assigned_to)
+        if self._work.item(key) is None:
+            raise not_a_member("assigned_to")
+        self._work.check(key, "attribute_exists(#pk)")
+
+    def _first(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        status = fields.get("status", "pending")
+        new = {"started_at": None, "finished_at": None, "completed_by": [], "completed": False, **fields}
+        return new | (self._status(None, "pending", [], status) if status != "pending" else {"status": status})
+
+    def _next(self, task: Task, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+        following = dict(changes)
+        if "completed" in changes and changes["completed"] is None:
+            following["completed"] = not task.completed
+        if changes.get("status", task.status) != task.status:
+            following |= self._status(task.started_at, task.status, task.completed_by, changes["status"])
+        return following
+
+    def _status(
+        self, started_at: str | None, before: str, changes: Sequence[dict[str, str]], status: str
+    ) -> dict[str, Any]:
+        """What a new status brings with it."""
+        now = self._work.now
+        entry = {"principal": self._work.caller.principal, "status": status, "at": now}
+        return {
+            "status": status,
+            "started_at": started_at or (now if before == "pending" else None),
+            "finished_at": now if status == "completed" else None,
+            "completed_by": [*changes, entry][-MAX_STATUS_CHANGES:],
+        }
+
+    def _left_behind(self, task: Task) -> None:
+        self._work.put(
+            keys.purge(task.tenant, task.project, task.id),
+            {"tenant": task.tenant, "project": task.project, "task": task.id, "deleted_at": self._work.now},
+        )
+
+
+def _to_note(tenant: str, project: str, task: str, row: Item) -> Note:
+    own = {name: row[name] for name in ("id", "content", "created_by", "created_at")}
+    return Note(tenant=tenant, project=project, task=task, **own)

@@ -1,0 +1,283 @@
+"""A deletion answers at once, however much it leaves behind; a purge that dies is finished by the next one."""
+
+import json
+import random
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from atrium.ids import new_id
+from atrium.models import timestamp
+from atrium.store import purge
+from atrium.store.table import table
+from local.functions import FunctionFailed
+from local.template import TABLE_NAME, Template
+from tests.client import RECORDS, World, flat_id, flat_path
+from tests.conftest import Crowd, full
+from tests.test_concurrency import Killer, rows_naming
+
+
+def id_of(path: str) -> str:
+    return flat_id(path.rpartition("/")[2])
+
+
+def fill(crowd: Crowd, project: str, count: int) -> None:
+    """Adds copies of a record of each kind, and of a note, past the API: many in little time."""
+    world = crowd.world
+    made = [world.new_record(project, kind) for kind in RECORDS]
+    note = world.new_note(next(path for path in made if "/tasks/" in path))
+    pk = f"T#{flat_id(world.dev['tenants']['acme']['tenant_id'])}#P#{id_of(project)}"
+    models = []
+    for path in (*made, note):
+        *_, above, kind, id = flat_path(path).split("/")
+        sk = f"TASKNOTE#{above}#{id}" if kind == "notes" else f"{kind[:-1].upper()}#{id}"
+        item = crowd.client.get_item(TableName=TABLE_NAME, Key={"pk": {"S": pk}, "sk": {"S": sk}})["Item"]
+        models.append((item, sk.rpartition("#")[0] + "#"))
+    puts = []
+    for number in range(count - len(models)):
+        item, prefix = models[number % len(models)]
+        id = new_id()
+        puts.append({"PutRequest": {"Item": item | {"sk": {"S": prefix + id}, "id": {"S": id}}}})
+    batches = [puts[position : position + 25] for position in range(0, len(puts), 25)]
+    with ThreadPoolExecutor(8) as threads:
+        for answer in threads.map(
+            lambda batch: crowd.client.batch_write_item(RequestItems={TABLE_NAME: batch}), batches
+        ):
+            assert not answer["UnprocessedItems"]
+
+
+def queued(crowd: Crowd, sk: str) -> Any:
+    """A row of the purge queue, in the client's form."""
+    for shard in range(8):
+        key = {"pk": {"S": f"PURGE#{shard}"}, "sk": {"S": sk}}
+        item = crowd.client.get_item(TableName=TABLE_NAME, Key=key, ConsistentRead=True).get("Item")
+        if item:
+            return item
+    raise AssertionError("not in the purge queue")
+
+
+def deletion(crowd: Crowd, project: str, task: str | None = None) -> dict[str, Any]:
+    """What the stream says of a deletion."""
+    tenant = flat_id(crowd.world.dev["tenants"]["acme"]["tenant_id"])
+    sk = f"{tenant}#{id_of(project)}" + (f"#{id_of(task)}" if task else "")
+    return {"eventName": "INSERT", "dynamodb": {"NewImage": queued(crowd, sk), "SequenceNumber": "100"}}
+
+
+DONE: dict[str, Any] = {"batchItemFailures": []}
+NOT_DONE = {"batchItemFailures": [{"itemIdentifier": "100"}]}
+
+
+def test_deleting_a_project_asks_the_same_of_the_table_whatever_it_holds(crowd: Crowd) -> None:
+    world = crowd.world
+    asked = []
+    for count in (0, full(500, 10_000)):
+        project = world.new_project()
+        if count:
+            fill(crowd, project, count)
+        requests: list[tuple[str, int]] = []
+        crowd.proxy.before = lambda operation, request, seen=requests: seen.append(  # type: ignore[misc]
+            (operation, len(json.dumps(request)))
+        )
+        assert world("DELETE", project).status == 204
+        crowd.proxy.before = lambda operation, request: None
+        asked.append([(operation, size) for operation, size in requests if operation != "GetItem"])
+        assert world("GET", project).status == 404
+        assert world("GET", flat_path(project)).status == 404
+        assert world("GET", f"{project}/tasks").status == 404
+        assert world("GET", f"{flat_path(project)}/datasets").status == 404
+        assert id_of(project) not in {item["_id"] for item in world("GET", "/projects").body}
+    assert [operation for operation, _ in asked[0]] == ["BatchGetItem", "TransactWriteItems"]
+    assert [operation for operation, _ in asked[1]] == ["BatchGetItem", "TransactWriteItems"]
+    assert asked[1][0][1] == asked[0][0][1]
+
+
+def test_a_purge_removes_every_row_and_the_queues_last(crowd: Crowd, template: Template) -> None:
+    world = crowd.world
+    project = world.new_project()
+    for name in ("viewer", "outsider"):
+        world.new_member(project, name, "viewer")
+    fill(crowd, project, full(500, 10_000))
+    assert world("DELETE", project).status == 204
+    batch = {"Records": [deletion(crowd, project)]}
+    assert crowd.invoke(template.functions["PurgeDeleted"], batch) == DONE
+    assert rows_naming(crowd, id_of(project)) == []
+    assert crowd.invoke(template.functions["PurgeDeleted"], batch) == DONE, "whoever comes late finds nothing to do"
+
+
+def test_a_deleted_tasks_notes_are_purged_and_no_others(crowd: Crowd, template: Template) -> None:
+    world = crowd.world
+    project = world.new_project()
+    doomed, kept = (world.new_record(project, "tasks") for _ in range(2))
+    for task in (doomed, kept):
+        for number in range(3):
+            world.new_note(task, f"Note {number}")
+    assert world("DELETE", doomed).status == 204
+    assert rows_naming(crowd, id_of(project)).count("P TASKNOTE") == 6
+    batch = {"Records": [deletion(crowd, project, doomed)]}
+    assert crowd.invoke(template.functions["PurgeDeleted"], batch) == DONE
+    assert rows_naming(crowd, id_of(doomed)) == []
+    assert len(world("GET", f"{flat_path(kept)}/notes").body) == 3
+
+
+def test_what_is_not_deleted_is_never_purged(crowd: Crowd, template: Template) -> None:
+    """Whatever a row of the queue says, by whatever mistake it came there."""
+    world = crowd.world
+    project = world.new_project()
+    task = world.new_record(project, "tasks")
+    note = world.new_note(task)
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    row = {"tenant": {"S": tenant}, "project": {"S": id_of(project)}, "deleted_at": {"S": "2026-01-01T00:00:00.000Z"}}
+    for more in ({"space": {"S": tenant}}, {"task": {"S": id_of(task)}}, {}, {"space": {"S": "*"}}):
+        record = {"dynamodb": {"NewImage": {**row, **more}, "SequenceNumber": "100"}}
+        assert crowd.invoke(template.functions["PurgeDeleted"], {"Records": [record]}) == NOT_DONE
+    assert world("GET", flat_path(task)).body["notes"][0]["_id"] == note.rpartition("/")[2]
+
+
+# ---------------------------------------------------------------- a purge that dies
+
+
+@pytest.fixture
+def creating(crowd: Crowd) -> Iterator[Any]:
+    """Clients that go on creating things below a project until it is gone."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def create(project: str, kind: str) -> None:
+        while not stop.is_set():
+            if kind == "members":
+                body = {"principal_id": crowd.world.uuid("viewer"), "role_id": crowd.world.role("viewer")}
+            else:
+                body = RECORDS[kind]
+            if crowd.world("POST", f"{project}/{kind}", body).status == 404:
+                return
+
+    def start(project: str) -> None:
+        for kind in ("tasks", "decisions", "members"):
+            threads.append(threading.Thread(target=create, args=(project, kind)))
+            threads[-1].start()
+
+    yield start
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+def purge_with_a_death(crowd: Crowd, template: Template, creating: Any, at: int, when: str, count: int) -> bool:
+    """Deletes a project that is being written to, and purges it with a kill at a call of the purge; whether that call
+    came. Afterwards nothing is left in the table."""
+    world = crowd.world
+    project = world.new_project()
+    world.new_member(project, "contributor", "contributor")
+    fill(crowd, project, count)
+    creating(project)
+    assert world("DELETE", project).status == 204
+    batch = {"Records": [deletion(crowd, project)]}
+    killer = Killer(crowd, "PurgeDeleted", at, when)
+    with pytest.raises(FunctionFailed):
+        killer(template.functions["PurgeDeleted"], batch)
+    assert crowd.invoke(template.functions["PurgeDeleted"], batch) == DONE
+    assert rows_naming(crowd, id_of(project)) == []
+    return killer.killed
+
+
+# What the purge of one page asks of the table: is it deleted, the page, its rows in 25s, the next page, the end.
+CALLS_OF_A_PAGE = [
+    "GetItem",
+    "Query",
+    "BatchWriteItem",
+    "BatchWriteItem",
+    "BatchWriteItem",
+    "Query",
+    "TransactWriteItems",
+]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("at", range(1, len(CALLS_OF_A_PAGE) + 1))
+def test_a_purge_killed_at_any_call_is_finished_by_the_next_one(
+    crowd: Crowd, template: Template, creating: Any, at: int, when: str
+) -> None:
+    assert purge_with_a_death(crowd, template, creating, at, when, 50)
+
+
+def test_a_big_purge_killed_anywhere_is_finished_by_the_next_one(
+    crowd: Crowd, template: Template, creating: Any
+) -> None:
+    chance = random.Random(3)
+    count = full(500, 2_000)
+    killed = 0
+    for _ in range(full(10, 100)):
+        at, when = chance.randint(1, count // 25), chance.choice(["before", "after"])
+        killed += purge_with_a_death(crowd, template, creating, at, when, count)
+    assert killed >= full(9, 90)
+
+
+def test_a_purge_without_time_reports_what_it_has_not_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = world.new_project()
+    for _ in range(5):
+        world.new_record(project, "decisions")
+    assert world("DELETE", project).status == 204
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    monkeypatch.setattr(purge, "PAGE", 2)
+    (row,) = purge.queued(table())
+    assert row["tenant"] == tenant
+    pages = iter([False, True])
+    one = purge.Purge(table(), purge.Deletion.of(row))
+    assert one.run(lambda: next(pages)) is False
+    assert 2 <= one.removed < 6
+    another = purge.Purge(table(), purge.Deletion.of(row))
+    assert another.run() is True
+    assert one.removed + another.removed == 6
+    assert list(purge.queued(table())) == []
+
+
+# ---------------------------------------------------------------- the sweep
+
+
+def test_the_sweep_purges_what_is_older_than_an_hour_and_a_bad_row_does_not_stop_it(
+    crowd: Crowd, template: Template
+) -> None:
+    world = crowd.world
+    long_ago = timestamp(datetime.now(UTC) - timedelta(minutes=61))
+    deleted = [world.new_project() for _ in range(3)]
+    for project in deleted:
+        world.new_record(project, "tasks")
+        assert world("DELETE", project).status == 204
+    fresh, *old = deleted
+    for project in old:
+        item = deletion(crowd, project)["dynamodb"]["NewImage"]
+        crowd.client.put_item(TableName=TABLE_NAME, Item=item | {"deleted_at": {"S": long_ago}})
+    bad = {"pk": {"S": "PURGE#0"}, "sk": {"S": "!"}, "deleted_at": {"S": long_ago}}
+    crowd.client.put_item(TableName=TABLE_NAME, Item=bad)
+    try:
+        swept = crowd.invoke(template.functions["SweepDeleted"], {})
+    finally:
+        crowd.client.delete_item(TableName=TABLE_NAME, Key={"pk": bad["pk"], "sk": bad["sk"]})
+    assert swept == {"found": 3, "purged": 2}
+    for project in old:
+        assert rows_naming(crowd, id_of(project)) == []
+    assert "PURGE" in rows_naming(crowd, id_of(fresh))
+    assert crowd.invoke(template.functions["SweepDeleted"], {}) == {"found": 0, "purged": 0}
+
+
+def test_the_queue_is_read_to_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purge, "PAGE", 2)
+    deleted = [world.new_project() for _ in range(12)]
+    for project in deleted:
+        assert world("DELETE", project).status == 204
+    assert sorted(row["project"] for row in purge.queued(table())) == sorted(map(id_of, deleted))
+
+
+def test_a_record_that_is_no_deletion_fails_and_its_batch_goes_on(crowd: Crowd, template: Template) -> None:
+    world = crowd.world
+    project = world.new_project()
+    assert world("DELETE", project).status == 204
+    poison = {"eventName": "INSERT", "dynamodb": {"NewImage": {"pk": {"S": "PURGE#1"}}, "SequenceNumber": "99"}}
+    batch = {"Records": [poison, deletion(crowd, project)]}
+    answer = crowd.invoke(template.functions["PurgeDeleted"], batch)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "99"}]}
+    assert rows_naming(crowd, id_of(project)) == []

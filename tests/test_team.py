@@ -1,0 +1,112 @@
+"""The flat dialect's team: who is in it, who may change it, how people are found."""
+
+import pytest
+
+from local.functions import call
+from local.template import Template
+from tests.client import World, flat_id, flat_path
+
+
+def person(world: World, name: str, tenant: str = "acme") -> dict[str, str]:
+    return {
+        "_id": world.id(name, tenant),
+        "name": f"{name.title()} of {tenant.title()}",
+        "email": f"{name}@{tenant}.example",
+    }
+
+
+def test_people_are_found_by_email_added_listed_and_removed(shared: World) -> None:
+    project = shared.new_project()
+    team = f"{flat_path(project)}/team"
+    assert shared("GET", team).seen == (200, [])
+    found = shared("POST", f"{team}/find", {"email": "Outsider@ACME.example"})
+    assert found.seen == (200, person(shared, "outsider"))
+    added = shared("POST", team, {"id": found.body["_id"]})
+    assert added.seen == (201, person(shared, "outsider"))
+    assert shared("GET", team, by="outsider").seen == (200, [person(shared, "outsider")])
+    assert shared("GET", flat_path(project), by="outsider").body["team"] == [shared.id("outsider")]
+    member = shared("GET", f"{project}/members/{shared.uuid('outsider')}").body
+    assert member["role_id"] == shared.role("contributor")
+    made = shared("POST", f"{flat_path(project)}/tasks", {"name": "A", "description": "B", "phase": "business"})
+    assert made.status == 201
+    path = f"{team}/{shared.id('outsider')}"
+    assert shared("DELETE", path).seen == (200, {"message": "Team member removed successfully."})
+    assert shared("GET", team).seen == (200, [])
+    assert shared("GET", flat_path(project), by="outsider").status == 403
+
+
+def test_what_cannot_be_is_refused(shared: World) -> None:
+    project = shared.new_project()
+    team = f"{flat_path(project)}/team"
+    shared.new_member(project, "viewer", "viewer")
+    already = (400, {"error": "The principal is a member of the project already."})
+    assert shared("POST", team, {"id": shared.id("viewer")}).seen == already
+    assert shared("POST", team, {"id": shared.id("owner")}).seen == already
+    unknown = (400, {"error": "id: No such principal"})
+    assert shared("POST", team, {"id": "64a1f2c3b4e5d6f7a8b9c0d1"}).seen == unknown
+    assert shared("POST", team, {"id": shared.id("owner", "globex")}).seen == unknown
+    assert shared("POST", team, {"id": "me"}).seen == (400, {"error": "id: Must be 24 lower-case hex digits"})
+    assert shared("POST", team, {}).seen == (400, {"error": "id: Field required"})
+    assert shared("DELETE", f"{team}/{shared.id('outsider')}").seen == (404, {"error": "Member not found."})
+    manager = shared("DELETE", f"{team}/{shared.id('owner')}")
+    message = "This member is the project's manager. Hand the project over first: PATCH its manager_id."
+    assert manager.seen == (409, {"error": message})
+    assert [one["_id"] for one in shared("GET", team).body] == [shared.id("viewer")]
+
+
+@pytest.mark.parametrize("email", ["nobody@acme.example", "viewer@globex.example", "", "viewer"])
+def test_who_is_not_of_the_tenant_is_not_found(shared: World, email: str) -> None:
+    team = f"{flat_path(shared.new_project())}/team"
+    assert shared("POST", f"{team}/find", {"email": email}).seen == (404, {"error": "User not found."})
+
+
+def test_people_are_searched_by_the_beginning_of_a_word_of_their_name_or_of_their_email(shared: World) -> None:
+    search = f"{flat_path(shared.new_project())}/team/search"
+
+    def found(text: str) -> list[str]:
+        answer = shared("GET", f"{search}?q={text}")
+        assert answer.status == 200, answer
+        return [one["email"].partition("@")[0] for one in answer.body]
+
+    assert shared("GET", f"{search}?q=out").body == [person(shared, "outsider")]
+    assert found("VIEW") == ["viewer"]
+    assert found("viewer%20of") == ["viewer"]
+    assert found("ac") == found("acme") == ["contributor", "outsider", "owner", "viewer"]
+    assert found("viewer@acme.example") == ["viewer"]
+    assert found("globex") == found("iewer") == []
+    for text in ("", "o", "%20%20", "x" * 101):
+        refused = shared("GET", f"{search}?q={text}")
+        assert refused.seen == (400, {"error": "q: Must have 2 to 100 characters"})
+    assert shared("GET", search).seen == (400, {"error": "q: Field required"})
+
+
+@pytest.mark.parametrize("text", [".*", "[a-z]+", "(o+)+$", "^out", "o%", "*", "out.*", "\\w\\w"])
+def test_search_takes_every_character_as_itself(shared: World, text: str) -> None:
+    search = f"{flat_path(shared.new_project())}/team/search"
+    answer = shared.raw(
+        "GET",
+        f"{search}?q={''.join(f'%{byte:02x}' for byte in (text + text).encode())}",
+        [("Authorization", f"Bearer {shared.principal('owner')['token']}")],
+    )
+    assert answer.seen == (200, [])
+
+
+def test_a_search_brings_ten_people_at_most(world: World, template: Template) -> None:
+    search = f"{flat_path(world.new_project())}/team/search?q="
+    tenant = world.dev["tenants"]["acme"]["tenant_id"]
+    principals = [{"name": f"Zoë Number {n}", "email": f"zoe{n:02}@acme.example"} for n in range(12)]
+    request = {"request_token": "many", "tenant_id": tenant, "principals": principals}
+    call(template.functions["Provision"], request)
+    assert len(world("GET", search + "zo").body) == 10
+    assert len(world("GET", search + "ZO%C3%8B").body) == 10
+    assert [one["name"] for one in world("GET", search + "number%2011").body] == ["Zoë Number 11"]
+
+
+def test_a_team_shows_members_of_either_dialect_and_not_the_named_manager(shared: World) -> None:
+    project = shared.new_project()
+    shared.new_member(project, "viewer", "manager")
+    team = f"{flat_path(project)}/team"
+    assert shared("GET", team).body == [person(shared, "viewer")]
+    assert shared("PATCH", project, {"manager_id": shared.uuid("viewer")}).status == 200
+    assert shared("GET", team).body == [person(shared, "owner")]
+    assert flat_id(shared.uuid("owner")) == shared.id("owner")
