@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,20 @@ class Database:
 
     def client(self) -> Any:
         """A DynamoDB client of it, whatever the environment says."""
-        return boto3.client(
-            "dynamodb",
-            endpoint_url=self.endpoint,
-            region_name=REGION,
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}),
-        )
+        return boto3.client("dynamodb", **self._options())
+
+    def streams(self) -> Any:
+        """A client of its streams."""
+        return boto3.client("dynamodbstreams", **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "endpoint_url": self.endpoint,
+            "region_name": REGION,
+            "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            "config": Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}),
+        }
 
     def wait_until_ready(self, seconds: float = 60) -> None:
         """Raises RuntimeError when it ends, or takes longer than that."""
@@ -59,19 +66,26 @@ class Database:
                     raise RuntimeError(f"DynamoDB Local was not ready after {seconds:.0f} s") from None
                 time.sleep(0.05)
 
-    def durable(self, invoke: Invoker) -> Invoker:
-        """The invoker, its writes on disk when it returns.
+    def settle(self) -> None:
+        """Returns when everything that the engine has answered is on disk.
 
-        The engine answers a transaction a moment before it commits it to its file, and a kill in that moment loses it.
-        It answers a consistent read only after the commits before it.
+        The engine answers a transaction, and shows its changes in the stream, a moment before it commits it to its
+        file, and a kill in that moment loses it. It answers a consistent read only after the commits before it.
         """
-        client = self.client()
+        nothing = {"pk": {"S": "-"}, "sk": {"S": "-"}}
+        self._settling.get_item(TableName=TABLE_NAME, Key=nothing, ConsistentRead=True)
+
+    @cached_property
+    def _settling(self) -> Any:
+        return self.client()
+
+    def durable(self, invoke: Invoker) -> Invoker:
+        """The invoker, its writes on disk when it returns."""
 
         def invoke_durably(function: Function, event: Mapping[str, Any]) -> Any:
             result = invoke(function, event)
             if event.get("httpMethod") != "GET":
-                nothing = {"pk": {"S": "-"}, "sk": {"S": "-"}}
-                client.get_item(TableName=TABLE_NAME, Key=nothing, ConsistentRead=True)
+                self.settle()
             return result
 
         return invoke_durably

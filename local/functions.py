@@ -5,25 +5,38 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import TimeoutError as Expired
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol
 from uuid import uuid4
 
 from pebble import ProcessExpired, ProcessPool
 
-from local.template import Function
+from local.template import ROOT, Function
+from local.terminal import FunctionOutput, say
+
+_FUNCTIONS, _LAYERS = ROOT / "functions", ROOT / "layers"
+
+# Seconds between two looks at whether the code has changed.
+LOOK_AGAIN_AFTER = 0.5
 
 
 class FunctionFailed(Exception):
-    """The function raised, answered something that is not JSON, or its process died."""
+    """The function raised, answered something that is not JSON, or its process died. `where` is the traceback."""
 
-    def __init__(self, error_type: str, message: str) -> None:
+    def __init__(self, error_type: str, message: str, where: str = "") -> None:
         super().__init__(f"{error_type}: {message}")
         self.error_type = error_type
         self.message = message
+        self.where = where
 
 
 class FunctionTimedOut(Exception):
@@ -61,37 +74,78 @@ def call(function: Function, event: Mapping[str, Any]) -> Any:
         handler: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
         return json.loads(json.dumps(handler(json.loads(json.dumps(event)), context)))
     except Exception as error:
-        raise FunctionFailed(type(error).__name__, str(error)) from error
+        # From the function on; the frames before it are this module's and the import machinery's.
+        where = "".join(traceback.format_exception(error.with_traceback(_of_the_function(error.__traceback__))))
+        raise FunctionFailed(type(error).__name__, str(error), where) from error
 
 
 class Workers:
-    """A pool of processes, each of which can run every function. All functions share one environment (Globals)."""
+    """A pool of processes, each of which can run every function. All functions share one environment (Globals).
+
+    When their code changes there is a new pool, and what the old one has begun it finishes.
+    """
 
     def __init__(self, environment: Mapping[str, str], size: int) -> None:
         # Forked from a server that has imported the functions' dependencies once and holds no thread and no connection.
-        methods = multiprocessing.get_context("forkserver")
-        methods.set_forkserver_preload(["local.preload"])
-        self._pool = ProcessPool(size, initializer=start_worker, initargs=(dict(environment),), context=methods)
-        # The processes start with the first task, so give them one now.
-        self._pool.schedule(os.getpid)
+        self._methods = multiprocessing.get_context("forkserver")
+        self._methods.set_forkserver_preload(["local.preload"])
+        self._environment = dict(environment)
+        self._size = size
+        self._lock = threading.Lock()
+        self._code = _code()
+        self._looked = time.monotonic()
+        # Pools of older code, and who waits for each to finish.
+        self._ended: list[tuple[ProcessPool, threading.Thread]] = []
+        self._pool = self._new_pool(start_worker)
 
     def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
-        """As Invoker says."""
-        future = self._pool.schedule(_run, args=(function, event), timeout=function.timeout)
+        """As Invoker says. What went wrong is shown in the terminal, as it would be in the function's log."""
+        with self._lock:
+            self._renew()
+            future = self._pool.schedule(_run, args=(function, event), timeout=function.timeout)
         try:
             result = future.result()
         except Expired:
+            say(f"{function.name} timed out after {function.timeout} s")
             raise FunctionTimedOut(function.name) from None
         except ProcessExpired as error:
+            say(f"{function.name} | its process ended with status {error.exitcode}")
             raise FunctionFailed("Runtime.ExitError", f"the process ended with status {error.exitcode}") from None
         if "raised" in result:
             raise FunctionFailed(*result["raised"])
         return result["returned"]
 
+    def _renew(self) -> None:
+        """Makes a new pool when the code is another than a moment ago."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_AGAIN_AFTER:
+            return
+        self._looked = now
+        code = _code()
+        if code == self._code:
+            return
+        self._code = code
+        say("The code has changed.")
+        ended, self._pool = self._pool, self._new_pool(start_worker_anew)
+        ended.close()
+        finishing = threading.Thread(target=ended.join, name="old code", daemon=True)
+        finishing.start()
+        self._ended = [(pool, thread) for pool, thread in self._ended if thread.is_alive()] + [(ended, finishing)]
+
+    def _new_pool(self, initializer: Callable[[Mapping[str, str]], None]) -> ProcessPool:
+        pool = ProcessPool(self._size, initializer=initializer, initargs=(self._environment,), context=self._methods)
+        # The processes start with the first task, so give them one now.
+        pool.schedule(os.getpid)
+        return pool
+
     def stop(self) -> None:
         """Ends every process, whatever it does."""
+        for pool, _ in self._ended:
+            pool.stop()
         self._pool.stop()
         self._pool.join()
+        for _, finishing in self._ended:
+            finishing.join()
 
 
 def start_worker(environment: Mapping[str, str]) -> None:
@@ -101,8 +155,46 @@ def start_worker(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
+def start_worker_anew(environment: Mapping[str, str]) -> None:
+    """The same, forgetting the code that was imported before this process was forked."""
+    start_worker(environment)
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) and Path(str(module.__file__)).is_relative_to(_LAYERS):
+            del sys.modules[name]
+    importlib.invalidate_caches()
+    # Python takes a bytecode file for current by the second, which is not enough while somebody edits.
+    sys.dont_write_bytecode = True
+
+
+def _code() -> dict[str, int]:
+    """What the code of the functions is now: when each file of it was changed."""
+    paths = (path for folder in (_FUNCTIONS, _LAYERS) for path in folder.rglob("*.py"))
+    found = {}
+    for path in paths:
+        with suppress(FileNotFoundError):  # an editor replaces it at this moment
+            found[str(path)] = path.stat().st_mtime_ns
+    return found
+
+
 def _run(function: Function, event: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(sys.stdout, FunctionOutput):
+        sys.stdout.speaker = function.name
     try:
         return {"returned": call(function, event)}
     except FunctionFailed as failure:
+        # An authorizer says 401 this way.
+        if failure.message != "Unauthorized":
+            print(failure.where, end="")
         return {"raised": (failure.error_type, failure.message)}
+
+
+def _of_the_function(frames: TracebackType | None) -> TracebackType | None:
+    """The frames from the first one in the functions' code on; all of them if there is none."""
+    own = frames
+    while own is not None:
+        if Path(own.tb_frame.f_code.co_filename).is_relative_to(_FUNCTIONS):
+            return own
+        if Path(own.tb_frame.f_code.co_filename).is_relative_to(_LAYERS):
+            return own
+        own = own.tb_next
+    return frames

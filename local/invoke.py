@@ -1,6 +1,7 @@
 """`make invoke`: one function on one event, without Docker.
 
-On the data of `make run`: through its database while it runs, else with one of its own for as long as it takes.
+On the data of `make run`: through its database and event bus while it runs, else with ones of its own for as long as it
+takes.
 """
 
 import json
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import boto3
 
+from local.automation import Log
+from local.bus import Bus, served
 from local.database import database
 from local.demo import demo
 from local.directory import data_directory, owned
@@ -31,11 +34,13 @@ def main() -> None:
         if stack.enter_context(owned(directory)):
             engine = stack.enter_context(database(directory / "dynamodb"))
             engine.wait_until_ready()
-            endpoint = engine.endpoint
+            # Events are noted down; nothing runs that they would set off.
+            bus = stack.enter_context(served(Bus(Log(directory).event)))
+            endpoints = {"dynamodb": engine.endpoint, "eventbridge": bus.url}
         else:
-            endpoint = json.loads((directory / "database.json").read_text())["endpoint_url"]
+            endpoints = json.loads((directory / "endpoints.json").read_text())
         function = template.functions[name]
-        os.environ.update(lambda_environment(function, endpoint))
+        os.environ.update(lambda_environment(function, endpoints["dynamodb"], endpoints["eventbridge"]))
         create_table(boto3.client("dynamodb"), template.table)
         demo(directory, lambda request: call(template.functions["Provision"], request))
         try:

@@ -1,7 +1,18 @@
 """What the functions' processes have in common, imported once before they are forked: modules only, no client, no
-thread.
+thread. What they print goes through FunctionOutput, which has to be there before a logger takes hold of stdout.
 """
 
-import atrium.api.automation
-import atrium.api.flat
-import atrium.api.v1  # noqa: F401
+import sys
+from contextlib import suppress
+
+from local.terminal import FunctionOutput
+
+sys.stdout = sys.stderr = FunctionOutput()
+
+# Code that cannot be imported now is said when a function needs it.
+with suppress(Exception):
+    import atrium.api.automation
+    import atrium.api.flat
+    import atrium.api.reactions
+    import atrium.api.streams
+    import atrium.api.v1  # noqa: F401

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from local.automation import Automation, Log
+from local.bus import Bus, served
 from local.database import database
 from local.demo import demo
 from local.directory import data_directory, owned, published
@@ -45,19 +47,26 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
     # While the engine starts: what needs no answer from it yet.
     template = Template()
     function = template.functions["Provision"]
-    workers = Workers(lambda_environment(function, engine.endpoint), WORKERS)
+    bus = Bus(lambda event: automation.take(event))
+    stack.enter_context(served(bus))
+    workers = Workers(lambda_environment(function, engine.endpoint, bus.url), WORKERS)
     stack.callback(workers.stop)
-    engine.wait_until_ready()
-    stack.enter_context(published(directory / "database.json", {"endpoint_url": engine.endpoint}))
-    create_table(engine.client(), template.table)
     invoke = engine.durable(workers)
+    automation = Automation(template, invoke, Log(directory))
+    stack.callback(automation.stop)
+    engine.wait_until_ready()
+    create_table(engine.client(), template.table)
+    endpoints = {"dynamodb": engine.endpoint, "eventbridge": bus.url}
+    stack.enter_context(published(directory / "endpoints.json", endpoints))
     base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     demonstration = {"base_url": base_url, **demo(directory, lambda event: invoke(function, event))}
     gateway = Gateway(template.api, template.functions, invoke, template.stage)
 
+    automation.start(engine, directory)
+
     def ready() -> None:
         stack.enter_context(published(dev, demonstration))
-        print(welcome(demonstration, dev), flush=True)
+        print(welcome(demonstration, directory), flush=True)
 
     Server(gateway, ready).run(sockets=[sock])
 
@@ -74,7 +83,7 @@ def listening_socket(port: int) -> Iterator[socket.socket]:
         yield sock
 
 
-def welcome(demonstration: Any, dev: Path) -> str:
+def welcome(demonstration: Any, directory: Path) -> str:
     acme = demonstration["tenants"]["acme"]
     url, token, space = demonstration["base_url"], acme["principals"]["owner"]["token"], acme["spaces"]["default"]
     return f"""
@@ -86,7 +95,8 @@ Atrium serves {url}
     -d '{{"projectName":"Apollo","clientName":"Acme","description":"To the moon"}}'
   curl {url}/v1/spaces/{space}/projects -H "Authorization: Bearer $TOKEN"
 
-More callers, spaces and roles: {dev}. Ctrl-C stops everything.
+More callers, spaces and roles: {directory / "dev.json"}. Events are appended to {directory / "events.jsonl"}.
+Changes of the code take effect at once. Ctrl-C stops everything.
 """
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from local.gateway import MAX_BODY_BYTES, Gateway, Reply, Request
+from local.terminal import say
 
 # Requests wait here for a worker process, as they would for a Lambda environment.
 THREADS = 64
@@ -75,5 +75,5 @@ async def _send(send: Callable[..., Any], request: Request, reply: Reply) -> Non
 def _log(request: Request, reply: Reply, seconds: float) -> None:
     path = request.target.partition("?")[0]
     replayed = any(name.lower() == "idempotent-replayed" for name, _ in reply.headers)
-    line = f"{time.strftime('%H:%M:%S')} {request.method} {path} {reply.status} {seconds * 1000:.0f} ms"
-    print(f"{line} {reply.request_id}{' replayed' if replayed else ''}", file=sys.stderr, flush=True)
+    line = f"{request.method} {path} {reply.status} {seconds * 1000:.0f} ms"
+    say(f"{line} {reply.request_id}{' replayed' if replayed else ''}")

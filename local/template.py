@@ -4,6 +4,7 @@ Routes, authorizer, CORS and gateway responses come out of the same OpenAPI docu
 cannot drift from what is deployed.
 """
 
+import json
 import logging
 import os
 import re
@@ -35,6 +36,60 @@ class Function:
     timeout: int
     memory: int
     environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class AsyncConfig:
+    """What Lambda does with an event that a function failed on when nobody waits for it: it tries again `retries`
+    times, then leaves a record in the queue `on_failure` (its ARN).
+    """
+
+    retries: int = 2
+    on_failure: str | None = None
+
+
+@dataclass(frozen=True)
+class EventSource:
+    """A source that Lambda reads for a function: the ARN `source` is the table's stream or a queue.
+
+    `filters` are patterns as JSON texts, one of which a record has to match. The rest is about a stream: `retries`
+    and `max_age` (seconds) are infinite as None, `on_failure` is the ARN of a queue.
+    """
+
+    name: str
+    function: Function
+    source: str
+    batch_size: int
+    filters: tuple[str, ...] = ()
+    reports_failures: bool = False
+    bisects: bool = False
+    retries: int | None = None
+    max_age: int | None = None
+    on_failure: str | None = None
+    starting_position: str = "TRIM_HORIZON"
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A message that was received `max_receives` times and is still there goes to the queue `redrive_to` (its ARN)."""
+
+    arn: str
+    redrive_to: str | None = None
+    max_receives: int | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the event bus `bus` that is not disabled. It has a pattern (a JSON text) or a schedule; `targets` are
+    ARNs.
+    """
+
+    name: str
+    arn: str
+    bus: str
+    pattern: str | None
+    schedule: str | None
+    targets: tuple[str, ...]
 
 
 class Template:
@@ -98,6 +153,79 @@ class Template:
         ((_, properties),) = self._of_type("AWS::DynamoDB::Table")
         return {"TableName": TABLE_NAME, **properties}
 
+    @cached_property
+    def stream(self) -> str:
+        """The ARN of the table's stream."""
+        ((name, _),) = self._of_type("AWS::DynamoDB::Table")
+        return self._attribute(name, "StreamArn")
+
+    @cached_property
+    def bus_name(self) -> str:
+        ((name, _),) = self._of_type("AWS::Events::EventBus")
+        return str(self._values[name])
+
+    @cached_property
+    def event_sources(self) -> list[EventSource]:
+        return [self._event_source(name, item) for name, item in self._of_type("AWS::Lambda::EventSourceMapping")]
+
+    @cached_property
+    def queues(self) -> dict[str, Queue]:
+        """By ARN."""
+        found = {}
+        for name, properties in self._of_type("AWS::SQS::Queue"):
+            redrive = self.resolve(properties.get("RedrivePolicy", {}))
+            arn = self._attribute(name, "Arn")
+            found[arn] = Queue(arn, redrive.get("deadLetterTargetArn"), redrive.get("maxReceiveCount"))
+        return found
+
+    @cached_property
+    def rules(self) -> list[Rule]:
+        """Those that are not disabled."""
+        found = []
+        for name, item in self._of_type("AWS::Events::Rule"):
+            properties = self.resolve(item)
+            if properties.get("State") != "DISABLED":
+                bus = properties.get("EventBusName", "default")
+                place = name if bus == "default" else f"{bus}/{name}"
+                pattern = properties.get("EventPattern")
+                rule = Rule(
+                    name=name,
+                    arn=f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{place}",
+                    bus=bus,
+                    pattern=json.dumps(pattern) if pattern else None,
+                    schedule=properties.get("ScheduleExpression"),
+                    targets=tuple(target["Arn"] for target in properties["Targets"]),
+                )
+                found.append(rule)
+        return found
+
+    def async_config(self, function: Function) -> AsyncConfig:
+        for _, item in self._of_type("AWS::Lambda::EventInvokeConfig"):
+            properties = self.resolve(item)
+            if properties["FunctionName"] == function.name:
+                return AsyncConfig(properties.get("MaximumRetryAttempts", 2), _on_failure(properties))
+        return AsyncConfig()
+
+    def function(self, arn: str) -> Function | None:
+        """The function of an ARN, if it is one's."""
+        return next((each for each in self.functions.values() if function_arn(each.name) == arn), None)
+
+    def _event_source(self, name: str, item: Mapping[str, Any]) -> EventSource:
+        properties = self.resolve(item)
+        return EventSource(
+            name=name,
+            function=self.functions[properties["FunctionName"]],
+            source=properties["EventSourceArn"],
+            batch_size=properties["BatchSize"],
+            filters=tuple(each["Pattern"] for each in properties.get("FilterCriteria", {}).get("Filters", [])),
+            reports_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
+            bisects=properties.get("BisectBatchOnFunctionError", False),
+            retries=_unless_infinite(properties.get("MaximumRetryAttempts", -1)),
+            max_age=_unless_infinite(properties.get("MaximumRecordAgeInSeconds", -1)),
+            on_failure=_on_failure(properties),
+            starting_position=properties.get("StartingPosition", "TRIM_HORIZON"),
+        )
+
     def resolve(self, value: Any) -> Any:
         """The value with its intrinsic functions replaced. Raises ValueError for one that is not known here."""
         match value:
@@ -131,7 +259,7 @@ class Template:
     def _attribute(self, name: str, attribute: str) -> str:
         match self.resources[name]["Type"], attribute:
             case "AWS::Lambda::Function", "Arn":
-                return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+                return function_arn(name)
             case "AWS::SQS::Queue", "Arn":
                 return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
             case "AWS::Events::EventBus", "Arn":
@@ -155,12 +283,27 @@ class Template:
         return [(name, item["Properties"]) for name, item in self.resources.items() if item["Type"] == type]
 
 
-def lambda_environment(function: Function, endpoint: str) -> dict[str, str]:
-    """A function's environment as Lambda makes it, with the table behind an endpoint on this machine."""
+def function_arn(name: str) -> str:
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+def _unless_infinite(figure: int) -> int | None:
+    return None if figure == -1 else figure
+
+
+def _on_failure(properties: Mapping[str, Any]) -> str | None:
+    """The ARN of the queue where what failed goes."""
+    destination: str | None = properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+    return destination
+
+
+def lambda_environment(function: Function, table: str, bus: str) -> dict[str, str]:
+    """A function's environment as Lambda makes it, with the table and the event bus behind URLs on this machine."""
     return {
         **function.environment,
         **CREDENTIALS,
-        "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
+        "AWS_ENDPOINT_URL_DYNAMODB": table,
+        "AWS_ENDPOINT_URL_EVENTBRIDGE": bus,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     }
 
@@ -175,13 +318,15 @@ class _NoManagedPolicies:
 def create_table(client: Any, properties: Mapping[str, Any]) -> None:
     """Makes the template's table with a DynamoDB client, unless it is there. What engines on a laptop do not have
     (point-in-time recovery, deletion protection) is left out."""
+    stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
     try:
-        client.describe_table(TableName=properties["TableName"])
+        if "LatestStreamArn" not in client.describe_table(TableName=properties["TableName"])["Table"]:
+            # Made by an edition of Atrium that had no stream yet.
+            client.update_table(TableName=properties["TableName"], StreamSpecification=stream)
         return
     except client.exceptions.ResourceNotFoundException:
         pass
     wanted = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")
-    stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
     client.create_table(**{name: properties[name] for name in wanted}, StreamSpecification=stream)
     client.get_waiter("table_exists").wait(TableName=properties["TableName"], WaiterConfig={"Delay": 1})
     client.update_time_to_live(

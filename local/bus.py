@@ -1,0 +1,163 @@
+"""EventBridge's PutEvents, behind a URL on this machine."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import uuid4
+
+from local.template import ACCOUNT, REGION
+
+Entry = Mapping[str, Any]
+
+
+# EventBridge's limits for one PutEvents.
+MAX_ENTRIES = 10
+MAX_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event that was put on the bus of a name, in EventBridge's envelope. `detail` is the JSON text as it was put,
+    on one line: read and written again, 1.10 would be 1.1.
+    """
+
+    bus: str
+    envelope: dict[str, Any]
+    detail: str
+
+    @property
+    def text(self) -> str:
+        """The envelope as JSON."""
+        around = {name: value for name, value in self.envelope.items() if name != "detail"}
+        return f'{json.dumps(around)[:-1]}, "detail": {self.detail}}}'
+
+
+Take = Callable[[Event], object]
+
+
+class Bus:
+    """Hands each event to `take` before its sender has the answer.
+
+    Tests put hooks here that do what a network and a service do. `before` says the places of entries that are not
+    taken; `after` runs when they are taken and the answer is not yet sent. What either raises is an answer of 500, and
+    a ConnectionError none at all.
+    """
+
+    def __init__(self, take: Take) -> None:
+        self.url = ""
+        self.before: Callable[[Sequence[Entry]], Collection[int]] = lambda _: ()
+        self.after: Callable[[Sequence[Entry]], object] = lambda _: None
+        self._take = take
+        # One at a time: an event has been taken, whole, before the next one is.
+        self._lock = threading.Lock()
+
+    def put_events(self, request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """The status and body of the answer to PutEvents."""
+        entries = request["Entries"]
+        if not 1 <= len(entries) <= MAX_ENTRIES or sum(map(_size, entries)) > MAX_BYTES:
+            return 400, {"__type": "ValidationException", "message": "too many entries, or too large ones"}
+        refused = self.before(entries)
+        results = [
+            _error("InternalFailure", "injected") if place in refused else self._put(entry)
+            for place, entry in enumerate(entries)
+        ]
+        self.after(entries)
+        return 200, {"FailedEntryCount": sum("ErrorCode" in result for result in results), "Entries": results}
+
+    def _put(self, entry: Entry) -> dict[str, str]:
+        if not entry.get("Source") or not entry.get("DetailType"):
+            return _error("InvalidArgument", "Source and DetailType are required.")
+        bus = entry.get("EventBusName", "default").rpartition("/")[2]
+        # A line feed outside of strings is white space, and inside there is none.
+        text = entry.get("Detail", "").replace("\n", " ").replace("\r", " ")
+        try:
+            detail = json.loads(text)
+        except ValueError:
+            detail = None
+        if not isinstance(detail, dict):
+            return _error("MalformedDetail", "Detail is malformed.")
+        envelope = {
+            "version": "0",
+            "id": str(uuid4()),
+            "detail-type": entry["DetailType"],
+            "source": entry["Source"],
+            "account": ACCOUNT,
+            "time": instant(entry.get("Time", time.time())),
+            "region": REGION,
+            "resources": entry.get("Resources", []),
+            "detail": detail,
+        }
+        with self._lock:
+            self._take(Event(bus, envelope, text))
+        return {"EventId": str(envelope["id"])}
+
+
+@contextmanager
+def served(bus: Bus) -> Iterator[Bus]:
+    """Serves a bus on a free port of the loopback, its `url`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+            try:
+                if operation == "PutEvents":
+                    status, answer = bus.put_events(json.loads(body))
+                else:
+                    status, answer = 400, {"__type": "UnknownOperationException", "message": operation}
+            except ConnectionError:
+                self.close_connection = True
+                return
+            except Exception as error:
+                status, answer = 500, {"__type": "InternalException", "message": str(error)}
+            content = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def handle_one_request(self) -> None:
+            # A function that was ended is gone.
+            try:
+                super().handle_one_request()
+            except ConnectionError:
+                self.close_connection = True
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    bus.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="bus", daemon=True)
+    thread.start()
+    try:
+        yield bus
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def instant(seconds: float) -> str:
+    """A time since 1970, as the bus has it in its envelopes."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _size(entry: Entry) -> int:
+    """As EventBridge counts: the texts in UTF-8, and 14 bytes for a time."""
+    texts = sum(len(entry.get(name, "").encode()) for name in ("Source", "DetailType", "Detail"))
+    resources = sum(len(resource.encode()) for resource in entry.get("Resources", []))
+    return texts + resources + (14 if "Time" in entry else 0)
+
+
+def _error(code: str, message: str) -> dict[str, str]:
+    return {"ErrorCode": code, "ErrorMessage": message}

@@ -1,0 +1,253 @@
+"""What Lambda does between a stream or a queue and a function: filters, batches, retries, and what becomes of records
+that a function cannot process. It knows no engine: records come in, invocations and dead letters go out.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from moto.events.models import EventPattern
+
+from local import template
+from local.functions import Invoker
+from local.template import REGION, EventSource
+
+Record = dict[str, Any]
+
+# Leaves a dead letter in the queue of an ARN.
+DeadLetter = Callable[[str, Mapping[str, Any]], None]
+
+# Seconds before the first retry, and before the later ones at most. Lambda's own go up to a minute; a laptop's
+# failures are those of code that is being written.
+FIRST_RETRY, LATER_RETRIES = 0.1, 1.0
+
+# Seconds until a message that was not processed is delivered again. In AWS it is the queue's VisibilityTimeout, which
+# nobody wants to sit through at a laptop.
+REDELIVERED_AFTER = 1.0
+
+
+class StreamSource:
+    """Delivers the records of a stream to a function. `pause` waits so many seconds before a retry."""
+
+    def __init__(
+        self,
+        settings: EventSource,
+        invoke: Invoker,
+        dead_letter: DeadLetter,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._invoke = invoke
+        self._dead_letter = dead_letter
+        self._pause = pause
+        self._filters = [EventPattern.load(pattern) for pattern in settings.filters]
+
+    def deliver(self, shard: str, records: Sequence[Record]) -> Iterator[str]:
+        """Yields, as it goes, the sequence number up to which every record is done: processed, filtered out, or given
+        up as a dead letter. Records are as Lambda has them, in the order of their shard.
+        """
+        wanted = [record for record in records if self._wants(record)]
+        for start in range(0, len(wanted), self._settings.batch_size):
+            yield from self._work_off(shard, wanted[start : start + self._settings.batch_size])
+        if records:
+            yield _position(records[-1])
+
+    def _wants(self, record: Record) -> bool:
+        return not self._filters or any(pattern.matches_event(record) for pattern in self._filters)
+
+    def _work_off(self, shard: str, batch: Sequence[Record]) -> Iterator[str]:
+        """Only failures of the same batch count as retries: one that got shorter, since a part of it succeeded or was
+        split off, begins anew, as in Lambda.
+        """
+        failures = 0
+        while batch := self._young(shard, batch, failures):
+            done = self._processed(batch)
+            if done:
+                yield _position(batch[done - 1])
+                batch = batch[done:]
+                failures = 0
+            elif self._settings.bisects and len(batch) > 1:
+                middle = len(batch) // 2
+                self._pause(FIRST_RETRY)
+                yield from self._work_off(shard, batch[:middle])
+                batch = batch[middle:]
+            else:
+                failures += 1
+                if self._settings.retries is not None and failures > self._settings.retries:
+                    self._give_up(shard, batch, "RetryAttemptsExhausted", failures)
+                    yield _position(batch[-1])
+                    return
+                self._pause(min(FIRST_RETRY * 2 ** (failures - 1), LATER_RETRIES))
+
+    def _processed(self, batch: Sequence[Record]) -> int:
+        """How many of the batch, from its beginning, the function processed."""
+        positions = [_position(record) for record in batch]
+        failed = _failed(self._settings, self._invoke, batch, positions)
+        return next((place for place, position in enumerate(positions) if position in failed), len(batch))
+
+    def _young(self, shard: str, batch: Sequence[Record], failures: int) -> Sequence[Record]:
+        """The batch without those that have become too old."""
+        if self._settings.max_age is None:
+            return batch
+        oldest = time.time() - self._settings.max_age
+        old = sum(record["dynamodb"]["ApproximateCreationDateTime"] < oldest for record in batch)
+        if old:
+            self._give_up(shard, batch[:old], "RecordAgeExceeded", failures)
+        return batch[old:]
+
+    def _give_up(self, shard: str, batch: Sequence[Record], condition: str, invocations: int) -> None:
+        """Leaves where in the stream the records are, as Lambda does; not the records."""
+        created = [record["dynamodb"]["ApproximateCreationDateTime"] for record in (batch[0], batch[-1])]
+        letter = {
+            **failure(self._settings.function.name, condition, invocations),
+            "DDBStreamBatchInfo": {
+                "shardId": shard,
+                "startSequenceNumber": _position(batch[0]),
+                "endSequenceNumber": _position(batch[-1]),
+                "approximateArrivalOfFirstRecord": moment(created[0]),
+                "approximateArrivalOfLastRecord": moment(created[1]),
+                "batchSize": len(batch),
+                "streamArn": self._settings.source,
+            },
+        }
+        if self._settings.on_failure:
+            self._dead_letter(self._settings.on_failure, letter)
+
+
+@dataclass
+class Message:
+    """A message in a queue; times in seconds since 1970."""
+
+    body: str
+    id: str = field(default_factory=lambda: str(uuid4()))
+    sent: float = field(default_factory=time.time)
+    receives: int = 0
+    first_received: float = 0.0
+    hidden_until: float = 0.0
+
+    def record(self, queue: str) -> Record:
+        """As Lambda has it in its event."""
+        return {
+            "messageId": self.id,
+            "receiptHandle": f"{self.id}-{self.receives}",
+            "body": self.body,
+            "attributes": {
+                "ApproximateReceiveCount": str(self.receives),
+                "SentTimestamp": str(int(self.sent * 1000)),
+                "SenderId": "local",
+                "ApproximateFirstReceiveTimestamp": str(int(self.first_received * 1000)),
+            },
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": queue,
+            "awsRegion": REGION,
+        }
+
+
+class MessageQueue:
+    """A queue in memory: its messages end with the instance."""
+
+    def __init__(self, settings: template.Queue) -> None:
+        self.settings = settings
+        self._messages: list[Message] = []
+        self._changed = threading.Condition()
+
+    def send(self, body: str) -> None:
+        self.put_back(Message(body), after=0.0)
+
+    def put_back(self, message: Message, after: float) -> None:
+        """Makes a message visible again, so many seconds from now."""
+        message.hidden_until = time.time() + after
+        with self._changed:
+            self._messages.append(message)
+            self._changed.notify_all()
+
+    def receive(self, most: int, within: float) -> list[Message]:
+        """At least one message, unless none comes within so many seconds."""
+        deadline = time.time() + within
+        with self._changed:
+            while True:
+                now = time.time()
+                ready = [message for message in self._messages if message.hidden_until <= now][:most]
+                if ready or now >= deadline:
+                    break
+                due = min((message.hidden_until for message in self._messages), default=deadline)
+                self._changed.wait(min(due, deadline) - now)
+            self._messages = [message for message in self._messages if message not in ready]
+        for message in ready:
+            message.receives += 1
+            message.first_received = message.first_received or now
+        return ready
+
+
+class QueueSource:
+    """Delivers the messages of a queue to a function."""
+
+    def __init__(self, settings: EventSource, queue: MessageQueue, invoke: Invoker, dead_letter: DeadLetter) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._invoke = invoke
+        self._dead_letter = dead_letter
+
+    def deliver(self, within: float) -> None:
+        """Receives a batch, waiting so many seconds at most, and invokes the function. Messages that it did not process
+        come again, or go where the queue's redrive policy says.
+        """
+        messages = self._queue.receive(self._settings.batch_size, within)
+        if not messages:
+            return
+        records = [message.record(self._settings.source) for message in messages]
+        failed = _failed(self._settings, self._invoke, records, [message.id for message in messages])
+        for message in messages:
+            if message.id in failed:
+                self._redeliver(message)
+
+    def _redeliver(self, message: Message) -> None:
+        policy = self._queue.settings
+        if policy.redrive_to and policy.max_receives and message.receives >= policy.max_receives:
+            self._dead_letter(policy.redrive_to, {"messageId": message.id, "body": message.body})
+        else:
+            self._queue.put_back(message, REDELIVERED_AFTER)
+
+
+def failure(function: str, condition: str, invocations: int) -> dict[str, Any]:
+    """The part that Lambda's records of failed invocations have in common."""
+    return {
+        "version": "1.0",
+        "timestamp": moment(time.time()),
+        "requestContext": {
+            "requestId": str(uuid4()),
+            "functionArn": template.function_arn(function),
+            "condition": condition,
+            "approximateInvokeCount": invocations,
+        },
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+    }
+
+
+def moment(seconds: float) -> str:
+    """A time since 1970, as ISO 8601 with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _failed(settings: EventSource, invoke: Invoker, records: Sequence[Record], ids: Sequence[str]) -> set[str]:
+    """Invokes the function on a batch; which of the ids it did not process: all of them when it failed, or named one
+    that is not of the batch.
+    """
+    try:
+        answer = invoke(settings.function, {"Records": records})
+        if not settings.reports_failures or not answer:
+            return set()
+        failed = {each["itemIdentifier"] for each in answer.get("batchItemFailures") or []}
+    except Exception:  # the function failed, or said what Lambda does not take
+        return set(ids)
+    return set(ids) if failed - set(ids) else failed
+
+
+def _position(record: Record) -> str:
+    position: str = record["dynamodb"]["SequenceNumber"]
+    return position
