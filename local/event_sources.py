@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import md5
 from typing import Any
 from uuid import uuid4
 
@@ -142,6 +143,7 @@ class Message:
                 "ApproximateFirstReceiveTimestamp": str(int(self.first_received * 1000)),
             },
             "messageAttributes": {},
+            "md5OfBody": md5(self.body.encode(), usedforsecurity=False).hexdigest(),
             "eventSource": "aws:sqs",
             "eventSourceARN": queue,
             "awsRegion": REGION,

@@ -7,7 +7,7 @@ takes.
 import json
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 import boto3
@@ -19,6 +19,7 @@ from local.demo import demo
 from local.directory import data_directory, owned
 from local.functions import FunctionFailed, call
 from local.template import Template, create_table, lambda_environment
+from local.terminal import FunctionOutput
 
 
 def main() -> None:
@@ -42,11 +43,14 @@ def main() -> None:
         function = template.functions[name]
         os.environ.update(lambda_environment(function, endpoints["dynamodb"], endpoints["eventbridge"]))
         create_table(boto3.client("dynamodb"), template.table)
-        demo(directory, lambda request: call(template.functions["Provision"], request))
         try:
-            print(json.dumps(call(function, event), indent=2, ensure_ascii=False))
+            # The result is all that stands on stdout; what the function prints is shown beside it.
+            with redirect_stdout(FunctionOutput(name)):
+                demo(directory, lambda request: call(template.functions["Provision"], request))
+                result = call(function, event)
         except FunctionFailed as failure:
-            sys.exit(str(failure))
+            sys.exit(failure.where or str(failure))
+        print(json.dumps(result, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -160,11 +160,6 @@ class Template:
         return self._attribute(name, "StreamArn")
 
     @cached_property
-    def bus_name(self) -> str:
-        ((name, _),) = self._of_type("AWS::Events::EventBus")
-        return str(self._values[name])
-
-    @cached_property
     def event_sources(self) -> list[EventSource]:
         return [self._event_source(name, item) for name, item in self._of_type("AWS::Lambda::EventSourceMapping")]
 

@@ -16,8 +16,8 @@ class FunctionOutput(io.TextIOBase):
     the time and the function's name (`speaker`), whole even when several processes speak.
     """
 
-    def __init__(self) -> None:
-        self.speaker = "-"
+    def __init__(self, speaker: str = "-") -> None:
+        self.speaker = speaker
         self._begun = ""
 
     def write(self, text: str) -> int:

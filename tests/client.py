@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 
+from local.bus import Bus, Event
 from local.gateway import Gateway, Request
 
 Transport = Callable[[str, str, list[tuple[str, str]], bytes], tuple[int, list[tuple[str, str]], bytes]]
@@ -56,15 +57,28 @@ def over_http(base_url: str) -> Transport:
     return send
 
 
+class Published(Bus):
+    """An event bus that keeps what was put on it."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        super().__init__(self.events.append)
+
+    @property
+    def details(self) -> list[Any]:
+        return [event.envelope["detail"] for event in self.events]
+
+
 class World:
     """Two tenants, acme and globex, each with spaces default and research and four principals, behind an API.
 
-    `dev` is what `make run` writes into dev.json.
+    `dev` is what `make run` writes into dev.json; `bus` is where its functions publish, unless it is an instance's.
     """
 
-    def __init__(self, send: Transport, dev: Mapping[str, Any]) -> None:
+    def __init__(self, send: Transport, dev: Mapping[str, Any], bus: Published | None = None) -> None:
         self._send = send
         self.dev = dev
+        self.bus = bus or Published()
 
     def __call__(
         self,

@@ -22,13 +22,15 @@ from moto import mock_aws
 
 from atrium.api import authorizer
 from atrium.settings import settings
+from atrium.store import outbox
 from atrium.store import table as tables
+from local.bus import served
 from local.database import Database, database
 from local.demo import demo
 from local.functions import Invoker, Workers, call
 from local.gateway import Gateway
 from local.template import Template, create_table, lambda_environment
-from tests.client import World, through
+from tests.client import Published, World, through
 from tests.proxy import Proxy
 from tests.trace import Trace
 
@@ -92,11 +94,13 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
     runs.
     """
     functions = template.functions
-    environment = lambda_environment(functions["Provision"], endpoint or "https://dynamodb.us-east-1.amazonaws.com")
-    environment["TABLE_NAME"] = f"atrium-{uuid4()}"
-    del environment["AWS_LAMBDA_INITIALIZATION_TYPE"]
-    caches = (settings, tables.table, authorizer.credentials)
-    with pytest.MonkeyPatch.context() as patch:
+    bus = Published()
+    table = endpoint or "https://dynamodb.us-east-1.amazonaws.com"
+    caches = (settings, tables.table, outbox.bus, authorizer.credentials)
+    with served(bus), pytest.MonkeyPatch.context() as patch:
+        environment = lambda_environment(functions["Provision"], table, bus.url)
+        environment["TABLE_NAME"] = f"atrium-{uuid4()}"
+        del environment["AWS_LAMBDA_INITIALIZATION_TYPE"]
         for name, value in environment.items():
             patch.setenv(name, value)
         for cached in caches:
@@ -104,7 +108,7 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
         client = boto3.client("dynamodb")
         create_table(client, {**template.table, "TableName": environment["TABLE_NAME"]})
         dev = demo(directory, lambda request: call(functions["Provision"], request))
-        yield World(through(Gateway(template.api, functions, invoke, template.stage)), dev)
+        yield World(through(Gateway(template.api, functions, invoke, template.stage)), dev, bus)
         client.delete_table(TableName=environment["TABLE_NAME"])
         for cached in caches:
             cached.cache_clear()
@@ -144,12 +148,13 @@ def crowd(crowd_session: Crowd) -> Iterator[Crowd]:
 def crowd_on(engine: Database, template: Template, directory: Path) -> Iterator[Crowd]:
     client = engine.client()
     create_table(client, template.table)
-    with Proxy(engine.endpoint).served() as proxy:
-        environment = lambda_environment(template.functions["Provision"], proxy.url)
+    bus = Published()
+    with Proxy(engine.endpoint).served() as proxy, served(bus):
+        environment = lambda_environment(template.functions["Provision"], proxy.url, bus.url)
         workers = Workers(environment, size=8)
         try:
             dev = demo(directory, lambda request: workers(template.functions["Provision"], request))
-            world = World(through(Gateway(template.api, template.functions, workers, template.stage)), dev)
+            world = World(through(Gateway(template.api, template.functions, workers, template.stage)), dev, bus)
             yield Crowd(world, workers, proxy, environment, client)
         finally:
             workers.stop()

@@ -3,10 +3,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +20,7 @@ import pytest
 
 from local.database import free_port
 from local.template import ROOT
-from tests.client import A_UUID, AN_ID, Answer, World, curls, over_http
+from tests.client import A_UUID, AN_ID, Answer, World, curls, over_http, v1_id
 from tests.conftest import full
 from tests.test_round_trips import FLAT
 
@@ -69,15 +72,17 @@ def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Instance]:
+def running(
+    directory: Path, command: Sequence[str] = ("make", "--no-print-directory", "run"), root: Path = ROOT
+) -> Iterator[Instance]:
     """An instance on a port of its own, ready: its dev.json is not one that an earlier instance left."""
     stale = (directory / "dev.json").stat().st_mtime_ns if (directory / "dev.json").exists() else None
     port = free_port()
     environment = {**os.environ, "PORT": str(port), "DATA_DIR": str(directory)}
     with (directory / "output").open("w") as output:
         process = subprocess.Popen(
-            ["make", "--no-print-directory", "run"],
-            cwd=ROOT,
+            command,
+            cwd=root,
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -129,6 +134,16 @@ def test_the_welcome_tells_how_to_call_it_and_its_curls_work(instance: Instance)
     assert [instance.world.raw(*command).status for command in commands] == [200, 201, 200]
 
 
+def test_the_welcome_tells_where_events_are_and_there_they_are(instance: Instance) -> None:
+    (path,) = re.findall(r"Events are appended to (\S+/events\.jsonl)\.$", instance.output(), re.MULTILINE)
+    made = instance.world("POST", "/projects", FLAT).body
+    uuid = v1_id(made["_id"])
+    wait_for(lambda: Path(path).exists() and uuid in Path(path).read_text())
+    (event,) = (event for event in map(json.loads, Path(path).read_text().splitlines()) if event["project_id"] == uuid)
+    assert (event["type"], event["sequence"], event["resource"]["name"]) == ("project.created", 1, FLAT["projectName"])
+    wait_for(lambda: re.search(rf"^\d\d:\d\d:\d\d event project.created {uuid} 1$", instance.output(), re.MULTILINE))
+
+
 def test_each_request_is_one_line_of_the_log_and_no_secret_is_in_it(instance: Instance) -> None:
     world = instance.world
     answer = world("GET", "/projects?secret=1")
@@ -172,6 +187,73 @@ def test_everything_survives_a_kill_of_the_whole_group(tmp_path: Path) -> None:
             instance.kill_group()
             wait_for(lambda instance=instance: not instance.members())  # type: ignore[misc]
             assert (tmp_path / "dev.json").exists(), "a killed instance cannot tidy up"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the code, to be changed."""
+    root = tmp_path / "copy"
+    for folder in ("functions", "layers", "local"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+    (root / "local/node_modules").symlink_to(ROOT / "local/node_modules")
+    shutil.copy(ROOT / "template.yaml", root)
+    return root
+
+
+LOUDER = """
+quiet = handler
+
+def handler(event, context):
+    print("here")
+    time.sleep({seconds})
+    return {{**quiet(event, context), "statusCode": {status}}}
+"""
+
+
+def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "functions:layers/atrium")
+    function, layer = copy / "functions/v1/list_roles.py", copy / "layers/atrium/atrium/roles.py"
+    source, below = function.read_text(), layer.read_text()
+
+    def louder(status: int, seconds: float = 0) -> str:
+        return f"import time\n{source}\n{LOUDER.format(seconds=seconds, status=status)}"
+
+    with running(tmp_path, (sys.executable, "-m", "local.run"), copy) as instance:
+        world = instance.world
+
+        def comes(status: int) -> None:
+            wait_for(lambda: world("GET", "/v1/roles").status == status)
+
+        comes(200)
+        function.write_text(louder(298))
+        comes(298)
+        wait_for(lambda: re.search(r"^\d\d:\d\d:\d\d V1ListRoles \| here$", instance.output(), re.MULTILINE))
+
+        function.write_text("def broken(:\n")
+        comes(502)
+        assert set(world("GET", "/v1/roles").body) == {"error", "detail"}
+        assert world("GET", "/v1/me").status == 200, "only what is broken is broken"
+        wait_for(lambda: re.search(r"V1ListRoles \| +def broken\(:\n.*\n.* SyntaxError: ", instance.output()))
+        function.write_text(louder(297))
+        comes(297)
+
+        layer.write_text("1 / 0\n")
+        comes(500)
+        wait_for(lambda: re.search(r"Authorizer \| ZeroDivisionError: division by zero$", instance.output(), re.M))
+        layer.write_text(below)
+        comes(297)
+
+        function.write_text(louder(296, seconds=1.5))
+        comes(296)
+        with ThreadPoolExecutor() as threads:
+            slow = threads.submit(world, "GET", "/v1/roles")
+            time.sleep(0.7)
+            function.write_text(source)
+            comes(200)
+            assert not slow.done(), "new code does not wait for the old one"
+            assert slow.result().status == 296, "what was begun is finished"
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

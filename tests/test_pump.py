@@ -1,0 +1,180 @@
+"""From a change to what it sets off: the engine's stream, the functions behind it, the bus, on a real instance."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from atrium import keys
+from local.template import CREDENTIALS, REGION, TABLE_NAME, Template
+from tests.client import World, flat_id, flat_path
+from tests.conftest import full
+from tests.test_round_trips import FLAT
+from tests.test_run import Instance, running, wait_for
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    with running(tmp_path_factory.mktemp("pump")) as made:
+        yield made
+
+
+def lines(directory: Path, name: str = "events.jsonl") -> list[Any]:
+    path = directory / name
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def events(directory: Path, project: str) -> list[tuple[int, str]]:
+    """Sequence and type of what was published of a project (its v1 path), in the file's order."""
+    id = project.rpartition("/")[2]
+    return [(event["sequence"], event["type"]) for event in lines(directory) if event["project_id"] == id]
+
+
+def client(directory: Path, service: Any) -> Any:
+    """A client of a running instance."""
+    endpoints = json.loads((directory / "endpoints.json").read_text())
+    return boto3.client(
+        service,
+        endpoint_url=endpoints["eventbridge" if service == "events" else "dynamodb"],
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def items(directory: Path, pk: str) -> list[Any]:
+    found: list[Any] = client(directory, "dynamodb").query(
+        TableName=TABLE_NAME,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": pk}},
+        ConsistentRead=True,
+    )["Items"]
+    return found
+
+
+def test_each_change_is_one_event_in_sequence_within_a_second(instance: Instance) -> None:
+    world = instance.world
+    project = world.new_project("Apollo")
+    began = time.monotonic()
+    wait_for(lambda: events(instance.directory, project), seconds=2)
+    assert time.monotonic() - began < 1.5
+    world.new_member(project, "viewer", "viewer")
+    for number in range(20):
+        assert world("PATCH", project, {"name": f"Apollo {number}"}).status == 200
+    assert world("DELETE", project).status == 204
+    wait_for(lambda: len(events(instance.directory, project)) >= 23)
+    time.sleep(0.6)
+    sequences, types = zip(*events(instance.directory, project), strict=True)
+    assert list(sequences) == list(range(1, 24))
+    assert types == ("project.created", "member.added", *["project.updated"] * 20, "project.deleted")
+    assert lines(instance.directory, "dead-letters.jsonl") == []
+    assert f"event project.deleted {project.rpartition('/')[2]} 23\n" in instance.output()
+
+
+def test_the_file_has_what_the_project_was(instance: Instance) -> None:
+    world = instance.world
+    path = world.projects()
+    made = world("POST", path, content=b'{"name": "Exact", "description": {"price": 1.10}}').body
+    wait_for(lambda: events(instance.directory, made["id"]))
+    (line,) = [
+        line for line in (instance.directory / "events.jsonl").read_text().splitlines() if f'"{made["id"]}"' in line
+    ]
+    assert json.loads(line)["resource"] == made
+    assert '{"price":1.10}' in line
+
+
+def test_what_was_deleted_is_purged(instance: Instance) -> None:
+    world = instance.world
+    project = world.new_project("Doomed")
+    world.new_member(project, "viewer", "viewer")
+    tenant, id = flat_id(world.dev["tenants"]["acme"]["tenant_id"]), flat_id(project.rpartition("/")[2])
+    assert len(items(instance.directory, keys.project(tenant, id).pk)) == 3
+    assert world("DELETE", project).status == 204
+    wait_for(lambda: not items(instance.directory, keys.project(tenant, id).pk))
+    queued = keys.purge(tenant, id)
+    wait_for(lambda: queued.sk not in {row["sk"]["S"] for row in items(instance.directory, queued.pk)})
+
+
+def test_a_record_that_is_none_of_ours_holds_nothing_up_for_long(instance: Instance) -> None:
+    """It becomes a dead letter, and everything around it is published."""
+    world = instance.world
+    before = world.new_project("Before")
+    poison = {"pk": {"S": "T#x#P#y"}, "sk": {"S": "META"}, "last_event": {"M": {"id": {"S": "z"}}}}
+    client(instance.directory, "dynamodb").put_item(TableName=TABLE_NAME, Item=poison)
+    after = world.new_project("After")
+    wait_for(lambda: lines(instance.directory, "dead-letters.jsonl"), seconds=40)
+    wait_for(lambda: events(instance.directory, before) and events(instance.directory, after))
+    (letter,) = lines(instance.directory, "dead-letters.jsonl")
+    assert letter["queue"] == "DeadLetters"
+    assert letter["DDBStreamBatchInfo"]["batchSize"] == 1
+    assert letter["requestContext"]["functionArn"].endswith(":PublishEvents")
+
+
+def test_a_project_that_an_event_asks_for_is_made_once(instance: Instance, template: Template) -> None:
+    world = instance.world
+    acme = world.dev["tenants"]["acme"]
+    detail = {
+        "id": "order-1",
+        "tenant_id": acme["tenant_id"],
+        "principal_id": acme["principals"]["owner"]["principal_id"],
+        "name": "Asked for",
+    }
+    bus = template.functions["Provision"].environment["BUS_NAME"]
+    entry = {"EventBusName": bus, "Source": "crm", "DetailType": "project.requested", "Detail": json.dumps(detail)}
+    for _ in range(2):
+        assert client(instance.directory, "events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+    def made() -> list[str]:
+        listed = world("GET", world.projects()).body["data"]
+        return [project["id"] for project in listed if project["name"] == "Asked for"]
+
+    wait_for(made)
+    time.sleep(1)
+    (project,) = made()
+    wait_for(lambda: events(instance.directory, project) == [(1, "project.created")])
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
+def test_what_was_committed_right_before_the_end_is_published_after_it(tmp_path: Path, kind: signal.Signals) -> None:
+    """Nothing is lost; a repeat has the id of the first one, and the sequence of none goes back but in a repeat."""
+    made: dict[str, int] = {}
+    for _ in range(full(3, 15)):
+        with running(tmp_path) as instance:
+            world = instance.world
+            for project in made:
+                made[project] = _touch(world, project)
+            made[world.new_project("Last")] = 1
+            if kind == signal.SIGTERM:
+                server = next(
+                    pid for pid in instance.members() if b"local.run" in Path(f"/proc/{pid}/cmdline").read_bytes()
+                )
+                os.kill(server, kind)
+                instance.process.wait(15)
+            else:
+                instance.kill_group()
+            wait_for(lambda instance=instance: not instance.members())  # type: ignore[misc]
+    with running(tmp_path) as instance:
+        for project, changes in made.items():
+            wait_for(lambda: {n for n, _ in events(tmp_path, project)} == set(range(1, changes + 1)))  # noqa: B023
+        time.sleep(1)
+        ids = {(event["project_id"], event["sequence"]): event["id"] for event in lines(tmp_path)}
+        assert len(ids) == sum(made.values())
+        assert len(set(ids.values())) == len(ids)
+        assert all(ids[event["project_id"], event["sequence"]] == event["id"] for event in lines(tmp_path))
+        if kind == signal.SIGTERM:
+            assert len(lines(tmp_path)) == len(ids), "an end in good order repeats nothing"
+        assert lines(tmp_path, "dead-letters.jsonl") == []
+        assert instance.process.poll() is None
+
+
+def _touch(world: World, project: str) -> int:
+    """Changes a project; its new sequence."""
+    assert world("PATCH", project, {"name": f"{FLAT['projectName']} {time.time()}"}).status == 200
+    sequence: int = int(world("GET", flat_path(project)).headers["etag"].strip('"'))
+    return sequence
