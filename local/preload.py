@@ -5,6 +5,7 @@ thread. What they print goes through FunctionOutput, which has to be there befor
 import sys
 from contextlib import suppress
 
+import local.functions  # noqa: F401
 from local.terminal import FunctionOutput
 
 sys.stdout = sys.stderr = FunctionOutput()

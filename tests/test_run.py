@@ -224,7 +224,7 @@ def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
         world = instance.world
 
         def comes(status: int) -> None:
-            wait_for(lambda: world("GET", "/v1/roles").status == status)
+            wait_for(lambda: world("GET", "/v1/roles").status == status, seconds=30)
 
         comes(200)
         function.write_text(louder(298))
@@ -241,11 +241,13 @@ def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
 
         layer.write_text("1 / 0\n")
         comes(500)
-        wait_for(lambda: re.search(r"Authorizer \| ZeroDivisionError: division by zero$", instance.output(), re.M))
+        wait_for(
+            lambda: re.search(r"Authorizer \| ZeroDivisionError: division by zero$", instance.output(), re.MULTILINE)
+        )
         layer.write_text(below)
         comes(297)
 
-        function.write_text(louder(296, seconds=1.5))
+        function.write_text(louder(296, seconds=8))
         comes(296)
         with ThreadPoolExecutor() as threads:
             slow = threads.submit(world, "GET", "/v1/roles")

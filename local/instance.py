@@ -1,0 +1,100 @@
+"""A running instance: database, functions, gateway, automation, two demo tenants. Ends everything it started."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from local.automation import Automation, Log
+from local.bus import Bus, served
+from local.database import database
+from local.demo import demo
+from local.directory import data_directory, owned, published
+from local.functions import Workers
+from local.gateway import Gateway
+from local.server import Server
+from local.template import Template, create_table, lambda_environment
+
+WORKERS = 8
+
+
+def main() -> None:
+    port = os.environ.get("PORT") or "3000"
+    if not port.isdecimal() or int(port) > 65_535:
+        sys.exit(f"PORT={port} is no port.")
+    directory = data_directory()
+    # A second signal may arrive while the first one is obeyed; either way everything below is closed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with ExitStack() as stack:
+            if not stack.enter_context(owned(directory)):
+                sys.exit(f"{directory} is in use by another instance. Stop it, or set DATA_DIR.")
+            sock = stack.enter_context(listening_socket(int(port)))
+            dev = directory / "dev.json"
+            dev.unlink(missing_ok=True)
+            serve(stack, directory, sock, dev)
+    except KeyboardInterrupt:
+        pass
+
+
+def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> None:
+    """Serves until a signal ends it."""
+    engine = stack.enter_context(database(directory / "dynamodb"))
+    # While the engine starts: what needs no answer from it yet.
+    template = Template()
+    function = template.functions["Provision"]
+    bus = Bus(lambda event: automation.take(event))
+    stack.enter_context(served(bus))
+    workers = Workers(lambda_environment(function, engine.endpoint, bus.url), WORKERS)
+    stack.callback(workers.stop)
+    invoke = engine.durable(workers)
+    automation = Automation(template, invoke, Log(directory))
+    stack.callback(automation.stop)
+    engine.wait_until_ready()
+    create_table(engine.client(), template.table)
+    endpoints = {"dynamodb": engine.endpoint, "eventbridge": bus.url}
+    stack.enter_context(published(directory / "endpoints.json", endpoints))
+    base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    demonstration = {"base_url": base_url, **demo(directory, lambda event: invoke(function, event))}
+    gateway = Gateway(template.api, template.functions, invoke, template.stage)
+
+    automation.start(engine, directory)
+
+    def ready() -> None:
+        stack.enter_context(published(dev, demonstration))
+        print(welcome(demonstration, directory), flush=True)
+
+    Server(gateway, ready).run(sockets=[sock])
+
+
+@contextmanager
+def listening_socket(port: int) -> Iterator[socket.socket]:
+    """Bound before anything else starts, so that a port in use is said at once."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            sys.exit(f"Port {port} is in use. Set another one: PORT=3001 make run")
+        yield sock
+
+
+def welcome(demonstration: Any, directory: Path) -> str:
+    acme = demonstration["tenants"]["acme"]
+    url, token, space = demonstration["base_url"], acme["principals"]["owner"]["token"], acme["spaces"]["default"]
+    return f"""
+Atrium serves {url}
+
+  TOKEN={token}
+  curl {url}/projects -H "Authorization: Bearer $TOKEN"
+  curl {url}/projects -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+    -d '{{"projectName":"Apollo","clientName":"Acme","description":"To the moon"}}'
+  curl {url}/v1/spaces/{space}/projects -H "Authorization: Bearer $TOKEN"
+
+More callers, spaces and roles: {directory / "dev.json"}. Events are appended to {directory / "events.jsonl"}.
+Changes of the code take effect at once. Ctrl-C stops everything.
+"""
