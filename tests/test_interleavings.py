@@ -20,7 +20,7 @@ Meanwhile = Callable[[Callable[[World], Answer]], None]
 @pytest.fixture
 def other(world: World, template: Template) -> Iterator[World]:
     """The same API in another process: in Lambda, too, an environment answers one request at a time."""
-    workers = Workers({name: os.environ[name] for name in ("TABLE_NAME", "AWS_ENDPOINT_URL_DYNAMODB")}, size=1)
+    workers = Workers(os.environ, size=1)
     yield World(through(Gateway(template.api, template.functions, workers, template.stage)), world.dev)
     workers.stop()
 
