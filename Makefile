@@ -32,6 +32,9 @@ prove: $(READY) $(ENGINE) ## The tests with their full numbers; takes a while
 invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1CreateProject E=events/v1/create_project.json
 	@$(BIN)/python -m local.invoke "$(F)" "$(E)"
 
+fsck: $(READY) $(ENGINE) ## Check the data of make run; repair it with REPAIR=1 (DATA_DIR=)
+	@$(BIN)/python -m local.fsck
+
 build: $(READY) ## Build what is deployed, into .aws-sam
 	$(BIN)/sam build
 
@@ -66,4 +69,4 @@ $(ENGINE): $(READY) local/package-lock.json
 	@cd local && ../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test prove invoke build format schemas pins reset
+.PHONY: help run test prove invoke fsck build format schemas pins reset

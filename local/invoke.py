@@ -7,16 +7,14 @@ takes.
 import json
 import os
 import sys
-from contextlib import ExitStack, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import boto3
 
-from local.automation import Log
-from local.bus import Bus, served
-from local.database import database
 from local.demo import demo
-from local.directory import data_directory, owned
+from local.directory import data_directory
+from local.endpoints import endpoints_of
 from local.functions import FunctionFailed, call
 from local.template import Template, create_table, lambda_environment
 from local.terminal import FunctionOutput
@@ -31,17 +29,9 @@ def main() -> None:
         sys.exit(f"E={path}: there is no such file. Samples are in events/.")
     event = json.loads(Path(path).read_text())
     directory = data_directory()
-    with ExitStack() as stack:
-        if stack.enter_context(owned(directory)):
-            engine = stack.enter_context(database(directory / "dynamodb"))
-            engine.wait_until_ready()
-            # Events are noted down; nothing runs that they would set off.
-            bus = stack.enter_context(served(Bus(Log(directory).event)))
-            endpoints = {"dynamodb": engine.endpoint, "eventbridge": bus.url}
-        else:
-            endpoints = json.loads((directory / "endpoints.json").read_text())
+    with endpoints_of(directory) as endpoints:
         function = template.functions[name]
-        os.environ.update(lambda_environment(function, endpoints["dynamodb"], endpoints["eventbridge"]))
+        os.environ.update(lambda_environment(function, **endpoints))
         create_table(boto3.client("dynamodb"), template.table)
         try:
             # The result is all that stands on stdout; what the function prints is shown beside it.

@@ -292,13 +292,13 @@ def _on_failure(properties: Mapping[str, Any]) -> str | None:
     return destination
 
 
-def lambda_environment(function: Function, table: str, bus: str) -> dict[str, str]:
+def lambda_environment(function: Function, dynamodb: str, eventbridge: str) -> dict[str, str]:
     """A function's environment as Lambda makes it, with the table and the event bus behind URLs on this machine."""
     return {
         **function.environment,
         **CREDENTIALS,
-        "AWS_ENDPOINT_URL_DYNAMODB": table,
-        "AWS_ENDPOINT_URL_EVENTBRIDGE": bus,
+        "AWS_ENDPOINT_URL_DYNAMODB": dynamodb,
+        "AWS_ENDPOINT_URL_EVENTBRIDGE": eventbridge,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     }
 

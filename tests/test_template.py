@@ -140,6 +140,7 @@ def test_every_automation_function_has_its_trigger(template: Template) -> None:
         "SweepDeleted": {"rate(15 minutes)"},
         "CreateProjectFromEvent": {"ProjectRequests"},
         "AddViewer": {"project.created"},
+        "Fsck": set(),
     }
 
 

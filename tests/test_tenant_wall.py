@@ -71,3 +71,16 @@ def test_only_provisioning_and_the_authorizer_reach_credentials(world: World) ->
         assert table().get(keys.credential("0" * 64)) is None
     with scope(None, credentials=True), pytest.raises(TenantWall):
         table().get(keys.space(own, own))
+
+
+def test_only_the_check_of_the_table_goes_everywhere_and_scans(world: World) -> None:
+    with scope(None, everything=True):
+        found, after = table().scan_keys()
+        assert after is None
+        assert len({pk.split("#")[1] for pk, _ in found if pk.startswith("T#")}) == 2
+        assert table().get(keys.space(OTHER, OTHER)) is None
+        with pytest.raises(TenantWall):
+            table()._client.execute_statement(Statement=f'SELECT * FROM "{table().name}"')
+    for bounded in (scope(OTHER), scope(None, credentials=True), scope(None, purges=True)):
+        with bounded, pytest.raises(TenantWall):
+            table().scan_keys()

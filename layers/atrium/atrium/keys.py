@@ -23,6 +23,7 @@ transaction as what they list.
 | what deletions left to be purged | `PURGE#<shard>` / `<tenant>#<project>`, `<tenant>#<project>#<task>` | query |
 """
 
+import re
 from typing import NamedTuple
 from zlib import crc32
 
@@ -35,6 +36,7 @@ class Key(NamedTuple):
 MEMBER = "MEMBER#"
 PROJECT = "PROJECT#"
 TASK = "TASK#"
+RECORDS = ("task", "dataset", "experiment", "decision")
 EMAIL = "EMAIL#"
 NAME = "NAME#"
 
@@ -126,3 +128,53 @@ def purge(tenant: str, project: str, task: str | None = None) -> Key:
 def purge_shards() -> list[str]:
     """The partitions of the purge queue."""
     return [f"{PURGE_PREFIX}{shard}" for shard in range(PURGE_SHARDS)]
+
+
+# ---------------------------------------------------------------- from a key back to what it names
+
+
+class Named(NamedTuple):
+    """What a key names: the kind of its row, and the ids in it, each under the name of what it is the id of."""
+
+    kind: str
+    ids: dict[str, str]
+
+
+def _hex(name: str, digits: int = 24) -> str:
+    return f"(?P<{name}>[0-9a-f]{{{digits}}})"
+
+
+_T, _P, _U = _hex("tenant"), _hex("project"), _hex("principal")
+
+# Each kind's key, spelled of patterns in the place of ids.
+_PATTERNS = {
+    "space": space(_T, _hex("space")),
+    "space_member": space_member(_T, _hex("space"), _U),
+    "space_project": space_project(_T, _hex("space"), _P),
+    "project": project(_T, _P),
+    "member": member(_T, _P, _U),
+    **{kind: record(_T, _P, kind, _hex("record")) for kind in RECORDS},
+    "note": note(_T, _P, _hex("task"), _hex("note")),
+    "principal": principal(_T, _U),
+    "principal_project": principal_project(_T, _U, _P),
+    "email": email(_T, "(?P<email>.+)"),
+    "name": name(_T, "(?P<words>.*)", _U),
+    "replay": idempotency(_T, _hex("sha256", 64)),
+    "credential": credential(_hex("sha256", 64)),
+    "purge": Key(f"{PURGE_PREFIX}[0-9]+", f"{_T}#{_P}(?:#{_hex('task')})?"),
+}
+_FORMS = {kind: tuple(re.compile(part, re.DOTALL) for part in pattern) for kind, pattern in _PATTERNS.items()}
+_PRIVATE = re.compile(f"({EMAIL}|{NAME}|{CREDENTIAL_PREFIX}|(?=[^#]*@)).*", re.DOTALL)
+
+
+def named(key: Key) -> Named | None:
+    """What a key names; None for one that nothing above spells."""
+    for kind, (pk, sk) in _FORMS.items():
+        if (first := pk.fullmatch(key.pk)) and (second := sk.fullmatch(key.sk)):
+            return Named(kind, {name: id for name, id in (first.groupdict() | second.groupdict()).items() if id})
+    return None
+
+
+def redacted(key: Key) -> Key:
+    """The key as it may be shown to whoever runs Atrium: without e-mail addresses, names and hashes of credentials."""
+    return Key(_PRIVATE.sub(r"\1…", key.pk), _PRIVATE.sub(r"\1…", key.sk))

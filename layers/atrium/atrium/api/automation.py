@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from atrium import documents
 from atrium.errors import Detail, Invalid, Refusal
@@ -15,6 +15,7 @@ from atrium.store.tenants import Tenants, tenant_of
 from atrium.store.work import Answer, IdempotencyKey, Work
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 
 class Refused(Exception):
@@ -26,7 +27,7 @@ def provisioning_handler() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]
     warm()
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
-        return mended(lambda: _provision(_request(event)))
+        return mended(lambda: _provision(asked(Provisioning, event)))
 
     return handler
 
@@ -40,6 +41,14 @@ def mended(act: Callable[[], T]) -> T:
         raise Refused(found) from None
     except Refusal as refusal:
         raise Refused(refusal.message) from None
+
+
+def asked(model: type[M], event: Mapping[str, Any]) -> M:
+    """The event as what may be asked for. Raises Invalid."""
+    try:
+        return model.model_validate(event)
+    except ValidationError as error:
+        raise invalid(error) from None
 
 
 def invalid(error: ValidationError) -> Invalid:
@@ -63,10 +72,3 @@ def _provision(request: Provisioning) -> dict[str, Any]:
                 if secret := tenants.secrets.get(credential["credential_id"]):
                     credential["secret"] = secret
     return result
-
-
-def _request(event: Mapping[str, Any]) -> Provisioning:
-    try:
-        return Provisioning.model_validate(event)
-    except ValidationError as error:
-        raise invalid(error) from None

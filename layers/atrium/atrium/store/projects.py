@@ -160,14 +160,13 @@ class Projects:
             sequence=1,
             members=1,
         )
-        row = {"id": project.id, "space": space, "created_by": me, "created_at": now} | _listed(project)
         member = {"principal": me, "role": Role.MANAGER.key, "created_at": now, "updated_at": now, "version": 1}
         access.hold(self._work)
         self._work.put(
             keys.project(tenant, project.id),
             {**vars(project), "last_event": _event(self._work, "project.created", project.resource())},
         )
-        self._work.put(keys.space_project(tenant, space, project.id), row)
+        self._work.put(keys.space_project(tenant, space, project.id), list_row(project))
         self._work.put(keys.member(tenant, project.id, me), member)
         self._work.put(keys.principal_project(tenant, me, project.id), {"id": project.id, "space": space})
         return project
@@ -392,6 +391,12 @@ def summary(description: str) -> str:
 
 def to_project(meta: Item) -> Project:
     return Project(**{name: meta[name] for name in Project.__dataclass_fields__})
+
+
+def list_row(project: Project) -> Item:
+    """The project's row in its space's list."""
+    own = {name: getattr(project, name) for name in ("id", "space", "created_by", "created_at")}
+    return own | _listed(project)
 
 
 def to_record(kind: type[R], project: Project, row: Item) -> R:

@@ -1,0 +1,137 @@
+"""What each row of the table looks like, for the check of the table. Whoever writes a row knows its form anyway."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Annotated, Any, Literal, get_type_hints
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from atrium.credentials import KINDS
+from atrium.ids import is_id
+from atrium.models import Dataset, Decision, Experiment, Project, Record, Task
+from atrium.store.table import Item
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError("not an id")
+    return text
+
+
+_Id = Annotated[str, AfterValidator(_id)]
+_Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+_Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+_SpaceRole = Literal["viewer", "contributor", "manager", "owner"]
+_ProjectRole = Literal["viewer", "contributor", "manager"]
+_PrincipalKind = Literal["user", "service"]
+
+
+class _Row(BaseModel):
+    """A row may have more than its form says: the key, and what a later Atrium adds."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Space(_Row):
+    id: _Id
+    name: str
+    created_at: _Moment
+
+
+class _Member(_Row):
+    principal: _Id
+    role: _ProjectRole
+    created_at: _Moment
+    updated_at: _Moment
+    version: int
+
+
+class _Note(_Row):
+    id: _Id
+    content: str
+    created_by: _Id
+    created_at: _Moment
+
+
+class _Principal(_Row):
+    id: _Id
+    kind: _PrincipalKind
+    name: str
+    email: str
+    spaces: dict[_Id, _SpaceRole]
+    created_at: _Moment
+
+
+class _Replay(_Row):
+    fingerprint: _Hash
+    status: int
+    body: str
+    headers: dict[str, str]
+    confirms: bool
+    ttl: int | None = None
+
+
+class _Credential(_Row):
+    id: _Id
+    tenant: _Id
+    principal: _Id
+    principal_kind: _PrincipalKind
+    kind: str
+    created_at: _Moment
+    expires_at: _Moment | None = None
+    last_used: _Moment | None = None
+    revoked_at: _Moment | None = None
+
+    def model_post_init(self, _: Any) -> None:
+        if self.kind not in KINDS:
+            raise ValueError("not a kind of credential")
+
+
+class _Queued(_Row):
+    tenant: _Id
+    project: _Id
+    task: _Id | None = None
+    space: _Id | None = None
+    deleted_at: _Moment
+
+    def model_post_init(self, _: Any) -> None:
+        if (self.task is None) == (self.space is None):
+            raise ValueError("neither a project nor a task")
+
+
+# What the values of models.py leave open.
+_FIELDS = {
+    **dict.fromkeys(("id", "tenant", "space", "manager", "created_by"), _Id),
+    **dict.fromkeys(("created_at", "updated_at"), _Moment),
+    "assigned_to": _Id | None,
+}
+
+
+def _of(value: type[Project] | type[Record], *without: str, **more: Any) -> type[_Row]:
+    """The form of a row that keeps a value of models.py, field by field."""
+    hints = get_type_hints(value)
+    own = {field.name: _FIELDS.get(field.name, hints[field.name]) for field in fields(value)}
+    known: dict[str, Any] = {name: (hint, ...) for name, hint in own.items() if name not in without} | more
+    return create_model(value.__name__, __base__=_Row, **known)
+
+
+_FORMS: Mapping[str, type[_Row]] = {
+    "space": _Space,
+    "project": _of(Project, last_event=(dict[str, Any], ...), deleted_at=(_Moment | None, None)),
+    "member": _Member,
+    **{kind.kind: _of(kind, "tenant", "space", "project") for kind in (Task, Dataset, Experiment, Decision)},
+    "note": _Note,
+    "principal": _Principal,
+    "replay": _Replay,
+    "credential": _Credential,
+    "purge": _Queued,
+}
+
+
+def is_formed(kind: str, row: Item) -> bool:
+    """Whether a row has the form of its kind (a kind of atrium.keys)."""
+    try:
+        _FORMS[kind].model_validate(row)
+    except ValidationError:
+        return False
+    return True

@@ -1,0 +1,610 @@
+"""The check of the whole table: every rule that transactions keep, held against what is there.
+
+One pass over the keys. Each row is read, with the rows that belong to it, and answers for itself and for those that
+should be there because of it; so a damage is found at one row only, and the check remembers no more than a page.
+
+The table is in use meanwhile, and rows that are read one after the other may come from before and after a change. So
+damage counts only when a second look, a moment later, finds the very same rows: a change would have left another
+`sequence` on META, or another row. For the same reason a repair is one transaction that holds every row it rests on
+as it was seen. It leaves `sequence` and `last_event` alone: the stream would publish an event. What cannot be told
+from the table (whose a credential is, what a malformed row meant) is reported and left to a person.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from atrium import keys
+from atrium.errors import Unavailable
+from atrium.ids import to_uuid
+from atrium.keys import Key
+from atrium.models import timestamp
+from atrium.roles import Role
+from atrium.store.forms import is_formed
+from atrium.store.projects import MAX_MEMBERS, list_row, to_project
+from atrium.store.purge import Deletion, NotDeleted, Purge
+from atrium.store.table import (
+    MAX_BATCH,
+    ConditionFailed,
+    Item,
+    Range,
+    Table,
+    Write,
+    expressions,
+    scope,
+    starting_with,
+    wire_item,
+    wire_key,
+)
+from atrium.text import findable
+
+# The purge follows a deletion within seconds, and the sweep within an hour or so. Later than this, both have failed.
+OVERDUE_AFTER = timedelta(hours=2)
+
+# Seconds from one look to the next: longer than any change is on its way through the table.
+MOMENT = 0.5
+
+# How often a row that looks damaged, but each time differently, is looked at. Somebody is at work on it.
+_LOOKS = 4
+
+# How many findings a summary tells in detail.
+MAX_DETAILS = 100
+
+
+@dataclass(frozen=True)
+class Damage:
+    """`at` is the row that is damaged, `seen` the rows that show it, None for those that are not there.
+
+    The repair makes rows those of `wanted` (None: no row), all of which have been seen; or it is the purge of a
+    deletion. Without either the damage is only reported.
+    """
+
+    kind: str
+    at: Key
+    seen: Mapping[Key, Item | None]
+    wanted: Mapping[Key, Item | None] = field(default_factory=dict)
+    deletion: Deletion | None = None
+
+    @property
+    def repair(self) -> str | None:
+        """What the repair does, in a word."""
+        if self.deletion is not None:
+            return "purged"
+        if not self.wanted:
+            return None
+        return "deleted" if all(row is None for row in self.wanted.values()) else "written"
+
+
+# One row's judgement: yields keys and ranges, is sent what stands there, and returns what is wrong.
+Judgement = Generator[Sequence[Key | Range], Sequence[Any], list[Damage]]
+
+
+class Check:
+    """One run over a table. `until` says when it is time to stop; `moment` is in seconds."""
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        repair: bool = False,
+        until: Callable[[], bool] = lambda: False,
+        overdue_after: timedelta = OVERDUE_AFTER,
+        moment: float = MOMENT,
+    ) -> None:
+        self._table = table
+        self._repairs = repair
+        self._until = until
+        self._overdue = timestamp(datetime.now(UTC) - overdue_after)
+        self._moment = moment
+        self._complete = False
+        self._rows: Counter[str] = Counter()
+        self._found: Counter[str] = Counter()
+        self._repaired: Counter[str] = Counter()
+        self._unsettled = 0
+        self._details: list[dict[str, Any]] = []
+
+    def run(self) -> dict[str, Any]:
+        """The summary: see `summary`. A table that does not answer, or too little time, leaves it incomplete."""
+        try:
+            self._complete = self._pass()
+        except Unavailable:
+            self._complete = False
+        return self.summary()
+
+    def summary(self) -> dict[str, Any]:
+        """As JSON: whether all of the table was looked at, whether nothing is left, how many rows by kind, how much
+        damage was found, repaired and left by kind, how many rows changed too often to be judged, and the first
+        findings. No e-mail address, name, secret or hash of one.
+        """
+        left = self._found - self._repaired
+        return {
+            "complete": self._complete,
+            "clean": self._complete and not left,
+            "rows": _sorted(self._rows),
+            "damage": _sorted(self._found),
+            "repaired": _sorted(self._repaired),
+            "left": _sorted(left),
+            "unsettled": self._unsettled,
+            "details": self._details,
+        }
+
+    # ------------------------------------------------------------ the pass
+
+    def _pass(self) -> bool:
+        """Whether it reached the end of the table."""
+        after: Key | None = None
+        while True:
+            with scope(None, everything=True):
+                page, after = self._table.scan_keys(after)
+            for position in range(0, len(page), MAX_BATCH):
+                if self._until():
+                    return False
+                self._check(page[position : position + MAX_BATCH])
+            if after is None:
+                return True
+
+    def _check(self, wanted: Sequence[Key]) -> None:
+        self._rows.update(_kind(key) for key in wanted)
+        suspected = self._look(wanted)
+        for _ in range(_LOOKS - 1):
+            if not suspected:
+                return
+            time.sleep(self._moment)
+            again = self._look(list(dict.fromkeys(damage.at for damage in suspected)))
+            for damage in again:
+                if damage in suspected:
+                    self._settle(damage)
+            suspected = [damage for damage in again if damage not in suspected]
+        self._unsettled += len(suspected)
+
+    def _look(self, wanted: Sequence[Key]) -> list[Damage]:
+        """What is wrong at the rows. All judgements advance together, so that what they ask for is read at once."""
+        found: list[Damage] = []
+        with scope(None, everything=True):
+            judgements = [_judgement(key, self._overdue) for key in wanted]
+            asking = [(judgement, next(judgement)) for judgement in judgements]
+            while asking:
+                rows = self._read({place for _, places in asking for place in places})
+                going_on = []
+                for judgement, places in asking:
+                    try:
+                        going_on.append((judgement, judgement.send([rows[place] for place in places])))
+                    except StopIteration as judged:
+                        found += judged.value
+                asking = going_on
+        return found
+
+    def _read(self, places: set[Key | Range]) -> dict[Key | Range, Any]:
+        """The item, or None, of each key, and the items of each range."""
+        single = [place for place in places if isinstance(place, Key)]
+        ranges = [place for place in places if isinstance(place, Range)]
+        batches = [single[position : position + MAX_BATCH] for position in range(0, len(single), MAX_BATCH)]
+        calls: list[Callable[[], Any]] = [partial(self._table.get_all, batch) for batch in batches]
+        results = self._table.together(calls + [partial(self._table.query, wanted) for wanted in ranges])
+        rows: dict[Key | Range, Any] = dict.fromkeys(single)
+        for items in results[: len(batches)]:
+            rows |= items
+        return rows | dict(zip(ranges, results[len(batches) :], strict=True))
+
+    # ------------------------------------------------------------ repairing
+
+    def _settle(self, damage: Damage) -> None:
+        """Counts a damage, and repairs it if that is wanted."""
+        self._found[damage.kind] += 1
+        done = self._repair(damage) if self._repairs and damage.repair else None
+        if done and done == damage.repair:
+            self._repaired[damage.kind] += 1
+        if len(self._details) < MAX_DETAILS:
+            detail = {
+                "kind": damage.kind,
+                "key": list(keys.redacted(damage.at)),
+                "repairable": damage.repair is not None,
+            }
+            self._details.append(detail | _known_as(damage) | ({"done": done} if done else {}))
+
+    def _repair(self, damage: Damage) -> str:
+        """What was done. One repair that fails does not stop the others."""
+        try:
+            if damage.deletion is not None:
+                return "purged" if Purge(self._table, damage.deletion).run(self._until) else "purged in part"
+            with scope(None, everything=True):
+                self._table.transact(list(_writes(damage)), str(uuid4()))
+        except (ConditionFailed, NotDeleted):
+            return "left, it has changed since"
+        except Unavailable:
+            raise
+        except Exception as error:
+            return f"left, {type(error).__name__}"
+        return str(damage.repair)
+
+
+def _known_as(damage: Damage) -> dict[str, str]:
+    """The id by which a person can find a credential, whose key is not shown."""
+    row = damage.seen[damage.at]
+    if _kind(damage.at) != "credential" or row is None or not isinstance(row.get("id"), str):
+        return {}
+    return {"credential_id": to_uuid(row["id"])}
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
+
+
+def _kind(key: Key) -> str:
+    what = keys.named(key)
+    return what.kind if what else "unknown"
+
+
+def _writes(damage: Damage) -> Iterator[Write]:
+    """Holds each row as it was seen, and makes those that are wanted otherwise what they should be."""
+    for key, row in damage.seen.items():
+        wanted = damage.wanted.get(key, row)
+        when, values = _as_seen(row)
+        request: dict[str, Any] = {"Key": wire_key(key)}
+        action, update = "ConditionCheck", None
+        if row is None and wanted is not None:
+            action, request = "Put", {"Item": wire_item({"pk": key.pk, "sk": key.sk, **wanted})}
+        elif row is not None and wanted is None:
+            action = "Delete"
+        elif row is not None and wanted is not None and wanted != row:
+            action, changes = "Update", {name: value for name, value in wanted.items() if row.get(name) != value}
+            update = "SET " + ", ".join(f"#{name} = :new_{name}" for name in changes)
+            values |= {f"new_{name}": value for name, value in changes.items()}
+        yield Write(action, request | expressions(values, UpdateExpression=update, ConditionExpression=when))
+
+
+def _as_seen(row: Item | None) -> tuple[str, Item]:
+    """The condition that a row is as it was seen, and the values in it.
+
+    Every change of a project, or below it, raises META's `sequence`; a repair of its other fields does not, so one
+    does not keep the next from being made.
+    """
+    if row is None:
+        return "attribute_not_exists(#pk)", {}
+    if isinstance(row.get("sequence"), int):
+        return "#sequence = :sequence", {"sequence": row["sequence"]}
+    values = {
+        name: value
+        for name, value in row.items()
+        if isinstance(value, str | int | dict) and name.isidentifier() and name not in ("pk", "sk")
+    }
+    return " AND ".join(["attribute_exists(#pk)", *(f"#{name} = :{name}" for name in values)]), values
+
+
+# ---------------------------------------------------------------- judgements
+
+
+def _judgement(key: Key, overdue: str) -> Judgement:
+    what = keys.named(key)
+    if what is None:
+        return _unknown(key)
+    ids = what.ids
+    match what.kind:
+        case "project":
+            return _project(key, overdue, **ids)
+        case "purge":
+            return _queued(key, overdue, **ids)
+        case "space" | "replay":
+            return _alone(key, what.kind, ids.get("space"))
+        case kind if kind in keys.RECORDS:
+            return _record(key, kind, ids["tenant"], ids["project"], ids["record"])
+        case kind:
+            return _JUDGED[kind](key, **ids)
+
+
+def _unknown(key: Key) -> Judgement:
+    (row,) = yield [key]
+    return [Damage("unknown_key", key, {key: row})] if row else []
+
+
+def _alone(key: Key, kind: str, id: str | None) -> Judgement:
+    """A row that nothing else says anything about."""
+    (row,) = yield [key]
+    return _malformed(kind, key, row) if row and not _is_right(kind, row, id=id) else []
+
+
+def _project(key: Key, overdue: str, tenant: str, project: str) -> Judgement:
+    (meta,) = yield [key]
+    if meta is None:
+        return []
+    if not _is_right("project", meta, tenant=tenant, id=project):
+        return _malformed("project", key, meta)
+    if "deleted_at" in meta:
+        return (yield from _tombstone(key, meta, overdue))
+    return (yield from _listing(key, meta)) + (yield from _membership(key, meta))
+
+
+def _tombstone(key: Key, meta: Item, overdue: str) -> Judgement:
+    """A deleted project is in the purge queue; how long it is there, the row of the queue answers for."""
+    deletion = Deletion(meta["tenant"], meta["id"], None, meta["space"], meta["deleted_at"])
+    (row,) = yield [deletion.queued]
+    if row is not None:
+        return []
+    seen = {key: meta, deletion.queued: None}
+    if deletion.deleted_at <= overdue:
+        return [Damage("deletion_not_queued", key, seen, deletion=deletion)]
+    queued = {name: value for name, value in vars(deletion).items() if value is not None}
+    return [Damage("deletion_not_queued", key, seen, {deletion.queued: queued})]
+
+
+def _listing(key: Key, meta: Item) -> Judgement:
+    listed = keys.space_project(meta["tenant"], meta["space"], meta["id"])
+    space, row = yield [keys.space(meta["tenant"], meta["space"]), listed]
+    if space is None:
+        return [Damage("project_in_no_space", key, {key: meta, keys.space(meta["tenant"], meta["space"]): None})]
+    wanted = list_row(to_project(meta))
+    if row is None:
+        return [Damage("list_row_missing", key, {key: meta, listed: None}, {listed: wanted})]
+    if _differs(row, wanted):
+        return [Damage("list_row_differs", key, {key: meta, listed: row}, {listed: {**row, **wanted}})]
+    return []
+
+
+def _membership(key: Key, meta: Item) -> Judgement:
+    """The named manager is a member as that, and the members are as many as META says."""
+    tenant, project, manager = meta["tenant"], meta["id"], meta["manager"]
+    member, mine = keys.member(tenant, project, manager), keys.principal_project(tenant, manager, project)
+    # There may be more than a project may have, if anybody else wrote them.
+    every = starting_with(key.pk, keys.MEMBER, None, 10 * MAX_MEMBERS, megabytes=10)
+    rows, person, joined = yield [every, keys.principal(tenant, manager), mine]
+    row = next((row for row in rows if row["sk"] == member.sk), None)
+    found: list[Damage] = []
+    if person is None and row is None:
+        found.append(Damage("manager_unknown", key, {key: meta, keys.principal(tenant, manager): None}))
+    elif row is None:
+        moments = {"created_at": meta["created_at"], "updated_at": meta["updated_at"]}
+        wanted = {"principal": manager, "role": Role.MANAGER.key, **moments, "version": 1}
+        seen = {key: meta, member: None, mine: joined}
+        found.append(Damage("manager_not_a_member", key, seen, {member: wanted, mine: _joined(meta)}))
+    elif _is_right("member", row, principal=manager) and row["role"] != Role.MANAGER.key:
+        wanted = {**row, "role": Role.MANAGER.key, "version": row["version"] + 1}
+        found.append(Damage("manager_demoted", key, {key: meta, member: row}, {member: wanted}))
+    # With the row that a missing manager gets.
+    count = len(rows) + (row is None and person is not None)
+    if meta["members"] != count:
+        found.append(Damage("members_miscounted", key, {key: meta}, {key: {**meta, "members": count}}))
+    return found
+
+
+def _member(key: Key, tenant: str, project: str, principal: str) -> Judgement:
+    meta_key, mine = keys.project(tenant, project), keys.principal_project(tenant, principal, project)
+    row, meta = yield [key, meta_key]
+    if row is None:
+        return []
+    if meta is None:
+        (joined,) = yield [mine]
+        return [Damage("orphan", key, {key: row, meta_key: None, mine: joined}, {key: None, mine: None})]
+    if not _is_alive(meta):
+        return []
+    joined, person = yield [mine, keys.principal(tenant, principal)]
+    if not _is_right("member", row, principal=principal):
+        return _malformed("member", key, row)
+    if person is None:
+        return [Damage("member_unknown", key, {key: row, keys.principal(tenant, principal): None})]
+    if joined is None:
+        return [Damage("joined_row_missing", key, {key: row, meta_key: meta, mine: None}, {mine: _joined(meta)})]
+    return []
+
+
+def _principal_project(key: Key, tenant: str, principal: str, project: str) -> Judgement:
+    meta_key, member_key = keys.project(tenant, project), keys.member(tenant, project, principal)
+    row, member, meta = yield [key, member_key, meta_key]
+    is_alive = meta is not None and _is_alive(meta)
+    if row is None or (meta is not None and "deleted_at" not in meta and not is_alive):
+        return []
+    if member is None and is_alive and meta["manager"] == principal:
+        return []  # for a named manager who is no member META answers
+    if member is None:
+        return [Damage("joined_row_of_nobody", key, {key: row, member_key: None, meta_key: meta}, {key: None})]
+    if is_alive and _differs(row, _joined(meta)):
+        return [Damage("joined_row_differs", key, {key: row, meta_key: meta}, {key: {**row, **_joined(meta)}})]
+    return []
+
+
+def _record(key: Key, kind: str, tenant: str, project: str, record: str) -> Judgement:
+    meta_key = keys.project(tenant, project)
+    row, meta = yield [key, meta_key]
+    if row is None:
+        return []
+    if meta is None:
+        return [Damage("orphan", key, {key: row, meta_key: None}, {key: None})]
+    return _malformed("record", key, row) if _is_alive(meta) and not _is_right(kind, row, id=record) else []
+
+
+def _note(key: Key, tenant: str, project: str, task: str, note: str) -> Judgement:
+    meta_key, task_key = keys.project(tenant, project), keys.record(tenant, project, "task", task)
+    queued_key = keys.purge(tenant, project, task)
+    row, meta, found, queued = yield [key, meta_key, task_key, queued_key]
+    if row is None:
+        return []
+    if meta is None:
+        return [Damage("orphan", key, {key: row, meta_key: None}, {key: None})]
+    if not _is_alive(meta):
+        return []
+    if found is None and queued is None:
+        # Nobody can add a note to a task that is not there, so there is nothing to wait for.
+        return [Damage("note_of_nothing", key, {key: row, task_key: None, queued_key: None}, {key: None})]
+    return [] if _is_right("note", row, id=note) else _malformed("note", key, row)
+
+
+def _space_project(key: Key, tenant: str, space: str, project: str) -> Judgement:
+    meta_key = keys.project(tenant, project)
+    row, meta = yield [key, meta_key]
+    if row is None or (meta is not None and not _is_right("project", meta, tenant=tenant, id=project)):
+        return []
+    if meta is None:
+        return [Damage("list_row_of_nothing", key, {key: row, meta_key: None}, {key: None})]
+    if "deleted_at" in meta:
+        return [Damage("list_row_of_deleted", key, {key: row, meta_key: meta}, {key: None})]
+    if meta["space"] == space:
+        return []
+    # In another space; if that is not there either, this row may be the one that is right.
+    (elsewhere,) = yield [keys.space(tenant, meta["space"])]
+    return [Damage("list_row_of_nothing", key, {key: row, meta_key: meta}, {key: None})] if elsewhere else []
+
+
+def _space_member(key: Key, tenant: str, space: str, principal: str) -> Judgement:
+    person_key = keys.principal(tenant, principal)
+    row, person = yield [key, person_key]
+    if row is None or (person is not None and not _is_right("principal", person, id=principal)):
+        return []
+    seen = {key: row, person_key: person}
+    if person is None or space not in person["spaces"]:
+        return [Damage("space_member_of_nobody", key, seen, {key: None})]
+    wanted = _in_space(person, space) | {"created_at": row.get("created_at", person["created_at"])}
+    return [Damage("space_member_differs", key, seen, {key: {**row, **wanted}})] if _differs(row, wanted) else []
+
+
+def _principal(key: Key, tenant: str, principal: str) -> Judgement:
+    (person,) = yield [key]
+    if person is None:
+        return []
+    if not _is_right("principal", person, id=principal):
+        return _malformed("principal", key, person)
+    return (yield from _roles(key, tenant, person)) + (yield from _findable(key, tenant, person))
+
+
+def _roles(key: Key, tenant: str, person: Item) -> Judgement:
+    """What the principal's map of spaces says, the spaces list too."""
+    spaces = {keys.space(tenant, id): keys.space_member(tenant, id, person["id"]) for id in person["spaces"]}
+    there = yield list(spaces)
+    rows = yield list(spaces.values())
+    found: list[Damage] = []
+    for (space_key, member_key), space, row in zip(spaces.items(), there, rows, strict=True):
+        if space is None:
+            found.append(Damage("role_in_no_space", key, {key: person, space_key: None}))
+        elif row is None:
+            wanted = _in_space(person, space["id"])
+            found.append(Damage("space_member_missing", key, {key: person, member_key: None}, {member_key: wanted}))
+    return found
+
+
+def _findable(key: Key, tenant: str, person: Item) -> Judgement:
+    """The principal stands in the directory, under its e-mail address and each place its name is found by."""
+    email_key = keys.email(tenant, person["email"].lower())
+    name_keys = [keys.name(tenant, words, person["id"]) for words in findable(person["name"])]
+    row, *named = yield [email_key, *name_keys]
+    entry = _entry(person)
+    missing = [name_key for name_key, there in zip(name_keys, named, strict=True) if there is None]
+    found = [Damage("directory_row_missing", key, {key: person, at: None}, {at: entry}) for at in missing]
+    if row is None:
+        return [*found, Damage("directory_row_missing", key, {key: person, email_key: None}, {email_key: entry})]
+    if row.get("principal") == person["id"] or not isinstance(row.get("principal"), str):
+        return found
+    other_key = keys.principal(tenant, row["principal"])
+    (other,) = yield [other_key]
+    if other is not None and _is_right("principal", other) and other["email"].lower() == person["email"].lower():
+        return [*found, Damage("email_shared", key, {key: person, email_key: row, other_key: other})]
+    seen = {key: person, email_key: row}
+    return [*found, Damage("directory_row_missing", key, seen, {email_key: {**row, **entry}})]
+
+
+def _email(key: Key, tenant: str, email: str) -> Judgement:
+    (row,) = yield [key]
+    if row is None:
+        return []
+    principal = row.get("principal")
+    if not isinstance(principal, str):
+        return [Damage("directory_row_of_nobody", key, {key: row}, {key: None})]
+    return (yield from _entered(key, row, tenant, principal, lambda person: person["email"].lower() == email))
+
+
+def _name(key: Key, tenant: str, words: str, principal: str) -> Judgement:
+    (row,) = yield [key]
+    if row is None:
+        return []
+    return (yield from _entered(key, row, tenant, principal, lambda person: words in findable(person["name"])))
+
+
+def _entered(key: Key, row: Item, tenant: str, principal: str, belongs: Callable[[Item], bool]) -> Judgement:
+    """A row of the directory is of a principal whose own place this is, and repeats what it is called."""
+    person_key = keys.principal(tenant, principal)
+    (person,) = yield [person_key]
+    seen = {key: row, person_key: person}
+    if person is not None and not _is_right("principal", person, id=principal):
+        return []
+    if person is None or not belongs(person):
+        return [Damage("directory_row_of_nobody", key, seen, {key: None})]
+    entry = _entry(person)
+    return [Damage("directory_row_differs", key, seen, {key: {**row, **entry}})] if _differs(row, entry) else []
+
+
+def _credential(key: Key, **_: str) -> Judgement:
+    (row,) = yield [key]
+    if row is None:
+        return []
+    if not _is_right("credential", row):
+        return _malformed("credential", key, row)
+    person_key = keys.principal(row["tenant"], row["principal"])
+    (person,) = yield [person_key]
+    return [] if person else [Damage("credential_of_nobody", key, {key: row, person_key: None})]
+
+
+def _queued(key: Key, overdue: str, tenant: str, project: str, task: str | None = None) -> Judgement:
+    (row,) = yield [key]
+    if row is None:
+        return []
+    if not _is_right("purge", row) or Deletion.of(row).queued != key:
+        return _malformed("queue_row", key, row)
+    deletion = Deletion.of(row)
+    about = keys.record(tenant, project, "task", task) if task else keys.project(tenant, project)
+    (deleted,) = yield [about]
+    if deleted is not None and "deleted_at" not in deleted:
+        # It must never be purged. The purge refuses it too; this ends its trying.
+        return [Damage("queue_row_of_living", key, {key: row, about: deleted}, {key: None})]
+    if deletion.deleted_at <= overdue:
+        return [Damage("purge_overdue", key, {key: row}, deletion=deletion)]
+    return []
+
+
+_JUDGED: Mapping[str, Callable[..., Judgement]] = {
+    "member": _member,
+    "note": _note,
+    "principal": _principal,
+    "principal_project": _principal_project,
+    "space_project": _space_project,
+    "space_member": _space_member,
+    "email": _email,
+    "name": _name,
+    "credential": _credential,
+}
+
+
+# ---------------------------------------------------------------- parts
+
+
+def _malformed(kind: str, key: Key, row: Item) -> list[Damage]:
+    return [Damage(f"{kind}_malformed", key, {key: row})]
+
+
+def _is_right(kind: str, row: Item, **own: str | None) -> bool:
+    """Whether the row has its kind's form, and the ids of its key in it."""
+    return is_formed(kind, row) and all(row[name] == id for name, id in own.items() if id is not None)
+
+
+def _is_alive(meta: Item) -> bool:
+    """Whether something can be said by a project's META: not of one deleted, whose rows the purge takes, nor of one
+    malformed, which is reported itself."""
+    return "deleted_at" not in meta and is_formed("project", meta)
+
+
+def _differs(row: Item, wanted: Item) -> bool:
+    return any(row.get(name) != value for name, value in wanted.items())
+
+
+def _joined(meta: Item) -> Item:
+    """A member's own row of its project."""
+    return {"id": meta["id"], "space": meta["space"]}
+
+
+def _in_space(person: Item, space: str) -> Item:
+    return {"principal": person["id"], "role": person["spaces"][space], "created_at": person["created_at"]}
+
+
+def _entry(person: Item) -> Item:
+    return {"principal": person["id"], "name": person["name"], "email": person["email"]}
