@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from atrium import keys
 from atrium.errors import Unavailable
-from atrium.ids import to_uuid
+from atrium.ids import is_id, to_uuid
 from atrium.keys import Key
 from atrium.models import timestamp
 from atrium.roles import Role
@@ -85,7 +85,7 @@ Judgement = Generator[Sequence[Key | Range], Sequence[Any], list[Damage]]
 
 
 class Check:
-    """One run over a table. `until` says when it is time to stop; `moment` is in seconds."""
+    """One run over a table. `until` says when it is time to stop."""
 
     def __init__(
         self,
@@ -94,13 +94,11 @@ class Check:
         repair: bool = False,
         until: Callable[[], bool] = lambda: False,
         overdue_after: timedelta = OVERDUE_AFTER,
-        moment: float = MOMENT,
     ) -> None:
         self._table = table
         self._repairs = repair
         self._until = until
         self._overdue = timestamp(datetime.now(UTC) - overdue_after)
-        self._moment = moment
         self._complete = False
         self._rows: Counter[str] = Counter()
         self._found: Counter[str] = Counter()
@@ -154,7 +152,7 @@ class Check:
         for _ in range(_LOOKS - 1):
             if not suspected:
                 return
-            time.sleep(self._moment)
+            time.sleep(MOMENT)
             again = self._look(list(dict.fromkeys(damage.at for damage in suspected)))
             for damage in again:
                 if damage in suspected:
@@ -225,10 +223,9 @@ class Check:
 
 def _known_as(damage: Damage) -> dict[str, str]:
     """The id by which a person can find a credential, whose key is not shown."""
-    row = damage.seen[damage.at]
-    if _kind(damage.at) != "credential" or row is None or not isinstance(row.get("id"), str):
-        return {}
-    return {"credential_id": to_uuid(row["id"])}
+    id = (damage.seen[damage.at] or {}).get("id")
+    is_known = _kind(damage.at) == "credential" and isinstance(id, str) and is_id(id)
+    return {"credential_id": to_uuid(id)} if is_known else {}
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:
@@ -244,16 +241,16 @@ def _writes(damage: Damage) -> Iterator[Write]:
     """Holds each row as it was seen, and makes those that are wanted otherwise what they should be."""
     for key, row in damage.seen.items():
         wanted = damage.wanted.get(key, row)
+        changes = {name: value for name, value in (wanted or {}).items() if (row or {}).get(name) != value}
         when, values = _as_seen(row)
-        request: dict[str, Any] = {"Key": wire_key(key)}
         action, update = "ConditionCheck", None
-        if row is None and wanted is not None:
-            action, request = "Put", {"Item": wire_item({"pk": key.pk, "sk": key.sk, **wanted})}
-        elif row is not None and wanted is None:
+        request: dict[str, Any] = {"Key": wire_key(key)}
+        if row is not None and wanted is None:
             action = "Delete"
-        elif row is not None and wanted is not None and wanted != row:
-            action, changes = "Update", {name: value for name, value in wanted.items() if row.get(name) != value}
-            update = "SET " + ", ".join(f"#{name} = :new_{name}" for name in changes)
+        elif row is None and wanted is not None:
+            action, request = "Put", {"Item": wire_item({"pk": key.pk, "sk": key.sk, **wanted})}
+        elif changes:
+            action, update = "Update", "SET " + ", ".join(f"#{name} = :new_{name}" for name in changes)
             values |= {f"new_{name}": value for name, value in changes.items()}
         yield Write(action, request | expressions(values, UpdateExpression=update, ConditionExpression=when))
 
@@ -286,7 +283,7 @@ def _judgement(key: Key, overdue: str) -> Judgement:
     ids = what.ids
     match what.kind:
         case "project":
-            return _project(key, overdue, **ids)
+            return _project(key, overdue)
         case "purge":
             return _queued(key, overdue, **ids)
         case "space" | "replay":
@@ -308,11 +305,11 @@ def _alone(key: Key, kind: str, id: str | None) -> Judgement:
     return _malformed(kind, key, row) if row and not _is_right(kind, row, id=id) else []
 
 
-def _project(key: Key, overdue: str, tenant: str, project: str) -> Judgement:
+def _project(key: Key, overdue: str) -> Judgement:
     (meta,) = yield [key]
     if meta is None:
         return []
-    if not _is_right("project", meta, tenant=tenant, id=project):
+    if not _is_project(meta):
         return _malformed("project", key, meta)
     if "deleted_at" in meta:
         return (yield from _tombstone(key, meta, overdue))
@@ -352,12 +349,13 @@ def _membership(key: Key, meta: Item) -> Judgement:
     # There may be more than a project may have, if anybody else wrote them.
     every = starting_with(key.pk, keys.MEMBER, None, 10 * MAX_MEMBERS, megabytes=10)
     rows, person, joined = yield [every, keys.principal(tenant, manager), mine]
-    row = next((row for row in rows if row["sk"] == member.sk), None)
+    members = {at: row for at, row in ((Key(row["pk"], row["sk"]), row) for row in rows) if _kind(at) == "member"}
+    row = members.get(member)
     found: list[Damage] = []
     if person is None and row is None:
         found.append(Damage("manager_unknown", key, {key: meta, keys.principal(tenant, manager): None}))
     elif row is None:
-        moments = {"created_at": meta["created_at"], "updated_at": meta["updated_at"]}
+        moments = dict.fromkeys(("created_at", "updated_at"), meta["created_at"])
         wanted = {"principal": manager, "role": Role.MANAGER.key, **moments, "version": 1}
         seen = {key: meta, member: None, mine: joined}
         found.append(Damage("manager_not_a_member", key, seen, {member: wanted, mine: _joined(meta)}))
@@ -365,7 +363,7 @@ def _membership(key: Key, meta: Item) -> Judgement:
         wanted = {**row, "role": Role.MANAGER.key, "version": row["version"] + 1}
         found.append(Damage("manager_demoted", key, {key: meta, member: row}, {member: wanted}))
     # With the row that a missing manager gets.
-    count = len(rows) + (row is None and person is not None)
+    count = len(members) + (row is None and person is not None)
     if meta["members"] != count:
         found.append(Damage("members_miscounted", key, {key: meta}, {key: {**meta, "members": count}}))
     return found
@@ -401,9 +399,12 @@ def _principal_project(key: Key, tenant: str, principal: str, project: str) -> J
         return []  # for a named manager who is no member META answers
     if member is None:
         return [Damage("joined_row_of_nobody", key, {key: row, member_key: None, meta_key: meta}, {key: None})]
-    if is_alive and _differs(row, _joined(meta)):
-        return [Damage("joined_row_differs", key, {key: row, meta_key: meta}, {key: {**row, **_joined(meta)}})]
-    return []
+    if not is_alive or not _differs(row, _joined(meta)):
+        return []
+    # A project in a space that is not there is reported; this row may be the one that is right.
+    (space,) = yield [keys.space(tenant, meta["space"])]
+    wanted = {**row, **_joined(meta)}
+    return [Damage("joined_row_differs", key, {key: row, meta_key: meta}, {key: wanted})] if space else []
 
 
 def _record(key: Key, kind: str, tenant: str, project: str, record: str) -> Judgement:
@@ -435,7 +436,7 @@ def _note(key: Key, tenant: str, project: str, task: str, note: str) -> Judgemen
 def _space_project(key: Key, tenant: str, space: str, project: str) -> Judgement:
     meta_key = keys.project(tenant, project)
     row, meta = yield [key, meta_key]
-    if row is None or (meta is not None and not _is_right("project", meta, tenant=tenant, id=project)):
+    if row is None or (meta is not None and not _is_project(meta)):
         return []
     if meta is None:
         return [Damage("list_row_of_nothing", key, {key: row, meta_key: None}, {key: None})]
@@ -590,7 +591,11 @@ def _is_right(kind: str, row: Item, **own: str | None) -> bool:
 def _is_alive(meta: Item) -> bool:
     """Whether something can be said by a project's META: not of one deleted, whose rows the purge takes, nor of one
     malformed, which is reported itself."""
-    return "deleted_at" not in meta and is_formed("project", meta)
+    return "deleted_at" not in meta and _is_project(meta)
+
+
+def _is_project(meta: Item) -> bool:
+    return is_formed("project", meta) and keys.project(meta["tenant"], meta["id"]) == (meta["pk"], meta["sk"])
 
 
 def _differs(row: Item, wanted: Item) -> bool:

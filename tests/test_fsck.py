@@ -1,0 +1,845 @@
+"""The check of the table: it finds each kind of damage, repairs what it can, and is not deceived by a table in use."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from atrium import keys
+from atrium.errors import Unavailable
+from atrium.keys import Key
+from atrium.store import fsck
+from atrium.store.table import Item, Table, plain_item, table, wire_item, wire_key
+from local.database import database_of, free_port
+from local.functions import FunctionFailed, call
+from local.template import ROOT, TABLE_NAME, Template
+from tests.client import Answer, World, flat_id, flat_path, new_key, v1_id
+from tests.conftest import Crowd, full
+from tests.trace import Trace
+
+GHOST = "f" * 24
+LONG_AGO = "2020-01-01T00:00:00.000Z"
+TASK = {"name": "Clean the data", "description": "Drop duplicates", "phase": "data_preparation"}
+RECORDS: dict[str, dict[str, Any]] = {
+    "tasks": TASK,
+    "datasets": {
+        "name": "Transactions",
+        "source": "https://example.com/transactions.csv",
+        "description": "Two years of transactions",
+        "acquisition_date": "2026-01-15",
+        "phase": "data_understanding",
+    },
+    "experiments": {
+        "name": "Baseline",
+        "algorithm_model": "Logistic regression",
+        "parameters": "C=1.0",
+        "metric": "AUC",
+        "result": "0.81",
+        "conclusion": "Good enough to start from",
+        "phase": "modeling",
+    },
+    "decisions": {"description": "Score weekly", "justification": "Nobody acts faster", "phase": "deployment"},
+}
+
+
+class Rows:
+    """The table's rows, past Atrium and its wall: the hand of an operator who slips."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client, self._name = client, name
+
+    def get(self, key: Key) -> Item | None:
+        answer = self._client.get_item(TableName=self._name, Key=wire_key(key), ConsistentRead=True)
+        return plain_item(answer["Item"]) if "Item" in answer else None
+
+    def put(self, key: Key, row: Item) -> None:
+        self._client.put_item(TableName=self._name, Item=wire_item({**row, "pk": key.pk, "sk": key.sk}))
+
+    def change(self, key: Key, **changes: Any) -> None:
+        """Sets attributes, and takes away those that are to be None."""
+        row = self.get(key)
+        assert row is not None
+        self.put(key, {name: value for name, value in {**row, **changes}.items() if value is not None})
+
+    def copy(self, key: Key, to: Key, **changes: Any) -> None:
+        row = self.get(key)
+        assert row is not None
+        self.put(to, {**row, **changes})
+
+    def delete(self, key: Key) -> None:
+        self._client.delete_item(TableName=self._name, Key=wire_key(key))
+
+    def all(self) -> list[Item]:
+        """By key."""
+        pages = self._client.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True)
+        found = [plain_item(item) for page in pages for item in page["Items"]]
+        return sorted(found, key=lambda row: (row["pk"], row["sk"]))
+
+    def restore(self, rows: Mapping[Key, Item]) -> None:
+        now = {Key(row["pk"], row["sk"]): row for row in self.all()}
+        for key in now.keys() - rows.keys():
+            self.delete(key)
+        for key, row in rows.items():
+            if repr(now.get(key)) != repr(row):  # True is 1, but not here
+                self.put(key, row)
+
+
+@dataclass
+class Place:
+    """A table with some of everything in it. Ids in Atrium's own spelling; `path` is the project's in v1."""
+
+    world: World
+    rows: Rows
+    path: str
+    project: str
+    task: str
+    note: str
+    deleted: str
+    deleted_task: str
+
+    @property
+    def tenant(self) -> str:
+        return flat_id(self.world.dev["tenants"]["acme"]["tenant_id"])
+
+    def person(self, name: str) -> Key:
+        return keys.principal(self.tenant, self.world.id(name))
+
+    def member(self, name: str) -> Key:
+        return keys.member(self.tenant, self.project, self.world.id(name))
+
+    def joined(self, name: str) -> Key:
+        return keys.principal_project(self.tenant, self.world.id(name), self.project)
+
+    def in_space(self, name: str) -> Key:
+        return keys.space_member(self.tenant, self.tenant, self.world.id(name))
+
+    def email(self, address: str) -> Key:
+        return keys.email(self.tenant, address)
+
+    def named(self, words: str, name: str) -> Key:
+        return keys.name(self.tenant, words, self.world.id(name))
+
+    def record(self, kind: str) -> Key:
+        prefix = keys.record(self.tenant, self.project, kind, "").sk
+        return next(Key(row["pk"], row["sk"]) for row in self.rows.all() if row["sk"].startswith(prefix))
+
+    @property
+    def meta(self) -> Key:
+        return keys.project(self.tenant, self.project)
+
+    @property
+    def listed(self) -> Key:
+        return keys.space_project(self.tenant, self.tenant, self.project)
+
+    def any(self, prefix: str) -> Key:
+        return next(Key(row["pk"], row["sk"]) for row in self.rows.all() if row["pk"].startswith(prefix))
+
+
+def last(path: str) -> str:
+    id = path.rpartition("/")[2]
+    return id if len(id) == 24 else flat_id(id)
+
+
+def furnish(world: World, rows: Rows) -> Place:
+    """Projects, members of every role, records, notes, an archived and a deleted project, a deleted task, replays."""
+    path = world.new_project(key=new_key())
+    world.new_member(path, "contributor", "contributor")
+    world.new_member(path, "outsider", "viewer")
+    world("PATCH", path, {"description": {"summary": "To the moon"}}, key=new_key())
+    made = {kind: world("POST", f"{path}/{kind}", body, key=new_key()).body["id"] for kind, body in RECORDS.items()}
+    task = flat_id(made["tasks"])
+    notes = f"{flat_path(path)}/tasks/{task}/notes"
+    note = world("POST", notes, {"content": "Remember"}, key=new_key()).body["_id"]
+    archived = world.new_project("Gemini", space="research")
+    assert world("PATCH", archived, {"status": "archived"}).status == 200
+    handed = world.new_project("Mercury", by="contributor")
+    world.new_member(handed, "viewer", "viewer")
+    assert world("PATCH", handed, {"manager_id": world.uuid("viewer")}).status == 200
+    world.new_project("Skylab", tenant="globex")
+    deleted = world.new_project("Soyuz")
+    world.new_member(deleted, "viewer", "viewer")
+    assert world("POST", f"{deleted}/tasks", TASK).status == 201
+    assert world("DELETE", deleted, key=new_key()).status == 204
+    other = world("POST", f"{path}/tasks", TASK).body["id"]
+    gone = f"{flat_path(path)}/tasks/{flat_id(other)}"
+    assert world("POST", f"{gone}/notes", {"content": "Forget"}).status == 201
+    assert world("DELETE", gone).status == 200
+    return Place(world, rows, path, last(path), task, note, last(deleted), flat_id(other))
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else is at work in most tests, so a moment may be short."""
+    monkeypatch.setattr(fsck, "MOMENT", 0.01)
+
+
+@pytest.fixture(scope="module")
+def furnished(shared: World, template: Template) -> Place:
+    provisioning = json.loads((ROOT / "events/automation/provision.json").read_text())
+    call(template.functions["Provision"], provisioning)
+    return furnish(shared, Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]))
+
+
+@pytest.fixture
+def place(furnished: Place) -> Iterator[Place]:
+    """The same for all tests, each of which finds every row as it was."""
+    before = {Key(row["pk"], row["sk"]): row for row in furnished.rows.all()}
+    yield furnished
+    furnished.rows.restore(before)
+
+
+@pytest.fixture
+def check(template: Template) -> Callable[..., Any]:
+    """Invokes the function."""
+    return lambda **event: call(template.functions["Fsck"], event)
+
+
+def picture(world: World, path: str) -> list[tuple[int, Any]]:
+    """What the API answers, all around the project."""
+    flat, v1 = flat_path(path), world.projects()
+    paths = ["/projects", "/v1/me", v1, world.projects("research"), path, f"{path}/members", flat]
+    seen = [world("GET", target, by=name).seen for target in paths for name in ("owner", "viewer", "outsider")]
+    found = ["owner@", "out", "of acme", "contributor of", "acme"]
+    return seen + [world("GET", f"{flat}/team/search?q={text}").seen for text in found]
+
+
+def clean(summary: Any) -> bool:
+    return (summary["complete"], summary["clean"], summary["damage"], summary["details"]) == (True, True, {}, [])
+
+
+# ---------------------------------------------------------------- a table without damage
+
+
+def test_a_healthy_table_is_clean_and_all_of_it_is_looked_at(place: Place, check: Callable[..., Any]) -> None:
+    summary = check()
+    assert clean(summary), summary
+    assert summary["unsettled"] == 0
+    assert sum(summary["rows"].values()) == len(place.rows.all())
+    assert set(summary["rows"]) == set(keys._PATTERNS)
+    assert (summary["rows"]["project"], summary["rows"]["purge"]) == (5, 2)
+
+
+def test_a_check_writes_nothing(place: Place, check: Callable[..., Any]) -> None:
+    place.rows.delete(place.listed)
+    before = place.rows.all()
+    assert check()["left"] == {"list_row_missing": 1}
+    assert place.rows.all() == before
+
+
+@pytest.mark.parametrize("event", [{"repair": 1}, {"repair": "true"}, {"tenant": "x"}])
+def test_an_event_that_asks_for_something_else_is_refused(
+    shared: World, check: Callable[..., Any], event: dict[str, Any]
+) -> None:
+    with pytest.raises(FunctionFailed) as failure:
+        check(**event)
+    assert failure.value.error_type == "Refused"
+    assert next(iter(event)) in failure.value.message
+
+
+# ---------------------------------------------------------------- each kind of damage
+
+
+def ghost_member(p: Place) -> None:
+    p.rows.copy(p.member("owner"), keys.member(p.tenant, p.project, GHOST), principal=GHOST)
+    p.rows.change(p.meta, members=4)
+
+
+def ghost_manager(p: Place) -> None:
+    p.rows.change(p.meta, manager=GHOST)
+    p.rows.change(p.listed, manager=GHOST)
+
+
+def orphaned_member(p: Place) -> None:
+    p.rows.copy(p.member("owner"), keys.member(p.tenant, GHOST, p.world.id("owner")))
+    p.rows.put(keys.principal_project(p.tenant, p.world.id("owner"), GHOST), {"id": GHOST, "space": p.tenant})
+
+
+def twin(p: Place) -> None:
+    """Another principal with the owner's e-mail address."""
+    name = "Twin"
+    person = {"id": GHOST, "name": name, "spaces": {}}
+    p.rows.copy(p.person("owner"), keys.principal(p.tenant, GHOST), **person)
+    entry = {"principal": GHOST, "name": name, "email": "owner@acme.example"}
+    p.rows.put(keys.name(p.tenant, "twin", GHOST), entry)
+
+
+def overdue(p: Place) -> None:
+    p.rows.change(keys.project(p.tenant, p.deleted), deleted_at=LONG_AGO)
+    p.rows.change(keys.purge(p.tenant, p.deleted), deleted_at=LONG_AGO)
+
+
+def unqueued_long_ago(p: Place) -> None:
+    p.rows.change(keys.project(p.tenant, p.deleted), deleted_at=LONG_AGO)
+    p.rows.delete(keys.purge(p.tenant, p.deleted))
+
+
+def queued(p: Place, task: str | None = None) -> None:
+    named = {"task": task} if task else {"space": p.tenant}
+    row = {"tenant": p.tenant, "project": p.project, "deleted_at": LONG_AGO, **named}
+    p.rows.put(keys.purge(p.tenant, p.project, task), row)
+
+
+def unhand(p: Place) -> None:
+    p.rows.delete(p.member("owner"))
+    p.rows.delete(p.joined("owner"))
+
+
+def roles_in_no_space(p: Place) -> None:
+    p.rows.change(p.person("outsider"), spaces={GHOST: "viewer"})
+
+
+def differing(name: str, p: Place) -> None:
+    p.rows.change(p.listed, **{name: "other"})
+
+
+def without(name: str, p: Place) -> None:
+    p.rows.change(p.meta, **{name: None})
+
+
+Seed = Callable[[Place], None]
+
+# Of each kind, ways to do the damage, and what the repair does; None where it is a person's to repair.
+DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
+    "orphan": (
+        "deleted",
+        {
+            "member": orphaned_member,
+            "task": lambda p: p.rows.copy(p.record("task"), keys.record(p.tenant, GHOST, "task", p.task)),
+            "decision": lambda p: p.rows.copy(p.record("decision"), keys.record(p.tenant, GHOST, "decision", GHOST)),
+            "note": lambda p: p.rows.put(keys.note(p.tenant, GHOST, p.task, p.note), {}),
+        },
+    ),
+    "list_row_missing": ("written", {"": lambda p: p.rows.delete(p.listed)}),
+    "list_row_differs": (
+        "written",
+        {
+            **{
+                name: partial(differing, name)
+                for name in ("name", "status", "manager", "updated_at", "created_by", "created_at")
+            },
+            "an attribute less": lambda p: p.rows.change(p.listed, status=None),
+        },
+    ),
+    "list_row_of_nothing": (
+        "deleted",
+        {
+            "no project": lambda p: p.rows.copy(p.listed, keys.space_project(p.tenant, p.tenant, GHOST), id=GHOST),
+            "another space": lambda p: p.rows.copy(p.listed, keys.space_project(p.tenant, research(p), p.project)),
+        },
+    ),
+    "list_row_of_deleted": (
+        "deleted",
+        {"": lambda p: p.rows.copy(p.listed, keys.space_project(p.tenant, p.tenant, p.deleted), id=p.deleted)},
+    ),
+    "manager_not_a_member": (
+        "written",
+        {"one row": lambda p: p.rows.delete(p.member("owner")), "both rows": unhand},
+    ),
+    "manager_demoted": ("written", {"": lambda p: p.rows.change(p.member("owner"), role="viewer")}),
+    "manager_unknown": (None, {"": ghost_manager}),
+    "members_miscounted": (
+        "written",
+        {
+            "more": lambda p: p.rows.change(p.meta, members=4),
+            "less": lambda p: p.rows.change(p.meta, members=-1),
+        },
+    ),
+    "member_unknown": (None, {"": ghost_member}),
+    "member_malformed": (
+        None,
+        {
+            "role": lambda p: p.rows.change(p.member("contributor"), role="owner"),
+            "attribute": lambda p: p.rows.change(p.member("owner"), version=None),
+            "of another": lambda p: p.rows.change(p.member("contributor"), principal=GHOST),
+        },
+    ),
+    "joined_row_missing": ("written", {"": lambda p: p.rows.delete(p.joined("outsider"))}),
+    "joined_row_of_nobody": (
+        "deleted",
+        {
+            "no member": lambda p: p.rows.put(p.joined("viewer"), {"id": p.project, "space": p.tenant}),
+            "no project": lambda p: p.rows.put(
+                keys.principal_project(p.tenant, p.world.id("viewer"), GHOST), {"id": GHOST, "space": p.tenant}
+            ),
+        },
+    ),
+    "joined_row_differs": (
+        "written",
+        {
+            "space": lambda p: p.rows.change(p.joined("outsider"), space=GHOST),
+            "empty": lambda p: p.rows.put(p.joined("outsider"), {}),
+        },
+    ),
+    "space_malformed": (None, {"": lambda p: p.rows.change(keys.space(p.tenant, p.tenant), name=None)}),
+    "space_member_missing": ("written", {"": lambda p: p.rows.delete(p.in_space("viewer"))}),
+    "space_member_differs": ("written", {"": lambda p: p.rows.change(p.in_space("viewer"), role="owner")}),
+    "space_member_of_nobody": (
+        "deleted",
+        {
+            "not in the map": lambda p: p.rows.copy(p.in_space("viewer"), p.in_space("outsider")),
+            "no principal": lambda p: p.rows.copy(
+                p.in_space("viewer"), keys.space_member(p.tenant, p.tenant, GHOST), principal=GHOST
+            ),
+        },
+    ),
+    "role_in_no_space": (None, {"": roles_in_no_space}),
+    "deletion_not_queued": (
+        "written",
+        {"": lambda p: p.rows.delete(keys.purge(p.tenant, p.deleted))},
+    ),
+    "deletion_not_queued, long ago": ("purged", {"": unqueued_long_ago}),
+    "purge_overdue": (
+        "purged",
+        {
+            "project": overdue,
+            "task": lambda p: p.rows.change(keys.purge(p.tenant, p.project, p.deleted_task), deleted_at=LONG_AGO),
+        },
+    ),
+    "queue_row_of_living": ("deleted", {"project": queued, "task": lambda p: queued(p, p.task)}),
+    "queue_row_malformed": (
+        None,
+        {
+            "attribute": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), deleted_at=None),
+            "another key": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), project=GHOST),
+        },
+    ),
+    "note_of_nothing": (
+        "deleted",
+        {"": lambda p: p.rows.delete(keys.purge(p.tenant, p.project, p.deleted_task))},
+    ),
+    "note_malformed": (
+        None,
+        {"": lambda p: p.rows.change(keys.note(p.tenant, p.project, p.task, p.note), content=None)},
+    ),
+    "record_malformed": (
+        None,
+        {
+            "task": lambda p: p.rows.change(p.record("task"), status="someday"),
+            "dataset": lambda p: p.rows.change(p.record("dataset"), records="many"),
+            "experiment": lambda p: p.rows.change(p.record("experiment"), metric=None),
+            "decision": lambda p: p.rows.change(p.record("decision"), id=GHOST),
+        },
+    ),
+    "directory_row_missing": (
+        "written",
+        {
+            "e-mail": lambda p: p.rows.delete(p.email("owner@acme.example")),
+            "name": lambda p: p.rows.delete(p.named("acme", "owner")),
+        },
+    ),
+    "directory_row_of_nobody": (
+        "deleted",
+        {
+            "e-mail": lambda p: p.rows.copy(p.email("owner@acme.example"), p.email("x@acme.example"), principal=GHOST),
+            "another's e-mail": lambda p: p.rows.copy(p.email("owner@acme.example"), p.email("x@acme.example")),
+            "empty": lambda p: p.rows.put(p.email("x@acme.example"), {}),
+            "name": lambda p: p.rows.copy(p.named("acme", "owner"), keys.name(p.tenant, "acme", GHOST)),
+            "another name": lambda p: p.rows.copy(p.named("acme", "owner"), p.named("x", "owner")),
+        },
+    ),
+    "directory_row_differs": (
+        "written",
+        {
+            "e-mail": lambda p: p.rows.change(p.email("owner@acme.example"), name="Mallory"),
+            "name": lambda p: p.rows.change(p.named("acme", "owner"), email="mallory@acme.example"),
+        },
+    ),
+    "email_shared": (None, {"": twin}),
+    "principal_malformed": (
+        None,
+        {
+            "role": lambda p: p.rows.change(p.person("outsider"), spaces={p.tenant: "boss"}),
+            "attribute": lambda p: p.rows.change(p.person("owner"), kind=None),
+        },
+    ),
+    "project_malformed": (
+        None,
+        {
+            **{
+                name: partial(without, name)
+                for name in ("name", "members", "sequence", "last_event", "manager", "space")
+            },
+            "another id": lambda p: p.rows.change(p.meta, id=GHOST),
+            "another tenant": lambda p: p.rows.change(p.meta, tenant=GHOST),
+            "another type": lambda p: p.rows.change(p.meta, version="1"),
+        },
+    ),
+    "project_in_no_space": (None, {"": lambda p: p.rows.change(p.meta, space=GHOST)}),
+    "credential_malformed": (
+        None,
+        {
+            "kind": lambda p: p.rows.change(p.any("KEY#"), kind="password"),
+            "attribute": lambda p: p.rows.change(p.any("KEY#"), principal=None),
+        },
+    ),
+    "credential_of_nobody": (None, {"": lambda p: p.rows.change(p.any("KEY#"), principal=GHOST)}),
+    "replay_malformed": (
+        None,
+        {
+            "fingerprint": lambda p: p.rows.change(replay(p), fingerprint="0" * 63),
+            "status": lambda p: p.rows.change(replay(p), status="200"),
+            "body": lambda p: p.rows.change(replay(p), body=None),
+            "headers": lambda p: p.rows.change(replay(p), headers=[]),
+            "confirms": lambda p: p.rows.change(replay(p), confirms=1),
+            "ttl": lambda p: p.rows.change(replay(p), ttl="soon"),
+        },
+    ),
+    "unknown_key": (
+        None,
+        {
+            "partition": lambda p: p.rows.put(Key(f"T#{p.tenant}#Z#1", "META"), {}),
+            "row": lambda p: p.rows.put(Key(p.meta.pk, "COMMENT#1"), {}),
+            "id": lambda p: p.rows.put(Key(p.meta.pk, f"MEMBER#{GHOST.upper()}"), {}),
+            "directory": lambda p: p.rows.put(Key(keys.directory(p.tenant), "MAIL#owner@acme.example"), {}),
+        },
+    ),
+}  # fmt: skip
+
+
+def research(p: Place) -> str:
+    return flat_id(p.world.dev["tenants"]["acme"]["spaces"]["research"])
+
+
+def replay(p: Place) -> Key:
+    return p.any(keys.idempotency(p.tenant, "").pk)
+
+
+CASES = [(kind, way) for kind, (_, ways) in DAMAGE.items() for way in ways]
+
+
+@pytest.mark.parametrize(("kind", "way"), CASES)
+def test_damage_is_found_once_and_repaired(place: Place, check: Callable[..., Any], kind: str, way: str) -> None:
+    done, ways = DAMAGE[kind]
+    named = kind.partition(",")[0]
+    before = picture(place.world, place.path)
+    sequences = {row["pk"]: row["sequence"] for row in place.rows.all() if "sequence" in row}
+    ways[way](place)
+    found = check()
+    assert (found["damage"], found["repaired"], found["left"]) == ({named: 1}, {}, {named: 1}), found["details"]
+    assert [(detail["kind"], detail["repairable"]) for detail in found["details"]] == [(named, done is not None)]
+    damaged = place.rows.all()
+    repaired = check(repair=True)
+    if done is None:
+        assert (repaired["damage"], repaired["left"], repaired["clean"]) == ({named: 1}, {named: 1}, False)
+        assert place.rows.all() == damaged
+        return
+    assert (repaired["damage"], repaired["repaired"], repaired["left"]) == ({named: 1}, {named: 1}, {})
+    assert [detail["done"] for detail in repaired["details"]] == [done]
+    assert clean(check())
+    assert picture(place.world, place.path) == before
+    after = {row["pk"]: row["sequence"] for row in place.rows.all() if "sequence" in row}
+    assert after.items() <= sequences.items(), "a repair is no event"
+
+
+def test_every_kind_of_damage_is_tested() -> None:
+    code = (ROOT / "layers/atrium/atrium/store/fsck.py").read_text()
+    named = set(re.findall(r'Damage\(\s*"(\w+)"', code))
+    malformed = {f"{kind}_malformed" for kind in [*re.findall(r'_malformed\("(\w+)"', code), "space", "replay"]}
+    assert named | malformed == {kind.partition(",")[0] for kind in DAMAGE}
+
+
+def test_much_damage_at_once_is_repaired_in_one_run(place: Place, check: Callable[..., Any]) -> None:
+    """Among it a project without its META: its members' rows, its records, its place in the list."""
+    before = picture(place.world, place.path)
+    doomed = place.world.new_project("Doomed")
+    place.world.new_member(doomed, "viewer", "viewer")
+    for kind, body in RECORDS.items():
+        assert place.world("POST", f"{doomed}/{kind}", body).status == 201
+    place.rows.delete(keys.project(place.tenant, last(doomed)))
+    for kind in (
+        "list_row_differs",
+        "manager_not_a_member",
+        "members_miscounted",
+        "joined_row_differs",
+        "purge_overdue",
+    ):
+        next(iter(DAMAGE[kind][1].values()))(place)
+    summary = check(repair=True)
+    assert summary["left"] == {}, summary["details"]
+    assert summary["damage"] == {
+        "joined_row_differs": 1,
+        "list_row_differs": 1,
+        "list_row_of_nothing": 1,
+        "manager_not_a_member": 1,
+        "members_miscounted": 1,
+        "orphan": 6,
+        "purge_overdue": 1,
+    }
+    assert clean(check())
+    assert picture(place.world, place.path) == before
+    assert not [row for row in place.rows.all() if last(doomed) in row["pk"] + row["sk"]]
+
+
+def test_a_table_of_many_pages_is_checked_to_its_end(place: Place, check: Callable[..., Any]) -> None:
+    for number in range(250):
+        place.rows.put(Key(f"T#{place.tenant}#Z#{number}", "META"), {"ballast": "x" * 10_000})
+    summary = check()
+    assert (summary["complete"], summary["damage"]) == (True, {"unknown_key": 250})
+    assert len(summary["details"]) == fsck.MAX_DETAILS
+    assert sum(summary["rows"].values()) == len(place.rows.all())
+
+
+def test_rows_of_any_make_are_survived(place: Place, check: Callable[..., Any]) -> None:
+    """Numbers, sets and bytes that Atrium never writes, in the place of every attribute of a row."""
+    client = boto3.client("dynamodb")
+    values: list[Any] = [
+        {"N": "1.5"},
+        {"N": "1E+40"},
+        {"SS": ["a"]},
+        {"B": b"a"},
+        {"L": [{"NS": ["1"]}]},
+        {"NULL": True},
+    ]
+    targets = [place.listed, place.member("outsider"), place.joined("outsider"), place.person("outsider"), place.meta]
+    targets += [place.email("owner@acme.example"), place.any("PURGE#"), place.any("KEY#"), replay(place)]
+    for number, key in enumerate(targets):
+        row = place.rows.get(key) or {}
+        odd = {name: values[(number + position) % len(values)] for position, name in enumerate(row)}
+        item = {**odd, "odd name": {"S": "x"}, **wire_key(key)}
+        client.put_item(TableName=os.environ["TABLE_NAME"], Item=item)
+    assert check(repair=True)["complete"]
+    assert check(repair=True)["complete"]
+
+
+def test_the_summary_holds_no_address_no_name_and_no_hash(place: Place, check: Callable[..., Any]) -> None:
+    kinds = ["directory_row_differs", "directory_row_of_nobody", "unknown_key", "credential_of_nobody", "email_shared"]
+    for kind in kinds:
+        for seed in DAMAGE[kind][1].values():
+            seed(place)
+    place.rows.put(Key("KEY#sesame", "META"), {})
+    hashes = [row["pk"].partition("#")[2] for row in place.rows.all() if row["pk"].startswith("KEY#")]
+    summary = check()
+    assert set(summary["damage"]) == set(kinds)
+    text = json.dumps(summary, ensure_ascii=False).casefold()
+    for secret in ("@", "acme", "mallory", "twin", "sesame", *hashes):
+        assert secret not in text
+    (detail,) = [detail for detail in summary["details"] if detail["kind"] == "credential_of_nobody"]
+    (row,) = [row for row in place.rows.all() if row["pk"].startswith("KEY#") and row.get("principal") == GHOST]
+    assert (detail["key"], detail["credential_id"]) == (["KEY#…", "META"], v1_id(row["id"]))
+
+
+# ---------------------------------------------------------------- a table in use
+
+
+@pytest.mark.parametrize("change", ["rename", "hand over", "delete", "join"])
+def test_a_repair_leaves_alone_what_changes_meanwhile(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The change commits after the second look, right before the repair does."""
+    world = place.world
+    new = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
+    seed, request = {
+        "rename": ("list_row_differs", partial(world, "PATCH", place.path, {"name": "Renamed"})),
+        "hand over": (
+            "manager_demoted",
+            partial(world, "PATCH", place.path, {"manager_id": world.uuid("contributor")}),
+        ),
+        "delete": ("list_row_differs", partial(world, "DELETE", place.path)),
+        "join": ("members_miscounted", partial(world, "POST", f"{place.path}/members", new)),
+    }[change]
+    next(iter(DAMAGE[seed][1].values()))(place)
+    commit = Table.transact
+    watched = [place.meta, place.listed, place.member("owner"), place.member("contributor"), place.member("viewer")]
+    left: list[Any] = []
+
+    def transact(table_: Table, writes: Any, token: str) -> None:
+        monkeypatch.setattr(Table, "transact", commit)
+        assert request().status < 300
+        left.extend(map(place.rows.get, watched))
+        commit(table_, writes, token)
+
+    monkeypatch.setattr(Table, "transact", transact)
+    summary = check(repair=True)
+    assert list(map(place.rows.get, watched)) == left
+    assert [detail["done"] for detail in summary["details"]] == ["left, it has changed since"]
+    assert (summary["repaired"], summary["left"]) == ({}, {seed: 1})
+    check(repair=True)
+    assert clean(check())
+
+
+def test_what_is_different_at_the_second_look_is_no_damage(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a reader meets a transaction half-way, then whole; and then one who is always at work."""
+    listed = place.rows.get(place.listed)
+    assert listed is not None
+    place.rows.delete(place.listed)
+    monkeypatch.setattr(time, "sleep", lambda _: place.rows.put(place.listed, listed))
+    assert clean(check())
+
+    numbers = iter(range(100))
+    monkeypatch.setattr(time, "sleep", lambda _: place.rows.change(place.listed, name=str(next(numbers))))
+    place.rows.change(place.listed, name="other")
+    summary = check(repair=True)
+    assert (summary["damage"], summary["unsettled"], summary["complete"]) == ({}, 1, True)
+
+
+def test_writers_at_work_raise_no_false_alarm_and_hide_no_damage(crowd: Crowd, template: Template) -> None:
+    """Everything that changes rows in several places, in six threads, while the table is checked over and over."""
+    world, function = crowd.world, template.functions["Fsck"]
+    place = furnish(world, Rows(crowd.client, TABLE_NAME))
+    crowd.invoke(template.functions["Fsck"], {"repair": True})  # other tests leave rows of their own
+    shared = world.new_project("Shared")
+    done = threading.Event()
+    statuses: list[int] = []
+
+    def work(number: int) -> None:
+        turn = 0
+        while not done.is_set():
+            turn += 1
+            path = world.new_project(f"{number}-{turn}")
+            member = world.new_member(path, "outsider", "viewer")
+            task = world("POST", f"{path}/tasks", TASK).body["id"]
+            flat = f"{flat_path(path)}/tasks/{flat_id(task)}"
+            answers: list[Answer] = [
+                world("POST", f"{flat}/notes", {"content": "Remember"}, key=new_key()),
+                world("PATCH", path, {"name": "B", "manager_id": world.uuid("outsider")}),
+                world("PATCH", shared, {"name": f"{number}-{turn}"}),
+                world("POST", f"{shared}/tasks", TASK),
+                world("DELETE", flat),
+                world("PATCH", path, {"manager_id": world.uuid("owner")}),
+                world("DELETE", member),
+                world("DELETE", path),
+            ]
+            statuses.extend(answer.status for answer in answers)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        end = time.monotonic() + full(6, 60)
+        runs = 0
+        while time.monotonic() < end or runs < 2:
+            summary = crowd.invoke(function, {"repair": runs % 2 == 1})
+            assert clean(summary), summary
+            runs += 1
+        place.rows.delete(place.listed)
+        found = crowd.invoke(function, {"repair": True})
+        assert (found["damage"], found["repaired"]) == ({"list_row_missing": 1}, {"list_row_missing": 1})
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert len(statuses) > 50
+    assert set(statuses) <= {200, 201, 204}
+    assert clean(crowd.invoke(function, {}))
+
+
+def test_a_table_that_does_not_answer_leaves_the_check_incomplete(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise Unavailable
+
+    monkeypatch.setattr(Table, "get_all", refuse)
+    summary = check()
+    assert (summary["complete"], summary["clean"]) == (False, False)
+
+
+def test_a_check_out_of_time_says_that_it_is_incomplete(place: Place) -> None:
+    summary = fsck.Check(table(), until=lambda: True).run()
+    assert (summary["complete"], summary["clean"]) == (False, False)
+
+
+# ---------------------------------------------------------------- what it is allowed
+
+
+def test_its_permissions_are_what_it_uses_and_no_other_function_may_scan(
+    traced: tuple[World, Trace], template: Template
+) -> None:
+    world, trace = traced
+    place = furnish(world, Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]))
+    for kind in ("orphan", "list_row_missing", "members_miscounted", "purge_overdue"):
+        next(iter(DAMAGE[kind][1].values()))(place)
+    trace.clear()
+    summary = trace.invoke(template.functions["Fsck"], {"repair": True})
+    assert (summary["left"], len(summary["repaired"])) == ({}, 4)
+    granted = {
+        name: action
+        for name, role in template.resources.items()
+        if role["Type"] == "AWS::IAM::Role"
+        for policy in role["Properties"].get("Policies", [])
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in [set(statement["Action"])]
+    }
+    assert granted["FsckRole"] == trace.actions("Fsck")
+    assert [name for name, actions in granted.items() if "dynamodb:Scan" in actions] == ["FsckRole"]
+
+
+# ---------------------------------------------------------------- the command
+
+
+def command(directory: Path, *arguments: str, **environment: str) -> tuple[int, Any]:
+    """Its status, and its summary if it gave one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "local.fsck", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "DATA_DIR": str(directory), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
+@contextmanager
+def instance(directory: Path) -> Iterator[World | None]:
+    """`make run`, until its tenants are there."""
+    environment = {**os.environ, "PORT": str(free_port()), "DATA_DIR": str(directory)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local.run"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+    )
+    try:
+        end = time.monotonic() + 60
+        while not (directory / "dev.json").exists():
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        yield None
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def lose_a_space_member(directory: Path) -> None:
+    with database_of(directory) as endpoint:
+        rows = Rows(boto3.client("dynamodb", endpoint_url=endpoint), TABLE_NAME)
+        (key, *_) = [Key(r["pk"], r["sk"]) for r in rows.all() if "#S#" in r["pk"] and r["sk"] != "META"]
+        rows.delete(key)
+
+
+def test_the_command_checks_and_repairs_an_instance_that_runs_and_one_that_does_not(tmp_path: Path) -> None:
+    with instance(tmp_path):
+        check_and_repair(tmp_path, partial(command, tmp_path, "--repair"))
+    check_and_repair(tmp_path, partial(command, tmp_path, REPAIR="1"))
+
+
+def check_and_repair(directory: Path, repair: Callable[[], tuple[int, Any]]) -> None:
+    status, summary = command(directory)
+    assert (status, summary["clean"], summary["rows"]["principal"]) == (0, True, 8)
+    lose_a_space_member(directory)
+    status, summary = command(directory)
+    assert (status, summary["left"]) == (1, {"space_member_missing": 1})
+    status, summary = repair()
+    assert (status, summary["repaired"], summary["left"]) == (0, {"space_member_missing": 1}, {})
+    status, summary = command(directory)
+    assert (status, summary["damage"]) == (0, {})
+
+
+def test_the_command_says_what_it_cannot_check(tmp_path: Path) -> None:
+    assert command(tmp_path / "nothing") == (2, f"{tmp_path / 'nothing'} holds no data of `make run`. Set DATA_DIR.\n")
+    assert not (tmp_path / "nothing").exists()
+    assert command(tmp_path, "--force") == (2, "The only argument is --repair.\n")
