@@ -688,13 +688,17 @@ def test_what_is_different_at_the_second_look_is_no_damage(
 
 
 def test_writers_at_work_raise_no_false_alarm_and_hide_no_damage(crowd: Crowd, template: Template) -> None:
-    """Everything that changes rows in several places, in six threads, while the table is checked over and over."""
+    """Everything that changes rows in several places, purges too, in six threads, while the table is checked."""
     world, function = crowd.world, template.functions["Fsck"]
     place = furnish(world, Rows(crowd.client, TABLE_NAME))
     crowd.invoke(template.functions["Fsck"], {"repair": True})  # other tests leave rows of their own
     shared = world.new_project("Shared")
     done = threading.Event()
     statuses: list[int] = []
+
+    def purge(row: Item) -> None:
+        record = {"dynamodb": {"NewImage": wire_item(row), "SequenceNumber": "1"}}
+        assert crowd.invoke(template.functions["PurgeDeleted"], {"Records": [record]}) == {"batchItemFailures": []}
 
     def work(number: int) -> None:
         turn = 0
@@ -715,6 +719,10 @@ def test_writers_at_work_raise_no_false_alarm_and_hide_no_damage(crowd: Crowd, t
                 world("DELETE", path),
             ]
             statuses.extend(answer.status for answer in answers)
+            # As the stream brings it.
+            deletion = place.rows.get(keys.purge(place.tenant, last(path)))
+            assert deletion is not None
+            purge(deletion)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -734,6 +742,7 @@ def test_writers_at_work_raise_no_false_alarm_and_hide_no_damage(crowd: Crowd, t
         for thread in threads:
             thread.join()
     assert len(statuses) > 50
+    assert not [row for row in place.rows.all() if "deleted_at" in row and row.get("name", "").startswith("B")]
     assert set(statuses) <= {200, 201, 204}
     assert clean(crowd.invoke(function, {}))
 

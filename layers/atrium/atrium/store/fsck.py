@@ -224,8 +224,9 @@ class Check:
 def _known_as(damage: Damage) -> dict[str, str]:
     """The id by which a person can find a credential, whose key is not shown."""
     id = (damage.seen[damage.at] or {}).get("id")
-    is_known = _kind(damage.at) == "credential" and isinstance(id, str) and is_id(id)
-    return {"credential_id": to_uuid(id)} if is_known else {}
+    if _kind(damage.at) == "credential" and isinstance(id, str) and is_id(id):
+        return {"credential_id": to_uuid(id)}
+    return {}
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:
