@@ -23,36 +23,17 @@ from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.store import fsck
 from atrium.store.table import Item, Table, plain_item, table, wire_item, wire_key
-from local.database import database_of, free_port
+from local.database import free_port
+from local.endpoints import endpoints_of
 from local.functions import FunctionFailed, call
 from local.template import ROOT, TABLE_NAME, Template
-from tests.client import Answer, World, flat_id, flat_path, new_key, v1_id
+from tests.client import RECORDS, Answer, World, flat_id, flat_path, new_key, v1_id
 from tests.conftest import Crowd, full
 from tests.trace import Trace
 
 GHOST = "f" * 24
 LONG_AGO = "2020-01-01T00:00:00.000Z"
-TASK = {"name": "Clean the data", "description": "Drop duplicates", "phase": "data_preparation"}
-RECORDS: dict[str, dict[str, Any]] = {
-    "tasks": TASK,
-    "datasets": {
-        "name": "Transactions",
-        "source": "https://example.com/transactions.csv",
-        "description": "Two years of transactions",
-        "acquisition_date": "2026-01-15",
-        "phase": "data_understanding",
-    },
-    "experiments": {
-        "name": "Baseline",
-        "algorithm_model": "Logistic regression",
-        "parameters": "C=1.0",
-        "metric": "AUC",
-        "result": "0.81",
-        "conclusion": "Good enough to start from",
-        "phase": "modeling",
-    },
-    "decisions": {"description": "Score weekly", "justification": "Nobody acts faster", "phase": "deployment"},
-}
+TASK = RECORDS["tasks"]
 
 
 class Rows:
@@ -834,8 +815,8 @@ def instance(directory: Path) -> Iterator[World | None]:
 
 
 def lose_a_space_member(directory: Path) -> None:
-    with database_of(directory) as endpoint:
-        rows = Rows(boto3.client("dynamodb", endpoint_url=endpoint), TABLE_NAME)
+    with endpoints_of(directory) as endpoints:
+        rows = Rows(boto3.client("dynamodb", endpoint_url=endpoints["dynamodb"]), TABLE_NAME)
         (key, *_) = [Key(r["pk"], r["sk"]) for r in rows.all() if "#S#" in r["pk"] and r["sk"] != "META"]
         rows.delete(key)
 
