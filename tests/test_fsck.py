@@ -32,6 +32,7 @@ from tests.conftest import Crowd, full
 from tests.trace import Trace
 
 GHOST = "f" * 24
+TWIN = "e" * 24
 LONG_AGO = "2020-01-01T00:00:00.000Z"
 TASK = RECORDS["tasks"]
 
@@ -251,10 +252,10 @@ def orphaned_member(p: Place) -> None:
 def twin(p: Place) -> None:
     """Another principal with the owner's e-mail address."""
     name = "Twin"
-    person = {"id": GHOST, "name": name, "spaces": {}}
-    p.rows.copy(p.person("owner"), keys.principal(p.tenant, GHOST), **person)
-    entry = {"principal": GHOST, "name": name, "email": "owner@acme.example"}
-    p.rows.put(keys.name(p.tenant, "twin", GHOST), entry)
+    person = {"id": TWIN, "name": name, "spaces": {}}
+    p.rows.copy(p.person("owner"), keys.principal(p.tenant, TWIN), **person)
+    entry = {"principal": TWIN, "name": name, "email": "owner@acme.example"}
+    p.rows.put(keys.name(p.tenant, "twin", TWIN), entry)
 
 
 def overdue(p: Place) -> None:
