@@ -313,16 +313,15 @@ class _NoManagedPolicies:
 def create_table(client: Any, properties: Mapping[str, Any]) -> None:
     """Makes the template's table with a DynamoDB client, unless it is there. What engines on a laptop do not have
     (point-in-time recovery, deletion protection) is left out."""
-    stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
     try:
-        if "LatestStreamArn" not in client.describe_table(TableName=properties["TableName"])["Table"]:
-            # Made by an edition of Atrium that had no stream yet.
-            client.update_table(TableName=properties["TableName"], StreamSpecification=stream)
+        client.describe_table(TableName=properties["TableName"])
         return
     except client.exceptions.ResourceNotFoundException:
         pass
-    wanted = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")
-    client.create_table(**{name: properties[name] for name in wanted}, StreamSpecification=stream)
+    wanted = {name: properties[name] for name in ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")}
+    if "StreamSpecification" in properties:
+        wanted["StreamSpecification"] = {"StreamEnabled": True, **properties["StreamSpecification"]}
+    client.create_table(**wanted)
     client.get_waiter("table_exists").wait(TableName=properties["TableName"], WaiterConfig={"Delay": 1})
     client.update_time_to_live(
         TableName=properties["TableName"], TimeToLiveSpecification=properties["TimeToLiveSpecification"]

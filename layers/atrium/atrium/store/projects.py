@@ -242,10 +242,11 @@ class Projects:
         change_project(self._work, found, "project.deleted", found.resource(), deleted_at=self._work.now)
         if self._work.is_conditional:
             self._work.check(key, f"#{counter} = :seen", seen=getattr(found, counter))
-        self._work.delete(keys.space_project(found.tenant, found.space, found.id))
+        self._work.delete(keys.space_project(found.tenant, found.space, found.id), when=None)
         self._work.put(
             keys.purge(found.tenant, found.id),
             {"tenant": found.tenant, "project": found.id, "space": found.space, "deleted_at": self._work.now},
+            when=None,
         )
 
     # ------------------------------------------------------------ parts
@@ -263,12 +264,8 @@ class Projects:
         written = {name: getattr(changed, name) for name in (*changes, "updated_at", "version")}
         change_project(self._work, found, "project.updated", changed.resource(), names, **written)
         self._work.check(keys.project(found.tenant, found.id), "#version = :seen_version", seen_version=found.version)
-        row = _listed(changed)
-        self._work.update(
-            keys.space_project(found.tenant, found.space, found.id),
-            "SET " + ", ".join(f"#{name} = :{name}" for name in row),
-            **row,
-        )
+        # Whatever stands there: META holds this change, and a row that was lost is there again.
+        self._work.put(keys.space_project(found.tenant, found.space, found.id), list_row(changed), when=None)
         return changed
 
     def _hand_over(self, heir: keys.Key) -> None:
@@ -395,8 +392,7 @@ def to_project(meta: Item) -> Project:
 
 def list_row(project: Project) -> Item:
     """The project's row in its space's list."""
-    own = {name: getattr(project, name) for name in ("id", "space", "created_by", "created_at")}
-    return own | _listed(project)
+    return {name: getattr(project, name) for name in ("id", "space", "created_by", "created_at", *_LISTED)}
 
 
 def to_record(kind: type[R], project: Project, row: Item) -> R:
@@ -413,10 +409,6 @@ def _event(work: Work, type: str, resource: Mapping[str, Any], changed: Iterable
         "resource": documents.render(resource),
     }
     return event if changed is None else event | {"changed": sorted(changed)}
-
-
-def _listed(project: Project) -> Item:
-    return {name: getattr(project, name) for name in _LISTED}
 
 
 def _with_summary(description: str, text: str) -> str:

@@ -142,24 +142,25 @@ class Work:
 
     # ------------------------------------------------------------ writing
 
-    def put(self, key: Key, item: Item, when: str = "attribute_not_exists(#pk)", **values: Any) -> None:
+    def put(self, key: Key, item: Item, when: str | None = "attribute_not_exists(#pk)", **values: Any) -> None:
         self._change(key, when, values, action="Put", body={"Item": wire_item({"pk": key.pk, "sk": key.sk, **item})})
 
     def update(self, key: Key, expression: str, when: str = "attribute_exists(#pk)", **values: Any) -> None:
         self._change(key, when, values, action="Update", expression=expression)
 
-    def delete(self, key: Key, when: str = "attribute_exists(#pk)", **values: Any) -> None:
+    def delete(self, key: Key, when: str | None = "attribute_exists(#pk)", **values: Any) -> None:
         self._change(key, when, values, action="Delete")
 
     def check(self, key: Key, when: str, **values: Any) -> None:
         """A condition on an item; one more on the same item if that is written too."""
         self._change(key, when, values)
 
-    def _change(self, key: Key, when: str, values: Item, **write: Any) -> None:
+    def _change(self, key: Key, when: str | None, values: Item, **write: Any) -> None:
         change = self._changes.setdefault(key, _Change())
         for name, value in write.items():
             setattr(change, name, value)
-        change.conditions.append(when)
+        if when is not None:
+            change.conditions.append(when)
         change.values |= values
 
     # ------------------------------------------------------------ committing
