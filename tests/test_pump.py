@@ -13,9 +13,10 @@ import pytest
 
 from atrium import keys
 from local.template import CREDENTIALS, REGION, TABLE_NAME, Template
-from tests.client import World, flat_id, flat_path
+from tests.client import World, flat_id, flat_path, new_key
 from tests.conftest import full
-from tests.test_round_trips import FLAT
+from tests.test_changes import require_published_form
+from tests.test_round_trips import EVERY_ROUTE, FLAT, a_project
 from tests.test_run import Instance, running, wait_for
 
 
@@ -140,11 +141,31 @@ def test_a_project_that_an_event_asks_for_is_made_once(instance: Instance, templ
     wait_for(lambda: events(instance.directory, project) == [(1, "project.created")])
 
 
+def test_no_address_and_no_secret_is_in_an_event_or_a_log(instance: Instance) -> None:
+    """Over every route, with its automation behind it."""
+    world = instance.world
+    project = a_project(world)
+    for route, request in EVERY_ROUTE.items():
+        if route not in ("DeleteProject", "V1DeleteProject"):
+            method, path, body = request(world, project)
+            assert world(method, path, body, key=new_key()).status < 500
+    assert world("DELETE", project).status == 204
+    wait_for(lambda: events(instance.directory, project)[-1][1] == "project.deleted")
+    said = instance.output().partition("Ctrl-C stops everything.")[2]
+    published = (instance.directory / "events.jsonl").read_text()
+    people = [one for tenant in world.dev["tenants"].values() for one in tenant["principals"].values()]
+    for text in (said, published):
+        assert "@" not in text
+        assert not [one for one in people if one["token"] in text or one["api_key"] in text]
+    for event in lines(instance.directory):
+        require_published_form(event)
+
+
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
 def test_what_was_committed_right_before_the_end_is_published_after_it(tmp_path: Path, kind: signal.Signals) -> None:
     """Nothing is lost; a repeat has the id of the first one, and the sequence of none goes back but in a repeat."""
     made: dict[str, int] = {}
-    for _ in range(full(3, 15)):
+    for _ in range(full(2, 15)):
         with running(tmp_path) as instance:
             world = instance.world
             for project in made:

@@ -13,8 +13,8 @@ import pytest
 from atrium.ids import new_id
 from atrium.models import timestamp
 from atrium.store import purge
-from atrium.store.table import table
-from local.functions import FunctionFailed
+from atrium.store.table import table, wire_item
+from local.functions import FunctionFailed, call
 from local.template import TABLE_NAME, Template
 from tests.client import RECORDS, World, flat_id, flat_path
 from tests.conftest import Crowd, full
@@ -106,6 +106,24 @@ def test_a_purge_removes_every_row_and_the_queues_last(crowd: Crowd, template: T
     assert crowd.invoke(template.functions["PurgeDeleted"], batch) == DONE
     assert rows_naming(crowd, id_of(project)) == []
     assert crowd.invoke(template.functions["PurgeDeleted"], batch) == DONE, "whoever comes late finds nothing to do"
+    summary = crowd.invoke(template.functions["Fsck"], {})
+    assert summary["complete"]
+    assert id_of(project) not in json.dumps(summary)
+
+
+def test_a_purge_says_how_much_it_removed(world: World, template: Template, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a metric, in the form that CloudWatch reads out of the log."""
+    project = world.new_project()
+    for kind in RECORDS:
+        world.new_record(project, kind)
+    assert world("DELETE", project).status == 204
+    (row,) = purge.queued(table())
+    record = {"dynamodb": {"NewImage": wire_item(row), "SequenceNumber": "100"}}
+    capsys.readouterr()
+    assert call(template.functions["PurgeDeleted"], {"Records": [record]}) == DONE
+    (metrics,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert (metrics["PurgedRows"], metrics["PurgedDeletions"]) == ([5.0], [1.0])
+    assert metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Atrium"
 
 
 def test_a_deleted_tasks_notes_are_purged_and_no_others(crowd: Crowd, template: Template) -> None:

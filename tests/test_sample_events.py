@@ -9,6 +9,7 @@ import pytest
 from local.functions import FunctionFailed, call
 from local.template import ROOT, Template
 from tests.client import World, flat_path, v1_id
+from tests.test_changes import require_published_form
 
 EVENTS = ROOT / "events"
 SAMPLES = sorted(str(path.relative_to(EVENTS)) for path in EVENTS.rglob("*.json"))
@@ -59,6 +60,33 @@ def test_a_routes_sample_succeeds_and_replays(world: World, template: Template, 
         again = call(function, event)
         assert (again["statusCode"], again["body"]) == (answer["statusCode"], answer["body"])
         assert again["multiValueHeaders"]["Idempotent-Replayed"] == ["true"]
+
+
+def run(template: Template, name: str) -> Any:
+    """The result of an automation function on its sample."""
+    (function,) = (one for one in template.functions.values() if one.handler == f"automation.{name}.handler")
+    return call(function, json.loads((EVENTS / f"automation/{name}.json").read_text()))
+
+
+def test_the_streams_sample_is_published(world: World, template: Template) -> None:
+    assert run(template, "publish_events") == {"batchItemFailures": []}
+    assert world.bus.details
+    for detail in world.bus.details:
+        require_published_form(detail)
+
+
+def test_the_samples_of_what_finds_nothing_to_do_do_nothing(world: World, template: Template) -> None:
+    assert run(template, "purge_deleted") == {"batchItemFailures": []}
+    assert run(template, "sweep_deleted") == {"found": 0, "purged": 0}
+    assert run(template, "add_viewer") == {"added": False}
+    summary = run(template, "fsck")
+    assert (summary["clean"], summary["damage"]) == (True, {})
+
+
+def test_the_project_request_sample_makes_a_project_once(world: World, template: Template) -> None:
+    for _ in range(2):
+        assert run(template, "create_project_from_event") == {"batchItemFailures": []}
+    assert len(world("GET", world.projects()).body["data"]) == 1
 
 
 def test_the_provisioning_sample_makes_a_tenant(world: World, template: Template) -> None:

@@ -44,7 +44,8 @@ def publishing_handler() -> Handler:
         until = time.monotonic() + _seconds_left(context)
         left = bus().publish([event for _, event in events], until)
         failed |= {events[place][0] for place in left}
-        logger.info("Published", published=len(events) - len(left), failed=len(failed))
+        if failed:
+            logger.warning("Not published", published=len(events) - len(left), failed=len(failed))
         return _failures(batch, failed)
 
     return handler
