@@ -180,6 +180,8 @@ def test_v1_refuses_unknown_fields_and_flat_ignores_them(shared: World) -> None:
     found = {"loc": ["body", "sequence"], "msg": "Extra inputs are not permitted", "type": "extra_forbidden"}
     assert shared("POST", f"{project}/tasks", body).seen == (422, {"detail": [found]})
     assert shared("POST", f"{flat_path(project)}/tasks", body).status == 201
+    for completed in ("true", 1, None):
+        assert shared("POST", f"{project}/tasks", RECORDS["tasks"] | {"completed": completed}).status == 422
     nothing = {"loc": ["body"], "msg": "Give at least one field to change", "type": "missing"}
     assert shared("PATCH", shared.new_record(project, "tasks"), {}).seen == (422, {"detail": [nothing]})
 

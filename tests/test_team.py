@@ -60,6 +60,14 @@ def test_who_is_not_of_the_tenant_is_not_found(shared: World, email: str) -> Non
     assert shared("POST", f"{team}/find", {"email": email}).seen == (404, {"error": "User not found."})
 
 
+@pytest.mark.parametrize("email", [None, 5, ["viewer@acme.example"], "x" * 255, "x" * 5_000, "\x00"], ids=repr)
+def test_what_can_be_nobodys_address_is_refused(shared: World, email: object) -> None:
+    team = f"{flat_path(shared.new_project())}/team"
+    refused = shared("POST", f"{team}/find", {"email": email})
+    assert (refused.status, list(refused.body)) == (400, ["error"])
+    assert shared("POST", f"{team}/find", {"email": "\U0001f600" * 254}).status == 404
+
+
 def test_people_are_searched_by_the_beginning_of_a_word_of_their_name_or_of_their_email(shared: World) -> None:
     search = f"{flat_path(shared.new_project())}/team/search"
 
@@ -74,6 +82,8 @@ def test_people_are_searched_by_the_beginning_of_a_word_of_their_name_or_of_thei
     assert found("ac") == found("acme") == ["contributor", "outsider", "owner", "viewer"]
     assert found("viewer@acme.example") == ["viewer"]
     assert found("globex") == found("iewer") == []
+    for text in ("%00%00", "%F0%9F%98%80" * 50, "%ff%fe", "EMAIL%23", "o%00"):
+        assert found(text) == []
     for text in ("", "o", "%20%20", "x" * 101):
         refused = shared("GET", f"{search}?q={text}")
         assert refused.seen == (400, {"error": "q: Must have 2 to 100 characters"})

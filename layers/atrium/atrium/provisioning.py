@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from atrium.ids import from_uuid
-from atrium.text import Name
+from atrium.text import MAX_EMAIL, Name
 
 # The name by which a request refers to the tenant's default space.
 DEFAULT_SPACE = "default"
@@ -42,7 +42,7 @@ class NewPrincipal(_Strict):
     """
 
     name: Name
-    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=MAX_EMAIL)]
     kind: Literal["user", "service"] = "user"
     roles: Annotated[dict[str, Literal["viewer", "contributor", "manager", "owner"]], Field(max_length=100)] = {}
     credentials: list[NewCredential] = []

@@ -9,6 +9,9 @@ from pydantic_core import PydanticCustomError
 MAX_NAME = 200
 MAX_TEXT = 10_000
 
+# RFC 5321, 4.5.3.1.3, without the angle brackets; in UTF-8 still a sort key of less than 1,024 bytes.
+MAX_EMAIL = 254
+
 # How much of a name is searched for, and in how many places it is found.
 MAX_SEARCHED = 100
 _MAX_WORDS = 5

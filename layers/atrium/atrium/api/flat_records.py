@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Strict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
@@ -29,7 +29,7 @@ from atrium.api.resolver import Confirmation, Listing, View, lambda_handler, req
 from atrium.models import Phase
 from atrium.store import records, team
 from atrium.store.work import Work
-from atrium.text import MAX_SEARCHED, Text
+from atrium.text import MAX_EMAIL, MAX_SEARCHED, Text
 
 __all__ = [
     "MAX_PAGE",
@@ -120,7 +120,7 @@ class NewTeamMember(_Sent):
 
 
 class EmailQuery(_Sent):
-    email: Annotated[str, Strict()]
+    email: Annotated[str, Strict(), Field(max_length=MAX_EMAIL)]
 
 
 def _long_enough(text: str) -> str:

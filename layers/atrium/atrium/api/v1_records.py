@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import BaseModel, WithJsonSchema, model_validator
+from pydantic import BaseModel, Strict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -45,7 +45,7 @@ ViewT = TypeVar("ViewT", bound="RecordView")
 
 class NewTask(NewTaskFields, Sent):
     assigned_to: Id | None = None
-    completed: bool = False
+    completed: Annotated[bool, Strict()] = False
 
 
 class NewDataset(DatasetFields, Sent):

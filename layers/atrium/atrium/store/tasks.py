@@ -23,6 +23,9 @@ from atrium.store.work import Work
 # A task shows the latest changes of its status; all of them are on the event bus.
 MAX_STATUS_CHANGES = 100
 
+# A checkbox that becomes what it is not. What that is, is known only where the task was read.
+_TOGGLED = object()
+
 # A task is shown with as many notes as one read brings; GET …/notes has all.
 _MAX_SHOWN_NOTES = 1_000
 
@@ -43,7 +46,7 @@ class Tasks(Records[Task]):
 
     def toggle_completed(self, project: str, id: str) -> Task:
         """Raises what `update` raises."""
-        return self.update(project, id, {"completed": None})
+        return self.update(project, id, {"completed": _TOGGLED})
 
     # ------------------------------------------------------------ notes
 
@@ -121,7 +124,7 @@ class Tasks(Records[Task]):
 
     def _next(self, task: Task, changes: Mapping[str, Any]) -> Mapping[str, Any]:
         following = dict(changes)
-        if "completed" in changes and changes["completed"] is None:
+        if changes.get("completed", task.completed) is _TOGGLED:
             following["completed"] = not task.completed
         if changes.get("status", task.status) != task.status:
             following |= self._status(task.started_at, task.status, task.completed_by, changes["status"])
