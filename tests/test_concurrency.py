@@ -17,7 +17,7 @@ from local.functions import FunctionFailed, start_worker
 from local.functions import call as call_function
 from local.gateway import Gateway
 from local.template import TABLE_NAME, Function, Template
-from tests.client import Answer, World, flat_id, flat_path, new_key, through
+from tests.client import RECORDS, Answer, World, flat_id, flat_path, in_camel_case, new_key, through
 from tests.conftest import Crowd, full
 from tests.proxy import Proxy
 from tests.test_round_trips import FLAT
@@ -167,10 +167,34 @@ def test_a_create_killed_at_a_call_and_sent_again_makes_one_project(
     assert rows_naming(crowd, made) == ["P MEMBER", "P META", "S PROJECT", "U PROJECT"]
 
 
-def test_a_create_has_two_calls_to_be_killed_at(crowd: Crowd) -> None:
-    crowd.world("GET", "/v1/me")
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_task_killed_while_it_is_made_and_sent_again_is_made_and_linked_once(
+    crowd: Crowd, template: Template, at: int, when: str
+) -> None:
+    world = crowd.world
+    project = flat_path(world.new_project())
+    killer = Killer(crowd, "CreateTask", at, when)
+    doomed = World(through(Gateway(template.api, template.functions, killer, template.stage)), world.dev)
+    body, key = in_camel_case(RECORDS["tasks"]), new_key()
+    assert doomed("POST", f"{project}/tasks", body, key=key).status == 502
+    assert killer.killed
+    committed = (at, when) == (2, "after")
+    assert len(world("GET", project).body["tasks"]) == committed
+    made = world("POST", f"{project}/tasks", body, key=key)
+    assert (made.status, made.replayed) == (201, committed)
+    whole = world("GET", project)
+    assert [task["_id"] for task in whole.body["tasks"]] == [made.body["_id"]]
+    assert world("GET", f"{project}/tasks").body == [made.body]
+    assert whole.headers["etag"] == '"2"'
+
+
+@pytest.mark.parametrize("path", ["/projects", "/projects/{id}/tasks"])
+def test_a_create_has_two_calls_to_be_killed_at(crowd: Crowd, path: str) -> None:
+    body = in_camel_case(RECORDS["tasks"]) if path.endswith("tasks") else FLAT
+    path = path.replace("/projects/{id}", flat_path(crowd.world.new_project()))
     crowd.proxy.calls.clear()
-    crowd.world("POST", "/projects", FLAT, key=new_key())
+    crowd.world("POST", path, body, key=new_key())
     assert [call for call in crowd.proxy.calls if call not in ("GetItem", "UpdateItem")] == [
         "BatchGetItem",
         "TransactWriteItems",
