@@ -199,6 +199,22 @@ def test_a_record_that_is_no_event_is_reported_and_the_rest_of_its_batch_is_publ
     assert names == {v1_id(record["dynamodb"]["NewImage"]["id"]["S"]) for record in (first, third)}
 
 
+def test_what_the_bus_does_not_take_is_reported_and_published_once_it_does(crowd: Crowd, template: Template) -> None:
+    world = crowd.world
+    records = changes_of(crowd, {world.new_project().rpartition("/")[2] for _ in range(3)})
+    first, second, third = (v1_id(record["dynamodb"]["NewImage"]["id"]["S"]) for record in records)
+    world.bus.events.clear()
+    world.bus.before = lambda entries: [place for place, entry in enumerate(entries) if second in entry["Detail"]]
+    try:
+        answer = crowd.invoke(template.functions["PublishEvents"], {"Records": records})
+    finally:
+        world.bus.before = lambda _: ()
+    assert answer == {"batchItemFailures": [{"itemIdentifier": records[1]["dynamodb"]["SequenceNumber"]}]}
+    assert [detail["project_id"] for detail in world.bus.details] == [first, third]
+    assert crowd.invoke(template.functions["PublishEvents"], {"Records": records[1:]}) == {"batchItemFailures": []}
+    assert [detail["project_id"] for detail in world.bus.details] == [first, third, second, third]
+
+
 def test_an_image_without_a_new_sequence_is_no_change(crowd: Crowd, template: Template) -> None:
     world = crowd.world
     (record,) = changes_of(crowd, {world.new_project().rpartition("/")[2]})

@@ -2,6 +2,9 @@
 
 import re
 
+from pydantic import BaseModel
+
+from atrium.api.v1_records import NewDataset, NewDecision, NewExperiment, NewTask
 from local.template import ROOT, Template
 from tests.client import Answer, World, curls
 from tests.test_template import routes
@@ -56,3 +59,18 @@ def test_the_map_names_what_is_there() -> None:
     assert not [place for place in places if place.rstrip("/").split("/")[-1] not in everything]
     for name in re.findall(r"\w+\.py", block):
         assert name in everything, name
+
+
+def test_the_fields_of_records_are_documented_as_they_are_taken() -> None:
+    text = (ROOT / "docs/records.md").read_text()
+    kinds: dict[str, type[BaseModel]] = {
+        "Tasks": NewTask,
+        "Datasets": NewDataset,
+        "Experiments": NewExperiment,
+        "Decisions": NewDecision,
+    }
+    for title, model in kinds.items():
+        section = text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+        documented = dict(re.findall(r"^\| `(\w+)` \| (required|optional) \|", section, re.MULTILINE))
+        taken = {name: "required" if field.is_required() else "optional" for name, field in model.model_fields.items()}
+        assert documented == taken, title
