@@ -24,6 +24,7 @@ transaction as what they list.
 """
 
 import re
+from functools import cache
 from typing import NamedTuple
 from zlib import crc32
 
@@ -163,13 +164,18 @@ _PATTERNS = {
     "credential": credential(_hex("sha256", 64)),
     "purge": Key(f"{PURGE_PREFIX}[0-9]+", f"{_T}#{_P}(?:#{_hex('task')})?"),
 }
-_FORMS = {kind: tuple(re.compile(part, re.DOTALL) for part in pattern) for kind, pattern in _PATTERNS.items()}
-_PRIVATE = re.compile(f"({EMAIL}|{NAME}|{CREDENTIAL_PREFIX}|(?=[^#]*@)).*", re.DOTALL)
+_PRIVATE = f"({EMAIL}|{NAME}|{CREDENTIAL_PREFIX}|(?=[^#]*@)).*"
+
+
+@cache
+def _forms() -> dict[str, tuple[re.Pattern[str], ...]]:
+    """Compiled when the check first asks: no other function's start should wait for it."""
+    return {kind: tuple(re.compile(part, re.DOTALL) for part in pattern) for kind, pattern in _PATTERNS.items()}
 
 
 def named(key: Key) -> Named | None:
     """What a key names; None for one that nothing above spells."""
-    for kind, (pk, sk) in _FORMS.items():
+    for kind, (pk, sk) in _forms().items():
         if (first := pk.fullmatch(key.pk)) and (second := sk.fullmatch(key.sk)):
             return Named(kind, {name: id for name, id in (first.groupdict() | second.groupdict()).items() if id})
     return None
@@ -177,4 +183,4 @@ def named(key: Key) -> Named | None:
 
 def redacted(key: Key) -> Key:
     """The key as it may be shown to whoever runs Atrium: without e-mail addresses, names and hashes of credentials."""
-    return Key(_PRIVATE.sub(r"\1…", key.pk), _PRIVATE.sub(r"\1…", key.sk))
+    return Key(*(re.sub(_PRIVATE, r"\1…", part, flags=re.DOTALL) for part in key))
