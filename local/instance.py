@@ -45,7 +45,7 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
     """Serves until a signal ends it."""
     engine = stack.enter_context(database(directory / "dynamodb"))
     # While the engine starts: what needs no answer from it yet.
-    template = Template()
+    template = Template(**parameters())
     function = template.functions["Provision"]
     bus = Bus(lambda event: automation.take(event))
     stack.enter_context(served(bus))
@@ -69,6 +69,15 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
         print(welcome(demonstration, directory), flush=True)
 
     Server(gateway, ready).run(sockets=[sock])
+
+
+def parameters() -> dict[str, str]:
+    """Values for the template's parameters: PARAMETERS="CorsOrigin=http://localhost:5173 …", as `sam deploy` takes
+    them.
+    """
+    return {
+        name: value for name, _, value in (pair.partition("=") for pair in os.environ.get("PARAMETERS", "").split())
+    }
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,6 +104,9 @@ class Template:
         from samtranslator.yaml_helper import yaml_parse
 
         source = yaml_parse(path.read_text())
+        known = source.get("Parameters", {})
+        if unknown := given.keys() - known.keys():
+            sys.exit(f"{path.name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}.")
         source["Globals"]["Function"]["CodeUri"] = _CODE
         for resource in source["Resources"].values():
             if resource["Type"] == "AWS::Serverless::LayerVersion":
@@ -113,7 +117,7 @@ class Template:
             "AWS::AccountId": ACCOUNT,
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
-            **{name: parameter.get("Default", "") for name, parameter in source.get("Parameters", {}).items()},
+            **{name: parameter.get("Default", "") for name, parameter in known.items()},
             **given,
             "AWS::StackName": "atrium",
             **{name: TABLE_NAME for name, item in self._of_type("AWS::DynamoDB::Table")},

@@ -141,6 +141,17 @@ def test_a_project_that_an_event_asks_for_is_made_once(instance: Instance, templ
     wait_for(lambda: events(instance.directory, project) == [(1, "project.created")])
 
 
+def test_a_parameter_turns_on_somebody_elses_automation(instance: Instance, tmp_path: Path) -> None:
+    """The demo tenants' ids are the same everywhere."""
+    viewer = instance.world.uuid("outsider")
+    with running(tmp_path, PARAMETERS=f"ViewerPrincipal={viewer}") as configured:
+        world = configured.world
+        project = world.new_project("Watched")
+        wait_for(lambda: world("GET", f"{project}/members/{viewer}").status == 200)
+        assert world("GET", flat_path(project), by="outsider").status == 200
+        wait_for(lambda: events(tmp_path, project) == [(1, "project.created"), (2, "member.added")])
+
+
 def test_no_address_and_no_secret_is_in_an_event_or_a_log(instance: Instance) -> None:
     """Over every route, with its automation behind it."""
     world = instance.world

@@ -73,12 +73,12 @@ def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
 
 @contextmanager
 def running(
-    directory: Path, command: Sequence[str] = ("make", "--no-print-directory", "run"), root: Path = ROOT
+    directory: Path, command: Sequence[str] = ("make", "--no-print-directory", "run"), root: Path = ROOT, **more: str
 ) -> Iterator[Instance]:
     """An instance on a port of its own, ready: its dev.json is not one that an earlier instance left."""
     stale = (directory / "dev.json").stat().st_mtime_ns if (directory / "dev.json").exists() else None
     port = free_port()
-    environment = {**os.environ, "PORT": str(port), "DATA_DIR": str(directory)}
+    environment = {**os.environ, "PORT": str(port), "DATA_DIR": str(directory), **more}
     with (directory / "output").open("w") as output:
         process = subprocess.Popen(
             command,

@@ -154,6 +154,8 @@ def test_somebody_elses_automation_is_off_until_it_is_configured() -> None:
         )
         assert template.resolve(rule["Properties"])["State"] == state
         assert template.functions["AddViewer"].environment["VIEWER_PRINCIPAL"] == given.get("ViewerPrincipal", "")
+    with pytest.raises(SystemExit, match="has no parameter Viewer; it has Stage, CorsOrigin, ViewerPrincipal"):
+        Template(Viewer="x")
 
 
 def test_the_table_outlives_the_stack_and_every_mistake(template: Template) -> None:
