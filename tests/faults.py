@@ -1,0 +1,101 @@
+"""A client of the table that fails where a test says, over DynamoDB Local and over moto alike.
+
+What a fault leaves behind is what it would leave in the cloud: nothing, or all that the call does, with nobody told.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from atrium.store.table import table
+
+# After these the call has done nothing …
+WITHOUT_EFFECT = ("crash before", "throttle", "conflict", "error", "hang")
+# … and after these all that it was asked, though the caller does not hear of it.
+WITH_EFFECT = ("crash after", "lost")
+FAULTS = (*WITHOUT_EFFECT, *WITH_EFFECT)
+
+# The fault of a call, None for none: by its number (all calls are counted, from 1), operation and parameters.
+Choose = Callable[[int, str, dict[str, Any]], str | None]
+
+
+class Crash(BaseException):
+    """The end of the function's process, as far as the table can tell: nothing catches it but a test."""
+
+
+class FaultyClient:
+    """Passes calls on to a client, one at a time, and lets them fail. `calls` holds the operations so far.
+
+    After a crash every call crashes, until `revive`: a process that has ended asks nothing more.
+    """
+
+    def __init__(self, client: Any, choose: Choose) -> None:
+        self.choose = choose
+        self.calls: list[str] = []
+        self._client = client
+        self._crashed = False
+        self._lock = threading.RLock()
+
+    def revive(self) -> None:
+        self._crashed = False
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        operation = self._client.meta.method_to_api_mapping.get(name)
+        if operation is None:
+            return found
+
+        def call(**params: Any) -> Any:
+            with self._lock:
+                return self._call(operation, found, params)
+
+        return call
+
+    def _call(self, operation: str, method: Callable[..., Any], params: dict[str, Any]) -> Any:
+        if self._crashed:
+            raise Crash
+        self.calls.append(operation)
+        fault = self.choose(len(self.calls), operation, params)
+        if fault in WITHOUT_EFFECT:
+            raise self._raised(fault, operation)
+        answer = method(**params)
+        if fault is not None:
+            raise self._raised(fault, operation)
+        return answer
+
+    def _raised(self, fault: str, operation: str) -> BaseException:
+        match fault:
+            case "crash before" | "crash after":
+                self._crashed = True
+                return Crash()
+            case "hang":
+                return ReadTimeoutError(endpoint_url="injected")
+            case "lost":
+                return ConnectionClosedError(endpoint_url="injected")
+            case "conflict" if operation == "TransactWriteItems":
+                reasons = [{"Code": "TransactionConflict"}]
+                answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+                cancelled: type[ClientError] = self._client.exceptions.TransactionCanceledException
+                return cancelled(answer, operation)
+            case "conflict":
+                return ClientError({"Error": {"Code": "TransactionConflictException"}}, operation)
+            case "throttle":
+                return ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, operation)
+            case "error":
+                return ClientError({"Error": {"Code": "InternalServerError"}}, operation)
+        raise ValueError(fault)
+
+
+@contextmanager
+def faulty(choose: Choose) -> Iterator[FaultyClient]:
+    """Lets the calls of this process's functions to the table fail as `choose` says."""
+    made = table()
+    client = made._client
+    made._client = FaultyClient(client, choose)
+    try:
+        yield made._client
+    finally:
+        made._client = client
