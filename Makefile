@@ -29,6 +29,9 @@ test: $(READY) $(ENGINE) ## All that CI checks: format, lint, types, template, t
 prove: $(READY) $(ENGINE) ## The tests with their full numbers; takes a while
 	PROVE=1 $(BIN)/pytest
 
+token: $(READY) ## Print an access token of make run's issuer: SUB=viewer@acme.example (DATA_DIR=)
+	@$(BIN)/python -m local.issuer "$(or $(SUB),owner@acme.example)"
+
 invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1CreateProject E=events/v1/create_project.json
 	@$(BIN)/python -m local.invoke "$(F)" "$(E)"
 
@@ -69,4 +72,4 @@ $(ENGINE): $(READY) local/package-lock.json
 	@cd local && ../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test prove invoke fsck build format schemas pins reset
+.PHONY: help run test prove token invoke fsck build format schemas pins reset

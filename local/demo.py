@@ -10,6 +10,7 @@ from typing import Any
 from atrium.credentials import digest, new_secret
 from atrium.roles import Role
 from local.directory import write_privately
+from local.issuer import ISSUER
 
 TENANTS = ("acme", "globex")
 ROLES = {"owner": "owner", "contributor": "contributor", "viewer": "viewer", "outsider": None}
@@ -51,6 +52,7 @@ def _tenant(tenant: str, secrets: Mapping[str, Any], provision: Provision) -> di
                     "credentials": [
                         {"kind": "token", "sha256": digest(secrets[name]["token"])},
                         {"kind": "key", "sha256": digest(secrets[name]["api_key"])},
+                        {"kind": "identity", "issuer": ISSUER, "subject": f"{name}@{tenant}.example"},
                     ],
                 }
                 for name, role in ROLES.items()

@@ -16,6 +16,7 @@ from local.demo import demo
 from local.directory import data_directory, owned, published
 from local.functions import Workers
 from local.gateway import Gateway
+from local.issuer import AUDIENCE, ISSUER, Issuer, jwks_served
 from local.server import Server
 from local.template import Template, create_table, lambda_environment
 
@@ -45,7 +46,9 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
     """Serves until a signal ends it."""
     engine = stack.enter_context(database(directory / "dynamodb"))
     # While the engine starts: what needs no answer from it yet.
-    template = Template(**parameters())
+    jwks_url = stack.enter_context(jwks_served(Issuer(directory)))
+    issuer = {"JwtIssuer": ISSUER, "JwtAudience": AUDIENCE, "JwtJwks": jwks_url}
+    template = Template(**{**issuer, **parameters()})
     function = template.functions["Provision"]
     bus = Bus(lambda event: automation.take(event))
     stack.enter_context(served(bus))
@@ -104,6 +107,7 @@ Atrium serves {url}
     -d '{{"projectName":"Apollo","clientName":"Acme","description":"To the moon"}}'
   curl {url}/v1/spaces/{space}/projects -H "Authorization: Bearer $TOKEN"
 
+A bearer token may be an access token, too: TOKEN=$(make -s token SUB=viewer@acme.example)
 More callers, spaces and roles: {directory / "dev.json"}. Events are appended to {directory / "events.jsonl"}.
 Changes of the code take effect at once. Ctrl-C stops everything.
 """

@@ -20,6 +20,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from atrium.access_tokens import access_tokens
 from atrium.api import authorizer
 from atrium.settings import settings
 from atrium.store import outbox
@@ -96,7 +97,7 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
     functions = template.functions
     bus = Published()
     table = endpoint or "https://dynamodb.us-east-1.amazonaws.com"
-    caches = (settings, tables.table, outbox.bus, authorizer.credentials)
+    caches = (settings, tables.table, outbox.bus, authorizer.credentials, access_tokens)
     with served(bus), pytest.MonkeyPatch.context() as patch:
         environment = lambda_environment(functions["Provision"], table, bus.url)
         environment["TABLE_NAME"] = f"atrium-{uuid4()}"

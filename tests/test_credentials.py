@@ -1,7 +1,9 @@
-"""Credentials: recognised in either header, refused for a typo without a read, ended by expiry and revocation."""
+"""Credentials: recognised in either header, refused for a typo without a read; issued, rotated, ended."""
 
+import json
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +13,13 @@ import pytest
 
 from atrium.credentials import digest, is_well_formed, new_secret
 from atrium.store import credentials as store_credentials
-from local.functions import call
+from atrium.store import table as tables
+from atrium.store.fsck import Check
+from local.functions import FunctionFailed, call
 from local.template import Template
-from tests.client import World
+from tests.client import A_MOMENT, A_UUID, World, v1_id
+from tests.faults import faulty
+from tests.test_round_trips import EVERY_ROUTE, a_project
 from tests.trace import Trace
 
 
@@ -80,14 +86,48 @@ def test_secrets_are_of_their_form() -> None:
     assert all(is_well_formed(secret) for secret in made)
 
 
-def change(secret: str, expression: str, **values: str) -> None:
-    """What no route does yet: an operator at the table."""
-    boto3.client("dynamodb").update_item(
-        TableName=os.environ["TABLE_NAME"],
-        Key={"pk": {"S": f"KEY#{digest(secret)}"}, "sk": {"S": "META"}},
-        UpdateExpression=expression,
-        ExpressionAttributeValues={f":{name}": {"S": value} for name, value in values.items()},
-    )
+# ---------------------------------------------------------------- their life
+
+
+class Operator:
+    """Who may invoke the functions without a URL, on the credentials of a principal of acme."""
+
+    def __init__(self, world: World, template: Template, principal: str = "owner") -> None:
+        tenant = world.dev["tenants"]["acme"]["tenant_id"]
+        self._holder = {"tenant_id": tenant, "principal_id": world.uuid(principal)}
+        self._template = template
+
+    def __call__(self, function: str, **event: Any) -> Any:
+        return call(self._template.functions[function], {**self._holder, **event})
+
+    def refusal(self, function: str, **event: Any) -> str:
+        with pytest.raises(FunctionFailed) as failure:
+            self(function, **event)
+        assert failure.value.error_type == "Refused"
+        return failure.value.message
+
+    def issue(self, token: str = "t", **credential: Any) -> Any:
+        return self("IssueCredential", request_token=token, credential={"kind": "key", **credential})
+
+    def rotate(self, made: Any, token: str = "r", **event: Any) -> Any:
+        id = made["credential_id"]
+        return self("RotateCredential", **{"request_token": token, "credential_id": id, **event})
+
+    def revoke(self, made: Any) -> Any:
+        return self("RevokeCredential", credential_id=made["credential_id"])
+
+    def listed(self, made: Any) -> Any:
+        found = self("ListCredentials")["credentials"]
+        return next(one for one in found if one["credential_id"] == made["credential_id"])
+
+
+@pytest.fixture
+def operator(world: World, template: Template) -> Operator:
+    return Operator(world, template)
+
+
+def works(world: World, secret: str) -> bool:
+    return status(world, ("X-API-Key", secret)) == 200
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -96,68 +136,247 @@ def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(store_credentials, "time", SimpleNamespace(monotonic=lambda: now + seconds))
 
 
-def test_a_revocation_takes_effect_within_30_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    secret = world.principal("owner")["token"]
-    assert status(world, ("X-API-Key", secret)) == 200
-    change(secret, "SET revoked_at = :now", now="2026-01-01T00:00:00.000Z")
-    later(monkeypatch, 30)
-    assert status(world, ("X-API-Key", secret)) == 401
-    assert status(world, ("X-API-Key", world.principal("owner")["api_key"])) == 200, "the other one lives on"
+def in_seconds(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
-def test_a_credential_expires_at_its_moment_even_when_it_is_remembered(
-    world: World, template: Template, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=1.5)
-    made: Any = call(
-        template.functions["Provision"],
-        {
-            "request_token": "expiring",
-            "tenant_id": world.dev["tenants"]["acme"]["tenant_id"],
-            "principals": [
-                {
-                    "name": "Temp",
-                    "email": "temp@acme.example",
-                    "credentials": [{"kind": "key", "expires_at": soon.isoformat()}],
-                }
-            ],
-        },
+def test_a_credential_is_issued_once_and_its_secret_shown_once(world: World, operator: Operator) -> None:
+    made = operator.issue()
+    assert made == {"credential_id": A_UUID, "kind": "key", "secret": made["secret"]}
+    assert works(world, made["secret"])
+    again = operator.issue()
+    assert again == {"credential_id": made["credential_id"], "kind": "key"}
+    assert len(operator("ListCredentials")["credentials"]) == 4
+    assert operator.refusal("IssueCredential", request_token="t", credential={"kind": "token"}) == (
+        "event.request_token: This request_token was used for another request. Send a new one."
     )
-    secret = made["principals"][0]["credentials"][0]["secret"]
-    assert status(world, ("X-API-Key", secret)) == 200
-    while datetime.now(UTC) <= soon:
+
+
+def test_a_credential_for_nobody_or_in_use_is_refused(operator: Operator, world: World, template: Template) -> None:
+    nobody = {"principal_id": v1_id("64a1f2c3b4e5d6f7a8b9c0d1"), "request_token": "n", "credential": {"kind": "key"}}
+    assert operator.refusal("IssueCredential", **nobody) == "Principal not found."
+    assert operator.refusal("ListCredentials", principal_id=nobody["principal_id"]) == "Principal not found."
+    foreign = world.dev["tenants"]["globex"]["tenant_id"]
+    assert operator.refusal("IssueCredential", **nobody | {"tenant_id": foreign}) == "Principal not found."
+    given = {"kind": "key", "sha256": digest(world.principal("viewer")["api_key"])}
+    assert operator.refusal("IssueCredential", request_token="n", credential=given) == "credential: Is in use already"
+
+
+def test_a_rotation_leaves_two_secrets_until_the_deadline_of_the_older(world: World, operator: Operator) -> None:
+    first = operator.issue()
+    second = operator.rotate(first, overlap_seconds=2)
+    assert second == {
+        "credential_id": first["credential_id"],
+        "kind": "key",
+        "previous_expires_at": A_MOMENT,
+        "secret": second["secret"],
+    }
+    assert second["secret"] != first["secret"]
+    assert works(world, first["secret"])
+    assert works(world, second["secret"])
+    listed = operator.listed(first)
+    assert listed["previous"]["expires_at"] == second["previous_expires_at"]
+    assert listed["expires_at"] is None
+    while datetime.now(UTC) <= datetime.fromisoformat(second["previous_expires_at"]):
         time.sleep(0.05)
-    assert status(world, ("X-API-Key", secret)) == 401
+    assert not works(world, first["secret"])
+    assert works(world, second["secret"])
 
 
-def last_used(secret: str) -> str | None:
-    key = {"pk": {"S": f"KEY#{digest(secret)}"}, "sk": {"S": "META"}}
-    item = boto3.client("dynamodb").get_item(TableName=os.environ["TABLE_NAME"], Key=key)["Item"]
-    found: str | None = item.get("last_used", {}).get("S")
-    return found
+def test_a_second_rotation_ends_the_oldest_secret_at_once(
+    world: World, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = operator.issue()
+    second = operator.rotate(first, "r-1")
+    third = operator.rotate(first, "r-2")
+    later(monkeypatch, 30)
+    assert [works(world, made["secret"]) for made in (first, second, third)] == [False, True, True]
+    assert operator.listed(first)["previous"]["expires_at"] == third["previous_expires_at"]
 
 
-def test_last_use_is_noted_once_an_hour(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    secret = world.principal("viewer")["api_key"]
-    assert last_used(secret) is None
-    status(world, ("X-API-Key", secret))
-    first = last_used(secret)
+def test_the_same_rotation_again_changes_nothing(world: World, operator: Operator) -> None:
+    first = operator.issue()
+    second = operator.rotate(first)
+    again = operator.rotate(first)
+    assert again == {name: value for name, value in second.items() if name != "secret"}
+    assert works(world, second["secret"])
+    assert works(world, first["secret"])
+
+
+def test_a_rotated_credential_lives_as_long_as_it_was_to(operator: Operator) -> None:
+    hour = operator.issue(expires_at=in_seconds(3_600))
+    rotated = operator.rotate(hour)
+    listed = operator.listed(hour)
+    assert rotated["previous_expires_at"] == listed["previous"]["expires_at"] < in_seconds(3_601)
+    left = datetime.fromisoformat(listed["expires_at"]) - datetime.now(UTC)
+    assert timedelta(seconds=3_590) < left <= timedelta(seconds=3_601)
+    operator.rotate(hour, "given", expires_at="2036-01-01T00:00:00Z")
+    assert operator.listed(hour)["expires_at"] == "2036-01-01T00:00:00.000Z"
+
+
+def test_what_cannot_be_rotated_is_refused(world: World, operator: Operator) -> None:
+    gone = {"credential_id": v1_id("64a1f2c3b4e5d6f7a8b9c0d1")}
+    assert operator.refusal("RotateCredential", request_token="r", **gone) == "Credential not found."
+    assert operator.refusal("RevokeCredential", **gone) == "Credential not found."
+    identity = operator.issue("i", kind="identity", issuer="https://id.example", subject="me")
+    given = {"request_token": "r", "credential_id": identity["credential_id"]}
+    assert operator.refusal("RotateCredential", **given) == (
+        "An identity has no secret to rotate. Issue another one and revoke this one."
+    )
+    made = operator.issue()
+    others = Operator(world, operator._template, "viewer")
+    given = {"request_token": "r", "credential_id": made["credential_id"]}
+    assert others.refusal("RotateCredential", **given) == "Credential not found."
+    own = digest(world.principal("owner")["token"])
+    assert operator.refusal("RotateCredential", sha256=own, **given) == "sha256: Is in use already"
+    assert operator.refusal("RotateCredential", overlap_seconds=-1, **given).startswith("overlap_seconds: ")
+    operator.revoke(made)
+    assert operator.refusal("RotateCredential", **given) == "The credential has ended. Issue another one."
+
+
+def test_a_revocation_takes_effect_within_30_seconds(
+    world: World, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, other = operator.issue(), operator.issue("other")
+    rotated = operator.rotate(made)
+    secrets = made["secret"], rotated["secret"], other["secret"]
+    assert [works(world, secret) for secret in secrets] == [True, True, True]
+    revoked = operator.revoke(made)
+    assert revoked == {"credential_id": made["credential_id"], "kind": "key", "revoked_at": A_MOMENT}
+    later(monkeypatch, 30)
+    assert [works(world, secret) for secret in secrets] == [False, False, True]
+    assert operator.revoke(made) == revoked, "again, nothing changes"
+    assert operator.listed(made)["revoked_at"] == revoked["revoked_at"]
+
+
+def test_a_credential_expires_at_its_moment_even_when_it_is_remembered(world: World, operator: Operator) -> None:
+    soon = in_seconds(1.5)
+    secret = operator.issue(expires_at=soon)["secret"]
+    assert works(world, secret)
+    while datetime.now(UTC) <= datetime.fromisoformat(soon):
+        time.sleep(0.05)
+    assert not works(world, secret)
+
+
+def test_last_use_is_noted_once_an_hour(
+    world: World, operator: Operator, traced_writes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = operator.issue()
+    assert operator.listed(made)["last_used"] is None
+    works(world, made["secret"])
+    first = operator.listed(made)["last_used"]
     assert first is not None
-    later(monkeypatch, 60)
-    status(world, ("X-API-Key", secret))
-    assert last_used(secret) == first
-    change(secret, "SET last_used = :long_ago", long_ago="2026-01-01T00:00:00.000Z")
-    later(monkeypatch, 120)
-    status(world, ("X-API-Key", secret))
-    assert (last_used(secret) or "") >= first
+    assert traced_writes == ["UpdateItem"]
+    for seconds in (60, 120, 180):
+        later(monkeypatch, seconds)
+        works(world, made["secret"])
+    assert traced_writes == ["UpdateItem"]
+    boto3.client("dynamodb").update_item(
+        TableName=os.environ["TABLE_NAME"],
+        Key={"pk": {"S": f"KEY#{digest(made['secret'])}"}, "sk": {"S": "META"}},
+        UpdateExpression="SET last_used = :long_ago",
+        ExpressionAttributeValues={":long_ago": {"S": "2026-01-01T00:00:00.000Z"}},
+    )
+    later(monkeypatch, 240)
+    works(world, made["secret"])
+    assert traced_writes == ["UpdateItem"] * 2
+    assert operator.listed(made)["last_used"] >= first
 
 
-def test_no_secret_is_in_the_table(world: World) -> None:
-    for tenant in world.dev["tenants"].values():
-        for principal in tenant["principals"].values():
-            for kind in ("token", "api_key"):
-                assert status(world, ("X-API-Key", principal[kind])) == 200
+@pytest.fixture
+def traced_writes(world: World) -> list[str]:
+    """The single updates of the table from here on: what the authorizer writes, and nothing else does."""
+    made: list[str] = []
+    events = tables.table()._client.meta.events
+    events.register("provide-client-params.dynamodb.UpdateItem", lambda model, **_: made.append(model.name))
+    return made
+
+
+# ---------------------------------------------------------------- races
+
+
+@pytest.fixture
+def meanwhile(world: World, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
+    """Lets another request run, whole, right before the next one's transaction."""
+
+    def arrange(request: Callable[[], Any]) -> None:
+        commit = tables.Table.transact
+
+        def transact(table: tables.Table, writes: Any, token: str) -> None:
+            monkeypatch.setattr(tables.Table, "transact", commit)
+            request()
+            commit(table, writes, token)
+
+        monkeypatch.setattr(tables.Table, "transact", transact)
+
+    return arrange
+
+
+def test_a_rotation_during_a_revocation_leaves_no_secret_that_works(
+    world: World, operator: Operator, meanwhile: Callable[[Callable[[], Any]], None]
+) -> None:
+    made = operator.issue()
+    rotated: list[Any] = []
+    meanwhile(lambda: rotated.append(operator.rotate(made)))
+    operator.revoke(made)
+    assert [works(world, secret) for secret in (made["secret"], rotated[0]["secret"])] == [False, False]
+
+
+def test_a_revocation_during_a_rotation_wins(
+    world: World, operator: Operator, meanwhile: Callable[[Callable[[], Any]], None]
+) -> None:
+    made = operator.issue()
+    meanwhile(lambda: operator.revoke(made))
+    given = {"request_token": "r", "credential_id": made["credential_id"]}
+    assert operator.refusal("RotateCredential", **given) == "The credential has ended. Issue another one."
+    assert not works(world, made["secret"])
+
+
+def test_two_rotations_at_once_come_one_after_the_other(
+    world: World, operator: Operator, meanwhile: Callable[[Callable[[], Any]], None]
+) -> None:
+    made = operator.issue()
+    first: list[Any] = []
+    meanwhile(lambda: first.append(operator.rotate(made, "first")))
+    second = operator.rotate(made, "second")
+    secrets = made["secret"], first[0]["secret"], second["secret"]
+    assert [works(world, secret) for secret in secrets] == [False, True, True]
+    check = tables.table()
+    assert Check(check).run()["clean"]
+
+
+# ---------------------------------------------------------------- secrets
+
+
+def test_no_secret_is_in_the_table_in_an_answer_or_in_a_log(
+    world: World, operator: Operator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """After every route was called with every kind of credential, some of it in vain, and a broken table."""
+    secrets = {
+        principal[kind]
+        for tenant in world.dev["tenants"].values()
+        for principal in tenant["principals"].values()
+        for kind in ("token", "api_key")
+    }
+    issued = operator.issue()
+    secrets |= {issued["secret"], operator.rotate(issued)["secret"], new_secret("key")}
+    project = a_project(world)
+    told = [json.dumps(operator("ListCredentials"))]
+    for route, request in EVERY_ROUTE.items():
+        method, path, _ = request(world, project if "Delete" not in route else a_project(world))
+        for secret in secrets:
+            answers = [
+                world.raw(method, path, [("X-API-Key", secret)], b"{"),
+                world.raw("GET", path, [("X-API-Key", secret), ("Idempotency-Key", secret), ("If-Match", secret)]),
+            ]
+            told += [f"{answer.content.decode()}{dict(answer.headers)}" for answer in answers]
+    with faulty(lambda number, operation, params: "unknown"), pytest.raises(FunctionFailed):
+        operator.issue("broken")
     items = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=os.environ["TABLE_NAME"])
-    text = str([page["Items"] for page in items])
-    assert "KEY#" in text
-    assert "atr_" not in text
+    rows = str([page["Items"] for page in items])
+    assert "KEY#" in rows
+    logs = capfd.readouterr()
+    for secret in secrets:
+        for text in (rows, *told, logs.out, logs.err):
+            assert secret not in text
+    assert "atr_" not in rows

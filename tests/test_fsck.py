@@ -467,6 +467,22 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "attribute": lambda p: p.rows.change(p.any("KEY#"), principal=None),
         },
     ),
+    "credential_unlisted": (None, {"": lambda p: p.rows.delete(credential(p))}),
+    "credential_lost": (
+        None,
+        {
+            "": lambda p: p.rows.delete(p.any("KEY#")),
+            "an older secret": lambda p: p.rows.change(credential(p), previous="0" * 64),
+        },
+    ),
+    "principal_credential_malformed": (
+        None,
+        {
+            "kind": lambda p: p.rows.change(credential(p), kind="password"),
+            "attribute": lambda p: p.rows.change(credential(p), created_at=None),
+            "another id": lambda p: p.rows.change(credential(p), id=GHOST),
+        },
+    ),
     "credential_of_nobody": (None, {"": lambda p: p.rows.change(p.any("KEY#"), principal=GHOST)}),
     "replay_malformed": (
         None,
@@ -497,6 +513,10 @@ def research(p: Place) -> str:
 
 def replay(p: Place) -> Key:
     return p.any(keys.idempotency(p.tenant, "").pk)
+
+
+def credential(p: Place) -> Key:
+    return next(Key(row["pk"], row["sk"]) for row in p.rows.all() if row["sk"].startswith(keys.CREDENTIAL))
 
 
 CASES = [(kind, way) for kind, (_, ways) in DAMAGE.items() for way in ways]

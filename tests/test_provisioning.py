@@ -41,6 +41,7 @@ ADA: Mapping[str, Any] = {
     "roles": {"default": "owner", "research": "viewer"},
     "credentials": [{"kind": "token"}, {"kind": "key"}],
 }
+IDENTITY = {"kind": "identity", "issuer": "https://id.example", "subject": "ada"}
 REQUEST: Mapping[str, Any] = {
     "request_token": "r-1",
     "tenant": {"name": "Initech"},
@@ -153,9 +154,33 @@ def test_a_tenant_grows_by_later_requests(world: World, provision: Provision) ->
         ({"principals": [ADA, {**ADA, "email": "ADA@initech.example"}]}, "principals: The same e-mail stands twice"),
         (
             {"principals": [{**ADA, "credentials": [{"kind": "key", "sha256": "a" * 64}] * 2}]},
-            "principals: The same sha256 stands twice",
+            "principals: The same sha256 or identity stands twice",
         ),
         ({"principals": [{**ADA, "credentials": [{"kind": "password"}]}]}, "principals.0.credentials.0.kind: Input"),
+        (
+            {"principals": [{**ADA, "credentials": [{"kind": "identity", "issuer": "https://id.example"}]}]},
+            "principals.0.credentials.0: An identity has issuer and subject, a secret has neither",
+        ),
+        (
+            {"principals": [{**ADA, "credentials": [{"kind": "key", "subject": "ada"}]}]},
+            "principals.0.credentials.0: An identity has issuer and subject, a secret has neither",
+        ),
+        (
+            {"principals": [{**ADA, "credentials": [IDENTITY | {"sha256": "a" * 64}]}]},
+            "principals.0.credentials.0: An identity has no secret",
+        ),
+        (
+            {"principals": [{**ADA, "credentials": [IDENTITY | {"issuer": "id.example"}]}]},
+            "principals.0.credentials.0.issuer: String should match pattern",
+        ),
+        (
+            {"principals": [{**ADA, "credentials": [IDENTITY | {"subject": "a\nb\x00"}]}]},
+            "principals.0.credentials.0.subject: Must have 1 to 255 characters and no control characters",
+        ),
+        (
+            {"principals": [{**ADA, "credentials": [IDENTITY, IDENTITY]}]},
+            "principals: The same sha256 or identity stands twice",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_made(provision: Provision, change: Mapping[str, Any], said: str) -> None:

@@ -95,6 +95,20 @@ def test_the_provisioning_sample_makes_a_tenant(world: World, template: Template
     assert [principal["email"] for principal in made["principals"]] == ["ada@initech.example"]
 
 
+def test_the_samples_of_credentials_issue_rotate_revoke_and_list_the_viewers(world: World, template: Template) -> None:
+    before = run(template, "list_credentials")["credentials"]
+    assert [found["kind"] for found in before].count("identity") == 1
+    issued, rotated = run(template, "issue_credential"), run(template, "rotate_credential")
+    for made in (issued, rotated):
+        assert world.raw("GET", "/v1/me", [("X-API-Key", made["secret"])]).body["id"] == world.id("viewer")
+    revoked = run(template, "revoke_credential")
+    after = {found["credential_id"]: found for found in run(template, "list_credentials")["credentials"]}
+    assert len(after) == len(before) + 1
+    assert after[issued["credential_id"]]["expires_at"] == "2036-01-01T00:00:00.000Z"
+    assert after[rotated["credential_id"]]["previous"]["expires_at"] == rotated["previous_expires_at"]
+    assert after[revoked["credential_id"]]["revoked_at"] == revoked["revoked_at"]
+
+
 def test_the_authorizers_sample_is_a_credential_that_is_nobodys(world: World, template: Template) -> None:
     event = json.loads((EVENTS / "authorizer.json").read_text())
     with pytest.raises(FunctionFailed, match="Unauthorized"):

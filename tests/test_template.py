@@ -140,6 +140,10 @@ def test_every_automation_function_has_its_trigger(template: Template) -> None:
         "SweepDeleted": {"rate(15 minutes)"},
         "CreateProjectFromEvent": {"ProjectRequests"},
         "AddViewer": {"project.created"},
+        "IssueCredential": set(),
+        "RotateCredential": set(),
+        "RevokeCredential": set(),
+        "ListCredentials": set(),
         "Fsck": set(),
     }
 
@@ -195,7 +199,15 @@ def test_the_gateways_own_answers_speak_both_dialects(template: Template) -> Non
 
 def test_functions_share_one_environment_so_one_worker_can_run_them_all(template: Template) -> None:
     environments = {json.dumps(function.environment, sort_keys=True) for function in template.functions.values()}
-    expected = {"BUS_NAME": "atrium-events", "CORS_ORIGIN": "*", "TABLE_NAME": "atrium", "VIEWER_PRINCIPAL": ""}
+    expected = {
+        "BUS_NAME": "atrium-events",
+        "CORS_ORIGIN": "*",
+        "JWT_AUDIENCE": "atrium",
+        "JWT_ISSUER": "",
+        "JWT_JWKS": "",
+        "TABLE_NAME": "atrium",
+        "VIEWER_PRINCIPAL": "",
+    }
     assert environments == {json.dumps(expected)}
 
 

@@ -1,8 +1,10 @@
-"""Opaque credentials: their form.
+"""Credentials: their form, and what is kept of them.
 
-`atr_<kind>_<43 base62 digits><6 base62 digits of their CRC-32>`: the prefix lets scanners find a leaked one, 43
-digits are 256 random bits, and the checksum refuses a typo without a read of the table. What is kept is the SHA-256
-of the whole text. A slow hash would protect a guessable secret; these cannot be guessed.
+Ours are opaque: `atr_<kind>_<43 base62 digits><6 base62 digits of their CRC-32>`. The prefix lets scanners find a
+leaked one, 43 digits are 256 random bits, and the checksum refuses a typo without a read of the table. What is kept is
+the SHA-256 of the whole text. A slow hash would protect a guessable secret; these cannot be guessed.
+
+An identity is the name that an issuer of access tokens has for somebody. It is no secret: the issuer's signature is.
 """
 
 import re
@@ -12,6 +14,7 @@ from hashlib import sha256
 from zlib import crc32
 
 KINDS = ("token", "key")
+IDENTITY = "identity"
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _FORM = re.compile(rf"(atr_(?:{'|'.join(KINDS)})_[0-9A-Za-z]{{43}})([0-9A-Za-z]{{6}})")
@@ -31,6 +34,11 @@ def is_well_formed(secret: str) -> bool:
 def digest(secret: str) -> str:
     """What is kept of a credential: hex of its SHA-256."""
     return sha256(secret.encode()).hexdigest()
+
+
+def identity_digest(issuer: str, subject: str) -> str:
+    """The same of an identity. No secret has the line feeds of the text, so no secret has this digest."""
+    return sha256(f"{IDENTITY}\n{issuer}\n{subject}".encode()).hexdigest()
 
 
 def _checksum(text: str) -> str:

@@ -16,6 +16,7 @@ transaction as what they list.
 | a task's notes, by age | same / `TASKNOTE#<task>#<note>` | query, get |
 | a principal, with its space roles | `T#<tenant>#U#<principal>` / `META` | get |
 | the projects it is a member of, by age | same / `PROJECT#<project>` | query |
+| its credentials | same / `CREDENTIAL#<credential>` | get, query |
 | a principal by e-mail, or its beginning | `T#<tenant>#D` / `EMAIL#<e-mail>` | get, query |
 | a principal by the beginning of a word of its name | same / `NAME#<words>#<principal>` | query |
 | an idempotency record | `T#<tenant>#I#<sha-256>` / `META` | get |
@@ -38,6 +39,7 @@ MEMBER = "MEMBER#"
 PROJECT = "PROJECT#"
 TASK = "TASK#"
 RECORDS = ("task", "dataset", "experiment", "decision")
+CREDENTIAL = "CREDENTIAL#"
 EMAIL = "EMAIL#"
 NAME = "NAME#"
 
@@ -100,6 +102,10 @@ def principal_project(tenant: str, principal: str, project: str) -> Key:
     return Key(f"{tenant_prefix(tenant)}U#{principal}", PROJECT + project)
 
 
+def principal_credential(tenant: str, principal: str, credential: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}U#{principal}", CREDENTIAL + credential)
+
+
 def directory(tenant: str) -> str:
     """The partition of a tenant's directory."""
     return f"{tenant_prefix(tenant)}D"
@@ -158,6 +164,7 @@ _PATTERNS = {
     "note": note(_T, _P, _hex("task"), _hex("note")),
     "principal": principal(_T, _U),
     "principal_project": principal_project(_T, _U, _P),
+    "principal_credential": principal_credential(_T, _U, _hex("credential")),
     "email": email(_T, "(?P<email>.+)"),
     "name": name(_T, "(?P<words>.*)", _U),
     "replay": idempotency(_T, _hex("sha256", 64)),

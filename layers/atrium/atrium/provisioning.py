@@ -1,11 +1,12 @@
-"""What a provisioning request may ask for. Provisioning has no URL: whoever may invoke the function may create
-tenants.
-"""
+"""What an operator may ask for. None of it has a URL: whoever may invoke the function may ask."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from atrium.access_tokens import MAX_NAME, is_name
+from atrium.credentials import IDENTITY, identity_digest
 from atrium.ids import from_uuid
 from atrium.text import MAX_EMAIL, Name
 
@@ -13,6 +14,8 @@ from atrium.text import MAX_EMAIL, Name
 DEFAULT_SPACE = "default"
 
 _Uuid = Annotated[str, AfterValidator(from_uuid)]
+_Token = Annotated[str, Field(pattern="^[\x21-\x7e]{1,255}$")]
+_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class _Strict(BaseModel):
@@ -27,13 +30,40 @@ class NewSpace(_Strict):
     name: Name
 
 
-class NewCredential(_Strict):
-    """`sha256` is the hex digest of a secret that the caller has made in the form of atrium.credentials; without it the
-    secret is made here and returned once."""
+def _subject(text: str) -> str:
+    if not is_name(text):
+        raise PydanticCustomError("subject", f"Must have 1 to {MAX_NAME} characters and no control characters")
+    return text
 
-    kind: Literal["token", "key"]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+class NewCredential(_Strict):
+    """A secret, or an identity: the name (`subject`) that an `issuer` of access tokens has for the principal.
+
+    `sha256` is the hex digest of a secret that the caller has made in the form of atrium.credentials; without it the
+    secret is made here and returned once.
+    """
+
+    kind: Literal["token", "key", "identity"]
+    sha256: _Sha256 | None = None
+    issuer: Annotated[str, Field(pattern="^https?://[!-~]{1,500}$")] | None = None
+    subject: Annotated[str, AfterValidator(_subject)] | None = None
     expires_at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        named = self.issuer is not None, self.subject is not None
+        if named != (True, True) if self.kind == IDENTITY else any(named):
+            raise PydanticCustomError("identity", "An identity has issuer and subject, a secret has neither")
+        if self.kind == IDENTITY and self.sha256 is not None:
+            raise PydanticCustomError("identity", "An identity has no secret")
+        return self
+
+    @property
+    def digest(self) -> str | None:
+        """What is kept of it; None for a secret that is yet to be made."""
+        if self.issuer and self.subject:
+            return identity_digest(self.issuer, self.subject)
+        return self.sha256
 
 
 class NewPrincipal(_Strict):
@@ -49,10 +79,41 @@ class NewPrincipal(_Strict):
 
 
 class Provisioning(_Strict):
-    """One request. Exactly one of `tenant` (a new one) and `tenant_id` (an existing one) is given."""
+    """What is to be made. Exactly one of `tenant` (a new one) and `tenant_id` (an existing one) is given."""
 
-    request_token: Annotated[str, Field(pattern="^[\x21-\x7e]{1,255}$")]
+    request_token: _Token
     tenant: NewTenant | None = None
     tenant_id: _Uuid | None = None
     spaces: list[NewSpace] = []
     principals: list[NewPrincipal] = []
+
+
+class Holder(_Strict):
+    """A principal whose credentials are meant."""
+
+    tenant_id: _Uuid
+    principal_id: _Uuid
+
+
+class Issue(Holder):
+    """One more credential for a principal."""
+
+    request_token: _Token
+    credential: NewCredential
+
+
+class Rotation(Holder):
+    """A new secret for a credential. The old one ends `overlap_seconds` later, and one from an earlier rotation at
+    once; without `expires_at` the new one lives as long as the old one was to."""
+
+    request_token: _Token
+    credential_id: _Uuid
+    sha256: _Sha256 | None = None
+    expires_at: AwareDatetime | None = None
+    overlap_seconds: Annotated[int, Field(strict=True, ge=0, le=30 * 86_400)] = 86_400
+
+
+class Revocation(Holder):
+    """The end of a credential, with every secret of it."""
+
+    credential_id: _Uuid

@@ -7,12 +7,19 @@ from functools import cache
 
 @dataclass(frozen=True)
 class Settings:
-    """`viewer_principal` is the UUID of the principal that AddViewer adds, or empty."""
+    """`viewer_principal` is the UUID of the principal that AddViewer adds, or empty.
+
+    `jwt_issuer` is empty where no access tokens are taken. `jwt_jwks` is the issuer's JWKS document itself, or the URL
+    of it, or empty where the issuer's discovery document says where it is.
+    """
 
     table_name: str
     cors_origin: str
     bus_name: str
     viewer_principal: str
+    jwt_issuer: str
+    jwt_audience: str
+    jwt_jwks: str
 
 
 @cache
@@ -23,6 +30,9 @@ def settings() -> Settings:
         cors_origin=os.environ["CORS_ORIGIN"],
         bus_name=os.environ["BUS_NAME"],
         viewer_principal=os.environ["VIEWER_PRINCIPAL"],
+        jwt_issuer=os.environ["JWT_ISSUER"],
+        jwt_audience=os.environ["JWT_AUDIENCE"],
+        jwt_jwks=os.environ["JWT_JWKS"],
     )
 
 

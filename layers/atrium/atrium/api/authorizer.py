@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from atrium.access_tokens import access_tokens
 from atrium.api.headers import values_of
+from atrium.credentials import digest, identity_digest, is_well_formed
 from atrium.store.credentials import Credentials
 from atrium.store.table import table, warm
 
@@ -21,8 +23,8 @@ def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
     warm()
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
-        secret = _presented(event)
-        caller = credentials().caller(secret) if secret else None
+        presented = _digest(event)
+        caller = credentials().caller(presented) if presented else None
         if caller is None:
             raise Exception("Unauthorized")
         # The whole stage, so that what is allowed does not depend on the route that asked first.
@@ -39,13 +41,19 @@ def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
     return handler
 
 
-def _presented(event: Mapping[str, Any]) -> str | None:
-    """The one credential of the request; None if there is none, or more than one."""
+def _digest(event: Mapping[str, Any]) -> str | None:
+    """What is kept of the one credential of the request; None if there is none, or more than one, or one that cannot be
+    anybody's. Raises Unavailable."""
     bearers = values_of(event, "Authorization")
     api_keys = values_of(event, "X-API-Key")
     if len(bearers) + len(api_keys) != 1:
         return None
-    if api_keys:
-        return api_keys[0].strip()
-    scheme, _, secret = bearers[0].strip().partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else None
+    scheme, _, secret = bearers[0].strip().partition(" ") if bearers else ("bearer", "", api_keys[0])
+    secret = secret.strip()
+    if scheme.lower() != "bearer":
+        return None
+    if is_well_formed(secret):
+        return digest(secret)
+    tokens = access_tokens() if bearers else None
+    identity = tokens.identity(secret) if tokens else None
+    return identity_digest(*identity) if identity else None

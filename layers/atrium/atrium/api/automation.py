@@ -9,20 +9,24 @@ from pydantic import BaseModel, ValidationError
 from atrium import documents
 from atrium.errors import Detail, Invalid, Refusal
 from atrium.models import Caller
-from atrium.provisioning import Provisioning
+from atrium.provisioning import Holder, Issue, Provisioning, Revocation, Rotation
+from atrium.store.keyring import Keyring
 from atrium.store.table import scope, table, warm
 from atrium.store.tenants import Tenants, tenant_of
 from atrium.store.work import Answer, IdempotencyKey, Work
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+Request = TypeVar("Request", Issue, Rotation, Revocation)
+
+Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 
 class Refused(Exception):
     """What the invoker sees of a refusal: Lambda's errorType, and what to mend as its errorMessage."""
 
 
-def provisioning_handler() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
+def provisioning_handler() -> Handler:
     """The handler. Its result names everything that was made; secrets only the first time. Raises Refused."""
     warm()
 
@@ -30,6 +34,71 @@ def provisioning_handler() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]
         return mended(lambda: _provision(asked(Provisioning, event)))
 
     return handler
+
+
+def issuing_handler() -> Handler:
+    """The handler. Its result has the secret the first time only. Raises Refused."""
+    return _keyring_handler(Issue, Keyring.issue)
+
+
+def rotating_handler() -> Handler:
+    """The handler. Its result has the new secret the first time only. Raises Refused."""
+    return _keyring_handler(Rotation, Keyring.rotate)
+
+
+def revoking_handler() -> Handler:
+    """The handler. Raises Refused."""
+    return _keyring_handler(Revocation, Keyring.revoke)
+
+
+def listing_handler() -> Handler:
+    """The handler. Raises Refused."""
+    warm()
+
+    def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
+        return mended(lambda: _list(asked(Holder, event)))
+
+    return handler
+
+
+def _list(request: Holder) -> dict[str, Any]:
+    with scope(request.tenant_id, credentials=True):
+        work = Work(table(), Caller(request.tenant_id, request.principal_id, "service"))
+        return {"credentials": Keyring(work).of(request.principal_id)}
+
+
+def _keyring_handler(model: type[Request], change: Callable[[Keyring, Request], dict[str, Any]]) -> Handler:
+    warm()
+
+    def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
+        return mended(lambda: _changed(asked(model, event), change))
+
+    return handler
+
+
+def _changed(request: Request, change: Callable[[Keyring, Request], dict[str, Any]]) -> dict[str, Any]:
+    with scope(request.tenant_id, credentials=True):
+        token = getattr(request, "request_token", None)
+        work = _work(request.tenant_id, type(request).__name__, token, request)
+        keyring = Keyring(work)
+        answer = work.settle(lambda: Answer(200, documents.render(change(keyring, request)), confirms=True))
+    result: dict[str, Any] = documents.parse(answer.body)
+    if not answer.replayed:
+        _show(keyring, result)
+    return result
+
+
+def _show(keyring: Keyring, credential: dict[str, Any]) -> None:
+    """Adds the secret that was made for a credential. It is shown here, once, and kept nowhere."""
+    if secret := keyring.secrets.get(credential["credential_id"]):
+        credential["secret"] = secret
+
+
+def _work(tenant: str, operation: str, token: str | None, request: BaseModel) -> Work:
+    """The unit of work of an operator's request; with a token it is done once, however often it comes."""
+    fingerprint = sha256(documents.canonical(request.model_dump(mode="json")).encode()).hexdigest()
+    key = IdempotencyKey((operation, token), fingerprint, loc=("event", "request_token"), kept=True) if token else None
+    return Work(table(), Caller(tenant, "provision", "service"), key)
 
 
 def mended(act: Callable[[], T]) -> T:
@@ -59,16 +128,13 @@ def invalid(error: ValidationError) -> Invalid:
 
 def _provision(request: Provisioning) -> dict[str, Any]:
     tenant = tenant_of(request)
-    fingerprint = sha256(documents.canonical(request.model_dump(mode="json")).encode()).hexdigest()
-    key = IdempotencyKey(("provision", request.request_token), fingerprint, loc=("event", "request_token"), kept=True)
     with scope(tenant, credentials=True):
-        work = Work(table(), Caller(tenant, "provision", "service"), key)
+        work = _work(tenant, "provision", request.request_token, request)
         tenants = Tenants(work)
         answer = work.settle(lambda: Answer(200, documents.render(tenants.provision(request)), confirms=True))
     result: dict[str, Any] = documents.parse(answer.body)
     if not answer.replayed:
         for principal in result["principals"]:
             for credential in principal["credentials"]:
-                if secret := tenants.secrets.get(credential["credential_id"]):
-                    credential["secret"] = secret
+                _show(tenants.keyring, credential)
     return result

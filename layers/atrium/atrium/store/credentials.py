@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from atrium import keys
-from atrium.credentials import digest, is_well_formed
 from atrium.errors import Unavailable
 from atrium.models import Caller, timestamp
 from atrium.store.table import ConditionFailed, Item, Table, scope
@@ -34,11 +33,8 @@ class Credentials:
         self._table = table
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
-    def caller(self, secret: str) -> Caller | None:
-        """Whose credential this is; None for one that is malformed, unknown, expired or revoked. Raises Unavailable."""
-        if not is_well_formed(secret):
-            return None
-        hashed = digest(secret)
+    def caller(self, hashed: str) -> Caller | None:
+        """Whose credential has this digest; None for one that is unknown, expired or revoked. Raises Unavailable."""
         known = self._known.get(hashed)
         now = timestamp(datetime.now(UTC))
         if known is None or known.until <= time.monotonic():
@@ -74,16 +70,3 @@ class Credentials:
                 "attribute_exists(#pk) AND (attribute_not_exists(#last_used) OR #last_used <= :hour_ago)",
                 {"now": now, "hour_ago": hour_ago},
             )
-
-
-def credential_item(*, id: str, caller: Caller, kind: str, created_at: str, expires_at: str | None) -> Item:
-    """The row of a new credential."""
-    item = {
-        "id": id,
-        "tenant": caller.tenant,
-        "principal": caller.principal,
-        "principal_kind": caller.kind,
-        "kind": kind,
-        "created_at": created_at,
-    }
-    return item if expires_at is None else item | {"expires_at": expires_at}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from atrium.credentials import KINDS
+from atrium.credentials import IDENTITY, KINDS
 from atrium.ids import is_id
 from atrium.models import Dataset, Decision, Experiment, Project, Record, Task
 from atrium.store.table import Item
@@ -24,6 +24,7 @@ _Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z
 _SpaceRole = Literal["viewer", "contributor", "manager", "owner"]
 _ProjectRole = Literal["viewer", "contributor", "manager"]
 _PrincipalKind = Literal["user", "service"]
+_CredentialKind = Annotated[str, Field(pattern=f"^({'|'.join((*KINDS, IDENTITY))})$")]
 
 
 class _Row(BaseModel):
@@ -76,15 +77,19 @@ class _Credential(_Row):
     tenant: _Id
     principal: _Id
     principal_kind: _PrincipalKind
-    kind: str
+    kind: _CredentialKind
     created_at: _Moment
     expires_at: _Moment | None = None
     last_used: _Moment | None = None
     revoked_at: _Moment | None = None
 
-    def model_post_init(self, _: Any) -> None:
-        if self.kind not in KINDS:
-            raise ValueError("not a kind of credential")
+
+class _PrincipalCredential(_Row):
+    id: _Id
+    kind: _CredentialKind
+    sha256: _Hash
+    previous: _Hash | None = None
+    created_at: _Moment
 
 
 class _Queued(_Row):
@@ -122,6 +127,7 @@ _FORMS: Mapping[str, type[_Row]] = {
     **{kind.kind: _of(kind, "tenant", "space", "project") for kind in (Task, Dataset, Experiment, Decision)},
     "note": _Note,
     "principal": _Principal,
+    "principal_credential": _PrincipalCredential,
     "replay": _Replay,
     "credential": _Credential,
     "purge": _Queued,

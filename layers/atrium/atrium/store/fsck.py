@@ -536,15 +536,33 @@ def _entered(key: Key, row: Item, tenant: str, principal: str, belongs: Callable
     return [Damage("directory_row_differs", key, seen, {key: {**row, **entry}})] if _differs(row, entry) else []
 
 
-def _credential(key: Key, **_: str) -> Judgement:
+def _credential(key: Key, sha256: str) -> Judgement:
     (row,) = yield [key]
     if row is None:
         return []
     if not _is_right("credential", row):
         return _malformed("credential", key, row)
     person_key = keys.principal(row["tenant"], row["principal"])
-    (person,) = yield [person_key]
-    return [] if person else [Damage("credential_of_nobody", key, {key: row, person_key: None})]
+    listed_key = keys.principal_credential(row["tenant"], row["principal"], row["id"])
+    person, listed = yield [person_key, listed_key]
+    if person is None:
+        return [Damage("credential_of_nobody", key, {key: row, person_key: None})]
+    if listed is None or sha256 not in (listed.get("sha256"), listed.get("previous")):
+        # It opens the door and nobody would find it, to rotate or to revoke it. Whether it should, a person must say.
+        return [Damage("credential_unlisted", key, {key: row, listed_key: listed})]
+    return []
+
+
+def _principal_credential(key: Key, credential: str, **_: str) -> Judgement:
+    (row,) = yield [key]
+    if row is None:
+        return []
+    if not _is_right("principal_credential", row, id=credential):
+        return _malformed("principal_credential", key, row)
+    digests = [keys.credential(row[name]) for name in ("sha256", "previous") if name in row]
+    secrets = yield digests
+    lost = [secret_key for secret_key, secret in zip(digests, secrets, strict=True) if secret is None]
+    return [Damage("credential_lost", key, {key: row, lost[0]: None})] if lost else []
 
 
 def _queued(key: Key, overdue: str, tenant: str, project: str, task: str | None = None) -> Judgement:
@@ -574,6 +592,7 @@ _JUDGED: Mapping[str, Callable[..., Judgement]] = {
     "email": _email,
     "name": _name,
     "credential": _credential,
+    "principal_credential": _principal_credential,
 }
 
 

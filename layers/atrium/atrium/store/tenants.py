@@ -8,13 +8,12 @@ from hashlib import sha256
 from typing import Any
 
 from atrium import keys
-from atrium.credentials import digest, new_secret
 from atrium.errors import Detail, Invalid, NotFound
 from atrium.ids import from_uuid, to_uuid
 from atrium.keys import Key
-from atrium.models import Caller, timestamp
-from atrium.provisioning import DEFAULT_SPACE, NewCredential, NewPrincipal, Provisioning
-from atrium.store.credentials import credential_item
+from atrium.models import Caller
+from atrium.provisioning import DEFAULT_SPACE, NewPrincipal, Provisioning
+from atrium.store.keyring import Keyring
 from atrium.store.work import Work
 from atrium.text import findable
 
@@ -34,7 +33,7 @@ def tenant_of(request: Provisioning) -> str:
 
 
 class Tenants:
-    """Provisions one tenant. After `provision`, `secrets` holds those made here: credential UUID -> secret.
+    """Provisions one tenant. After `provision`, `keyring` holds the secrets made here.
 
     Every id follows from the request token and the thing's place in the request.
     """
@@ -43,12 +42,12 @@ class Tenants:
         self._work = work
         self._tenant = work.caller.tenant
         self._token = ""
-        self.secrets: dict[str, str] = {}
+        self.keyring = Keyring(work)
 
     def provision(self, request: Provisioning) -> dict[str, Any]:
         """Everything that was made, by id. Raises Invalid and NotFound."""
         self._token = request.request_token
-        self.secrets = {}
+        self.keyring.secrets = {}
         _require_size(request)
         _require_distinct(request)
         default_key = keys.space(self._tenant, self._tenant)
@@ -78,7 +77,7 @@ class Tenants:
         claimed = []
         for principal in request.principals:
             claimed.append(keys.email(self._tenant, principal.email.lower()))
-            claimed += [keys.credential(given.sha256) for given in principal.credentials if given.sha256]
+            claimed += [keys.credential(given.digest) for given in principal.credentials if given.digest]
             claimed += [keys.space(self._tenant, id) for id in map(_uuid_or_none, principal.roles) if id]
         return claimed
 
@@ -118,7 +117,10 @@ class Tenants:
             "name": new.name,
             "email": new.email,
             "credentials": [
-                self._add_credential(number, position, caller, given) for position, given in enumerate(new.credentials)
+                self.keyring.add(
+                    self._id("credential", number, position), caller, given, ("principals", number, "credentials")
+                )
+                for position, given in enumerate(new.credentials)
             ],
         }
 
@@ -135,33 +137,13 @@ class Tenants:
         self._work.check(keys.space(self._tenant, id), "attribute_exists(#pk)")
         return id
 
-    def _add_credential(self, number: int, position: int, caller: Caller, new: NewCredential) -> dict[str, Any]:
-        id = self._id("credential", number, position)
-        secret = None if new.sha256 else new_secret(new.kind)
-        key = keys.credential(new.sha256 or digest(secret or ""))
-        if self._work.item(key) is not None:
-            raise Invalid(Detail(("principals", number, "credentials"), "Is in use already", "value_error"))
-        if secret:
-            self.secrets[to_uuid(id)] = secret
-        self._work.put(
-            key,
-            credential_item(
-                id=id,
-                caller=caller,
-                kind=new.kind,
-                created_at=self._work.now,
-                expires_at=timestamp(new.expires_at) if new.expires_at else None,
-            ),
-        )
-        return {"credential_id": to_uuid(id), "kind": new.kind}
-
 
 def _require_size(request: Provisioning) -> None:
-    """A principal is two items and one for each place its name is found by, each role and each credential; an existing
-    space is one for its condition."""
+    """A principal is two items and one for each place its name is found by and each role, and two for each credential;
+    an existing space is one for its condition."""
     items = 2 + len(request.spaces) + len({s for p in request.principals for s in p.roles if _uuid_or_none(s)})
     for principal in request.principals:
-        items += 2 + len(findable(principal.name)) + len(principal.roles) + len(principal.credentials)
+        items += 2 + len(findable(principal.name)) + len(principal.roles) + 2 * len(principal.credentials)
     if items > MAX_ITEMS:
         raise Invalid(
             Detail(
@@ -174,8 +156,8 @@ def _require_size(request: Provisioning) -> None:
 
 def _require_distinct(request: Provisioning) -> None:
     emails = [principal.email.lower() for principal in request.principals]
-    digests = [given.sha256 for principal in request.principals for given in principal.credentials if given.sha256]
-    for values, name in ((emails, "e-mail"), (digests, "sha256")):
+    digests = [given.digest for principal in request.principals for given in principal.credentials if given.digest]
+    for values, name in ((emails, "e-mail"), (digests, "sha256 or identity")):
         if len(set(values)) < len(values):
             raise Invalid(Detail(("principals",), f"The same {name} stands twice in the request", "value_error"))
 

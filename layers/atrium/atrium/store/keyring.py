@@ -1,0 +1,174 @@
+"""Keyrings: the credentials of principals, issued, rotated, revoked and listed.
+
+A credential has a row of its own with its principal, and one under the digest by which the authorizer finds it. After
+a rotation it has two digests, both of which are taken until the older one's deadline. Each change is one transaction
+on the principal's row, so two rotations, or a rotation and a revocation, come one after the other: no secret is left
+behind that no row names.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from atrium import keys
+from atrium.credentials import IDENTITY, digest, new_secret
+from atrium.errors import Conflict, Detail, Invalid, NotFound
+from atrium.ids import new_id, to_uuid
+from atrium.keys import Key
+from atrium.models import Caller, timestamp
+from atrium.provisioning import Issue, NewCredential, Revocation, Rotation
+from atrium.store.table import Item, starting_with
+from atrium.store.work import Work
+
+# How many credentials of a principal are listed.
+MAX_LISTED = 1_000
+
+
+class Keyring:
+    """The credentials of one tenant's principals. After a change, `secrets` holds those made here: credential UUID ->
+    secret.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._tenant = work.caller.tenant
+        self.secrets: dict[str, str] = {}
+
+    def issue(self, request: Issue) -> dict[str, Any]:
+        """The new credential, by id. Raises Invalid and NotFound."""
+        self.secrets = {}
+        person_key = keys.principal(self._tenant, request.principal_id)
+        claimed = [keys.credential(given) for given in [request.credential.digest] if given]
+        self._work.read(person_key, *claimed)
+        person = self._work.item(person_key)
+        if person is None:
+            raise _no_principal()
+        self._work.check(person_key, "attribute_exists(#pk)")
+        holder = Caller(self._tenant, request.principal_id, person["kind"])
+        return self.add(new_id(), holder, request.credential, ("credential",))
+
+    def add(self, id: str, holder: Caller, new: NewCredential, loc: tuple[str | int, ...]) -> dict[str, Any]:
+        """Writes a new credential of a principal, whose digest was read. Raises Invalid."""
+        hashed = new.digest or self._made(id, new.kind)
+        key = keys.credential(hashed)
+        if self._work.item(key) is not None:
+            raise Invalid(Detail(loc, "Is in use already", "value_error"))
+        expires_at = timestamp(new.expires_at) if new.expires_at else None
+        self._work.put(key, _secret_row(id, holder, new.kind, self._work.now, expires_at))
+        row: Item = {"id": id, "kind": new.kind, "sha256": hashed, "created_at": self._work.now}
+        if new.kind == IDENTITY:
+            row |= {"issuer": new.issuer, "subject": new.subject}
+        self._work.put(keys.principal_credential(self._tenant, holder.principal, id), row)
+        return {"credential_id": to_uuid(id), "kind": new.kind}
+
+    def rotate(self, request: Rotation) -> dict[str, Any]:
+        """The credential, and when its older secret ends. Raises Conflict, Invalid and NotFound."""
+        self.secrets = {}
+        key, row = self._credential(request)
+        if row["kind"] == IDENTITY:
+            raise Conflict("An identity has no secret to rotate. Issue another one and revoke this one.")
+        claimed = [keys.credential(request.sha256)] if request.sha256 else []
+        old_key = keys.credential(row["sha256"])
+        self._work.read(old_key, *claimed)
+        old = self._work.item(old_key)
+        if old is None or _has_ended(old, self._work.now):
+            raise Conflict("The credential has ended. Issue another one.")
+        hashed = request.sha256 or self._made(row["id"], row["kind"])
+        new_key = keys.credential(hashed)
+        if self._work.item(new_key) is not None:
+            raise Invalid(Detail(("sha256",), "Is in use already", "value_error"))
+        holder = Caller(self._tenant, request.principal_id, old["principal_kind"])
+        self._work.put(new_key, _secret_row(row["id"], holder, row["kind"], self._work.now, _expiry(request, old)))
+        ends = timestamp(datetime.now(UTC) + timedelta(seconds=request.overlap_seconds))
+        ends = min(ends, old.get("expires_at", ends))
+        self._work.update(
+            old_key,
+            "SET #expires_at = :ends",
+            "attribute_exists(#pk) AND attribute_not_exists(#revoked_at)",
+            ends=ends,
+        )
+        if "previous" in row:
+            self._work.delete(keys.credential(row["previous"]), when=None)
+        self._work.update(key, "SET #sha256 = :new, #previous = :old", "#sha256 = :old", new=hashed, old=row["sha256"])
+        return {"credential_id": to_uuid(row["id"]), "kind": row["kind"], "previous_expires_at": ends}
+
+    def revoke(self, request: Revocation) -> dict[str, Any]:
+        """The credential, and since when it is revoked; again, the same. Raises NotFound."""
+        key, row = self._credential(request)
+        digests = [row[name] for name in ("sha256", "previous") if name in row]
+        self._work.read(*map(keys.credential, digests))
+        # The rotation that would add a secret behind our back changes this row.
+        self._work.check(key, "#sha256 = :current", current=row["sha256"])
+        revoked_at: str = self._work.now
+        for secret_key in map(keys.credential, digests):
+            secret = self._work.item(secret_key)
+            if secret and "revoked_at" in secret:
+                revoked_at = min(revoked_at, secret["revoked_at"])
+            elif secret:
+                self._work.update(secret_key, "SET #revoked_at = :now", now=self._work.now)
+        return {"credential_id": to_uuid(row["id"]), "kind": row["kind"], "revoked_at": revoked_at}
+
+    def of(self, principal: str) -> list[dict[str, Any]]:
+        """A principal's credentials, those revoked and expired too; nothing of their secrets. Raises NotFound."""
+        person_key = keys.principal(self._tenant, principal)
+        (rows,) = self._work.read(person_key, ranges=[starting_with(person_key.pk, keys.CREDENTIAL, None, MAX_LISTED)])
+        if self._work.item(person_key) is None:
+            raise _no_principal()
+        self._work.read(*(keys.credential(row[name]) for row in rows for name in ("sha256", "previous") if name in row))
+        return [self._shown(row) for row in sorted(rows, key=lambda row: (row["created_at"], row["id"]))]
+
+    def _shown(self, row: Item) -> dict[str, Any]:
+        shown = {"credential_id": to_uuid(row["id"]), **{name: row[name] for name in _TOLD if name in row}}
+        shown |= self._life(row["sha256"])
+        return shown | ({"previous": self._life(row["previous"])} if "previous" in row else {})
+
+    def _life(self, hashed: str) -> dict[str, Any]:
+        secret = self._work.item(keys.credential(hashed)) or {}
+        return {name: secret.get(name) for name in ("expires_at", "revoked_at", "last_used")}
+
+    def _credential(self, request: Rotation | Revocation) -> tuple[Key, Item]:
+        key = keys.principal_credential(self._tenant, request.principal_id, request.credential_id)
+        self._work.read(key)
+        row = self._work.item(key)
+        if row is None:
+            raise NotFound("Credential not found.")
+        return key, row
+
+    def _made(self, id: str, kind: str) -> str:
+        """The digest of a new secret."""
+        secret = self.secrets[to_uuid(id)] = new_secret(kind)
+        return digest(secret)
+
+
+# What is said of a credential besides its secrets' lives.
+_TOLD = ("kind", "issuer", "subject", "created_at")
+
+
+def _secret_row(id: str, holder: Caller, kind: str, created_at: str, expires_at: str | None) -> Item:
+    """The row by which the authorizer finds a credential."""
+    row = {
+        "id": id,
+        "tenant": holder.tenant,
+        "principal": holder.principal,
+        "principal_kind": holder.kind,
+        "kind": kind,
+        "created_at": created_at,
+    }
+    return row if expires_at is None else row | {"expires_at": expires_at}
+
+
+def _has_ended(secret: Item, now: str) -> bool:
+    return "revoked_at" in secret or ("expires_at" in secret and secret["expires_at"] <= now)
+
+
+def _expiry(request: Rotation, old: Item) -> str | None:
+    """When the new secret ends: as the request says, or after as long as the old one was given."""
+    if request.expires_at:
+        return timestamp(request.expires_at)
+    if "expires_at" not in old:
+        return None
+    given = datetime.fromisoformat(old["expires_at"]) - datetime.fromisoformat(old["created_at"])
+    return timestamp(datetime.now(UTC) + given)
+
+
+def _no_principal() -> NotFound:
+    return NotFound("Principal not found.")

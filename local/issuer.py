@@ -1,0 +1,97 @@
+"""An issuer of access tokens on this machine, so that they can be tried without one.
+
+Its key is made once for each data directory. The running instance fetches the public half by HTTP, as it would from a
+real issuer; `make token` signs with the private one.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from jwt.algorithms import RSAAlgorithm
+
+from atrium.access_tokens import ALGORITHM, MAX_LIFETIME
+from local.directory import data_directory, write_privately
+
+# A name, the same on every machine, by which the demo's principals are known; it is nobody's address.
+ISSUER = "https://issuer.atrium.example"
+AUDIENCE = "atrium"
+
+
+class Issuer:
+    """Signs access tokens with the key of a data directory."""
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / "issuer.json"
+        if not path.exists():
+            write_privately(path, {"kid": os.urandom(8).hex(), "key": _new_key()})
+        kept = json.loads(path.read_text())
+        self._kid: str = kept["kid"]
+        self._key: Any = load_pem_private_key(kept["key"].encode(), None)
+
+    def token(self, subject: str, **claims: Any) -> str:
+        """A token about a subject, good for an hour; `claims` replace or add to what it says."""
+        now = int(time.time())
+        said = {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + MAX_LIFETIME, **claims}
+        return jwt.encode(said, self._key, ALGORITHM, headers={"typ": "at+jwt", "kid": self._kid})
+
+    @property
+    def jwks(self) -> str:
+        """The JWKS document with the public key."""
+        key = {**RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True), "kid": self._kid, "use": "sig"}
+        return json.dumps({"keys": [key]})
+
+
+@contextmanager
+def jwks_served(issuer: Issuer) -> Iterator[str]:
+    """Serves the issuer's JWKS document on a free port of the loopback: its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = issuer.jwks.encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/jwk-set+json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="issuer", daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/jwks.json"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _new_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def main() -> None:
+    """`make token`."""
+    (subject,) = sys.argv[1:]
+    directory = data_directory()
+    if not (directory / "issuer.json").exists():
+        sys.exit(f"There is no issuer in {directory}. Start one: make run")
+    print(Issuer(directory).token(subject))
+
+
+if __name__ == "__main__":
+    main()
