@@ -33,7 +33,7 @@ from local.gateway import Gateway
 from local.template import Template, create_table, lambda_environment
 from tests.client import Published, World, through
 from tests.proxy import Proxy
-from tests.trace import Trace
+from tests.trace import Trace, enforced
 
 
 def full(few: int, many: int) -> int:
@@ -91,14 +91,14 @@ def traced(template: Template, engine: str, tmp_path: Path) -> Iterator[tuple[Wo
 
 @contextmanager
 def inline(template: Template, endpoint: str | None, directory: Path, invoke: Invoker) -> Iterator[World]:
-    """A world on a table of its own. The functions' process is this one, so the innermost world is the one that
-    runs.
+    """A world on a table of its own, whose functions may do what the template allows them. The functions' process is
+    this one, so the innermost world is the one that runs.
     """
     functions = template.functions
     bus = Published()
     table = endpoint or "https://dynamodb.us-east-1.amazonaws.com"
     caches = (settings, tables.table, outbox.bus, authorizer.credentials, access_tokens)
-    with served(bus), pytest.MonkeyPatch.context() as patch:
+    with served(bus), enforced(template), pytest.MonkeyPatch.context() as patch:
         environment = lambda_environment(functions["Provision"], table, bus.url)
         environment["TABLE_NAME"] = f"atrium-{uuid4()}"
         del environment["AWS_LAMBDA_INITIALIZATION_TYPE"]

@@ -1,13 +1,24 @@
 """How often a route asks the table, one call after the other; and that its permissions are exactly what it asks for."""
 
+import json
 from collections.abc import Callable
+from copy import deepcopy
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.template import Function, Template
+from atrium.api import streams
+from atrium.settings import settings
+from atrium.store.outbox import bus
+from atrium.store.purge import queued
+from atrium.store.table import table, wire_item
+from local.functions import call
+from local.template import ROOT, Function, Template
 from tests.client import RECORDS, World, flat_path, in_camel_case, new_key
-from tests.trace import Trace
+from tests.conftest import inline
+from tests.trace import Trace, permissions
 
 Request = tuple[str, str, Any]
 
@@ -184,15 +195,119 @@ def test_the_authorizers_permissions_are_what_it_uses(traced: tuple[World, Trace
     assert trace.actions("Authorizer") == permissions(template, "Authorizer")
 
 
+# ---------------------------------------------------------------- functions without a URL, and what is not allowed
+
+
+def sample(function: Function) -> Any:
+    return json.loads((ROOT / f"events/{function.handler.replace('.', '/').removesuffix('/handler')}.json").read_text())
+
+
+def to_provision(world: World, sample: Any) -> list[Any]:
+    """A new tenant, and more of one that is there."""
+    tenant = world.dev["tenants"]["acme"]["tenant_id"]
+    ada = {"name": "Ada", "email": "ada@acme.example", "roles": {tenant: "viewer"}}
+    return [sample, {"request_token": "more", "tenant_id": tenant, "principals": [ada]}]
+
+
+def to_purge(world: World, sample: Any) -> list[Any]:
+    """A deleted project with members and records, as the stream tells of it. The sweep finds it by itself."""
+    project = a_project(world)
+    world.new_note(world.new_record(project, "tasks"))
+    assert world("DELETE", project).status == 204
+    (row,) = queued(table())
+    return [{"Records": [{"dynamodb": {"NewImage": wire_item(row), "SequenceNumber": "100"}}]}]
+
+
+def to_create(world: World, sample: Any) -> list[Any]:
+    tenant = world.dev["tenants"]["acme"]["tenant_id"]
+    return [{"id": "r-1", "tenant_id": tenant, "principal_id": world.uuid("owner"), "name": "Gemini"}]
+
+
+def to_add_a_viewer(world: World, sample: Any) -> list[Any]:
+    project = world("GET", world.new_project()).body
+    ids = {"id": project["id"], "tenant_id": project["tenant_id"], "space_id": project["space_id"]}
+    return [{"detail": {**ids, "project_id": project["id"], "resource": project}}]
+
+
+# For each the events that make it do all that it does. The check of the table is in test_fsck.py.
+WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
+    "Provision": to_provision,
+    "PublishEvents": lambda world, sample: [sample],
+    "PurgeDeleted": to_purge,
+    "SweepDeleted": to_purge,
+    "CreateProjectFromEvent": to_create,
+    "AddViewer": to_add_a_viewer,
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_URL)
+def test_the_permissions_of_a_function_without_a_url_are_what_it_uses(
+    traced: tuple[World, Trace], template: Template, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    world, trace = traced
+    trace.watch(bus()._client)
+    monkeypatch.setattr(streams, "SWEPT_AFTER", timedelta(0))
+    monkeypatch.setenv("VIEWER_PRINCIPAL", world.uuid("viewer"))
+    settings.cache_clear()
+    function = template.functions[name]
+    events = WITHOUT_URL[name](world, sample(function))
+    trace.clear()
+    for event in events:
+        result = trace.invoke(function, event)
+        assert not result.get("batchItemFailures"), result
+    assert trace.actions(name) == permissions(template, name)
+
+
+def test_every_function_without_a_url_has_its_permissions_compared(template: Template) -> None:
+    automation = {name for name, function in template.functions.items() if is_automation(function)}
+    assert set(WITHOUT_URL) == automation - {"Fsck"}
+
+
+# What Lambda itself does in a function's name: it writes the log and the trace, and reads what the function is behind.
+ALWAYS = {"service-role/AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"}
+BEHIND = {
+    "PublishEvents": {"service-role/AWSLambdaDynamoDBExecutionRole"},
+    "PurgeDeleted": {"service-role/AWSLambdaDynamoDBExecutionRole"},
+    "CreateProjectFromEvent": {"service-role/AWSLambdaSQSQueueExecutionRole"},
+}
+HANDS_ON = {"PublishEvents", "PurgeDeleted", "AddViewer"}
+
+
+def test_lambda_may_do_in_a_functions_name_what_its_sources_need(template: Template) -> None:
+    for name in template.functions:
+        role = template.resources[f"{name}Role"]["Properties"]
+        managed = {arn.removeprefix("arn:aws:iam::aws:policy/") for arn in role["ManagedPolicyArns"]}
+        assert managed == ALWAYS | BEHIND.get(name, set()), name
+        assert "PermissionsBoundary" not in role
+        statements = [
+            statement
+            for policy in role.get("Policies", [])
+            if not policy["PolicyName"].startswith(f"{name}RolePolicy")
+            for statement in policy["PolicyDocument"]["Statement"]
+        ]
+        send = {
+            "Effect": "Allow",
+            "Action": "sqs:SendMessage",
+            "Resource": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
+        }
+        assert statements == ([send] if name in HANDS_ON else []), name
+
+
+def test_what_a_function_is_not_allowed_is_refused_as_in_the_cloud(
+    template: Template, engine: str, tmp_path: Path
+) -> None:
+    """Else only users would miss a permission that the template forgot. A test that swallows the refusal fails too."""
+    forgetful = deepcopy(template)
+    (policy,) = forgetful.resources["V1DeleteProjectRole"]["Properties"]["Policies"]
+    policy["PolicyDocument"]["Statement"][0]["Action"].remove("dynamodb:DeleteItem")
+    refused = pytest.raises(AssertionError, match="V1DeleteProject dynamodb:DeleteItem")
+    with refused, inline(forgetful, engine, tmp_path, call) as world:
+        project = world.new_project()
+        if world("DELETE", project).seen != (500, {"detail": "Internal server error."}):
+            pytest.fail("It was not refused.")
+        if world("GET", project).status != 200:
+            pytest.fail("It was done.")
+
+
 def is_automation(function: Function) -> bool:
     return function.handler.startswith("automation.")
-
-
-def permissions(template: Template, function: str) -> set[str]:
-    policies = template.resources[f"{function}Role"]["Properties"].get("Policies", [])
-    return {
-        action
-        for policy in policies
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in statement["Action"]
-    }

@@ -1,13 +1,22 @@
-"""What the functions ask of the table: which calls, and how many of them one after the other."""
+"""What the functions ask of AWS: which calls, how many of them one after the other, and which they are allowed."""
 
+import importlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local import functions
 from local.functions import call
-from local.template import Function
+from local.template import Function, Template
 
 # Long enough that calls made at the same time overlap for certain.
 _DELAY = 0.015
@@ -19,23 +28,19 @@ class Call:
 
     function: str
     operation: str
-    params: Mapping[str, Any]
+    actions: set[str]
+    size: int
     began: float
     ended: float = 0.0
-
-    @property
-    def actions(self) -> set[str]:
-        """The IAM actions that the call needs."""
-        if self.operation != "TransactWriteItems":
-            return {f"dynamodb:{self.operation}"}
-        kinds = {kind for action in self.params["TransactItems"] for kind in action}
-        return {"dynamodb:ConditionCheckItem" if kind == "ConditionCheck" else f"dynamodb:{kind}Item" for kind in kinds}
 
 
 @dataclass
 class Trace:
-    """All calls since `clear`. The authorizer's are told apart by their function."""
+    """All calls since `clear`. The authorizer's are told apart by their function. Each call takes `delay` seconds more,
+    so that it can be seen which of them are made at once.
+    """
 
+    delay: float = _DELAY
     calls: list[Call] = field(default_factory=list)
     _function: str = ""
     _open: dict[int, Call] = field(default_factory=dict)
@@ -45,8 +50,8 @@ class Trace:
         return call(function, event)
 
     def watch(self, client: Any) -> None:
-        client.meta.events.register("provide-client-params.dynamodb", self._begin)
-        client.meta.events.register("after-call.dynamodb", self._end)
+        client.meta.events.register("before-parameter-build", self._begin)
+        client.meta.events.register("after-call", self._end)
 
     def clear(self) -> None:
         self.calls.clear()
@@ -72,10 +77,102 @@ class Trace:
         return max((sum(one.began <= at.began < one.ended for one in made) for at in made), default=0)
 
     def _begin(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
-        made = Call(self._function, model.name, params, time.monotonic())
+        made = Call(self._function, model.name, actions(params, model), items(params), time.monotonic())
         self.calls.append(made)
         self._open[threading.get_ident()] = made
-        time.sleep(_DELAY)
+        time.sleep(self.delay)
 
     def _end(self, **_: Any) -> None:
         self._open[threading.get_ident()].ended = time.monotonic()
+
+
+def items(params: Mapping[str, Any]) -> int:
+    """How many items a call names; 1 for one that names none."""
+    if "TransactItems" in params:
+        return len(params["TransactItems"])
+    requests = params.get("RequestItems", {}).values()
+    return sum(len(request["Keys"] if isinstance(request, dict) else request) for request in requests) or 1
+
+
+# ---------------------------------------------------------------- permissions
+
+
+def actions(params: Mapping[str, Any], model: Any) -> set[str]:
+    """The IAM actions that a call needs."""
+    if model.name != "TransactWriteItems":
+        return {f"{model.service_model.service_name}:{model.name}"}
+    kinds = {kind for action in params["TransactItems"] for kind in action}
+    return {"dynamodb:ConditionCheckItem" if kind == "ConditionCheck" else f"dynamodb:{kind}Item" for kind in kinds}
+
+
+def permissions(template: Template, function: str) -> set[str]:
+    """The actions of a function's own statements. What Lambda does in its name, sending to the queue of what failed,
+    stands in policies of other names."""
+    return {
+        action
+        for policy in template.resources[f"{function}Role"]["Properties"].get("Policies", [])
+        if policy["PolicyName"].startswith(f"{function}RolePolicy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in statement["Action"]
+    }
+
+
+@dataclass(frozen=True)
+class _Running:
+    """The function that runs, what it may do, and the place for what it was refused."""
+
+    function: str
+    allowed: set[str]
+    refused: list[str]
+
+
+_running: ContextVar[_Running | None] = ContextVar("running", default=None)
+
+
+@contextmanager
+def enforced(template: Template) -> Iterator[None]:
+    """Refuses every call of this process's functions that their statements in the template do not allow, as IAM would.
+    What was refused fails the test in the end, too, if it swallowed that.
+    """
+    allowed = {name: permissions(template, name) for name in template.functions}
+    refused: list[str] = []
+
+    def import_module(name: str) -> Any:
+        """The module that `call` wants, its handler saying which function runs."""
+        module = importlib.import_module(name)
+
+        def handler(event: Mapping[str, Any], context: Any) -> Any:
+            name = context.function_name
+            token = _running.set(_Running(name, allowed[name], refused))
+            try:
+                return module.handler(event, context)
+            finally:
+                _running.reset(token)
+
+        return SimpleNamespace(handler=handler)
+
+    session = boto3.DEFAULT_SESSION or boto3.Session()
+    boto3.DEFAULT_SESSION = session
+    # All clients made from now on inherit it; under one id it is there once. It comes last, since IAM judges what the
+    # process has let out.
+    session.events.register_last("before-parameter-build", _judge, unique_id="permissions")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(functions, "importlib", SimpleNamespace(import_module=import_module))
+        yield
+    assert not refused, f"The template does not allow {refused}"
+
+
+def running() -> str | None:
+    """The function that makes the call of a client at hand; None for a test."""
+    now = _running.get()
+    return now.function if now else None
+
+
+def _judge(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+    now = _running.get()
+    if now is None:
+        return
+    if missing := actions(params, model) - now.allowed:
+        now.refused.extend(f"{now.function} {action}" for action in missing)
+        answer: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+        raise ClientError(answer, model.name)
