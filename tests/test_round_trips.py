@@ -16,7 +16,7 @@ from atrium.store.purge import queued
 from atrium.store.table import table, wire_item
 from local.functions import call
 from local.template import ROOT, Function, Template
-from tests.client import RECORDS, World, flat_path, in_camel_case, new_key
+from tests.client import RECORDS, World, flat_id, flat_path, in_camel_case, new_key
 from tests.conftest import inline
 from tests.trace import Trace, permissions
 
@@ -214,7 +214,7 @@ def to_purge(world: World, sample: Any) -> list[Any]:
     project = a_project(world)
     world.new_note(world.new_record(project, "tasks"))
     assert world("DELETE", project).status == 204
-    (row,) = queued(table())
+    row = next(row for row in queued(table()) if row["project"] == flat_id(project.rpartition("/")[2]))
     return [{"Records": [{"dynamodb": {"NewImage": wire_item(row), "SequenceNumber": "100"}}]}]
 
 

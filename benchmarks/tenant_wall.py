@@ -1,0 +1,74 @@
+"""What the tenant wall costs: its part of a call that writes five items, against what the client does to build the
+call.
+
+    PYTHONPATH=functions:layers/atrium .venv/bin/python -m benchmarks.tenant_wall
+
+Prints microseconds a call and the ratio, the best of several rounds of each, in turns. Nothing is sent.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.serialize import create_serializer
+
+from atrium import keys
+from atrium.ids import new_id
+from atrium.store.table import guard, scope, wire_item
+
+ROUNDS = 15
+CALLS = 1_000
+ITEMS = 5
+
+
+def main() -> None:
+    tenant, project = new_id(), new_id()
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    model = client.meta.service_model.operation_model("TransactWriteItems")
+    serializer = create_serializer(client.meta.service_model.resolved_protocol)
+    params = transaction(tenant, project)
+    calls: dict[str, Callable[[], Any]] = {
+        "wall": lambda: guard(params=params, model=model),
+        "client": lambda: serializer.serialize_to_request(params, model),
+    }
+    best = dict.fromkeys(calls, float("inf"))
+    with scope(tenant):
+        for _ in range(ROUNDS):
+            for name, call in calls.items():
+                best[name] = min(best[name], microseconds(call))
+    wall, building = best["wall"], best["client"]
+    print(f"the wall {wall:.1f} µs, building the call {building:.1f} µs, ratio {wall / building:.3f}")
+
+
+def transaction(tenant: str, project: str) -> dict[str, Any]:
+    """A change with its record, as Work makes it."""
+    wired = [keys.record(tenant, project, "task", new_id()) for _ in range(ITEMS - 1)]
+    puts: list[Any] = [{"Put": {"TableName": "atrium", "Item": item(key)}} for key in wired]
+    update = {
+        "TableName": "atrium",
+        "Key": item(keys.project(tenant, project), {}),
+        "UpdateExpression": "ADD #sequence :one",
+        "ConditionExpression": "attribute_exists(#pk)",
+        "ExpressionAttributeNames": {"#sequence": "sequence", "#pk": "pk"},
+        "ExpressionAttributeValues": {":one": {"N": "1"}},
+    }
+    return {"TransactItems": [*puts, {"Update": update}], "ClientRequestToken": new_id()}
+
+
+RECORD = {"id": "x" * 24, "name": "Clean the data", "description": "Drop duplicates", "version": 1, "done": False}
+
+
+def item(key: keys.Key, fields: dict[str, Any] = RECORD) -> dict[str, Any]:
+    return wire_item({"pk": key.pk, "sk": key.sk, **fields})
+
+
+def microseconds(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    for _ in range(CALLS):
+        call()
+    return (time.perf_counter() - began) * 1e6 / CALLS
+
+
+if __name__ == "__main__":
+    main()
