@@ -420,6 +420,7 @@ MISTAKES: dict[str, tuple[Callable[[Patch, Scene], None], str | Callable[[Scene]
 }
 
 
+@pytest.mark.filterwarnings("ignore:No application metrics")
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_in_the_code_above_ends_at_the_wall(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, mistake: str

@@ -132,7 +132,8 @@ _running: ContextVar[_Running | None] = ContextVar("running", default=None)
 @contextmanager
 def enforced(template: Template) -> Iterator[None]:
     """Refuses every call of this process's functions that their statements in the template do not allow, as IAM would.
-    What was refused fails the test in the end, too, if it swallowed that.
+    What was refused fails the test in the end, too, if it swallowed that. A test that asks AWS from inside of a
+    function, in a hook, does so in a context of its own.
     """
     allowed = {name: permissions(template, name) for name in template.functions}
     refused: list[str] = []
