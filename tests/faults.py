@@ -4,12 +4,15 @@ What a fault leaves behind is what it would leave in the cloud: nothing, or all 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
+from atrium.store import table as tables
 from atrium.store.table import table
 
 # After these the call has done nothing …
@@ -22,6 +25,23 @@ FAULTS = (*WITHOUT_EFFECT, *WITH_EFFECT)
 Choose = Callable[[int, str, dict[str, Any]], str | None]
 
 
+# What the client waits for an answer.
+READ_TIMEOUT = 1.5
+
+
+class Clock:
+    """Time as the table module sees it: it passes when somebody waits, and nobody has to wait for it."""
+
+    def __init__(self) -> None:
+        self.waited = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.waited
+
+    def sleep(self, seconds: float) -> None:
+        self.waited += seconds
+
+
 class Crash(BaseException):
     """The end of the function's process, as far as the table can tell: nothing catches it but a test."""
 
@@ -32,10 +52,11 @@ class FaultyClient:
     After a crash every call crashes, until `revive`: a process that has ended asks nothing more.
     """
 
-    def __init__(self, client: Any, choose: Choose) -> None:
+    def __init__(self, client: Any, choose: Choose, clock: Clock | None = None) -> None:
         self.choose = choose
         self.calls: list[str] = []
         self._client = client
+        self._clock = clock
         self._crashed = False
         self._lock = threading.RLock()
 
@@ -72,6 +93,8 @@ class FaultyClient:
                 self._crashed = True
                 return Crash()
             case "hang":
+                if self._clock:
+                    self._clock.sleep(READ_TIMEOUT)
                 return ReadTimeoutError(endpoint_url="injected")
             case "lost":
                 return ConnectionClosedError(endpoint_url="injected")
@@ -90,12 +113,13 @@ class FaultyClient:
 
 
 @contextmanager
-def faulty(choose: Choose) -> Iterator[FaultyClient]:
-    """Lets the calls of this process's functions to the table fail as `choose` says."""
+def faulty(choose: Choose, clock: Clock | None = None) -> Iterator[FaultyClient]:
+    """Lets the calls of this process's functions to the table fail as `choose` says. With a clock nobody waits: not
+    before a call is made again, and not for one that hangs.
+    """
     made = table()
-    client = made._client
-    made._client = FaultyClient(client, choose)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(made, "_client", FaultyClient(made._client, choose, clock))
+        if clock:
+            patch.setattr(tables, "time", clock)
         yield made._client
-    finally:
-        made._client = client

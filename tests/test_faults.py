@@ -1,0 +1,241 @@
+"""Every call to the table that fails, and many that fail one after the other: what was asked happens once.
+
+Whoever is not answered sends the same request again at once, with the same Idempotency-Key, until it is. Then the
+table holds, row for row, what the same request leaves without a fault.
+"""
+
+import os
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import boto3
+import pytest
+
+from atrium.api import authorizer
+from atrium.keys import Key, named
+from atrium.store.fsck import Check
+from atrium.store.table import Item, plain_item, table, wire_key
+from tests.client import MOMENT, UUID, Answer, World
+from tests.conftest import full
+from tests.faults import FAULTS, Clock, Crash, FaultyClient, faulty
+from tests.test_round_trips import WRITES, Request, a_project
+
+_NEW = re.compile(rf"{UUID.pattern}|{MOMENT.pattern}|(?<![0-9a-f])[0-9a-f]{{24}}(?![0-9a-f])")
+_KEY = "one-and-the-same"
+
+
+class Rows:
+    """A table's rows: what they are, what is new in them since the beginning, and how to make them what they were."""
+
+    def __init__(self) -> None:
+        self._client, self._name = boto3.client("dynamodb"), os.environ["TABLE_NAME"]
+        self._before = self._now = self._scan()
+        self._known = set(_NEW.findall(repr(self._before)))
+
+    def read(self) -> list[Item]:
+        """By key."""
+        self._now = self._scan()
+        return [plain_item(row) for _, row in sorted(self._now.items())]
+
+    def picture(self) -> list[str]:
+        """The rows, with what is new in them (ids, moments) numbered in the order of its appearance."""
+        numbers: dict[str, str] = {}
+
+        def number(found: re.Match[str]) -> str:
+            return found[0] if found[0] in self._known else numbers.setdefault(found[0], f"new {len(numbers)}")
+
+        rows = [row | {"ttl": "set"} if "ttl" in row else row for row in self.read()]
+        return [_NEW.sub(number, repr(sorted(row.items()))) for row in rows]
+
+    def restore(self) -> None:
+        """What has been read anew since is all that is known to have changed."""
+        now, self._now = self._now, self._before
+        changes: list[dict[str, Any]] = [
+            {"DeleteRequest": {"Key": wire_key(key)}} for key in now.keys() - self._before.keys()
+        ]
+        changes += [{"PutRequest": {"Item": row}} for key, row in self._before.items() if now.get(key) != row]
+        for position in range(0, len(changes), 25):
+            self._client.batch_write_item(RequestItems={self._name: changes[position : position + 25]})
+
+    def _scan(self) -> dict[Key, Any]:
+        pages = self._client.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True)
+        return {Key(row["pk"]["S"], row["sk"]["S"]): row for page in pages for row in page["Items"]}
+
+
+def sequences(rows: list[Item]) -> dict[str, int]:
+    """Of each project."""
+    found = {row["pk"]: row["sequence"] for row in rows if "sequence" in row}
+    assert all(getattr(named(Key(pk, "META")), "kind", None) == "project" for pk in found)
+    return found
+
+
+@dataclass
+class Subject:
+    """A request that writes, the rows before it, and what they look like after it if nothing fails."""
+
+    route: str
+    world: World
+    request: Request
+    rows: Rows
+    expected: list[str]
+
+    def sent(self, key: str | None = _KEY) -> Answer:
+        return self.world(*self.request, key=key)
+
+    def answered(self, client: FaultyClient, sends: int = 1_000) -> tuple[Answer, int]:
+        """What is answered at last, and how often the request was sent."""
+        for attempt in range(1, sends + 1):
+            client.revive()
+            try:
+                answer = self.sent()
+            except Crash:
+                continue
+            if answer.status != 503:
+                return answer, attempt
+            assert answer.headers["retry-after"] == "1"
+        raise AssertionError(f"no answer to {sends} requests")
+
+    def assert_done_once(self, answer: Answer) -> None:
+        assert answer.status in (200, 201, 204), answer
+        assert self.rows.picture() == self.expected
+
+    def assert_replay(self, first: Answer, second: Answer) -> None:
+        assert (second.status, second.content, second.replayed) == (first.status, first.content, True)
+        assert second.headers.get("etag") == first.headers.get("etag")
+
+
+@pytest.fixture(scope="module", params=WRITES)
+def made(shared: World, request: pytest.FixtureRequest) -> Iterator[Subject]:
+    # A credential's first use is noted.
+    authorizer.credentials.cache_clear()
+    assert shared("GET", "/v1/me").status == 200
+    empty = Rows()
+    made = Subject(request.param, shared, WRITES[request.param](shared, a_project(shared)), Rows(), [])
+    before = sequences(made.rows.read())
+    assert made.sent().status in (200, 201, 204)
+    made.expected = made.rows.picture()
+    # One project is made, or changed once, and nothing is amiss: else the tests would compare with nonsense.
+    after = sequences(made.rows.read())
+    changed = {pk: (before.get(pk, 0), after[pk]) for pk in after if after[pk] != before.get(pk)}
+    ((was, now),) = changed.values()
+    assert now == was + 1
+    assert Check(table()).run()["clean"]
+    made.rows.restore()
+    yield made
+    empty.read()
+    empty.restore()
+
+
+@pytest.fixture
+def subject(made: Subject) -> Iterator[Subject]:
+    yield made
+    made.rows.read()
+    made.rows.restore()
+
+
+# ---------------------------------------------------------------- one fault
+
+
+def test_one_call_that_fails_in_any_way_leaves_the_same_as_none(subject: Subject) -> None:
+    """Each of the request's calls, and then that of its replay."""
+    with faulty(lambda *_: None) as client:
+        subject.sent()
+    subject.rows.read()
+    subject.rows.restore()
+    assert client.calls.count("TransactWriteItems") == 1
+    commit = client.calls.index("TransactWriteItems") + 1
+    for fault, at in product(FAULTS, range(1, len(client.calls) + 1)):
+        first, sends = with_fault(subject, fault, at)
+        subject.assert_done_once(first)
+        # What does not end the process is not even seen.
+        assert sends == (2 if fault.startswith("crash") else 1), (fault, at)
+        assert first.replayed == (fault == "crash after" and at == commit), (fault, at)
+        subject.rows.restore()
+    first = subject.sent()
+    for fault in FAULTS:
+        again, sends = with_fault(subject, fault, 1)
+        subject.assert_replay(first, again)
+        assert sends == (2 if fault.startswith("crash") else 1), fault
+    subject.assert_done_once(first)
+
+
+def with_fault(subject: Subject, fault: str, at: int) -> tuple[Answer, int]:
+    """What is answered at last when one call fails, and how often the request was sent."""
+    with faulty(lambda number, *_: fault if number == at else None, Clock()) as client:
+        answer, sends = subject.answered(client)
+    assert len(client.calls) > at, "the fault was not met"
+    return answer, sends
+
+
+def test_an_answer_that_is_lost_is_no_second_write_without_a_key_either(subject: Subject) -> None:
+    """As long as the process lives: it sends the same bytes again, under the same token."""
+    subject.sent(key=None)
+    expected = subject.rows.picture()
+    subject.rows.restore()
+    lost: list[str] = []
+
+    def choose(_: int, operation: str, __: Any) -> str | None:
+        if operation != "TransactWriteItems" or lost:
+            return None
+        lost.append(operation)
+        return "lost"
+
+    with faulty(choose, Clock()):
+        assert subject.sent(key=None).status in (200, 201, 204)
+    assert lost
+    assert subject.rows.picture() == expected
+
+
+# ---------------------------------------------------------------- many faults
+
+
+class Plan:
+    """Chooses faults at random, the same for the same seed: by the operation and how often it was called, since calls
+    made at once come in any order."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._often = random.Random(seed).uniform(0.1, 0.9)
+        self._calls: Counter[str] = Counter()
+        self.chosen: Counter[str] = Counter()
+
+    def __call__(self, _: int, operation: str, __: Any) -> str | None:
+        self._calls[operation] += 1
+        chance = random.Random(f"{self._seed} {operation} {self._calls[operation]}")
+        if chance.random() > self._often:
+            return None
+        fault = chance.choice(FAULTS)
+        self.chosen[fault] += 1
+        return fault
+
+
+def seeds(route: str) -> list[str]:
+    """FAULT_SEED="CreateTask 17" repeats one run."""
+    given = os.environ.get("FAULT_SEED")
+    if given:
+        return [given] if given.split()[0] == route else []
+    return [f"{route} {number}" for number in range(full(8, 264))]
+
+
+def test_calls_that_fail_again_and_again_leave_the_same_as_none(subject: Subject) -> None:
+    seen: Counter[str] = Counter()
+    for seed in seeds(subject.route):
+        print(f"FAULT_SEED={seed!r}")
+        random.seed(seed)
+        plan = Plan(seed)
+        # Now and then the credential is unknown too, so that the authorizer asks.
+        if plan._often > 0.5:
+            authorizer.credentials.cache_clear()
+        with faulty(plan, Clock()) as client:
+            first, sends = subject.answered(client)
+            again, more = subject.answered(client)
+        subject.assert_done_once(first)
+        subject.assert_replay(first, again)
+        subject.rows.restore()
+        seen += plan.chosen + Counter(runs=1, sends=sends + more, calls=len(client.calls))
+    print(dict(seen))
