@@ -21,6 +21,7 @@ ALLOW = {
     "context": {"tenant_id": "t", "number": 1, "yes": True},
 }
 UNAUTHORIZED = "Missing or invalid credentials. Send one of: Authorization: Bearer <token>, or X-API-Key: <key>."
+BUSY = "The service is busy. Send the same request again, with the same Idempotency-Key."
 FAULT = {"error": "Internal server error.", "detail": "Internal server error."}
 
 
@@ -56,8 +57,8 @@ def seen(reply: Reply) -> tuple[int, Any]:
     ("authorizer", "status", "error"),
     [
         (FunctionFailed("Exception", "Unauthorized"), 401, UNAUTHORIZED),
-        (FunctionFailed("ValueError", "boom"), 500, FAULT["error"]),
-        (FunctionTimedOut("Authorizer"), 500, FAULT["error"]),
+        (FunctionFailed("ValueError", "boom"), 503, BUSY),
+        (FunctionTimedOut("Authorizer"), 503, BUSY),
         ("not a policy", 500, FAULT["error"]),
         ({**ALLOW, "context": {"list": []}}, 500, FAULT["error"]),
         ({"principalId": "p", "policyDocument": {"Statement": []}}, 403, "This credential may not call this API."),
@@ -74,6 +75,7 @@ def test_an_authorizers_no_never_reaches_the_function(
     assert headers["X-Request-Id"] == reply.request_id
     assert headers["Access-Control-Allow-Origin"] == "*"
     assert headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
+    assert headers.get("Retry-After") == ("1" if status == 503 else None)
 
 
 def test_a_deny_wins_over_an_allow(template: Template) -> None:
