@@ -17,7 +17,8 @@ import boto3
 import pytest
 
 from atrium.api import authorizer
-from atrium.keys import Key, named
+from atrium.credentials import digest
+from atrium.keys import Key, credential, named
 from atrium.store.fsck import Check
 from atrium.store.table import Item, plain_item, table, wire_key
 from tests.client import MOMENT, UUID, Answer, World
@@ -239,3 +240,51 @@ def test_calls_that_fail_again_and_again_leave_the_same_as_none(subject: Subject
         subject.rows.restore()
         seen += plan.chosen + Counter(runs=1, sends=sends + more, calls=len(client.calls))
     print(dict(seen))
+
+
+# ---------------------------------------------------------------- who is asking
+
+
+@pytest.fixture
+def first_use(shared: World) -> Iterator[None]:
+    """The owner's credential is unknown to this process, and its use has not been noted: two calls."""
+    key = wire_key(credential(digest(shared.principal("owner")["token"])))
+    client = boto3.client("dynamodb")
+    client.update_item(TableName=os.environ["TABLE_NAME"], Key=key, UpdateExpression="REMOVE last_used")
+    authorizer.credentials.cache_clear()
+    yield
+    authorizer.credentials.cache_clear()
+
+
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_call_of_the_authorizer_that_fails_is_not_seen(shared: World, first_use: None, fault: str, at: int) -> None:
+    with faulty(lambda number, *_: fault if number == at else None, Clock()) as client:
+        if fault.startswith("crash"):
+            with pytest.raises(Crash):
+                shared("GET", "/v1/roles")
+            client.revive()
+        assert shared("GET", "/v1/roles").status == 200
+    assert client.calls[at - 1] == ("GetItem", "UpdateItem")[at - 1]
+
+
+@pytest.mark.parametrize("fault", ["throttle", "error", "hang"])
+def test_a_table_that_fails_for_as_long_as_the_authorizer_may_ask_is_answered_with_503(
+    shared: World, first_use: None, fault: str
+) -> None:
+    clock = Clock()
+    with faulty(lambda *_: fault, clock) as client:
+        answer = shared("GET", "/v1/roles")
+    assert set(client.calls) == {"GetItem"}
+    assert clock.waited < 10
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    busy = "The service is busy. Send the same request again, with the same Idempotency-Key."
+    assert answer.body == {"error": busy, "detail": busy}
+
+
+def test_noting_a_credentials_use_holds_nobody_up(shared: World, first_use: None) -> None:
+    """Reads go on, writes do not."""
+    clock = Clock()
+    with faulty(lambda _, operation, __: "hang" if operation == "UpdateItem" else None, clock):
+        assert shared("GET", "/v1/roles").status == 200
+    assert clock.waited < 2

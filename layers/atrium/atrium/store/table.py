@@ -281,34 +281,42 @@ class Table:
                 self._pause()
 
     def touch(self, key: Key, expression: str, when: str, values: Item) -> None:
-        """One unconditional-in-effect update whose failure nobody needs to know of. Raises ConditionFailed."""
+        """One unconditional-in-effect update whose failure nobody needs to know of: tried once, since somebody waits.
+        Raises ConditionFailed, or Unavailable.
+        """
         request = {"Key": wire_key(key), **expressions(values, UpdateExpression=expression, ConditionExpression=when)}
-        self._call("UpdateItem", TableName=self.name, **request)
+        if self._seconds_left() <= 0 or self._attempt("UpdateItem", TableName=self.name, **request) is None:
+            raise Unavailable
 
     def _call(self, operation: str, **params: Any) -> dict[str, Any]:
-        method = getattr(self._client, _METHODS[operation])
         attempt = 0
-        while True:
-            if self._seconds_left() <= 0:
-                raise Unavailable
-            try:
-                answer: dict[str, Any] = method(**params)
+        while self._seconds_left() > 0:
+            answer = self._attempt(operation, **params)
+            if answer is not None:
                 return answer
-            except self._client.exceptions.ConditionalCheckFailedException:
-                raise ConditionFailed from None
-            except self._client.exceptions.TransactionCanceledException as error:
-                reasons = {reason.get("Code") for reason in error.response["CancellationReasons"]} - {"None", None}
-                if "ConditionalCheckFailed" in reasons:
-                    raise ConditionFailed from None
-                if not reasons <= {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}:
-                    raise
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in _PASSING:
-                    raise
-            except _UNREACHABLE:
-                pass
             attempt += 1
             self._pause(attempt)
+        raise Unavailable
+
+    def _attempt(self, operation: str, **params: Any) -> dict[str, Any] | None:
+        """The call's answer, None after a failure that passes."""
+        try:
+            answer: dict[str, Any] = getattr(self._client, _METHODS[operation])(**params)
+            return answer
+        except self._client.exceptions.ConditionalCheckFailedException:
+            raise ConditionFailed from None
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons = {reason.get("Code") for reason in error.response["CancellationReasons"]} - {"None", None}
+            if "ConditionalCheckFailed" in reasons:
+                raise ConditionFailed from None
+            if not reasons <= {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}:
+                raise
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _PASSING:
+                raise
+        except _UNREACHABLE:
+            pass
+        return None
 
     def _pause(self, attempt: int = 1) -> None:
         """Full jitter: up to 20 ms, 40 ms … 640 ms."""
