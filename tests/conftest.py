@@ -35,6 +35,9 @@ from tests.client import Published, World, through
 from tests.proxy import Proxy
 from tests.trace import Trace, enforced
 
+# Of a crowd.
+PROCESSES = 8
+
 
 def full(few: int, many: int) -> int:
     """The size inside `make test`, and the one of `make prove`."""
@@ -154,7 +157,7 @@ def crowd_on(engine: Database, template: Template, directory: Path) -> Iterator[
     bus = Published()
     with Proxy(engine.endpoint).served() as proxy, served(bus):
         environment = lambda_environment(template.functions["Provision"], proxy.url, bus.url)
-        workers = Workers(environment, size=8)
+        workers = Workers(environment, size=PROCESSES)
         try:
             dev = demo(directory, lambda request: workers(template.functions["Provision"], request))
             world = World(through(Gateway(template.api, template.functions, workers, template.stage)), dev, bus)

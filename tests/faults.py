@@ -114,12 +114,15 @@ class FaultyClient:
 
 @contextmanager
 def faulty(choose: Choose, clock: Clock | None = None) -> Iterator[FaultyClient]:
-    """Lets the calls of this process's functions to the table fail as `choose` says. With a clock nobody waits: not
-    before a call is made again, and not for one that hangs.
+    """Lets the calls of this process's functions to the table fail as `choose` says.
+
+    With a clock nobody waits, neither before a call is made again nor for one that hangs; and reads that are made at
+    once are made one after the other, so that a run can be repeated and no thread outlives its request.
     """
     made = table()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(made, "_client", FaultyClient(made._client, choose, clock))
         if clock:
             patch.setattr(tables, "time", clock)
+            patch.setattr(made, "together", lambda calls: [call() for call in calls])
         yield made._client

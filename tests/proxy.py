@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-# What a hook says before a call is forwarded: None to go on, or an error's code to answer in its place.
+# What a hook says before a call is forwarded: None to go on, or an error's code to answer in its place. A hook that
+# raises ConnectionResetError ends the connection without an answer.
 Before = Callable[[str, dict[str, Any]], str | None]
 After = Callable[[str, dict[str, Any]], None]
 
@@ -41,6 +42,8 @@ class Proxy:
         request = json.loads(body)
         self.calls.append(operation)
         error = self.before(operation, request)
+        if error == "TransactionConflict" and operation == "TransactWriteItems":
+            return _cancelled(len(request["TransactItems"]))
         if error:
             return _error(error)
         held = _items(request) if self.conflicts and operation == "TransactWriteItems" else set()

@@ -23,11 +23,12 @@ from atrium.store.fsck import Check
 from atrium.store.table import Item, plain_item, table, wire_key
 from tests.client import MOMENT, UUID, Answer, World
 from tests.conftest import full
-from tests.faults import FAULTS, Clock, Crash, FaultyClient, faulty
-from tests.test_round_trips import WRITES, Request, a_project
+from tests.faults import FAULTS, Choose, Clock, Crash, FaultyClient, faulty
+from tests.test_round_trips import EVERY_ROUTE, WRITES, Request, a_project
 
 _NEW = re.compile(rf"{UUID.pattern}|{MOMENT.pattern}|(?<![0-9a-f])[0-9a-f]{{24}}(?![0-9a-f])")
 _KEY = "one-and-the-same"
+BUSY = "The service is busy. Send the same request again, with the same Idempotency-Key."
 
 
 class Rows:
@@ -196,21 +197,17 @@ def test_an_answer_that_is_lost_is_no_second_write_without_a_key_either(subject:
 
 
 class Plan:
-    """Chooses faults at random, the same for the same seed: by the operation and how often it was called, since calls
-    made at once come in any order."""
+    """Chooses faults at random, the same for the same seed."""
 
     def __init__(self, seed: str) -> None:
-        self._seed = seed
-        self._often = random.Random(seed).uniform(0.1, 0.9)
-        self._calls: Counter[str] = Counter()
+        self._random = random.Random(seed)
+        self.often = self._random.uniform(0.1, 0.9)
         self.chosen: Counter[str] = Counter()
 
-    def __call__(self, _: int, operation: str, __: Any) -> str | None:
-        self._calls[operation] += 1
-        chance = random.Random(f"{self._seed} {operation} {self._calls[operation]}")
-        if chance.random() > self._often:
+    def __call__(self, *_: Any) -> str | None:
+        if self._random.random() > self.often:
             return None
-        fault = chance.choice(FAULTS)
+        fault = self._random.choice(FAULTS)
         self.chosen[fault] += 1
         return fault
 
@@ -230,7 +227,7 @@ def test_calls_that_fail_again_and_again_leave_the_same_as_none(subject: Subject
         random.seed(seed)
         plan = Plan(seed)
         # Now and then the credential is unknown too, so that the authorizer asks.
-        if plan._often > 0.5:
+        if plan.often > 0.5:
             authorizer.credentials.cache_clear()
         with faulty(plan, Clock()) as client:
             first, sends = subject.answered(client)
@@ -278,8 +275,7 @@ def test_a_table_that_fails_for_as_long_as_the_authorizer_may_ask_is_answered_wi
     assert set(client.calls) == {"GetItem"}
     assert clock.waited < 10
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    busy = "The service is busy. Send the same request again, with the same Idempotency-Key."
-    assert answer.body == {"error": busy, "detail": busy}
+    assert answer.body == {"error": BUSY, "detail": BUSY}
 
 
 def test_noting_a_credentials_use_holds_nobody_up(shared: World, first_use: None) -> None:
@@ -288,3 +284,30 @@ def test_noting_a_credentials_use_holds_nobody_up(shared: World, first_use: None
     with faulty(lambda _, operation, __: "hang" if operation == "UpdateItem" else None, clock):
         assert shared("GET", "/v1/roles").status == 200
     assert clock.waited < 2
+
+
+# ---------------------------------------------------------------- a table that does not come back
+
+
+def test_every_route_answers_503_in_time_when_the_table_fails_for_good(shared: World) -> None:
+    """By the clock of the table; in real time in test_concurrency."""
+    requests = {name: request(shared, a_project(shared)) for name, request in EVERY_ROUTE.items()}
+    for fault in ("throttle", "error", "hang"):
+        for name, request in requests.items():
+            if name != "V1ListRoles":
+                assert_busy(shared, request, lambda *_, fault=fault: fault)
+            if name in WRITES:
+                assert_busy(shared, request, at_commit(fault))
+
+
+def assert_busy(world: World, request: Request, choose: Choose) -> None:
+    clock = Clock()
+    with faulty(choose, clock):
+        answer = world(*request, key=_KEY)
+    assert clock.waited < 10, request
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1"), request
+    assert set(answer.body.values()) == {BUSY}
+
+
+def at_commit(fault: str) -> Choose:
+    return lambda _, operation, __: fault if operation == "TransactWriteItems" else None

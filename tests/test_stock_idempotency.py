@@ -1,0 +1,70 @@
+"""The faults of test_faults, on a route with Powertools' own idempotency: what Atrium's way is for (decision 0003)."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.faults import FAULTS, Crash, FaultyClient
+from tests.stock_route import LEASE, PROJECTS, RECORDS, StockRoute
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with mock_aws():
+        made = boto3.client("dynamodb", region_name="us-east-1")
+        for table in (PROJECTS, RECORDS):
+            made.create_table(
+                TableName=table,
+                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        yield made
+
+
+def outcome(client: Any, fault: str, at: int) -> tuple[str, bool]:
+    """What becomes of a create whose call number `at` fails, and whether it came to that call.
+
+    The client sends it again at once; and if that is no use, once more when the lease is over.
+    """
+    before = client.scan(TableName=PROJECTS)["Count"]
+    faulty = FaultyClient(client, lambda number, *_: fault if number == at else None)
+    statuses = []
+    for pause in (0.0, 0.0, 0.0, LEASE):
+        time.sleep(pause)
+        faulty.revive()
+        try:
+            statuses.append(StockRoute(faulty)("Apollo", f"{fault} {at}")[0])
+        except Crash:
+            statuses.append(502)
+        if statuses[-1] == 201:
+            break
+    made = client.scan(TableName=PROJECTS)["Count"] - before
+    if made > 1:
+        kind = "duplicated"
+    elif made < 1:
+        kind = "lost"
+    else:
+        kind = "stuck" if 409 in statuses else "once"
+    return kind, len(faulty.calls) >= at
+
+
+def test_stock_idempotency_duplicates_and_gets_stuck_where_one_call_fails(client: Any) -> None:
+    found: Counter[str] = Counter()
+    for fault in FAULTS:
+        at, met = 1, True
+        while met:
+            kind, met = outcome(client, fault, at)
+            found[kind] += met
+            at += 1
+    print(f"Of {found.total()} creates with one fault each: {dict(found)}")
+    assert found["duplicated"] > 0
+    assert found["stuck"] > 0
+    assert found["lost"] == 0
