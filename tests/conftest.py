@@ -32,6 +32,7 @@ from local.functions import Invoker, Workers, call
 from local.gateway import Gateway
 from local.template import Template, create_table, lambda_environment
 from tests.client import Published, World, through
+from tests.limits import Limits
 from tests.proxy import Proxy
 from tests.trace import Trace, enforced
 
@@ -113,6 +114,7 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
         # Without a stream: nobody reads it here, and the engine gets slower with each one of a table that is gone.
         schema = {name: value for name, value in template.table.items() if name != "StreamSpecification"}
         create_table(client, {**schema, "TableName": environment["TABLE_NAME"]})
+        Limits().watch(tables.table()._client)
         dev = demo(directory, lambda request: call(functions["Provision"], request))
         yield World(through(Gateway(template.api, functions, invoke, template.stage)), dev, bus)
         client.delete_table(TableName=environment["TABLE_NAME"])
