@@ -369,6 +369,14 @@ def test_nothing_submitted_is_echoed(shared: World) -> None:
         assert marker.encode() not in answer.content
 
 
+def test_a_refusal_tells_twenty_things_that_are_wrong_at_most(shared: World) -> None:
+    """Or a body of 256 KB would be answered with three megabytes."""
+    sent = body(**{f"unknown{number}": 1 for number in range(5_000)})
+    refused = shared("POST", shared.projects(), content=sent)
+    assert refused.status == 422
+    assert [item["loc"] for item in refused.body["detail"]] == [["body", f"unknown{number}"] for number in range(20)]
+
+
 def test_a_flat_client_may_put_back_what_a_v1_client_left(world: World) -> None:
     """What equals the stored value is accepted, also where it could not be new."""
     for description in (None, "x" * 20_000, {"summary": "x" * 20_000}, {"other": 1}, {"summary": 5}, ""):

@@ -244,6 +244,9 @@ def _object(text: str) -> dict[str, Any]:
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
+# How much of what is wrong a refusal tells: a body may hold twenty thousand unknown fields.
+_MAX_DETAILS = 20
+
 
 def _invalid(error: RequestValidationError) -> Invalid:
     """What Powertools found, without what was sent: its `input`, `ctx` and `url` are left out, and so is the name of an
@@ -255,7 +258,7 @@ def _invalid(error: RequestValidationError) -> Invalid:
                 found["msg"],
                 found["type"],
             )
-            for found in error.errors()
+            for found in error.errors()[:_MAX_DETAILS]
         )
     )
 
