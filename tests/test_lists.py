@@ -1,5 +1,6 @@
 """Lists: by age, page by page, each stable item exactly once."""
 
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -101,6 +102,24 @@ def test_the_flat_list_is_a_bare_array_with_a_link_to_what_is_left(world: World)
             target = f"{parts.path}?{parts.query}"
     assert found == made
     assert v1_id(made[0])
+
+
+@pytest.mark.parametrize(
+    ("sent", "scheme"),
+    [
+        ("https", "https"),
+        ("http", "http"),
+        ("javascript", "http"),
+        ('x>; rel="next", <http', "http"),
+        ("", "http"),
+    ],
+)
+def test_a_links_scheme_is_not_whatever_a_header_says(shared: World, sent: str, scheme: str) -> None:
+    """In these tests the gateway speaks http."""
+    for _ in range(2):
+        shared.new_project()
+    listed = shared("GET", "/projects?limit=1", headers={"X-Forwarded-Proto": sent})
+    assert re.fullmatch(rf'<{scheme}://api\.test/projects\?limit=1&cursor=[\w-]+>; rel="next"', listed.headers["link"])
 
 
 def test_the_flat_list_stops_at_its_size_and_links_to_the_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

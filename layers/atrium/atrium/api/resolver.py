@@ -292,7 +292,8 @@ def _address(event: Mapping[str, Any], path: str, after: str | None) -> str:
     query = {name: values[-1] for name, values in sent.items()}
     if after is not None:
         query["cursor"] = cursor_behind(after)
-    scheme = next(iter(values_of(event, "X-Forwarded-Proto")), "https")
+    forwarded = values_of(event, "X-Forwarded-Proto")
+    scheme = next((value for value in forwarded if value in ("http", "https")), "https")
     url = f"{scheme}://{event['requestContext']['domainName']}{path}"
     return f"{url}?{urlencode(query)}" if query else url
 
