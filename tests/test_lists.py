@@ -1,12 +1,24 @@
 """Lists: by age, page by page, each stable item exactly once."""
 
+import json
+import os
+import random
 import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 
+from atrium.ids import new_id
 from atrium.store import projects
-from tests.client import World, flat_id, v1_id
+from local.functions import Workers
+from local.gateway import Gateway
+from local.template import Template
+from tests.client import World, flat_id, flat_path, through, v1_id
 from tests.conftest import full
 from tests.test_concurrency import every_page
 from tests.test_round_trips import FLAT
@@ -57,15 +69,21 @@ def test_a_cursor_shows_nothing_of_another_space_or_tenant(world: World) -> None
     assert world("GET", f"/projects?cursor={cursor}", tenant="globex").body == []
 
 
-def test_every_change_of_one_character_of_a_cursor_is_refused(world: World) -> None:
-    for number in range(2):
-        world.new_project(f"P{number}")
-    cursor = world("GET", f"{world.projects()}?limit=1").body["meta"]["next_cursor"]
-    for position in range(len(cursor)):
-        for replacement in "AZaz09-_":
-            if replacement != cursor[position]:
-                forged = cursor[:position] + replacement + cursor[position + 1 :]
-                assert world("GET", f"{world.projects()}?cursor={forged}").status == 422, forged
+def test_every_change_of_one_byte_of_a_cursor_is_refused(shared: World) -> None:
+    """All of them: each byte to each other byte, left out, doubled, or changed with its neighbour."""
+    for _ in range(2):
+        shared.new_project()
+    cursor = shared("GET", f"{shared.projects()}?limit=1").body["meta"]["next_cursor"]
+    damaged = set()
+    for place, character in enumerate(cursor):
+        before, behind = cursor[:place], cursor[place + 1 :]
+        damaged |= {before + f"%{byte:02X}" + behind for byte in range(256) if byte != ord(character)}
+        damaged |= {before + behind, before + character + cursor[place:]}
+        damaged |= {before + behind[0] + character + behind[1:]} if behind else set()
+    assert len(damaged - {cursor}) > 255 * len(cursor)
+    for path, status, step in ((shared.projects(), 422, 1), ("/projects", 400, full(16, 1))):
+        for forged in sorted(damaged - {cursor})[::step]:
+            assert shared("GET", f"{path}?cursor={forged}").status == status, forged
 
 
 def test_members_are_paged(world: World) -> None:
@@ -136,3 +154,169 @@ def test_the_flat_list_stops_at_its_size_and_links_to_the_rest(world: World, mon
     second = world("GET", f"{url.path}?{url.query}")
     assert [project["_id"] for project in (*first.body, *second.body)] == ids
     assert "link" not in second.headers
+
+
+# ---------------------------------------------------------------- while others write
+
+
+def copies(id: str, count: int) -> None:
+    """More of what has the id, made past the API: every row whose key names it, under new ids."""
+    client = boto3.client("dynamodb")
+    table = os.environ["TABLE_NAME"]
+    pages = client.get_paginator("scan").paginate(TableName=table)
+    rows = [row for page in pages for row in page["Items"] if id in row["pk"]["S"] + row["sk"]["S"]]
+    texts = [json.dumps(row) for row in rows]
+    puts = [
+        {"PutRequest": {"Item": json.loads(text.replace(id, new).replace(v1_id(id), v1_id(new)))}}
+        for new in (new_id() for _ in range(count))
+        for text in texts
+    ]
+    for position in range(0, len(puts), 25):
+        made = client.batch_write_item(RequestItems={table: puts[position : position + 25]})
+        assert not made["UnprocessedItems"]
+
+
+@dataclass
+class List:
+    """A paged list, and the v1 path under which its items are made and deleted."""
+
+    path: str
+    items: str
+    body: dict[str, str]
+
+    def page(self, world: World, limit: int, cursor: str) -> tuple[list[str], str]:
+        """The ids of a page in the flat spelling, and the cursor of the next one, or nothing."""
+        answer = world("GET", f"{self.path}?limit={limit}{cursor and f'&cursor={cursor}'}")
+        assert answer.status == 200, answer
+        if not self.path.startswith("/v1"):
+            found = re.search(r"cursor=([\w-]+)", answer.headers.get("link", ""))
+            return [item["_id"] for item in answer.body], found[1] if found else ""
+        meta = answer.body["meta"]
+        assert meta["has_more"] == (meta["next_cursor"] is not None)
+        return [flat_id(item["id"]) for item in answer.body["data"]], meta["next_cursor"] or ""
+
+    def insert(self, world: World) -> str:
+        made = world("POST", self.items, self.body)
+        assert made.status == 201, made
+        return flat_id(made.body["id"])
+
+    def delete(self, world: World, id: str) -> None:
+        assert world("DELETE", f"{self.items}/{v1_id(id)}").status == 204
+
+
+def the_list(world: World, kind: str) -> List:
+    if kind.endswith("projects"):
+        return List(world.projects() if kind == "v1 projects" else "/projects", world.projects(), {"name": "P"})
+    project = world.new_project(space="research")
+    path = f"{project}/tasks" if kind == "v1 tasks" else f"{flat_path(project)}/tasks"
+    return List(path, f"{project}/tasks", {"name": "T", "description": "x", "phase": "business"})
+
+
+def everything(world: World, items: List) -> list[str]:
+    """What is in the list when nobody writes."""
+    ids, cursor = items.page(world, 100, "")
+    while cursor:
+        more, cursor = items.page(world, 100, cursor)
+        ids += more
+    return ids
+
+
+def walk(world: World, items: List, dice: random.Random, between: Callable[[str], None]) -> list[str]:
+    """The list's items, in pages of 1 to 100; `between` is called behind each one with its last id."""
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        limit = dice.choice([1, 2, dice.randint(1, 100), 100])
+        ids, cursor = items.page(world, limit, cursor)
+        assert len(ids) <= limit
+        seen += ids
+        if not cursor:
+            return seen
+        between(ids[-1] if ids else "")
+
+
+def require_stable(seen: Sequence[str], before: Sequence[str], inserted: set[str], deleted: set[str]) -> None:
+    """That each stable item was seen exactly once and in order, and nothing that was not there."""
+    assert list(seen) == sorted(set(seen)), "in order, none twice"
+    assert [id for id in seen if id not in inserted | deleted] == [id for id in before if id not in deleted]
+    assert set(seen) <= set(before) | inserted
+
+
+LISTS = ("v1 tasks", "flat tasks", "v1 projects", "flat projects")
+
+
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("kind", LISTS)
+def test_each_stable_item_is_seen_once_while_others_come_and_go(world: World, kind: str) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    items = the_list(world, kind)
+    # The flat list of projects asks for each of them.
+    copies(items.insert(world), full(250 if kind == "flat projects" else 1_000, 10_000))
+    gone = set(dice.sample(everything(world, items), 20))
+    for id in gone:
+        items.delete(world, id)
+    for _ in range(full(1, 3)):
+        before = everything(world, items)
+        assert not gone & set(before)
+        inserted: set[str] = set()
+
+        def churn(last: str, before: list[str] = before, inserted: set[str] = inserted) -> None:
+            """Deletes what the cursor stands on, or anything, before it or behind; and adds something."""
+            there = [id for id in before if id not in gone]
+            for id in {last if last in there else there[0], *dice.sample(there, 2)}:
+                items.delete(world, id)
+                gone.add(id)
+            inserted.add(items.insert(world))
+
+        require_stable(walk(world, items, dice, churn), before, inserted, gone)
+    assert set(everything(world, items)) >= inserted - gone
+
+
+@pytest.fixture
+def others(world: World, template: Template) -> Iterator[World]:
+    """The same API in other processes."""
+    workers = Workers(os.environ, size=3)
+    yield World(through(Gateway(template.api, template.functions, workers, template.stage)), world.dev)
+    workers.stop()
+
+
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("kind", LISTS)
+def test_each_stable_item_is_seen_once_while_others_write_at_the_same_time(
+    world: World, others: World, kind: str
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    items = the_list(world, kind)
+    copies(items.insert(world), full(150, 2_000))
+    before = everything(world, items)
+    shuffled = random.Random(seed).sample(before, len(before) // 2)
+    inserted: set[str] = set()
+    deleted: set[str] = set()
+    over = threading.Event()
+
+    def insert() -> None:
+        while not over.is_set():
+            inserted.add(items.insert(others))
+
+    def delete() -> None:
+        while shuffled and not over.is_set():
+            id = shuffled.pop()
+            deleted.add(id)
+            items.delete(others, id)
+
+    with ThreadPoolExecutor(3) as threads:
+        writing = [threads.submit(write) for write in (insert, delete, delete)]
+        try:
+            seen = [walk(world, items, random.Random(seed), lambda _: None) for _ in range(2)]
+        finally:
+            over.set()
+        for one in writing:
+            one.result()
+    require_stable(seen[0], before, inserted, deleted)
+    require_stable(seen[1], before, inserted, deleted)
+    assert inserted
+    assert deleted
+    assert everything(world, items) == sorted({*before, *inserted} - deleted)
