@@ -12,6 +12,7 @@ from local.functions import Workers
 from local.gateway import Gateway
 from local.template import Template
 from tests.client import RECORDS, Answer, World, flat_path, through, v1_id
+from tests.test_changes import event
 from tests.test_round_trips import FLAT
 
 Meanwhile = Callable[[Callable[[World], Answer]], None]
@@ -183,6 +184,16 @@ def test_if_match_of_a_flat_delete_holds_the_sequence_at_the_commit(world: World
     meanwhile(lambda other: writes(other, project)["add"]())
     assert world("DELETE", flat_path(project), headers={"If-Match": '"1"'}).status == 412
     assert world("GET", project).status == 200
+
+
+@pytest.mark.parametrize("dialect", ["flat", "v1"])
+def test_the_event_of_a_deletion_tells_of_a_change_made_meanwhile(
+    world: World, meanwhile: Meanwhile, dialect: str
+) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: other("PATCH", project, {"name": "B"}))
+    assert world("DELETE", project if dialect == "v1" else flat_path(project)).status < 300
+    assert event(world, project)["resource"]["name"] == "B"
 
 
 def test_the_flat_answer_shows_a_member_added_meanwhile(world: World, meanwhile: Meanwhile) -> None:

@@ -2,9 +2,10 @@
 
 What two changes of one project may leave behind. Each writes META of the project, so they commit one after the other,
 and each rests on conditions: where the first one broke them, the second one reads and decides again. A change of the
-project's own fields holds `version`; a change below it only raises `sequence`, so many can follow each other without
-a retry. Deleting sets `deleted_at`, and every other change has the condition that it is absent: nothing is added to a
-deleted project. A process that dies leaves all of a change or nothing, since a change is one transaction.
+project's own fields holds `version`, and so does its deletion, whose event tells what was deleted; a change below it
+only raises `sequence`, so many can follow each other without a retry. Deleting sets `deleted_at`, and every other
+change has the condition that it is absent: nothing is added to a deleted project. A process that dies leaves all of a
+change or nothing, since a change is one transaction.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -240,6 +241,7 @@ class Projects:
         access.hold(self._work)
         key = keys.project(found.tenant, found.id)
         change_project(self._work, found, "project.deleted", found.resource(), deleted_at=self._work.now)
+        self._work.check(key, "#version = :seen_version", seen_version=found.version)
         if self._work.is_conditional:
             self._work.check(key, f"#{counter} = :seen", seen=getattr(found, counter))
         self._work.delete(keys.space_project(found.tenant, found.space, found.id), when=None)
