@@ -1,0 +1,734 @@
+"""Runs requests on one project in every order of their calls to the table, and with a crash at each of them.
+
+Everything that a request does, it does by calls to the table. So two requests that run at the same time are an order
+of their calls, and there are few: a write is one round trip that reads and one transaction, and more only where it lost
+a race. An `Explorer` has one process for each request of a case (an actor), since Powertools keeps the request that is
+being answered in class attributes. An actor hands each call to the scheduler, which is in the test's process, and waits
+until it is its turn; only then the call is made, on DynamoDB Local. Exactly one actor runs at any time, so a run is
+decided by its schedule alone.
+
+A schedule is a text: each character is one step. `0`, `1` and `2` let the call of that request through. `a`, `b` and
+`c` let the process of request 0, 1 or 2 end before its call takes effect, `A`, `B` and `C` after a transaction of it
+has; the client then sends the same request, with the same Idempotency-Key, again. `x`, `y`, `z` and `X`, `Y`, `Z` are
+the same with a client that never comes back. Where a schedule ends, the lowest request goes on. A process that ends is
+an exception that nothing catches; real processes are killed in test_concurrency.py.
+
+What is a step: one call of the client. The calls of one round trip (`Table.together`) are made in their order, each a
+step of its own, so whatever another request commits between them is seen by some and not by others. In the cloud a
+batch and a query are no snapshot either: with `~n` a request reads item n of each of them one step before the others,
+with `~-n` one step after. The authorizer's calls are let through and are no steps. Nobody waits: `Table.pause` and
+the time that a request has are not what is tried here.
+
+A case is a text too: `Apollo/V1UpdateProject,V1DeleteProject@contributor=k!~2`. The project's name; for each request
+its name in REQUESTS, then who sends it (the owner), its Idempotency-Key (one of its own; none after a bare `=`), `!`
+for an If-Match with the version that the table starts with, and how it reads. `case:schedule` is what a failure
+shows, and
+
+    SCHEDULE="Apollo/V1UpdateProject,V1DeleteProject:0110" pytest tests/test_schedules.py -k given
+
+runs again. `check` holds each run against every order in which the same requests could have come one after the other,
+and against what holds after every commit.
+"""
+
+import json
+import multiprocessing
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
+from http.client import HTTPConnection
+from itertools import combinations, pairwise, permutations
+from multiprocessing.connection import Connection
+from random import Random
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+
+from atrium import keys
+from atrium.ids import to_uuid
+from atrium.keys import Key
+from atrium.store import table as tables
+from atrium.store.fsck import Check
+from atrium.store.table import Item, Table, plain_item
+from local.functions import call, start_worker
+from local.gateway import Gateway
+from local.template import CREDENTIALS, REGION, Function, Template
+from tests.client import HEX24, MOMENT, UUID, Answer, Transport, World, flat_id, through
+from tests.faults import Crash
+from tests.test_round_trips import WRITES, Request
+
+# More steps than any run takes: two requests that keep each other from committing would go on for ever.
+_MOST_STEPS = 60
+
+Choose = Callable[[Sequence[str]], str]
+Transaction = Mapping[str, Any]
+
+
+def _role(name: str, role: str) -> Callable[[World, str], Request]:
+    return lambda w, p: ("PATCH", f"{p}/members/{w.uuid(name)}", {"role_id": w.role(role)})
+
+
+def _remove(name: str) -> Callable[[World, str], Request]:
+    return lambda w, p: ("DELETE", f"{p}/members/{w.uuid(name)}", None)
+
+
+# The writes of every route, and those that race for a role. The project is named by its owner and has the contributor
+# as another member with the role manager, and the viewer; Gemini has the outsider too, as a manager without a role in
+# the space.
+REQUESTS: dict[str, Callable[[World, str], Request]] = {
+    **WRITES,
+    "Rename": lambda w, p: ("PATCH", p, {"name": "Gemini"}),
+    "Archive": lambda w, p: ("PATCH", p, {"status": "archived"}),
+    "Unarchive": lambda w, p: ("PATCH", p, {"status": "active"}),
+    "HandOver": lambda w, p: ("PATCH", p, {"manager_id": w.uuid("contributor")}),
+    "HandOverToViewer": lambda w, p: ("PATCH", p, {"manager_id": w.uuid("viewer")}),
+    "HandBack": lambda w, p: ("PATCH", p, {"manager_id": w.uuid("owner")}),
+    "Demote": _role("contributor", "viewer"),
+    "Remove": _remove("contributor"),
+    "DemoteOwner": _role("owner", "viewer"),
+    "RemoveOwner": _remove("owner"),
+    "DemoteOutsider": _role("outsider", "viewer"),
+    "RemoveOutsider": _remove("outsider"),
+    "Assign": lambda w, p: ("PATCH", w.new_record(p, "tasks"), {"assigned_to": w.uuid("viewer")}),
+}
+
+
+# ---------------------------------------------------------------- cases
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request as an actor sends it. `torn` is the item that its reads bring before (or after) the others."""
+
+    request: str
+    by: str
+    key: str
+    torn: int
+    raw: tuple[str, str, list[tuple[str, str]], bytes]
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """What twins have in common."""
+        return self.request, self.by, self.key
+
+
+_REQUEST = re.compile(r"(?P<name>\w+)(@(?P<by>\w+))?(=(?P<key>\w*))?(?P<match>!)?(~(?P<torn>-?\d+))?")
+
+
+class Furnished(World):
+    """A world whose project has some of everything already, so that all requests are about the same records."""
+
+    def __init__(self, send: Transport, dev: Mapping[str, Any]) -> None:
+        super().__init__(send, dev)
+        self._made: dict[tuple[str, str], str] = {}
+
+    def new_record(self, project: str, kind: str, **fields: Any) -> str:
+        if (project, kind) not in self._made:
+            self._made[project, kind] = super().new_record(project, kind, **fields)
+        return self._made[project, kind]
+
+    def new_note(self, task: str, content: str = "Remember", **options: Any) -> str:
+        if (task, "notes") not in self._made:
+            self._made[task, "notes"] = super().new_note(task, content, **options)
+        return self._made[task, "notes"]
+
+
+class Cases:
+    """Turns the texts of cases into requests. Makes what they are about."""
+
+    def __init__(self, world: World) -> None:
+        self._captured: Any = None
+        self._sends = world._send
+        self._captures = False
+        self.world = Furnished(self._send, world.dev)
+        self.projects = {name: self._project(name) for name in ("Apollo", "Gemini")}
+        self.requests = cache(self._requests)
+
+    def _project(self, name: str) -> str:
+        world = self.world
+        path = world.new_project(name)
+        world.new_member(path, "contributor", "manager")
+        world.new_member(path, "viewer", "viewer")
+        if name == "Gemini":
+            world.new_member(path, "outsider", "manager")
+        for request in REQUESTS.values():
+            request(world, path)
+        return path
+
+    def _requests(self, case: str) -> list[Sent]:
+        name, _, texts = case.partition("/")
+        return [self._request(self.projects[name], number, text) for number, text in enumerate(texts.split(","))]
+
+    def _request(self, project: str, number: int, text: str) -> Sent:
+        found = _REQUEST.fullmatch(text)
+        if found is None:
+            raise ValueError(text)
+        method, path, body = REQUESTS[found["name"]](self.world, project)
+        key = f"key-{number}" if found["key"] is None else found["key"]
+        headers = {"If-Match": self.world("GET", path).headers["etag"]} if found["match"] else {}
+        by = found["by"] or "owner"
+        self._captures = True
+        try:
+            self.world(method, path, body, by=by, key=key or None, headers=headers)
+        finally:
+            self._captures = False
+        return Sent(found["name"], self.world.id(by), key, int(found["torn"] or 0), self._captured)
+
+    def _send(self, *request: Any) -> Any:
+        if not self._captures:
+            return self._sends(*request)
+        self._captured = request
+        return 200, [], b""
+
+
+# ---------------------------------------------------------------- the process of an actor
+
+
+class _Gate:
+    """In an actor's process, stands in front of the client: hands each call to the scheduler and waits for its answer.
+    `kind` says what calls are: `call`, or `aside` for those that are no steps.
+    """
+
+    def __init__(self, client: Any, pipe: Connection) -> None:
+        self.kind = "call"
+        self._client = client
+        self._pipe = pipe
+
+    def __getattr__(self, name: str) -> Any:
+        operation = self._client.meta.method_to_api_mapping.get(name)
+        return getattr(self._client, name) if operation is None else partial(self._call, operation)
+
+    def _call(self, operation: str, **params: Any) -> Any:
+        self._pipe.send((self.kind, operation, params))
+        error, answer = self._pipe.recv()
+        if error is None:
+            return answer
+        if error == "Crash":
+            raise Crash
+        raise self._client.exceptions.from_code(error)({"Error": {"Code": error}, **answer}, operation)
+
+
+def _act(
+    pipe: Connection,
+    environment: Mapping[str, str],
+    api: Mapping[str, Any],
+    functions: Mapping[str, Function],
+    stage: str,
+) -> None:
+    """Answers the requests that come through the pipe, until it is closed."""
+    start_worker(environment)
+    made = tables.table()
+    gate = made._client = _Gate(made._client, pipe)
+    for name, done in {
+        "together": lambda _, reads: [read() for read in reads],
+        "pause": lambda *_: None,
+        "_pause": lambda *_: None,
+        "_seconds_left": lambda *_: 1.0,
+    }.items():
+        setattr(Table, name, done)
+
+    def invoke(function: Function, event: Mapping[str, Any]) -> Any:
+        gate.kind = "aside" if function.name == "Authorizer" else "call"
+        return call(function, event)
+
+    send = through(Gateway(api, functions, invoke, stage))
+    while True:
+        try:
+            request = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send(("answer", *send(*request)))
+        except Crash:
+            pipe.send(("crashed",))
+
+
+# ---------------------------------------------------------------- the table
+
+
+class Rows:
+    """The table past Atrium and the SDK, which would take half of the time; and what it was at the start. What is not
+    the tenant's is removed: the check of the table has less to do."""
+
+    def __init__(self, endpoint: str, name: str, tenant: str) -> None:
+        self.name = name
+        self._connection = HTTPConnection(urlsplit(endpoint).netloc, timeout=30)
+        credential = f"{CREDENTIALS['AWS_ACCESS_KEY_ID']}/20260101/{REGION}/dynamodb/aws4_request"
+        self._headers = {
+            "Content-Type": "application/x-amz-json-1.0",
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=none",
+        }
+        found = {_key(item): item for item in self._answer("Scan", TableName=name)["Items"]}
+        self.start = {key: item for key, item in found.items() if tenant in json.dumps(item)}
+        self.restore(found.keys() - self.start.keys())
+
+    def call(self, operation: str, params: Mapping[str, Any]) -> tuple[str | None, Any]:
+        """The code of the error, None for none, and the answer."""
+        headers = {**self._headers, "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
+        self._connection.request("POST", "/", json.dumps(params), headers)
+        response = self._connection.getresponse()
+        answer = json.loads(response.read())
+        return (None if response.status == 200 else answer["__type"].rpartition("#")[2]), answer
+
+    def _answer(self, operation: str, **params: Any) -> Any:
+        error, answer = self.call(operation, params)
+        assert error is None, answer
+        return answer
+
+    def members_and_meta(self, pk: str) -> tuple[dict[str, Item], Item]:
+        """A project's members, by their keys, and its META."""
+        values = {":pk": {"S": pk}, ":start": {"S": keys.MEMBER}, ":until": {"S": "META"}}
+        condition = "pk = :pk AND sk BETWEEN :start AND :until"
+        answer = self._answer(
+            "Query",
+            TableName=self.name,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+        )
+        rows = {item["sk"]: item for item in map(plain_item, answer["Items"])}
+        return rows, rows.pop("META")
+
+    def changed(self, touched: set[Key]) -> dict[Key, Any]:
+        """What now stands under the keys, where it is something else than at the start: None for nothing."""
+        wanted = [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in touched]
+        if not wanted:
+            return {}
+        requests = {self.name: {"Keys": wanted, "ConsistentRead": True}}
+        found = {
+            _key(item): item for item in self._answer("BatchGetItem", RequestItems=requests)["Responses"][self.name]
+        }
+        return {key: found.get(key) for key in touched if found.get(key) != self.start.get(key)}
+
+    def restore(self, changed: Iterable[Key]) -> None:
+        writes = [
+            {"PutRequest": {"Item": self.start[key]}}
+            if key in self.start
+            else {"DeleteRequest": {"Key": {"pk": {"S": key.pk}, "sk": {"S": key.sk}}}}
+            for key in changed
+        ]
+        for position in range(0, len(writes), 25):
+            self._answer("BatchWriteItem", RequestItems={self.name: writes[position : position + 25]})
+
+
+def _items(operation: str, answer: Mapping[str, Any]) -> list[Any]:
+    """What a Query or a BatchGetItem has found."""
+    if operation == "Query":
+        return list(answer["Items"])
+    return [item for items in answer["Responses"].values() for item in items]
+
+
+def _key(item: Mapping[str, Any]) -> Key:
+    return Key(item["pk"]["S"], item["sk"]["S"])
+
+
+# ---------------------------------------------------------------- a run
+
+
+@dataclass(eq=False)
+class Attempt:
+    """One sending of a request. Steps are numbered from 0; `answer` is None for one that crashed."""
+
+    actor: int
+    sent: Sent
+    began: int = -1
+    ended: int = -1
+    commits: int = 0
+    answer: Answer | None = None
+
+
+@dataclass
+class Run:
+    """What happened. `options` are, for each step, all that could have been chosen for it."""
+
+    case: str
+    attempts: list[Attempt] = field(default_factory=list)
+    schedule: str = ""
+    options: list[Sequence[str]] = field(default_factory=list)
+    commits: list[Attempt] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    changed: dict[Key, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.case}:{self.schedule}"
+
+    @property
+    def observed(self) -> dict[int, Answer | None]:
+        """For each request the last answer to it; None if there was none."""
+        return {attempt.actor: attempt.answer for attempt in self.attempts}
+
+
+class _Actor:
+    """The scheduler's end of an actor. `waits` is the call that the actor would make."""
+
+    def __init__(self, pipe: Connection, rows: Rows) -> None:
+        self._pipe = pipe
+        self._rows = rows
+        self.waits: tuple[str, dict[str, Any]] | None = None
+        self.attempt: Attempt
+        self._torn: Any = None
+
+    def begin(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self._pipe.send(attempt.sent.raw)
+        self._next()
+
+    def crash(self, after: bool) -> Transaction | None:
+        """Ends the process, before its call takes effect or after. The transaction that was committed."""
+        committed = self._made()[2] if after else None
+        self._torn = None
+        self._pipe.send(("Crash", None))
+        self._next()
+        return committed
+
+    def step(self) -> Transaction | None:
+        """Makes the call, or the first half of it. The transaction that was committed."""
+        error, answer, committed = self._made()
+        if self.waits and self.waits[0] in ("BatchGetItem", "Query") and self.attempt.sent.torn:
+            if self._torn is None:
+                self._torn = answer
+                return None
+            answer = self._merged(self.waits[0], self._torn, answer)
+            self._torn = None
+        self._pipe.send((error, answer))
+        self._next()
+        return committed
+
+    def _made(self) -> tuple[str | None, Any, Transaction | None]:
+        assert self.waits is not None
+        operation, params = self.waits
+        error, answer = self._rows.call(operation, params)
+        return error, answer, params if operation == "TransactWriteItems" and error is None else None
+
+    def _merged(self, operation: str, first: Any, second: Any) -> Any:
+        """The answer of a read that brought one item at another moment than the others."""
+        place = self.attempt.sent.torn
+        one, others = (first, second) if place > 0 else (second, first)
+        found = [_items(operation, answer) for answer in (one, others)]
+        known = sorted({_key(item) for items in found for item in items})
+        if not known:
+            return others
+        alone = known[(abs(place) - 1) % len(known)]
+        merged = [item for item in found[0] if _key(item) == alone] + [item for item in found[1] if _key(item) != alone]
+        merged.sort(key=_key)
+        if operation == "Query":
+            return {**others, "Items": merged}
+        return {**others, "Responses": {self._rows.name: merged}}
+
+    def _next(self) -> None:
+        """Receives what the actor does next. The calls of the authorizer are made at once."""
+        while True:
+            kind, *said = self._pipe.recv()
+            if kind != "aside":
+                break
+            self._pipe.send(self._rows.call(*said))
+        self.waits = None
+        if kind == "call":
+            self.waits = (said[0], said[1])
+        elif kind == "answer":
+            status, headers, content = said
+            self.attempt.answer = Answer(status, {name.lower(): value for name, value in headers}, content)
+
+
+# The characters of a schedule, and the request that each is about.
+_CALL, _BEFORE, _AFTER, _BEFORE_FOR_GOOD, _AFTER_FOR_GOOD = "012", "abc", "ABC", "xyz", "XYZ"
+_WHOSE = {
+    each: number
+    for kind in (_CALL, _BEFORE, _AFTER, _BEFORE_FOR_GOOD, _AFTER_FOR_GOOD)
+    for number, each in enumerate(kind)
+}
+
+
+class Explorer:
+    """Runs cases by schedules. `runs` counts them, and the runs of one request after the other that they are held
+    against where no schedule was one."""
+
+    def __init__(self, cases: Cases, rows: Rows, pipes: Sequence[Connection]) -> None:
+        self.cases = cases
+        self.runs: Counter[str] = Counter()
+        self._rows = rows
+        self._actors = [_Actor(pipe, rows) for pipe in pipes]
+        self._table = Table(rows.name, boto3.client("dynamodb"))
+        self._known = {
+            flat_id(id) if "-" in id else id for id in _ID.findall(json.dumps([*rows.start.values(), cases.world.dev]))
+        }
+        self._sound: set[str] = set()
+        self._one_by_one: dict[tuple[str, tuple[int, ...]], Run] = {}
+        self._touched: set[Key] = set()
+        self._images: dict[str, Item] = {}
+
+    # ------------------------------------------------------------ running
+
+    def run(self, case: str, choose: Choose, *, crashes: bool = True) -> Run:
+        """One run, checked; `choose` picks one of the options of each step, the first of which is the lowest request's.
+
+        Raises AssertionError, which shows the case and the schedule.
+        """
+        run = Run(case)
+        with self._on_a_fresh_table(run):
+            for actor, sent in zip(self._actors, self.cases.requests(case), strict=False):
+                self._begin(run, actor, sent)
+            self._until_all_are_done(run, choose, crashes)
+        self.runs["schedules"] += 1
+        if (order := _only_order(run)) is not None:
+            self._one_by_one.setdefault((case, order), run)
+        self._check(run)
+        return run
+
+    def given(self, text: str) -> Run:
+        """Runs `case:schedule`."""
+        case, _, schedule = text.partition(":")
+        return self.run(case, _following(schedule))
+
+    def every(self, case: str, *, crashes: bool = False) -> Iterator[Run]:
+        """All orders of the calls, each once; with `crashes`, a crash at each step of each of them too."""
+        prefixes = [""]
+        while prefixes:
+            prefix = prefixes.pop()
+            run = self.run(case, _following(prefix), crashes=crashes)
+            for step in range(len(prefix), len(run.schedule)):
+                prefixes += [run.schedule[:step] + other for other in run.options[step][1:]]
+            yield run
+
+    def some(self, case: str, random: Random, *, crashes: bool = True) -> Run:
+        """A schedule by chance."""
+
+        def choose(options: Sequence[str]) -> str:
+            calls = [option for option in options if option.isdigit()]
+            return random.choice(options if random.random() < 0.2 else calls)
+
+        return self.run(case, choose, crashes=crashes)
+
+    def _until_all_are_done(self, run: Run, choose: Choose, crashes: bool) -> None:
+        while options := self._options(run, crashes):
+            assert len(run.schedule) < _MOST_STEPS, f"{run} does not come to an end"
+            chosen = choose(options)
+            run.options.append(options)
+            run.schedule += chosen
+            self._step(run, chosen)
+
+    def _options(self, run: Run, crashes: bool) -> list[str]:
+        """At most one crash in a run."""
+        waiting = {number: actor.waits for number, actor in enumerate(self._actors) if actor.waits}
+        options = [_CALL[number] for number in waiting]
+        if crashes and set(run.schedule) <= set(_CALL):
+            for number, (operation, _) in waiting.items():
+                options += [_BEFORE[number], _BEFORE_FOR_GOOD[number]]
+                # A read that nobody hears of is none.
+                if operation == "TransactWriteItems":
+                    options += [_AFTER[number], _AFTER_FOR_GOOD[number]]
+        return options
+
+    def _step(self, run: Run, chosen: str) -> None:
+        actor = self._actors[_WHOSE[chosen]]
+        attempt, step = actor.attempt, len(run.schedule) - 1
+        if attempt.began < 0:
+            attempt.began = step
+        committed = actor.step() if chosen in _CALL else actor.crash(chosen in _AFTER + _AFTER_FOR_GOOD)
+        if committed:
+            self._committed(run, attempt, committed)
+        if actor.waits is None:
+            attempt.ended = step
+            if chosen in _BEFORE + _AFTER:
+                self._begin(run, actor, attempt.sent)
+
+    def _begin(self, run: Run, actor: _Actor, sent: Sent) -> None:
+        attempt = Attempt(self._actors.index(actor), sent)
+        run.attempts.append(attempt)
+        actor.begin(attempt)
+
+    def _one_after_the_other(self, case: str, order: tuple[int, ...]) -> Run:
+        """The same requests, each sent when the one before it was answered."""
+        if (case, order) not in self._one_by_one:
+            run = Run(case)
+            requests = self.cases.requests(case)
+            with self._on_a_fresh_table(run):
+                for number in order:
+                    self._begin(run, self._actors[number], requests[number])
+                    self._until_all_are_done(run, lambda options: options[0], crashes=False)
+            self.runs["one after the other"] += 1
+            self._one_by_one[case, order] = run
+        return self._one_by_one[case, order]
+
+    @contextmanager
+    def _on_a_fresh_table(self, run: Run) -> Iterator[None]:
+        self._touched, self._images = set(), {}
+        try:
+            yield
+            run.changed = self._rows.changed(self._touched)
+            self._check_the_table(run)
+        finally:
+            # Whatever is not done ends now.
+            for actor in self._actors:
+                while actor.waits:
+                    actor.crash(after=False)
+            self._rows.restore(self._touched)
+
+    # ------------------------------------------------------------ what holds after every commit
+
+    def _committed(self, run: Run, attempt: Attempt, params: Transaction) -> None:
+        attempt.commits += 1
+        run.commits.append(attempt)
+        written = [
+            _key(write["Item"] if kind == "Put" else write["Key"])
+            for action in params["TransactItems"]
+            for kind, write in action.items()
+            if kind != "ConditionCheck"
+        ]
+        self._touched |= set(written)
+        projects = [key.pk for key in written if key.sk == "META" and "#P#" in key.pk]
+        if len(projects) != 1:
+            run.faults.append(f"a commit on {projects}")
+            return
+        before = self._images.get(projects[0], plain_item(self._rows.start.get(Key(projects[0], "META"), {})))
+        members, meta = self._rows.members_and_meta(projects[0])
+        self._images[projects[0]] = meta
+        run.faults += _judged(before, members, meta, attempt.sent.by)
+
+    def _check_the_table(self, run: Run) -> None:
+        """The check of the table, for what is left where no run before has left the same."""
+        left = self._text(run.changed)
+        if left not in self._sound:
+            found = Check(self._table).run()
+            if not found["clean"] or found["unsettled"]:
+                run.faults.append(f"fsck: {found}")
+            self._sound.add(left)
+
+    # ------------------------------------------------------------ what holds after every run
+
+    def _check(self, run: Run) -> None:
+        faults = [*run.faults, *_misanswered(run)]
+        if not faults and not any(self._is_like(run, order) for order in _orders(run)):
+            faults.append(f"like no order of the requests: {self.shown(run)}")
+        assert not faults, f"{run}\n" + "\n".join(faults)
+
+    def _is_like(self, run: Run, order: tuple[int, ...]) -> bool:
+        other = self._one_after_the_other(run.case, order)
+        assert not other.faults, f"{run.case}, in the order {order}: {other.faults}"
+        return self.shown(run) == self.shown(other, {actor for actor, answer in run.observed.items() if answer})
+
+    def shown(self, run: Run, heard: set[int] | None = None) -> str:
+        """The answers to the requests, all or those that were heard, and what is left in the table."""
+        answers = {
+            actor: [answer.status, answer.headers.get("etag"), answer.headers.get("link"), answer.content.decode()]
+            for actor, answer in sorted(run.observed.items())
+            if answer and (heard is None or actor in heard)
+        }
+        return self._text(run.changed, answers)
+
+    def _text(self, changed: Mapping[Key, Any], answers: Any = None) -> str:
+        """As text, without moments, and with each new id called by where it first appears: in an answer, or a row."""
+        names: dict[str, str] = {}
+
+        def named(found: re.Match[str]) -> str:
+            id = flat_id(found[0]) if "-" in found[0] else found[0]
+            return found[0] if id in self._known else names.setdefault(id, f"<id {len(names)}>")
+
+        def as_yet(found: re.Match[str]) -> str:
+            return names.get(flat_id(found[0]) if "-" in found[0] else found[0], "<id>")
+
+        text = _ID.sub(named, _without_moments(json.dumps(answers)))
+        rows = [_without_moments(json.dumps([*key, row], sort_keys=True)) for key, row in changed.items()]
+        return "\n".join([text, *(_ID.sub(named, row) for row in sorted(rows, key=partial(_ID.sub, as_yet)))])
+
+
+def _without_moments(text: str) -> str:
+    return re.sub(rf'{MOMENT.pattern}|(?<="ttl": {{"N": ")\d+', "<moment>", text)
+
+
+_ID = re.compile(rf"{UUID.pattern}|(?<![0-9a-f]){HEX24.pattern}(?![0-9a-f])")
+
+
+def _following(schedule: str) -> Choose:
+    left = list(schedule)
+    return lambda options: left.pop(0) if left else options[0]
+
+
+def _judged(before: Item, members: Mapping[str, Item], meta: Item, by: str) -> Iterator[str]:
+    """What is wrong with a project after a commit: `before` is its META before, empty for none."""
+    event = meta["last_event"]
+    if meta["sequence"] != before.get("sequence", 0) + 1:
+        yield f"sequence {meta['sequence']} after {before.get('sequence')}"
+    if meta["version"] != before.get("version", 0) + (event["type"] in ("project.created", "project.updated")):
+        yield f"version {meta['version']} after {before.get('version')} with {event['type']}"
+    if event["id"] == before.get("last_event", {}).get("id"):
+        yield "a commit without an event"
+    if event["actor"]["principal_id"] != to_uuid(by):
+        yield f"a commit of {by} with an event of {event['actor']}"
+    if "deleted_at" in before:
+        yield "a commit on a deleted project"
+    if "deleted_at" not in meta:
+        manager = members.get(keys.MEMBER + meta["manager"], {}).get("role")
+        if manager != "manager":
+            yield f"the named manager is {manager}"
+        if meta["members"] != len(members):
+            yield f"{len(members)} members, counted as {meta['members']}"
+
+
+def _misanswered(run: Run) -> Iterator[str]:
+    """Answers that do not tell what the request did; requests with one key that did something twice, or were answered
+    differently."""
+    answered = [attempt for attempt in run.attempts if attempt.answer]
+    for attempt in answered:
+        answer: Any = attempt.answer
+        if answer.status >= 500:
+            yield f"{attempt.sent.request}: {answer.status} {answer.content.decode()}"
+        if attempt.commits != (answer.status < 300 and not answer.replayed):
+            yield f"{attempt.sent.request}: {attempt.commits} commits and {answer.status} {dict(answer.headers)}"
+    for name in {attempt.sent.name for attempt in run.attempts if attempt.sent.key}:
+        twins = [attempt for attempt in run.attempts if attempt.sent.name == name]
+        if sum(attempt.commits for attempt in twins) > 1:
+            yield f"{name}: committed more than once"
+        answers: Any = [attempt.answer for attempt in twins if attempt.answer and attempt.answer.status < 300]
+        if len({(answer.status, answer.headers.get("etag"), answer.content) for answer in answers}) > 1:
+            yield f"{name}: answered differently: {answers}"
+
+
+def _only_order(run: Run) -> tuple[int, ...] | None:
+    """The order of the requests, if each began when the one before it was answered."""
+    attempts = sorted(run.attempts, key=lambda attempt: attempt.began)
+    if any(attempt.answer is None for attempt in attempts):
+        return None
+    one_by_one = all(first.ended < second.began for first, second in pairwise(attempts))
+    return tuple(attempt.actor for attempt in attempts) if one_by_one else None
+
+
+def _orders(run: Run) -> Iterator[tuple[int, ...]]:
+    """Every order in which the requests may have come, as far as a client could tell: what had ended before another
+    began was before it, and one that crashed may have done nothing. The order of the commits first.
+    """
+    crashed = [attempt for attempt in run.attempts if attempt.answer is None]
+    ended = [*run.commits, *(attempt for attempt in run.attempts if attempt not in run.commits)]
+    for lost in ([], crashed) if crashed else ([],):
+        attempts = [attempt for attempt in ended if attempt not in lost]
+        for order in permutations(attempts):
+            if not any(second.ended < first.began for first, second in combinations(order, 2)):
+                yield tuple(attempt.actor for attempt in order)
+
+
+@contextmanager
+def explorer(template: Template, world: World, endpoint: str, environment: Mapping[str, str]) -> Iterator[Explorer]:
+    """Three actors on the table of a world in this process, whose functions' environment is given."""
+    methods = multiprocessing.get_context("forkserver")
+    methods.set_forkserver_preload(["local.preload"])
+    cases = Cases(world)
+    pipes, processes = [], []
+    for _ in range(3):
+        ours, theirs = methods.Pipe()
+        process = methods.Process(
+            target=_act, args=(theirs, dict(environment), template.api, template.functions, template.stage), daemon=True
+        )
+        process.start()
+        theirs.close()
+        pipes.append(ours)
+        processes.append(process)
+    try:
+        tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+        yield Explorer(cases, Rows(endpoint, environment["TABLE_NAME"], tenant), pipes)
+    finally:
+        for pipe, process in zip(pipes, processes, strict=True):
+            pipe.close()
+            process.join()

@@ -1,0 +1,162 @@
+"""Two and three requests on one project in every order of their calls, with a crash at each: see schedules.py.
+
+`make test` runs a fixed choice of schedules, `make prove` all orders of every case and more by chance. `pytest -rP`
+shows how many there were.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
+from random import Random
+
+import pytest
+
+from local.functions import call
+from local.template import Template
+from tests.conftest import full, inline
+from tests.schedules import Explorer, Run, explorer
+from tests.test_round_trips import WRITES
+
+SEED = 4
+
+# All of the pairs in full take some minutes.
+pytestmark = pytest.mark.timeout(full(300, 1_800))
+
+# Routes of which If-Match names the version of what they change.
+MATCHING = [
+    *("UpdateProject", "DeleteProject", "V1UpdateProject", "V1DeleteProject", "V1UpdateMember", "V1RemoveMember"),
+    *("UpdateTask", "DeleteTask", "V1UpdateTask", "V1DeleteTask", "V1UpdateDataset", "V1DeleteDecision"),
+]
+
+# The items of a read that come before, or after, the others.
+TORN = [1, 2, 3, 4, 5, -1, -2, -3, -4, -5]
+
+
+def of(project: str, *cases: str) -> list[str]:
+    return [f"{project}/{case}" for case in cases]
+
+
+# Where a race could end with no manager, or with a right that is gone.
+ROLE_RACES = of(
+    "Apollo",
+    *("HandOver,Remove", "HandOver,Demote", "HandOver,HandOverToViewer", "HandOverToViewer,V1RemoveMember"),
+    *("HandOverToViewer,V1UpdateMember", "HandOver,HandBack@contributor", "HandOver,DemoteOwner@contributor"),
+    *("HandOver,RemoveOwner@contributor", "Remove,DemoteOwner@contributor", "Remove,RemoveOwner@contributor"),
+    *("Demote,HandBack@contributor", "Demote,Rename@contributor", "Remove,V1DeleteProject@contributor"),
+    *("Remove,Remove@contributor", "Demote@contributor,Remove@contributor", "Demote,V1UpdateMember@contributor"),
+    *("HandOver!,Demote", "Demote!,HandOver", "Remove!,HandOver", "Remove,UpdateTask", "V1RemoveMember,Assign"),
+)
+TRIPLES = of(
+    "Apollo",
+    *("HandOver,Remove,Demote", "HandOver,Remove,RemoveOwner@contributor", "HandOver,Demote,HandBack@contributor"),
+    *("HandOver,DemoteOwner@contributor,HandOverToViewer", "HandOverToViewer,V1RemoveMember,V1UpdateMember"),
+    *("V1DeleteProject,CreateTask,DeleteProject", "DeleteProject,V1AddMember,V1DeleteProject"),
+    *("DeleteTask,AddTaskNote,V1DeleteProject", "DeleteTask,AddTaskNote,DeleteTaskNote"),
+    *("Archive,V1CreateTask,Unarchive", "Archive,V1AddMember,Unarchive", "Archive,UpdateProject,Unarchive"),
+    *("CreateProject=k,CreateProject=k,CreateProject=k", "V1CreateProject=k,V1CreateProject=k,V1CreateProject=k"),
+    *("CreateTask=k,CreateTask=k,CreateTask=k", "V1DeleteProject=k,V1DeleteProject=k,Rename"),
+    *("Remove=k,Remove=k,HandOver", "UpdateProject=k,UpdateProject=k,AddTeamMember"),
+)
+
+
+PAIRS = of("Apollo", *(f"{one},{other}" for one, other in combinations_with_replacement(WRITES, 2)))
+TWINS = of("Apollo", *(f"{route}=k,{route}=k" for route in WRITES))
+WITHOUT_A_KEY = of("Apollo", *(f"{route}=,{route}=" for route in WRITES))
+CONDITIONAL = of("Apollo", *(f"{one}!,{other}" for one in MATCHING for other in WRITES))
+# Whose role in the project is all that it has, and who loses it meanwhile; and one who gets a role meanwhile.
+DISMISSED = of(
+    "Gemini", *(f"{route}@outsider,{change}" for route in WRITES for change in ("DemoteOutsider", "RemoveOutsider"))
+)
+TORN_TWINS = of("Apollo", *(f"{route}=k~{item},{route}=k" for route in WRITES for item in TORN))
+PROMOTED = of("Apollo", *(f"{route}@viewer,V1UpdateMember" for route in WRITES))
+
+
+@pytest.fixture(scope="module")
+def explored(template: Template, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
+    directory = tmp_path_factory.mktemp("schedules")
+    with inline(template, engine, directory, call) as world, explorer(template, world, engine, os.environ) as made:
+        yield made
+        print(dict(made.runs))
+
+
+def explore(explored: Explorer, cases: Sequence[str], few: int, many: int, *, crashes: bool = False) -> Iterator[Run]:
+    """A few schedules of all, by chance, a crash in some of them. In full first every order of every case's calls,
+    with `crashes` a crash at each step of each, and then many by chance."""
+    if full(0, 1):
+        for case in cases:
+            yield from explored.every(case, crashes=crashes)
+    random = Random(SEED)
+    for case in sorted(random.choices(cases, k=full(few, many))):
+        yield explored.some(case, random)
+
+
+def test_the_schedule_given(explored: Explorer) -> None:
+    """Or, if none is, one with a crash; twice, and the same happens."""
+    text = os.environ.get("SCHEDULE", "Apollo/V1UpdateProject,V1DeleteProject:01B0100")
+    first, second = explored.given(text), explored.given(text)
+    for run in (first, second):
+        print(run, *(attempt.answer and attempt.answer.seen for attempt in run.attempts))
+    assert (str(first), first.options, explored.shown(first)) == (str(second), second.options, explored.shown(second))
+
+
+def test_all_orders_are_run_each_once(explored: Explorer) -> None:
+    """Two requests that do not meet have two calls each; two that do, in the two orders in which both have read before
+    either commits, two more."""
+    runs = list(explored.every("Apollo/CreateProject,V1AddMember"))
+    assert sorted(run.schedule for run in runs) == ["0011", "0101", "0110", "1001", "1010", "1100"]
+    runs = list(explored.every("Apollo/V1UpdateProject,V1UpdateProject"))
+    assert sorted(run.schedule for run in runs) == ["0011", "010111", "011000", "100111", "101000", "1100"]
+    runs = list(explored.every("Apollo/V1AddMember=k,V1AddMember=k", crashes=True))
+    assert len({run.schedule for run in runs}) == len(runs) > 50
+    assert {"0A01", "0a001", "0x11", "0X1", "10B010"} <= {run.schedule for run in runs}
+
+
+def test_two_writes_leave_what_one_after_the_other_leaves(explored: Explorer) -> None:
+    for _ in explore(explored, PAIRS, few=150, many=4_000):
+        pass
+
+
+def test_twins_with_one_key_commit_once(explored: Explorer) -> None:
+    for run in explore(explored, TWINS, few=60, many=0, crashes=True):
+        assert len(run.commits) <= 1
+        answers = [answer for answer in run.observed.values() if answer]
+        assert len({(answer.status, answer.content) for answer in answers}) <= 1
+        assert len(run.commits) == 1 or not answers
+
+
+def test_twins_without_a_key_are_two_requests(explored: Explorer) -> None:
+    for _ in explore(explored, WITHOUT_A_KEY, few=20, many=500):
+        pass
+
+
+def test_if_match_holds_whenever_somebody_else_commits(explored: Explorer) -> None:
+    for _ in explore(explored, CONDITIONAL, few=40, many=1_000):
+        pass
+
+
+def test_races_for_a_role_leave_what_some_order_leaves(explored: Explorer) -> None:
+    for _ in explore(explored, ROLE_RACES, few=60, many=0, crashes=True):
+        pass
+
+
+def test_who_lost_a_role_commits_nothing_with_it(explored: Explorer) -> None:
+    for run in explore(explored, DISMISSED, few=40, many=500):
+        commits = "".join(str(attempt.actor) for attempt in run.commits)
+        assert "0" not in commits.partition("1")[2], run
+
+
+def test_who_gets_a_role_commits_nothing_before(explored: Explorer) -> None:
+    for run in explore(explored, PROMOTED, few=20, many=500):
+        assert [attempt.actor for attempt in run.commits][:1] != [0], run
+
+
+def test_three_requests_leave_what_some_order_leaves(explored: Explorer) -> None:
+    for _ in explore(explored, TRIPLES, few=40, many=500):
+        pass
+
+
+def test_twins_whose_reads_are_torn_commit_once(explored: Explorer) -> None:
+    """A batch is no snapshot: one reads an item before, or after, its twin has committed, and the others not."""
+    for run in explore(explored, TORN_TWINS, few=20, many=500):
+        assert len(run.commits) <= 1
+        assert len({answer.content for answer in run.observed.values() if answer}) <= 1
