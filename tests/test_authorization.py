@@ -1,16 +1,17 @@
 """Who may do what: every route by every kind of caller, and the rules behind it."""
 
-import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
-from atrium.credentials import digest
 from local.functions import call
+from local.issuer import AUDIENCE, ISSUER, Issuer
 from local.template import Template
 from tests.client import Answer, World, flat_path, v1_id
+from tests.conftest import inline
 from tests.test_round_trips import EVERY_ROUTE, a_project
 from tests.test_template import routes
 
@@ -51,9 +52,23 @@ MADE = {
 
 
 @pytest.fixture(scope="module")
-def people(shared: World, template: Template) -> World:
-    """The world with all callers in it."""
-    acme = shared.dev["tenants"]["acme"]
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
+    return Issuer(tmp_path_factory.mktemp("issuer"))
+
+
+@pytest.fixture(scope="module")
+def people(
+    template: Template, engine: str, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """A world with all callers in it."""
+    taking = Template(JwtIssuer=ISSUER, JwtAudience=AUDIENCE, JwtJwks=issuer.jwks)
+    with inline(taking, engine, tmp_path_factory.mktemp("people"), call) as made:
+        populate(made, taking)
+        yield made
+
+
+def populate(world: World, template: Template) -> None:
+    acme = world.dev["tenants"]["acme"]
     credentials = {
         "expired": {"kind": "key", "expires_at": "2020-01-01T00:00:00Z"},
         "revoked": {"kind": "key"},
@@ -72,14 +87,9 @@ def people(shared: World, template: Template) -> World:
     for name, person in zip(MADE, made["principals"], strict=True):
         secret = person["credentials"][0]["secret"]
         acme["principals"][name] = {**person, "token": secret, "api_key": secret}
-    # What no route does yet: an operator at the table.
-    boto3.client("dynamodb").update_item(
-        TableName=os.environ["TABLE_NAME"],
-        Key={"pk": {"S": f"KEY#{digest(shared.principal('revoked')['api_key'])}"}, "sk": {"S": "META"}},
-        UpdateExpression="SET revoked_at = :now",
-        ExpressionAttributeValues={":now": {"S": "2026-01-01T00:00:00.000Z"}},
-    )
-    return shared
+    holder = {"tenant_id": acme["tenant_id"], "principal_id": world.uuid("revoked")}
+    (found,) = call(template.functions["ListCredentials"], holder)["credentials"]
+    call(template.functions["RevokeCredential"], {**holder, "credential_id": found["credential_id"]})
 
 
 def furnished(world: World) -> str:
@@ -101,7 +111,7 @@ def requests(people: World) -> Requests:
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_statuses_by_caller(people: World, template: Template, requests: Requests, caller: str) -> None:
+def test_statuses_by_caller(people: World, template: Template, issuer: Issuer, requests: Requests, caller: str) -> None:
     wrong = {}
     own = ""
     for name, route in routes(template).items():
@@ -112,13 +122,13 @@ def test_statuses_by_caller(people: World, template: Template, requests: Request
             spends = route[1].endswith(("/{id}", "/{project_id}")) or "/members" in route[1] or "/team" in route[1]
             own = own or furnished(people)
             method, path, body = EVERY_ROUTE[name](people, furnished(people) if spends else own)
-        got = ask(people, caller, method, path, body).status
+        got = ask(people, issuer, caller, method, path, body).status
         if got != expected:
             wrong[route] = f"expected {expected}, got {got}"
     assert wrong == {}
 
 
-def ask(world: World, caller: str, method: str, path: str, body: Any) -> Answer:
+def ask(world: World, issuer: Issuer, caller: str, method: str, path: str, body: Any) -> Answer:
     match caller:
         case "anonymous":
             return world(method, path, body, by=None)
@@ -132,6 +142,11 @@ def ask(world: World, caller: str, method: str, path: str, body: Any) -> Answer:
         case "expired" | "revoked" | "API key":
             key = world.principal("owner" if caller == "API key" else caller)["api_key"]
             return world(method, path, body, by=None, headers={"X-API-Key": key})
+        case "access token" | "ended access token":
+            now = int(time.time())
+            life = {} if caller == "access token" else {"iat": now - 600, "exp": now - 60}
+            token = issuer.token("owner@acme.example", **life)
+            return world(method, path, body, by=None, headers={"Authorization": f"Bearer {token}"})
         case _:
             return world(method, path, body, by="owner" if caller == "creator" else caller)
 

@@ -232,6 +232,10 @@ def to_add_a_viewer(world: World, sample: Any) -> list[Any]:
 # For each the events that make it do all that it does. The check of the table is in test_fsck.py.
 WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
     "Provision": to_provision,
+    "IssueCredential": lambda world, sample: [sample],
+    "RotateCredential": lambda world, sample: [sample, {**sample, "request_token": "again"}],
+    "RevokeCredential": lambda world, sample: [sample],
+    "ListCredentials": lambda world, sample: [sample],
     "PublishEvents": lambda world, sample: [sample],
     "PurgeDeleted": to_purge,
     "SweepDeleted": to_purge,
