@@ -129,6 +129,10 @@ class Attack:
         if re.search("Create|Add", target.route):
             made = next(answer.body[name] for name in ("principal_id", "_id", "id") if name in answer.body)
             assert self.world("DELETE", f"{target.path}/{made}").status in (200, 204)
+        elif "Remove" in target.route:
+            member = {"principal_id": self.world.uuid("viewer"), "role_id": self.world.role("viewer")}
+            again = member if target.v1 else {"id": self.world.id("viewer")}
+            assert self.world("POST", target.path.rpartition("/")[0], again).status == 201
         elif target.method == "DELETE":
             del self._targets[target.route]
 
