@@ -229,6 +229,7 @@ def walk(world: World, items: List, dice: random.Random, between: Callable[[str]
         limit = dice.choice([1, 2, dice.randint(1, 100), 100])
         ids, cursor = items.page(world, limit, cursor)
         assert len(ids) <= limit
+        assert ids[:1] > seen[-1:] or not ids, "a page begins behind the one before it"
         seen += ids
         if not cursor:
             return seen
