@@ -601,14 +601,17 @@ class Explorer:
 
     def _check(self, run: Run) -> None:
         faults = [*run.faults, *_misanswered(run)]
-        if not faults and not any(self._is_like(run, order) for order in _orders(run)):
-            faults.append(f"like no order of the requests: {self.shown(run)}")
+        shown = self.shown(run)
+        if not faults and all(self._shown_in(run, order) != shown for order in _orders(run)):
+            faults.append("like no order of the requests")
+            faults += [_difference(shown, self._shown_in(run, order), order) for order in _orders(run)]
         assert not faults, f"{run}\n" + "\n".join(faults)
 
-    def _is_like(self, run: Run, order: tuple[int, ...]) -> bool:
+    def _shown_in(self, run: Run, order: tuple[int, ...]) -> str:
+        """What the same requests show in an order, as far as their answers were heard in the run."""
         other = self._one_after_the_other(run.case, order)
         assert not other.faults, f"{run.case}, in the order {order}: {other.faults}"
-        return self.shown(run) == self.shown(other, {actor for actor, answer in run.observed.items() if answer})
+        return self.shown(other, {actor for actor, answer in run.observed.items() if answer})
 
     def shown(self, run: Run, heard: set[int] | None = None) -> str:
         """The answers to the requests, all or those that were heard, and what is left in the table."""
@@ -640,6 +643,12 @@ def _without_moments(text: str) -> str:
 
 
 _ID = re.compile(rf"{UUID.pattern}|(?<![0-9a-f]){HEX24.pattern}(?![0-9a-f])")
+
+
+def _difference(shown: str, other: str, order: tuple[int, ...]) -> str:
+    here, there = shown.splitlines(), other.splitlines()
+    lines = [f"+ {line}" for line in here if line not in there] + [f"- {line}" for line in there if line not in here]
+    return "\n".join([f"in the order {order}:", *lines])
 
 
 def _following(schedule: str) -> Choose:

@@ -36,8 +36,8 @@ def of(project: str, *cases: str) -> list[str]:
     return [f"{project}/{case}" for case in cases]
 
 
-# Where a race could end with no manager, or with a right that is gone.
-ROLE_RACES = of(
+# Where a race could end with no manager, with a right that is gone, or with something below nothing.
+RACES = of(
     "Apollo",
     *("HandOver,Remove", "HandOver,Demote", "HandOver,HandOverToViewer", "HandOverToViewer,V1RemoveMember"),
     *("HandOverToViewer,V1UpdateMember", "HandOver,HandBack@contributor", "HandOver,DemoteOwner@contributor"),
@@ -45,6 +45,7 @@ ROLE_RACES = of(
     *("Demote,HandBack@contributor", "Demote,Rename@contributor", "Remove,V1DeleteProject@contributor"),
     *("Remove,Remove@contributor", "Demote@contributor,Remove@contributor", "Demote,V1UpdateMember@contributor"),
     *("HandOver!,Demote", "Demote!,HandOver", "Remove!,HandOver", "Remove,UpdateTask", "V1RemoveMember,Assign"),
+    *("DeleteTask,AddTaskNote", "V1DeleteProject,AddTaskNote", "DeleteProject,AddTeamMember"),
 )
 TRIPLES = of(
     "Apollo",
@@ -63,11 +64,17 @@ PAIRS = of("Apollo", *(f"{one},{other}" for one, other in combinations_with_repl
 TWINS = of("Apollo", *(f"{route}=k,{route}=k" for route in WRITES))
 WITHOUT_A_KEY = of("Apollo", *(f"{route}=,{route}=" for route in WRITES))
 CONDITIONAL = of("Apollo", *(f"{one}!,{other}" for one in MATCHING for other in WRITES))
+ARCHIVED = of("Apollo", *(f"{route},Archive" for route in WRITES))
 # Whose role in the project is all that it has, and who loses it meanwhile; and one who gets a role meanwhile.
 DISMISSED = of(
     "Gemini", *(f"{route}@outsider,{change}" for route in WRITES for change in ("DemoteOutsider", "RemoveOutsider"))
 )
 TORN_TWINS = of("Apollo", *(f"{route}=k~{item},{route}=k" for route in WRITES for item in TORN))
+# Without the flat PUT: it shows the team and the tasks that a query brought, and a query is no snapshot.
+TORN_PAIRS = of(
+    "Apollo",
+    *(f"{one}~{item},{other}" for one in WRITES if one != "UpdateProject" for item in TORN for other in WRITES),
+)
 PROMOTED = of("Apollo", *(f"{route}@viewer,V1UpdateMember" for route in WRITES))
 
 
@@ -112,12 +119,12 @@ def test_all_orders_are_run_each_once(explored: Explorer) -> None:
 
 
 def test_two_writes_leave_what_one_after_the_other_leaves(explored: Explorer) -> None:
-    for _ in explore(explored, PAIRS, few=150, many=4_000):
+    for _ in explore(explored, PAIRS, few=120, many=4_000):
         pass
 
 
 def test_twins_with_one_key_commit_once(explored: Explorer) -> None:
-    for run in explore(explored, TWINS, few=60, many=0, crashes=True):
+    for run in explore(explored, TWINS, few=50, many=0, crashes=True):
         assert len(run.commits) <= 1
         answers = [answer for answer in run.observed.values() if answer]
         assert len({(answer.status, answer.content) for answer in answers}) <= 1
@@ -134,8 +141,13 @@ def test_if_match_holds_whenever_somebody_else_commits(explored: Explorer) -> No
         pass
 
 
-def test_races_for_a_role_leave_what_some_order_leaves(explored: Explorer) -> None:
-    for _ in explore(explored, ROLE_RACES, few=60, many=0, crashes=True):
+def test_races_that_could_do_harm_leave_what_some_order_leaves(explored: Explorer) -> None:
+    for _ in explore(explored, RACES, few=60, many=0, crashes=True):
+        pass
+
+
+def test_what_is_archived_meanwhile_is_not_written_to(explored: Explorer) -> None:
+    for _ in explore(explored, ARCHIVED, few=20, many=500):
         pass
 
 
@@ -160,3 +172,8 @@ def test_twins_whose_reads_are_torn_commit_once(explored: Explorer) -> None:
     for run in explore(explored, TORN_TWINS, few=20, many=500):
         assert len(run.commits) <= 1
         assert len({answer.content for answer in run.observed.values() if answer}) <= 1
+
+
+def test_a_write_whose_reads_are_torn_leaves_what_some_order_leaves(explored: Explorer) -> None:
+    for _ in explore(explored, Random(SEED).sample(TORN_PAIRS, 200), few=20, many=0):
+        pass
