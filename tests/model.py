@@ -62,8 +62,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 # Here an empty text is not judged before the project is read: what is stored may be sent back.
 _JUDGED_LATE = {("UpdateProject", "client"), ("UpdateProject", "description"), ("FindTeamMember", "email")}
-_NOT_BLANK = {"name", "client", "source", "description", "content"} | {*KINDS["experiment"][0], "justification"}
-_NEVER_BLANK = _NOT_BLANK - {"phase"}
+# Texts that may not be blank when they are required, or given.
+NOT_BLANK = {"name", "client", "description", "source", "content", "justification", *KINDS["experiment"][0]} - {"phase"}
 
 
 def is_v1(route: str) -> bool:
@@ -311,7 +311,7 @@ class Model:
         for name in REQUIRED.get(route, ()):
             require(name in body, invalid(name, "Field required", "missing"))
         for name, value in body.items():
-            if name in _NEVER_BLANK and (route, name) not in _JUDGED_LATE and isinstance(value, str):
+            if name in NOT_BLANK and (route, name) not in _JUDGED_LATE and isinstance(value, str):
                 require(value.strip(), invalid(name, "Must not be empty", "string_too_short"))
             if name == "phase":
                 *some, last = (f"'{phase}'" for phase in PHASES)

@@ -42,6 +42,7 @@ from tests.conftest import full
 from tests.faults import FAULTS, Crash, FaultyClient, faulty
 from tests.model import (
     KINDS,
+    NOT_BLANK,
     OPERATIONS,
     PHASES,
     STATUSES,
@@ -62,7 +63,7 @@ T = TypeVar("T")
 # ---------------------------------------------------------------- what is asked
 
 CALLERS = (*["owner"] * 6, *["contributor"] * 3, "viewer", *["outsider"] * 2, "stranger")
-MEMBERS = (*["contributor", "viewer", "outsider"] * 2, "owner", "nobody", "stranger")
+MEMBERS = (*["contributor", "viewer", "outsider", "owner"] * 2, "nobody", "stranger")
 NAMES = st.sampled_from(["Apollo", "Gemini", " Mercury ", "Vostok 1"])
 TEXTS = st.sampled_from(["To the moon", "And back\nagain", '"ü" 🚀'])
 DAYS = st.sampled_from(["2026-01-15", "2025-12-31"])
@@ -97,8 +98,8 @@ def body(required: tuple[str, ...], others: tuple[str, ...] = (), **own: Any) ->
         match mistake:
             case "missing":
                 return {other: value for other, value in sent.items() if other != name}
-            case "blank" if isinstance(sent.get(name), str) and name not in ("role", "principal", "manager", "status"):
-                return {**sent, name: "" if name in ("phase", "assigned_to") else " "}
+            case "blank" if isinstance(sent.get(name), str) and name in (*NOT_BLANK, "phase"):
+                return {**sent, name: " "}
             case "unknown":
                 return {**sent, "colour": "red"}
         return sent
@@ -684,6 +685,8 @@ def in_the_other_dialect(call: Call) -> Call:
     for kind in KINDS:
         if f"{kind.title()}" in call.route and "Note" not in call.route:
             return replace(asked, route=f"{'' if v1 else 'V1'}List{kind.title()}s")
+    if "manager" in (call.body or {}):
+        return replace(asked, route="V1ListMembers", space=call.space)
     if "Member" in call.route:
         return replace(asked, route="ListTeam" if v1 else "V1ListMembers")
     if "Note" in call.route:
@@ -721,7 +724,7 @@ def test_the_api_does_what_the_model_does(shared: World, template: Template, mon
             max_examples=full(25, 400),
             stateful_step_count=50,
             deadline=None,
-            derandomize=True,
+            derandomize=not full(0, 1),
             database=None,
             print_blob=True,
             phases=[Phase.generate, Phase.shrink],
