@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from atrium.access_tokens import access_tokens
-from atrium.api.headers import values_of
+from atrium.api.headers import OWS, values_of
 from atrium.credentials import digest, identity_digest, is_well_formed
 from atrium.store.credentials import Credentials
 from atrium.store.table import table, warm
@@ -48,8 +48,8 @@ def _digest(event: Mapping[str, Any]) -> str | None:
     api_keys = values_of(event, "X-API-Key")
     if len(bearers) + len(api_keys) != 1:
         return None
-    scheme, _, secret = bearers[0].strip().partition(" ") if bearers else ("bearer", "", api_keys[0])
-    secret = secret.strip()
+    scheme, _, secret = bearers[0].strip(OWS).partition(" ") if bearers else ("bearer", "", api_keys[0])
+    secret = secret.strip(OWS)
     if scheme.lower() != "bearer":
         return None
     if is_well_formed(secret):

@@ -6,6 +6,9 @@ from typing import Any
 
 from atrium.errors import Detail, Invalid
 
+# What may stand around a header's value (RFC 9110, 5.6.3). Python's own idea of white space is wider.
+OWS = " \t"
+
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 _ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 
@@ -23,7 +26,7 @@ def idempotency_key(event: Mapping[str, Any]) -> str | None:
     sent = values_of(event, "Idempotency-Key")
     if not sent:
         return None
-    key = sent[0].strip()
+    key = sent[0].strip(OWS)
     if len(key) >= 2 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if len(sent) > 1 or _VISIBLE.fullmatch(key) is None:
@@ -43,7 +46,7 @@ def if_match(event: Mapping[str, Any]) -> frozenset[str] | None:
     sent = values_of(event, "If-Match")
     if not sent:
         return None
-    tags = [tag.strip() for tag in ",".join(sent).split(",")]
+    tags = [tag.strip(OWS) for tag in ",".join(sent).split(",")]
     if tags == ["*"]:
         return frozenset("*")
     found = [_ENTITY_TAG.fullmatch(tag) for tag in tags]
