@@ -15,9 +15,10 @@ an exception that nothing catches; real processes are killed in test_concurrency
 
 What is a step: one call of the client. The calls of one round trip (`Table.together`) are made in their order, each a
 step of its own, so whatever another request commits between them is seen by some and not by others. In the cloud a
-batch and a query are no snapshot either: with `~n` a request reads item n of each of them one step before the others,
-with `~-n` one step after. The authorizer's calls are let through and are no steps. Nobody waits: `Table.pause` and
-the time that a request has are not what is tried here.
+batch and a query are no snapshot either: with `~n` a request reads item n of a batch one step before the others, with
+`~-n` one step after, and with both the first n items of a query, which comes along its keys, before the rest. The
+authorizer's calls are let through and are no steps. Nobody waits: `Table.pause` and the time that a request has are
+not what is tried here.
 
 A case is a text too: `Apollo/V1UpdateProject,V1DeleteProject@contributor=k!~2`. The project's name; for each request
 its name in REQUESTS, then who sends it (the owner), its Idempotency-Key (one of its own; none after a bare `=`), `!`
@@ -280,7 +281,7 @@ class Rows:
 
     def members_and_meta(self, pk: str) -> tuple[dict[str, Item], Item]:
         """A project's members, by their keys, and its META."""
-        values = {":pk": {"S": pk}, ":start": {"S": keys.MEMBER}, ":until": {"S": "META"}}
+        values = {":pk": {"S": pk}, ":start": {"S": keys.META}, ":until": {"S": keys.ROLE + "\x7f"}}
         condition = "pk = :pk AND sk BETWEEN :start AND :until"
         answer = self._answer(
             "Query",
@@ -404,18 +405,18 @@ class _Actor:
         return error, answer, params if operation == "TransactWriteItems" and error is None else None
 
     def _merged(self, operation: str, first: Any, second: Any) -> Any:
-        """The answer of a read that brought one item at another moment than the others."""
+        """The answer of a read that was not made at one moment."""
         place = self.attempt.sent.torn
-        one, others = (first, second) if place > 0 else (second, first)
+        one, others = (first, second) if place > 0 or operation == "Query" else (second, first)
         found = [_items(operation, answer) for answer in (one, others)]
         known = sorted({_key(item) for items in found for item in items})
         if not known:
             return others
-        alone = known[(abs(place) - 1) % len(known)]
-        merged = [item for item in found[0] if _key(item) == alone] + [item for item in found[1] if _key(item) != alone]
-        merged.sort(key=_key)
+        split = known[(abs(place) - 1) % len(known)]
         if operation == "Query":
-            return {**others, "Items": merged}
+            merged = [item for item in found[0] if _key(item) <= split]
+            return {**others, "Items": merged + [item for item in found[1] if _key(item) > split]}
+        merged = [item for item in found[0] if _key(item) == split] + [item for item in found[1] if _key(item) != split]
         return {**others, "Responses": {self._rows.name: merged}}
 
     def _next(self) -> None:
@@ -670,7 +671,7 @@ def _judged(before: Item, members: Mapping[str, Item], meta: Item, by: str) -> I
     if "deleted_at" in before:
         yield "a commit on a deleted project"
     if "deleted_at" not in meta:
-        manager = members.get(keys.MEMBER + meta["manager"], {}).get("role")
+        manager = members.get(keys.ROLE + meta["manager"], {}).get("role")
         if manager != "manager":
             yield f"the named manager is {manager}"
         if meta["members"] != len(members):

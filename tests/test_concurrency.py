@@ -171,7 +171,7 @@ def test_a_create_killed_at_a_call_and_sent_again_makes_one_project(
     assert (answer.status, answer.replayed) == (201, committed)
     (made,) = {item["_id"] for item in world("GET", "/projects").body} - before
     assert made == (answer.body["_id"] if "_id" in answer.body else flat_id(answer.body["id"]))
-    assert rows_naming(crowd, made) == ["P MEMBER", "P META", "S PROJECT", "U PROJECT"]
+    assert rows_naming(crowd, made) == ["P META", "P ROLE", "S PROJECT", "U PROJECT"]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -305,8 +305,8 @@ def test_a_member_added_while_its_project_is_deleted_is_not_orphaned(crowd: Crow
         assert world("GET", f"{project}/members").status == 404
         once = 2 if added.status == 201 else 1
         assert rows_naming(crowd, flat_id(project.rpartition("/")[2])) == [
-            *["P MEMBER"] * once,
             "P META",
+            *["P ROLE"] * once,
             "PURGE",
             *["U PROJECT"] * once,
         ], "in no list, and nothing that the purge would not find"

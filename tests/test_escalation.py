@@ -107,7 +107,7 @@ class Stage:
     def roles(self) -> dict[str, str]:
         """The roles in the project by principal, from the table itself."""
         pk = keys.project(self.tenant, flat_id(self.project.rpartition("/")[2])).pk
-        members = (row for row in self.rows.all() if row["pk"] == pk and row["sk"].startswith(keys.MEMBER))
+        members = (row for row in self.rows.all() if row["pk"] == pk and row["sk"].startswith(keys.ROLE))
         return {v1_id(row["principal"]): row["role"] for row in members}
 
     @property

@@ -115,7 +115,7 @@ def test_what_no_filter_wants_is_done_without_the_function(template: Template, l
     sources = {source.function.name: source for source in template.event_sources}
     publishing, purging = sources["PublishEvents"], sources["PurgeDeleted"]
     other = record(3)
-    other["dynamodb"]["Keys"] = {"pk": {"S": "T#1#P#2"}, "sk": {"S": "MEMBER#3"}}
+    other["dynamodb"]["Keys"] = {"pk": {"S": "T#1#P#2"}, "sk": {"S": "ROLE#3"}}
     bare = record(4)
     bare["dynamodb"]["NewImage"] = {"name": {"S": "a space's META has no event"}}
     records = [record(1), record(2, name="MODIFY"), other, bare, record(5, name="REMOVE")]

@@ -500,7 +500,7 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
         {
             "partition": lambda p: p.rows.put(Key(f"T#{p.tenant}#Z#1", "META"), {}),
             "row": lambda p: p.rows.put(Key(p.meta.pk, "COMMENT#1"), {}),
-            "id": lambda p: p.rows.put(Key(p.meta.pk, f"MEMBER#{GHOST.upper()}"), {}),
+            "id": lambda p: p.rows.put(Key(p.meta.pk, f"ROLE#{GHOST.upper()}"), {}),
             "directory": lambda p: p.rows.put(Key(keys.directory(p.tenant), "MAIL#owner@acme.example"), {}),
         },
     ),

@@ -253,6 +253,6 @@ def test_imports_run_one_way() -> None:
 
 
 def test_only_keys_spells_a_key() -> None:
-    prefixes: Any = re.compile(r"""["'](T#|KEY#|PURGE#|MEMBER#|PROJECT#|TASK#|TASKNOTE#|EMAIL#|NAME#)""")
+    prefixes: Any = re.compile(r"""["'](T#|KEY#|PURGE#|ROLE#|CREDENTIAL#|PROJECT#|TASK#|TASKNOTE#|EMAIL#|NAME#)""")
     for path in (ROOT / "layers").rglob("*.py"):
         assert path.name == "keys.py" or not prefixes.search(path.read_text()), path

@@ -7,12 +7,12 @@ transaction as what they list.
 | access | key | call |
 |---|---|---|
 | a space | `T#<tenant>#S#<space>` / `META` | get |
-| its members | same / `MEMBER#<principal>` | query |
+| its members | same / `ROLE#<principal>` | query |
 | its projects, by age | same / `PROJECT#<project>` | query, get |
 | a project | `T#<tenant>#P#<project>` / `META` | get |
-| its members | same / `MEMBER#<principal>` | query, get |
+| its members | same / `ROLE#<principal>` | query, get |
 | its tasks, datasets, experiments, decisions, by age | same / `TASK#<task>` … | query, get |
-| a project with members and tasks | same / from `MEMBER#` to `TASK#` | query |
+| a project with members and tasks | same / from `META` to `TASK#` | query |
 | a task's notes, by age | same / `TASKNOTE#<task>#<note>` | query, get |
 | a principal, with its space roles | `T#<tenant>#U#<principal>` / `META` | get |
 | the projects it is a member of, by age | same / `PROJECT#<project>` | query |
@@ -35,7 +35,11 @@ class Key(NamedTuple):
     sk: str
 
 
-MEMBER = "MEMBER#"
+# What a partition is about.
+META = "META"
+# A member's row. In a project it stands between META and the tasks: a query reads in this order, so of a project that
+# is read whole META is never newer than what hangs below it.
+ROLE = "ROLE#"
 PROJECT = "PROJECT#"
 TASK = "TASK#"
 RECORDS = ("task", "dataset", "experiment", "decision")
@@ -57,11 +61,11 @@ PURGE_PREFIX = "PURGE#"
 
 
 def space(tenant: str, space: str) -> Key:
-    return Key(f"{tenant_prefix(tenant)}S#{space}", "META")
+    return Key(f"{tenant_prefix(tenant)}S#{space}", META)
 
 
 def space_member(tenant: str, space: str, principal: str) -> Key:
-    return Key(f"{tenant_prefix(tenant)}S#{space}", MEMBER + principal)
+    return Key(f"{tenant_prefix(tenant)}S#{space}", ROLE + principal)
 
 
 def space_project(tenant: str, space: str, project: str) -> Key:
@@ -69,11 +73,11 @@ def space_project(tenant: str, space: str, project: str) -> Key:
 
 
 def project(tenant: str, project: str) -> Key:
-    return Key(f"{tenant_prefix(tenant)}P#{project}", "META")
+    return Key(f"{tenant_prefix(tenant)}P#{project}", META)
 
 
 def member(tenant: str, project: str, principal: str) -> Key:
-    return Key(f"{tenant_prefix(tenant)}P#{project}", MEMBER + principal)
+    return Key(f"{tenant_prefix(tenant)}P#{project}", ROLE + principal)
 
 
 def records(kind: str) -> str:
@@ -95,7 +99,7 @@ def note(tenant: str, project: str, task: str, note: str) -> Key:
 
 
 def principal(tenant: str, principal: str) -> Key:
-    return Key(f"{tenant_prefix(tenant)}U#{principal}", "META")
+    return Key(f"{tenant_prefix(tenant)}U#{principal}", META)
 
 
 def principal_project(tenant: str, principal: str, project: str) -> Key:
@@ -120,11 +124,11 @@ def name(tenant: str, words: str, principal: str) -> Key:
 
 
 def idempotency(tenant: str, sha256: str) -> Key:
-    return Key(f"{tenant_prefix(tenant)}I#{sha256}", "META")
+    return Key(f"{tenant_prefix(tenant)}I#{sha256}", META)
 
 
 def credential(sha256: str) -> Key:
-    return Key(CREDENTIAL_PREFIX + sha256, "META")
+    return Key(CREDENTIAL_PREFIX + sha256, META)
 
 
 def purge(tenant: str, project: str, task: str | None = None) -> Key:

@@ -348,7 +348,7 @@ def _membership(key: Key, meta: Item) -> Judgement:
     tenant, project, manager = meta["tenant"], meta["id"], meta["manager"]
     member, mine = keys.member(tenant, project, manager), keys.principal_project(tenant, manager, project)
     # There may be more than a project may have, if anybody else wrote them.
-    every = starting_with(key.pk, keys.MEMBER, None, 10 * MAX_MEMBERS, megabytes=10)
+    every = starting_with(key.pk, keys.ROLE, None, 10 * MAX_MEMBERS, megabytes=10)
     rows, person, joined = yield [every, keys.principal(tenant, manager), mine]
     members = {at: row for at, row in ((Key(row["pk"], row["sk"]), row) for row in rows) if _kind(at) == "member"}
     row = members.get(member)

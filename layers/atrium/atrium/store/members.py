@@ -28,7 +28,7 @@ class Members:
     def list(self, space: str, project: str, *, limit: int, after: str | None) -> Page[Member]:
         """A project's members, by principal. Raises NotFound and Forbidden."""
         pk = keys.project(self._tenant, project).pk
-        wanted = starting_with(pk, keys.MEMBER, after, limit)
+        wanted = starting_with(pk, keys.ROLE, after, limit)
         found, access, (rows,) = open_project(self._work, project, space, ranges=[wanted])
         access.require_project_read()
         shown = [_to_member(found, row) for row in rows]

@@ -283,18 +283,22 @@ class Projects:
         )
 
     def _whole_range(self, project: str) -> Range:
-        """Members, META and tasks stand next to each other in a project's partition; one megabyte holds the first two
-        and a thousand common tasks."""
+        """META, members and tasks stand next to each other in a project's partition; one megabyte holds the first two
+        and a thousand common tasks.
+
+        A query is no snapshot: what commits meanwhile is seen behind the place where it is. META comes first, so an
+        ETag may be older than what is shown with it, never newer.
+        """
         pk = keys.project(self._caller.tenant, project).pk
-        return Range(pk, keys.MEMBER, keys.TASK + "\x7f", MAX_MEMBERS + 1 + MAX_SHOWN_TASKS)
+        return Range(pk, keys.META, keys.TASK + "\x7f", MAX_MEMBERS + 1 + MAX_SHOWN_TASKS)
 
     def _whole(self, rows: Rows) -> tuple[WholeProject, Access]:
         items = {row["sk"]: row for row in rows}
-        meta = items.get("META")
+        meta = items.get(keys.META)
         if meta is None or "deleted_at" in meta:
             raise project_not_found()
         project = to_project(meta)
-        members = [row["principal"] for sk, row in items.items() if sk.startswith(keys.MEMBER)]
+        members = [row["principal"] for sk, row in items.items() if sk.startswith(keys.ROLE)]
         tasks = [to_record(Task, project, row) for sk, row in items.items() if sk.startswith(keys.TASK)]
         shown = _first_shown(tasks)
         whole = WholeProject(
@@ -303,7 +307,7 @@ class Projects:
             tasks=shown,
             after=shown[-1].id if rows.more or len(shown) < len(tasks) else None,
         )
-        mine = items.get(keys.MEMBER + self._caller.principal)
+        mine = items.get(keys.ROLE + self._caller.principal)
         return whole, project_access(self._caller, self._work.item(self._me), project.space, mine)
 
     def _rows_of(self, space: str, joined: list[Item]) -> list[Item]:

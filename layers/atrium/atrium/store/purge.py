@@ -90,7 +90,7 @@ class Purge:
         if self._deletion.task is None:
             # One more than a page, so that META never is all of it while there is anything else.
             rows = self._table.query(Range(self._pk, "!", "~", PAGE + 1))
-            return [row for row in rows if row["sk"] != "META"]
+            return [row for row in rows if row["sk"] != keys.META]
         prefix = keys.notes(self._deletion.task)
         return self._table.query(Range(self._pk, prefix, prefix + "\x7f", PAGE))
 
@@ -100,7 +100,7 @@ class Purge:
         yield [
             keys.principal_project(deletion.tenant, row["principal"], deletion.project)
             for row in rows
-            if row["sk"].startswith(keys.MEMBER)
+            if row["sk"].startswith(keys.ROLE)
         ]
         yield [Key(row["pk"], row["sk"]) for row in rows]
 

@@ -30,7 +30,7 @@ class Team:
         """Raises NotFound and Forbidden. Two round trips: who is in it, and what they are called."""
         pk = keys.project(self._tenant, project).pk
         found, access, (rows,) = open_project(
-            self._work, project, None, ranges=[starting_with(pk, keys.MEMBER, None, MAX_MEMBERS)]
+            self._work, project, None, ranges=[starting_with(pk, keys.ROLE, None, MAX_MEMBERS)]
         )
         access.require_project_read()
         wanted = [self._principal(row["principal"]) for row in rows if row["principal"] != found.manager]
