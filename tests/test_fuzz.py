@@ -148,7 +148,7 @@ def test_no_credential_but_the_right_one_is_taken(attack: Attack) -> None:
     @settings(slow, max_examples=full(500, 50_000))
     def attempt(route: str, made: Callable[[str], str], form: str, both: bool) -> None:
         text = made(secret)
-        if text.strip() == secret:
+        if text.strip(" \t") == secret:
             return
         attack.failures = []
         headers = [("Authorization", form.format(text))] if both else [("X-API-Key", text)]
@@ -218,7 +218,7 @@ def test_an_idempotency_key_is_visible_ascii_and_nothing_else(attack: Attack) ->
     def attempt(route: str, key: str) -> None:
         target = attack.target(route)
         attack.failures = []
-        bare = key.strip()
+        bare = key.strip(" \t")
         bare = bare[1:-1] if len(bare) > 1 and bare[0] == bare[-1] == '"' else bare
         good = 1 <= len(bare) <= 255 and all("!" <= character <= "~" for character in bare)
         headers = [("Idempotency-Key", key)]
@@ -246,7 +246,7 @@ def test_if_match_takes_a_star_or_tags_and_nothing_else(attack: Attack) -> None:
         target = attack.target(route)
         attack.failures = []
         value = value.replace("1", "x")
-        tags = [part.strip() for part in value.split(",")]
+        tags = [part.strip(" \t") for part in value.split(",")]
         if tags == ["*"]:
             return
         good = all(tag.fullmatch(part) for part in tags)

@@ -281,12 +281,12 @@ def test_provisioning_takes_a_hundred_items_and_not_one_more(shared: World, temp
         return f"{number}{words}"
 
     spaces = [{"name": f"{number}{FACE * 199}"} for number in range(9)]
-    provisioned(template, 10, name, spaces=spaces[:8])
+    provisioned(template, 9, name, spaces=spaces[:8])
     assert limits.most["items of a transaction"] == 100
     assert limits.most["bytes of an item"] < MAX_ITEM / 2
     limits.most.clear()
     with pytest.raises(FunctionFailed, match="101 items of at most 100"):
-        provisioned(template, 10, name, spaces=spaces)
+        provisioned(template, 9, name, spaces=spaces)
     assert "items of a transaction" not in limits.most
     with pytest.raises(FunctionFailed, match="email"):
         provisioned(template, 1, name, principals=[{"name": "x", "email": f"{FACE * 253}@x"}])

@@ -240,7 +240,7 @@ def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
         comes(297)
 
         layer.write_text("1 / 0\n")
-        comes(500)
+        comes(503)
         wait_for(
             lambda: re.search(r"Authorizer \| ZeroDivisionError: division by zero$", instance.output(), re.MULTILINE)
         )
