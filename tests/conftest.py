@@ -9,7 +9,8 @@ Sizes are those of `make test`; `full(few, many)` gives the many under `make pro
 """
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,37 @@ from tests.trace import Trace, enforced
 
 # Of a crowd.
 PROCESSES = 8
+
+
+# What a test has tried, by name.
+Count = Callable[..., None]
+
+_counted: dict[str, Counter[str]] = {}
+
+
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Iterator[Count]:
+    """Counts what a test tries: count(requests=1). The sums of each test stand at the end of a run; docs/promises.md
+    has those of `make prove`.
+    """
+    counted: Counter[str] = Counter()
+    yield lambda **tried: counted.update(tried)
+    record_property("counted", dict(counted))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "teardown":
+        for name, tried in report.user_properties:
+            if name == "counted" and isinstance(tried, dict):
+                _counted.setdefault(report.nodeid.partition("[")[0], Counter()).update(tried)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _counted:
+        terminalreporter.section("counted")
+    for test, tried in sorted(_counted.items()):
+        figures = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in tried.items())
+        terminalreporter.write_line(f"{test}: {figures}")
 
 
 def full(few: int, many: int) -> int:

@@ -26,7 +26,7 @@ from local.functions import FunctionFailed, call
 from local.issuer import AUDIENCE, ISSUER, Issuer
 from local.template import ROOT, Template, lambda_environment
 from tests.client import World, new_key
-from tests.conftest import full, inline
+from tests.conftest import Count, full, inline
 from tests.forgery import ATTACKS, OWNER, Forge, encoded
 from tests.test_round_trips import FLAT
 from tests.trace import Trace
@@ -160,7 +160,9 @@ print(json.dumps([name for name in ("jwt", "jwt.algorithms") if name in sys.modu
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_forged_token_is_refused_without_a_write(shared: tuple[World, Trace], issuer: Issuer, attack: str) -> None:
+def test_a_forged_token_is_refused_without_a_write(
+    shared: tuple[World, Trace], issuer: Issuer, attack: str, count: Count
+) -> None:
     world, trace = shared
     token = ATTACKS[attack](Forge(issuer))
     trace.clear()
@@ -168,6 +170,7 @@ def test_a_forged_token_is_refused_without_a_write(shared: tuple[World, Trace], 
     assert answer.status == 401, attack
     said = "Missing or invalid credentials. Send one of: Authorization: Bearer <token>, or X-API-Key: <key>."
     assert answer.body == {"error": said, "detail": said}
+    count(attacks=1)
     assert {made.operation for made in trace.calls} <= {"GetItem"}, "who it is about is looked up, if anything"
 
 
@@ -191,7 +194,9 @@ def test_a_token_is_taken_as_a_bearer_token_only(world: World, issuer: Issuer) -
     assert world.raw("GET", f"/v1/me?access_token={token}", []).status == 401
 
 
-def test_no_mutation_of_a_token_is_accepted(shared: tuple[World, Trace], issuer: Issuer, taking: Template) -> None:
+def test_no_mutation_of_a_token_is_accepted(
+    shared: tuple[World, Trace], issuer: Issuer, taking: Template, count: Count
+) -> None:
     """The function itself is asked, as API Gateway would."""
     _, trace = shared
     seed = random.randrange(10**9)
@@ -203,6 +208,7 @@ def test_no_mutation_of_a_token_is_accepted(shared: tuple[World, Trace], issuer:
         token = mutated(chance.choice(base), chance)
         if token in base:
             continue
+        count(mutations=1)
         event = {"headers": {"Authorization": f"Bearer {token}"}, "methodArn": "arn:aws:execute-api:r:a:api/s/GET/x"}
         try:
             accepted = call(authorizer, event)
@@ -352,17 +358,20 @@ def tokens_of(published: Published, url: str | None = "/keys") -> AccessTokens:
     return AccessTokens(ISSUER, AUDIENCE, FetchedKeys(ISSUER, url and published.url + url))
 
 
-def test_made_up_key_names_cause_one_fetch_in_30_seconds(published: Published, issuer: Issuer, clock: Clock) -> None:
+def test_made_up_key_names_cause_one_fetch_in_30_seconds(
+    published: Published, issuer: Issuer, clock: Clock, count: Count
+) -> None:
     tokens = tokens_of(published)
     forge = Forge(issuer)
-    count = full(1_000, 10_000)
+    names = full(1_000, 10_000)
     began = clock.now
     signed = forge().split(".")[1:]
-    for number in range(count):
-        clock.now = began + number * 300 / count
+    for number in range(names):
+        clock.now = began + number * 300 / names
         header = encoded(json.dumps({"alg": "RS256", "typ": "at+jwt", "kid": f"made up {number}"}).encode())
         assert tokens.identity(".".join([header, *signed])) is None
     assert 1 < len(published.asked) <= 300 / RETRY_AFTER + 1
+    count(names=names, fetches_in_five_minutes=len(published.asked))
     assert tokens.identity(issuer.token(OWNER)) == (ISSUER, OWNER)
 
 

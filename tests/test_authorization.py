@@ -11,7 +11,7 @@ from local.functions import call
 from local.issuer import AUDIENCE, ISSUER, Issuer
 from local.template import Template
 from tests.client import Answer, World, flat_path, v1_id
-from tests.conftest import inline
+from tests.conftest import Count, inline
 from tests.test_round_trips import EVERY_ROUTE, a_project
 from tests.test_template import routes
 
@@ -37,7 +37,6 @@ CALLERS = list(next(iter(MATRIX.values())))
 
 def test_every_route_has_a_row(template: Template) -> None:
     assert set(MATRIX) == set(routes(template).values())
-    print(f"{len(MATRIX)} routes by {len(CALLERS)} callers: {len(MATRIX) * len(CALLERS)} cells")
 
 
 # The callers who are not there from the start: the space that each has a role in.
@@ -111,7 +110,9 @@ def requests(people: World) -> Requests:
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_statuses_by_caller(people: World, template: Template, issuer: Issuer, requests: Requests, caller: str) -> None:
+def test_statuses_by_caller(
+    people: World, template: Template, issuer: Issuer, requests: Requests, caller: str, count: Count
+) -> None:
     wrong = {}
     own = ""
     for name, route in routes(template).items():
@@ -125,6 +126,7 @@ def test_statuses_by_caller(people: World, template: Template, issuer: Issuer, r
         got = ask(people, issuer, caller, method, path, body).status
         if got != expected:
             wrong[route] = f"expected {expected}, got {got}"
+        count(cells=1)
     assert wrong == {}
 
 

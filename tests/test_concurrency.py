@@ -20,7 +20,7 @@ from local.functions import call as call_function
 from local.gateway import Gateway
 from local.template import TABLE_NAME, Function, Template
 from tests.client import MISSING, RECORDS, Answer, World, flat_id, flat_path, in_camel_case, new_key, through, v1_id
-from tests.conftest import PROCESSES, Crowd, full
+from tests.conftest import PROCESSES, Count, Crowd, full
 from tests.proxy import Proxy
 from tests.test_faults import BUSY
 from tests.test_round_trips import EVERY_ROUTE, FLAT, WRITES, a_project
@@ -56,7 +56,7 @@ def rows_naming(crowd: Crowd, project: str) -> list[str]:
 
 
 @pytest.mark.timeout(1_200)
-def test_one_key_sent_by_all_clients_at_once_makes_one_project_and_has_one_answer(crowd: Crowd) -> None:
+def test_one_key_sent_by_all_clients_at_once_makes_one_project_and_has_one_answer(crowd: Crowd, count: Count) -> None:
     world = crowd.world
     clients, keys = full(16, 64), full(20, 200)
     before = {item["_id"] for item in world("GET", "/projects").body}
@@ -73,6 +73,7 @@ def test_one_key_sent_by_all_clients_at_once_makes_one_project_and_has_one_answe
     listed = [item["_id"] for item in every_item(world, "/projects?limit=100")]
     assert sorted(set(listed) - before) == sorted(made)
     assert len(set(made)) == keys
+    count(requests=clients * keys, keys=keys, projects=len(made))
 
 
 def test_one_key_on_every_writing_route_commits_once(crowd: Crowd) -> None:
@@ -455,7 +456,7 @@ class Client:
 
 
 @pytest.mark.timeout(1_800)
-def test_a_table_of_which_three_calls_in_ten_fail_gives_no_wrong_answer(crowd: Crowd) -> None:
+def test_a_table_of_which_three_calls_in_ten_fail_gives_no_wrong_answer(crowd: Crowd, count: Count) -> None:
     seed = os.environ.get("FAULT_SEED") or new_key()
     print(f"FAULT_SEED={seed!r} gives each client the same work; what fails depends on which call comes first")
     enough = full(500, 10_000)
@@ -472,7 +473,7 @@ def test_a_table_of_which_three_calls_in_ten_fail_gives_no_wrong_answer(crowd: C
     with ThreadPoolExecutor(PROCESSES) as threads:
         clients = list(threads.map(client, range(PROCESSES)))
     sent = sum((made.sent for made in clients), Counter[str]())
-    print(dict(sent), dict(unwell.failed), f"of {len(crowd.proxy.calls)} calls")
+    count(**sent, calls=len(crowd.proxy.calls), failed_calls=sum(unwell.failed.values()))
     assert sent["requests"] >= enough
     assert sent["busy"] <= 0.05 * sent["requests"]
     assert 0.25 < unwell.failed.total() / len(crowd.proxy.calls) < 0.35
@@ -501,7 +502,7 @@ def test_a_lost_acknowledgement_is_no_second_write_and_no_conflict(crowd: Crowd)
 
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("hanging", ["every call", "the commit"])
-def test_a_table_that_hangs_is_answered_within_ten_seconds_with_503(crowd: Crowd, hanging: str) -> None:
+def test_a_table_that_hangs_is_answered_within_ten_seconds_with_503(crowd: Crowd, hanging: str, count: Count) -> None:
     """As many routes at once as there are processes; some of them, or all under `make prove`."""
     world = crowd.world
     routes = [name for name in (EVERY_ROUTE if hanging == "every call" else WRITES) if name != "V1ListRoles"]
@@ -511,6 +512,7 @@ def test_a_table_that_hangs_is_answered_within_ten_seconds_with_503(crowd: Crowd
         print(wave)
         requests = [partial(world, *EVERY_ROUTE[name](world, a_project(world))) for name in wave]
         for answer, seconds in while_hanging(crowd, requests, hanging):
+            count(requests=1)
             assert seconds < 10
             assert (answer.status, answer.headers["retry-after"]) == (503, "1")
             assert set(answer.body.values()) == {BUSY}

@@ -15,7 +15,7 @@ from atrium import documents
 from atrium.settings import MAX_DEPTH
 from atrium.store import projects
 from tests.client import Answer, World, flat_path
-from tests.conftest import full
+from tests.conftest import Count, full
 
 # All of Unicode that a document may hold.
 TEXT = st.text(
@@ -133,7 +133,7 @@ def escaped(text: str) -> str:
     return "\n " + re.sub("[^\x00-\x7e]+", lambda found: json.dumps(found[0])[1:-1], text) + "\t"
 
 
-def test_many_documents_come_back_as_they_were_sent(shared: World) -> None:
+def test_many_documents_come_back_as_they_were_sent(shared: World, count: Count) -> None:
     """Sent as they are, or with escapes for what is not ASCII; given back as they are, always."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
@@ -158,6 +158,7 @@ def test_many_documents_come_back_as_they_were_sent(shared: World) -> None:
         assert got == sent
         seen += len(pack)
     assert seen == full(5_000, 50_000)
+    count(documents=seen)
 
 
 def test_every_allowed_scalar_of_unicode_comes_back(shared: World) -> None:

@@ -19,7 +19,7 @@ from local.functions import Workers, call
 from local.gateway import Gateway
 from local.template import Template
 from tests.client import Answer, World, flat_id, flat_path, through, v1_id
-from tests.conftest import full
+from tests.conftest import Count, full
 from tests.test_fsck import Rows
 
 # What a role may, as the table of roles in the design has it: who is a manager or more manages members and hands over.
@@ -168,7 +168,7 @@ def actor(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Actor]:
 
 
 @pytest.mark.parametrize("actor", ACTORS, ids=lambda actor: actor.name, indirect=True)
-def test_nobody_grants_or_touches_a_role_above_their_own(stage: Stage, actor: Actor) -> None:
+def test_nobody_grants_or_touches_a_role_above_their_own(stage: Stage, actor: Actor, count: Count) -> None:
     """What is refused leaves every row as it was; what is not leaves that one role changed."""
     before, rows = stage.roles(), taken(stage)
     allowed = refused = 0
@@ -193,7 +193,7 @@ def test_nobody_grants_or_touches_a_role_above_their_own(stage: Stage, actor: Ac
         stage.rows.restore(rows)
     assert taken(stage) == rows
     assert bool(allowed) == (RANKS.index(actor.role) >= RANKS.index("manager"))
-    print(f"{actor.name}: {len(ATTEMPTS)} attempts, {allowed} allowed")
+    count(attempts=len(ATTEMPTS), allowed=allowed)
 
 
 # ---------------------------------------------------------------- meanwhile

@@ -22,7 +22,7 @@ from atrium.keys import Key, credential, named
 from atrium.store.fsck import Check
 from atrium.store.table import Item, plain_item, table, wire_key
 from tests.client import MOMENT, UUID, Answer, World
-from tests.conftest import full
+from tests.conftest import Count, full
 from tests.faults import FAULTS, Choose, Clock, Crash, FaultyClient, faulty
 from tests.test_round_trips import EVERY_ROUTE, WRITES, Request, a_project
 
@@ -143,7 +143,7 @@ def subject(made: Subject) -> Iterator[Subject]:
 # ---------------------------------------------------------------- one fault
 
 
-def test_one_call_that_fails_in_any_way_leaves_the_same_as_none(subject: Subject) -> None:
+def test_one_call_that_fails_in_any_way_leaves_the_same_as_none(subject: Subject, count: Count) -> None:
     """Each of the request's calls, and then that of its replay."""
     with faulty(lambda *_: None) as client:
         subject.sent()
@@ -157,12 +157,14 @@ def test_one_call_that_fails_in_any_way_leaves_the_same_as_none(subject: Subject
         # What does not end the process is not even seen.
         assert sends == (2 if fault.startswith("crash") else 1), (fault, at)
         assert first.replayed == (fault == "crash after" and at == commit), (fault, at)
+        count(points=1)
         subject.rows.restore()
     first = subject.sent()
     for fault in FAULTS:
         again, sends = with_fault(subject, fault, 1)
         subject.assert_replay(first, again)
         assert sends == (2 if fault.startswith("crash") else 1), fault
+        count(points=1)
     subject.assert_done_once(first)
 
 
@@ -220,8 +222,7 @@ def seeds(route: str) -> list[str]:
     return [f"{route} {number}" for number in range(full(8, 264))]
 
 
-def test_calls_that_fail_again_and_again_leave_the_same_as_none(subject: Subject) -> None:
-    seen: Counter[str] = Counter()
+def test_calls_that_fail_again_and_again_leave_the_same_as_none(subject: Subject, count: Count) -> None:
     for seed in seeds(subject.route):
         print(f"FAULT_SEED={seed!r}")
         random.seed(seed)
@@ -235,8 +236,7 @@ def test_calls_that_fail_again_and_again_leave_the_same_as_none(subject: Subject
         subject.assert_done_once(first)
         subject.assert_replay(first, again)
         subject.rows.restore()
-        seen += plan.chosen + Counter(runs=1, sends=sends + more, calls=len(client.calls))
-    print(dict(seen))
+        count(runs=1, sends=sends + more, calls=len(client.calls), faults=plan.chosen.total())
 
 
 # ---------------------------------------------------------------- who is asking

@@ -18,7 +18,7 @@ from atrium.store.table import Item, table
 from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.client import RECORDS, World, flat_id, flat_path, new_key, v1_id
-from tests.conftest import full, inline
+from tests.conftest import Count, full, inline
 from tests.test_fsck import Rows
 from tests.test_round_trips import EVERY_ROUTE, WRITES, a_project
 from tests.test_template import routes
@@ -127,7 +127,7 @@ def with_ids(path: str, ids: dict[int, str]) -> str:
 
 
 @pytest.mark.parametrize("name", list(EVERY_ROUTE))
-def test_in_a_path(border: Border, template: Template, name: str) -> None:
+def test_in_a_path(border: Border, template: Template, name: str, count: Count) -> None:
     """In each place of its own, and in all of them: a whole path of another tenant's."""
     route = routes(template)[name][1]
     method, path, body = EVERY_ROUTE[name](border.world, border.project)
@@ -138,6 +138,7 @@ def test_in_a_path(border: Border, template: Template, name: str) -> None:
         for number in range(IDS):
             ids = {place: border.foreign[kind][number] for place, kind in chosen}
             assert border.seen(method, with_ids(path, ids), body) == none, (path, chosen)
+            count(comparisons=1)
 
 
 def test_every_path_with_an_id_is_tried(template: Template) -> None:

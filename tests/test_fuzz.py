@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests import corpus
 from tests.client import World
-from tests.conftest import full
+from tests.conftest import Count, full
 from tests.corpus import MARK
 from tests.test_corpus import PAGED, TAKES_BODY, Attack, Target, attack_on, invalid
 from tests.test_round_trips import EVERY_ROUTE
@@ -115,23 +115,20 @@ def marked(target: Target) -> str:
 
 
 @pytest.mark.timeout(3_600)
-def test_no_body_breaks_a_route(attack: Attack) -> None:
-    taken = 0
-
+def test_no_body_breaks_a_route(attack: Attack, count: Count) -> None:
     @given(route=st.sampled_from(TAKES_BODY), body=BODIES)
     @settings(slow, max_examples=full(1_500, 100_000))
     def attempt(route: str, body: Callable[[str], bytes]) -> None:
-        nonlocal taken
         target = attack.target(route)
         attack.failures = []
         answer = attack.send(route, target, content=body(marked(target)))
+        count(bodies=1)
         if answer.status < 300 and route != "FindTeamMember":
-            taken += 1
+            count(taken=1)
             attack.undo(target, answer)
         assert attack.failures == []
 
     attempt()
-    print(f"{taken} of {full(1_500, 100_000):,} bodies were taken")
 
 
 SECRETS = EDITS.map(lambda edits: lambda secret: edited(secret, edits)) | st.text(max_size=80).map(
@@ -159,7 +156,7 @@ def test_no_credential_but_the_right_one_is_taken(attack: Attack) -> None:
 
 
 @pytest.mark.timeout(3_600)
-def test_a_mistyped_credential_costs_no_read_of_the_table(traced: tuple[World, Trace]) -> None:
+def test_a_mistyped_credential_costs_no_read_of_the_table(traced: tuple[World, Trace], count: Count) -> None:
     """One or two typing errors, or a piece that is missing: its checksum tells."""
     world, trace = traced
     seed = random.randrange(2**32)
@@ -179,6 +176,7 @@ def test_a_mistyped_credential_costs_no_read_of_the_table(traced: tuple[World, T
         header = ("X-API-Key", typo) if seen % 2 else ("Authorization", f"Bearer {typo}")
         assert world.raw("GET", "/v1/me", [header]).status == 401, typo
     assert trace.calls == []
+    count(typing_errors=seen)
 
 
 def mistyped(text: str, dice: random.Random) -> str:

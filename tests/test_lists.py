@@ -19,7 +19,7 @@ from local.functions import Workers
 from local.gateway import Gateway
 from local.template import Template
 from tests.client import World, flat_id, flat_path, through, v1_id
-from tests.conftest import full
+from tests.conftest import Count, full
 from tests.test_concurrency import every_page
 from tests.test_round_trips import FLAT
 
@@ -248,7 +248,7 @@ LISTS = ("v1 tasks", "flat tasks", "v1 projects", "flat projects")
 
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("kind", LISTS)
-def test_each_stable_item_is_seen_once_while_others_come_and_go(world: World, kind: str) -> None:
+def test_each_stable_item_is_seen_once_while_others_come_and_go(world: World, kind: str, count: Count) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
@@ -272,6 +272,7 @@ def test_each_stable_item_is_seen_once_while_others_come_and_go(world: World, ki
             inserted.add(items.insert(world))
 
         require_stable(walk(world, items, dice, churn), before, inserted, gone)
+        count(items=len(before), inserted=len(inserted), deleted=len(gone))
     assert set(everything(world, items)) >= inserted - gone
 
 

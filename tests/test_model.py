@@ -38,7 +38,7 @@ from atrium.store.table import table, wire_item
 from local.functions import call as invoke
 from local.template import Template
 from tests.client import HEX24, RECORDS, UUID, Answer, World, flat_id, v1_id
-from tests.conftest import full
+from tests.conftest import Count, full
 from tests.faults import FAULTS, Crash, FaultyClient, faulty
 from tests.model import (
     KINDS,
@@ -714,7 +714,9 @@ def test_every_route_is_a_rule() -> None:
 
 
 @pytest.mark.timeout(1800)
-def test_the_api_does_what_the_model_does(shared: World, template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_api_does_what_the_model_does(
+    shared: World, template: Template, monkeypatch: pytest.MonkeyPatch, count: Count
+) -> None:
     # Nor are five of six runs to be variations of the sixth.
     monkeypatch.setattr(ConjectureRunner, "generate_mutations_from", lambda *_: None)
     Run.start = Start(shared, template)
@@ -732,7 +734,7 @@ def test_the_api_does_what_the_model_does(shared: World, template: Template, mon
         ),
     )
     tally = Run.start.tally
-    print(f"{tally.runs} runs of {tally.steps} steps")
+    count(runs=tally.runs, steps=tally.steps)
     for route in sorted(OPERATIONS):
         print(f"{route}: asked {tally.asked[route]} times, done {tally.done[route]} times")
     if full(0, 1):

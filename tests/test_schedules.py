@@ -13,7 +13,7 @@ import pytest
 
 from local.functions import call
 from local.template import Template
-from tests.conftest import full, inline
+from tests.conftest import Count, full, inline
 from tests.schedules import Explorer, Run, explorer
 from tests.test_round_trips import WRITES
 
@@ -79,11 +79,17 @@ PROMOTED = of("Apollo", *(f"{route}@viewer,V1UpdateMember" for route in WRITES))
 
 
 @pytest.fixture(scope="module")
-def explored(template: Template, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
+def exploring(template: Template, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
     directory = tmp_path_factory.mktemp("schedules")
     with inline(template, engine, directory, call) as world, explorer(template, world, engine, os.environ) as made:
         yield made
-        print(dict(made.runs))
+
+
+@pytest.fixture
+def explored(exploring: Explorer, count: Count) -> Iterator[Explorer]:
+    before = exploring.runs.copy()
+    yield exploring
+    count(**exploring.runs - before)
 
 
 def explore(explored: Explorer, cases: Sequence[str], few: int, many: int, *, crashes: bool = False) -> Iterator[Run]:

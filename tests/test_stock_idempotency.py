@@ -9,6 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.conftest import Count
 from tests.faults import FAULTS, Crash, FaultyClient
 from tests.stock_route import LEASE, PROJECTS, RECORDS, StockRoute
 
@@ -56,7 +57,7 @@ def outcome(client: Any, fault: str, at: int) -> tuple[str, bool]:
     return kind, len(faulty.calls) >= at
 
 
-def test_stock_idempotency_duplicates_and_gets_stuck_where_one_call_fails(client: Any) -> None:
+def test_stock_idempotency_duplicates_and_gets_stuck_where_one_call_fails(client: Any, count: Count) -> None:
     found: Counter[str] = Counter()
     for fault in FAULTS:
         at, met = 1, True
@@ -64,7 +65,7 @@ def test_stock_idempotency_duplicates_and_gets_stuck_where_one_call_fails(client
             kind, met = outcome(client, fault, at)
             found[kind] += met
             at += 1
-    print(f"Of {found.total()} creates with one fault each: {dict(found)}")
+    count(creates=found.total(), **found)
     assert found["duplicated"] > 0
     assert found["stuck"] > 0
     assert found["lost"] == 0

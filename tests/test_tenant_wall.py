@@ -28,7 +28,7 @@ from atrium.store.work import Work
 from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.client import World, flat_id, flat_path, new_key, v1_id
-from tests.conftest import inline
+from tests.conftest import Count, inline
 from tests.test_fsck import Rows
 from tests.test_round_trips import EVERY_ROUTE, WITHOUT_URL, a_project, sample
 from tests.trace import running
@@ -481,7 +481,7 @@ def counted(
 
 
 def test_every_call_of_every_function_is_judged(
-    counted: tuple[World, Counter[Any], Counter[Any]], template: Template, monkeypatch: pytest.MonkeyPatch
+    counted: tuple[World, Counter[Any], Counter[Any]], template: Template, monkeypatch: pytest.MonkeyPatch, count: Count
 ) -> None:
     world, sent, judged = counted
     monkeypatch.setattr(reactions, "settings", lambda: SimpleNamespace(viewer_principal=world.uuid("outsider")))
@@ -498,4 +498,4 @@ def test_every_call_of_every_function_is_judged(
     call(template.functions["Fsck"], {})
     assert sent == judged
     assert {name for name, _ in sent} == set(template.functions) - {"V1ListRoles", "PublishEvents"}
-    print(f"{sum(sent.values())} calls, all of them judged")
+    count(calls=sum(sent.values()))
