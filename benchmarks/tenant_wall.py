@@ -15,7 +15,8 @@ from botocore.serialize import create_serializer
 
 from atrium import keys
 from atrium.ids import new_id
-from atrium.store.table import guard, scope, wire_item
+from atrium.store.table import wire_item
+from atrium.store.wall import guard, scope
 
 ROUNDS = 15
 CALLS = 1_000

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from atrium.store import table as tables
+from atrium.store import wall
 from atrium.store.table import table
 
 # After these the call has done nothing …
@@ -123,6 +124,7 @@ def faulty(choose: Choose, clock: Clock | None = None) -> Iterator[FaultyClient]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(made, "_client", FaultyClient(made._client, choose, clock))
         if clock:
-            patch.setattr(tables, "time", clock)
+            for module in (tables, wall):
+                patch.setattr(module, "time", clock)
             patch.setattr(made, "together", lambda calls: [call() for call in calls])
         yield made._client

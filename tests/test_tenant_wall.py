@@ -17,13 +17,14 @@ from atrium.api import authorizer, automation, reactions, resolver, streams
 from atrium.api.paging import cursor_behind
 from atrium.keys import Key
 from atrium.models import Caller
-from atrium.store import projects, purge
+from atrium.store import projects, purge, wall
 from atrium.store import table as tables
 from atrium.store.access import Access
 from atrium.store.credentials import Credentials
 from atrium.store.principals import acting
 from atrium.store.purge import Purge
-from atrium.store.table import Item, Range, Table, TenantWall, Write, scope, starting_with, table
+from atrium.store.table import Item, Range, Table, Write, starting_with, table
+from atrium.store.wall import TenantWall, scope
 from atrium.store.work import Work
 from local.functions import FunctionFailed, call
 from local.template import Template
@@ -440,7 +441,7 @@ def test_a_mistake_in_the_code_above_ends_at_the_wall(
     scene.project = a_project(scene.world)
     act = scene.prepared(asked) if isinstance(asked, str) else scene.request(*asked(scene))
     theirs = scene.rows_of("globex")
-    monkeypatch.setattr(tables, "TenantWall", Noted)
+    monkeypatch.setattr(wall, "TenantWall", Noted)
     with monkeypatch.context() as patch:
         plant(patch, scene)
         shown = act()
@@ -470,7 +471,7 @@ def counted(
         if running():
             sent[running(), event_name.rpartition(".")[2]] += 1
 
-    guard = tables.guard
+    guard = wall.guard
     monkeypatch.setattr(tables, "guard", judge)
     session = boto3.DEFAULT_SESSION or boto3.Session()
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)

@@ -11,8 +11,9 @@ from atrium.errors import Detail, Invalid, Refusal
 from atrium.models import Caller
 from atrium.provisioning import Holder, Issue, Provisioning, Revocation, Rotation
 from atrium.store.keyring import Keyring
-from atrium.store.table import scope, table, warm
+from atrium.store.table import table, warm
 from atrium.store.tenants import Tenants, tenant_of
+from atrium.store.wall import scope
 from atrium.store.work import Answer, IdempotencyKey, Work
 
 T = TypeVar("T")

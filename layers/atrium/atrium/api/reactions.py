@@ -24,7 +24,8 @@ from atrium.settings import settings
 from atrium.store.members import Members
 from atrium.store.principals import acting
 from atrium.store.projects import Projects
-from atrium.store.table import scope, table, warm
+from atrium.store.table import table, warm
+from atrium.store.wall import scope
 from atrium.store.work import Answer, IdempotencyKey, Work
 from atrium.text import Name
 

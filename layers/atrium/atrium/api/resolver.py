@@ -39,7 +39,8 @@ from atrium.errors import (
 )
 from atrium.models import Caller
 from atrium.settings import MAX_BODY_BYTES, settings
-from atrium.store.table import scope, table, warm
+from atrium.store.table import table, warm
+from atrium.store.wall import scope
 from atrium.store.work import Answer, IdempotencyKey, Work
 
 # Every refusal's status. A dialect may answer Invalid with another one.

@@ -36,11 +36,11 @@ from atrium.store.table import (
     Table,
     Write,
     expressions,
-    scope,
     starting_with,
     wire_item,
     wire_key,
 )
+from atrium.store.wall import scope
 from atrium.text import findable
 
 # The purge follows a deletion within seconds, and the sweep within an hour or so. Later than this, both have failed.

@@ -15,7 +15,8 @@ from uuid import uuid4
 from atrium import keys
 from atrium.ids import is_id
 from atrium.keys import Key
-from atrium.store.table import Item, Range, Table, Write, expressions, scope, wire_key
+from atrium.store.table import Item, Range, Table, Write, expressions, wire_key
+from atrium.store.wall import scope
 
 # How many rows are read, and then deleted, at a time.
 PAGE = 400
