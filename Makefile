@@ -29,6 +29,10 @@ test: $(READY) $(ENGINE) ## All that CI checks: format, lint, types, template, t
 prove: $(READY) $(ENGINE) ## The tests with their full numbers; takes a while
 	PROVE=1 $(BIN)/pytest
 
+mutants: $(READY) $(ENGINE) ## Break the code that must not be wrong, place by place: do the tests notice? (GROUPS=)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement tests/mutation/requirements.txt
+	$(BIN)/python -m tests.mutation $(GROUPS)
+
 token: $(READY) ## Print an access token of make run's issuer: SUB=viewer@acme.example (DATA_DIR=)
 	@$(BIN)/python -m local.issuer "$(or $(SUB),owner@acme.example)"
 
@@ -51,6 +55,7 @@ schemas: $(READY) ## Write the JSON Schemas of the domain events anew, into docs
 pins: $(READY) ## Resolve all requirements anew, the layer's as a part of the whole
 	$(BIN)/uv pip compile $(PINS) --upgrade requirements.in -o requirements.txt
 	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt layers/atrium/requirements.in -o layers/atrium/requirements.txt
+	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt tests/mutation/requirements.in -o tests/mutation/requirements.txt
 
 PINS := --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
 
@@ -72,4 +77,4 @@ $(ENGINE): $(READY) local/package-lock.json
 	@cd local && ../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test prove token invoke fsck build format schemas pins reset
+.PHONY: help run test prove mutants token invoke fsck build format schemas pins reset
