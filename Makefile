@@ -26,8 +26,8 @@ test: $(READY) $(ENGINE) ## All that CI checks: format, lint, types, template, t
 	$(BIN)/pytest
 	$(MAKE) --no-print-directory build
 
-prove: $(READY) $(ENGINE) ## The tests with their full numbers; takes a while
-	PROVE=1 $(BIN)/pytest
+prove: $(READY) $(ENGINE) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
+	PROVE=1 $(BIN)/pytest $(T)
 
 mutants: $(READY) $(ENGINE) ## Break the code that must not be wrong, place by place: do the tests notice? (GROUPS=)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement tests/mutation/requirements.txt

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
+from local.loopback import Handler, listening
 from local.template import ACCOUNT, REGION
 
 Entry = Mapping[str, Any]
@@ -102,10 +102,8 @@ class Bus:
 def served(bus: Bus) -> Iterator[Bus]:
     """Serves a bus on a free port of the loopback, its `url`."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
+    class Endpoint(Handler):
+        def answer(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
             try:
@@ -118,33 +116,10 @@ def served(bus: Bus) -> Iterator[Bus]:
                 return
             except Exception as error:
                 status, answer = 500, {"__type": "InternalException", "message": str(error)}
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.reply(status, json.dumps(answer).encode(), Content_Type="application/x-amz-json-1.1")
 
-        def handle_one_request(self) -> None:
-            # A function that was ended is gone.
-            try:
-                super().handle_one_request()
-            except ConnectionError:
-                self.close_connection = True
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    bus.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="bus", daemon=True)
-    thread.start()
-    try:
+    with listening(Endpoint, "bus") as bus.url:
         yield bus
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def instant(seconds: float) -> str:

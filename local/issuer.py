@@ -7,11 +7,9 @@ real issuer; `make token` signs with the private one.
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from atrium.access_tokens import ALGORITHM, MAX_LIFETIME
 from local.directory import data_directory, write_privately
+from local.loopback import Handler, listening
 
 # A name, the same on every machine, by which the demo's principals are known; it is nobody's address.
 ISSUER = "https://issuer.atrium.example"
@@ -56,27 +55,12 @@ class Issuer:
 def jwks_served(issuer: Issuer) -> Iterator[str]:
     """Serves the issuer's JWKS document on a free port of the loopback: its URL."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = issuer.jwks.encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/jwk-set+json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    class Jwks(Handler):
+        def answer(self) -> None:
+            self.reply(200, issuer.jwks.encode(), Content_Type="application/jwk-set+json")
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="issuer", daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/jwks.json"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with listening(Jwks, "issuer") as url:
+        yield f"{url}/jwks.json"
 
 
 def _new_key() -> str:

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from local.loopback import Handler, listening
 
 # What a hook says before a call is forwarded: None to go on, or an error's code to answer in its place. A hook that
 # raises ConnectionResetError ends the connection without an answer.
@@ -68,9 +69,7 @@ class Proxy:
     def served(self) -> Iterator["Proxy"]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Front(Handler):
             def setup(self) -> None:
                 super().setup()
                 self.upstream = HTTPConnection(proxy._upstream, timeout=30)
@@ -79,38 +78,18 @@ class Proxy:
                 self.upstream.close()
                 super().finish()
 
-            def do_POST(self) -> None:
+            def answer(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 kept = {name: value for name, value in self.headers.items() if name.lower() != "host"}
                 status, headers, content = proxy.exchange(kept, body, self.upstream)
-                self.send_response(status)
-                for name, value in headers:
-                    if name.lower() not in ("content-length", "transfer-encoding", "date", "server", "connection"):
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                self.reply(status, content, **{name: value for name, value in headers if name.lower() not in _OWN})
 
-            def handle_one_request(self) -> None:
-                # A caller that was killed is gone; that is what some tests are about.
-                try:
-                    super().handle_one_request()
-                except (BrokenPipeError, ConnectionResetError):
-                    self.close_connection = True
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
+        with listening(Front, "proxy") as self.url:
             yield self
-        finally:
-            server.shutdown()
-            server.server_close()
+
+
+# Headers of one connection, not of the answer.
+_OWN = ("content-length", "transfer-encoding", "date", "server", "connection")
 
 
 def _items(request: dict[str, Any]) -> set[str]:

@@ -9,7 +9,6 @@ import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +23,7 @@ from atrium.errors import Unavailable
 from atrium.issuer_keys import FETCH_TIMEOUT, FRESH_FOR, RETRY_AFTER, STALE_FOR, FetchedKeys, GivenKeys
 from local.functions import FunctionFailed, call
 from local.issuer import AUDIENCE, ISSUER, Issuer
+from local.loopback import Handler, listening
 from local.template import ROOT, Template, lambda_environment
 from tests.client import World, new_key
 from tests.conftest import Count, full, inline
@@ -293,36 +293,14 @@ def published(issuer: Issuer) -> Iterator[Published]:
 
 @contextmanager
 def serving(made: Published) -> Iterator[Published]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Documents(Handler):
+        def answer(self) -> None:
             made.asked.append(self.path)
-            code, body = made.answer(self.path)
-            self.send_response(code)
-            if code == 302:
-                self.send_header("Location", f"{made.url}/keys")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            status, body = made.answer(self.path)
+            self.reply(status, body, **({"Location": f"{made.url}/keys"} if status == 302 else {}))
 
-        def handle_one_request(self) -> None:
-            try:
-                super().handle_one_request()
-            except ConnectionError:
-                self.close_connection = True
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(Documents, "issuer") as made.url:
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 class Clock:
