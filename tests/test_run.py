@@ -134,6 +134,24 @@ def test_the_welcome_tells_how_to_call_it_and_its_curls_work(instance: Instance)
     assert [instance.world.raw(*command).status for command in commands] == [200, 201, 200]
 
 
+def test_an_access_token_of_its_own_issuer_is_taken(instance: Instance) -> None:
+    """Signed by another process, the key fetched over HTTP by the functions'."""
+    assert "TOKEN=$(make -s token SUB=viewer@acme.example)" in instance.output()
+
+    def token(directory: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "local.issuer", "viewer@acme.example"]
+        environment = {**os.environ, "DATA_DIR": str(directory), "PYTHONPATH": "functions:layers/atrium"}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    made = token(instance.directory).stdout.strip()
+    answer = instance.world.raw("GET", "/v1/me", [("Authorization", f"Bearer {made}")])
+    assert (answer.status, answer.body["id"]) == (200, instance.world.id("viewer"))
+    assert oct((instance.directory / "issuer.json").stat().st_mode)[-3:] == "600"
+    nowhere = token(instance.directory / "nowhere")
+    assert (nowhere.returncode, nowhere.stdout) == (1, "")
+    assert nowhere.stderr.endswith("Start one: make run\n")
+
+
 def test_the_welcome_tells_where_events_are_and_there_they_are(instance: Instance) -> None:
     (path,) = re.findall(r"Events are appended to (\S+/events\.jsonl)\.$", instance.output(), re.MULTILINE)
     made = instance.world("POST", "/projects", FLAT).body
