@@ -72,6 +72,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"{test}: {figures}")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, at least on a small machine: half of the time tests wait, for processes and
+    clocks.
+    """
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 def full(few: int, many: int) -> int:
     """The size inside `make test`, and the one of `make prove`."""
     return many if os.environ.get("PROVE") else few
