@@ -265,7 +265,7 @@ def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
         layer.write_text(below)
         comes(297)
 
-        function.write_text(louder(296, seconds=8))
+        function.write_text(louder(296, seconds=12))
         comes(296)
         with ThreadPoolExecutor() as threads:
             slow = threads.submit(world, "GET", "/v1/roles")
