@@ -60,8 +60,12 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "AddTaskNote": ("content",),
     **{f"{dialect}Create{kind.title()}": fields for kind, (fields, _) in KINDS.items() for dialect in ("", "V1")},
 }
-# Here an empty text is not judged before the project is read: what is stored may be sent back.
-_JUDGED_LATE = {("UpdateProject", "client"), ("UpdateProject", "description"), ("FindTeamMember", "email")}
+# Here an empty text is not judged before the project is read, since what is stored may be sent back; or not at all,
+# since v1 gives back any description as it was sent.
+_JUDGED_LATE = {("UpdateProject", "client"), ("UpdateProject", "description"), ("FindTeamMember", "email")} | {
+    ("V1CreateProject", "description"),
+    ("V1UpdateProject", "description"),
+}
 # Texts that may not be blank when they are required, or given.
 NOT_BLANK = {"name", "client", "description", "source", "content", "justification", *KINDS["experiment"][0]} - {"phase"}
 

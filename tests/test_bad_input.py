@@ -293,6 +293,7 @@ def test_if_match_holds_the_version_of_each_dialect(world: World) -> None:
     assert patch('"1"').headers["etag"] == '"2"'
     assert patch('"1"').seen == (412, {"detail": stale})
     assert patch('W/"2"').status == 412, "weak tags never match"
+    assert patch('"*"').status == 412, "in quotes it is a tag like any other"
     assert patch('"1", "2"').headers["etag"] == '"3"'
     assert patch("*").headers["etag"] == '"4"'
     member = world.new_member(project, "viewer", "viewer")

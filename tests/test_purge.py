@@ -222,6 +222,7 @@ def test_a_purge_killed_at_any_call_is_finished_by_the_next_one(
     assert purge_with_a_death(crowd, template, creating, at, when, 50)
 
 
+@pytest.mark.timeout(1_800)
 def test_a_big_purge_killed_anywhere_is_finished_by_the_next_one(
     crowd: Crowd, template: Template, creating: Any
 ) -> None:

@@ -39,7 +39,8 @@ def idempotency_key(event: Mapping[str, Any]) -> str | None:
 
 
 def if_match(event: Mapping[str, Any]) -> frozenset[str] | None:
-    """The versions that If-Match allows, `*` for any existing one; None without the header. Weak tags never match.
+    """The versions that If-Match allows, `*` for any existing one; None without the header. Weak tags never match, and
+    the tag "*", in quotes, is one that nothing has.
 
     Raises Invalid for anything but `*` or a list of entity tags (RFC 9110, 13.1.1).
     """
@@ -52,4 +53,4 @@ def if_match(event: Mapping[str, Any]) -> frozenset[str] | None:
     found = [_ENTITY_TAG.fullmatch(tag) for tag in tags]
     if not all(found):
         raise Invalid(Detail(("header", "If-Match"), 'Must be * or entity tags such as "3"', "if_match"))
-    return frozenset(tag[2] for tag in found if tag is not None and not tag[1])
+    return frozenset(tag[2] for tag in found if tag is not None and not tag[1] and tag[2] != "*")
