@@ -74,3 +74,16 @@ def test_the_fields_of_records_are_documented_as_they_are_taken() -> None:
         documented = dict(re.findall(r"^\| `(\w+)` \| (required|optional) \|", section, re.MULTILINE))
         taken = {name: "required" if field.is_required() else "optional" for name, field in model.model_fields.items()}
         assert documented == taken, title
+
+
+def test_every_promise_has_a_proof_that_is_there() -> None:
+    rows = re.findall(r"^\| .+ \| `(.+?)` \| .+ \|$", (ROOT / "docs/promises.md").read_text(), re.MULTILINE)
+    assert len(rows) >= 30
+    for proof in rows:
+        program = re.fullmatch(r"python -m (benchmarks)\.(\w+)", proof)
+        file, _, chosen = proof.partition(" -k ")
+        path = ROOT / (f"{program[1]}/{program[2]}.py" if program else file)
+        assert path.is_file(), proof
+        tests = re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+        for name in chosen.strip("'").split(" or ") if chosen else []:
+            assert any(name in test for test in tests), proof
