@@ -88,7 +88,7 @@ class Members:
         self._work.match(member.version)
         require_active(found)
         if granted is not Role.MANAGER:
-            _require_not_manager(found, principal)
+            self._require_not_manager(found, principal)
         changed = replace(member, role=granted, updated_at=self._work.now, version=member.version + 1)
         access.hold(self._work)
         change_project(
@@ -115,7 +115,7 @@ class Members:
         _require_not_above(access, member)
         self._work.match(member.version)
         require_active(found)
-        _require_not_manager(found, principal)
+        self._require_not_manager(found, principal)
         access.hold(self._work)
         change_project(self._work, found, "member.removed", member.resource(), joined=-1)
         self._work.delete(key, "#version = :seen_version", seen_version=member.version)
@@ -126,6 +126,13 @@ class Members:
         if row is None:
             raise NotFound("Member not found.")
         return _to_member(project, row)
+
+    def _require_not_manager(self, project: Project, principal: str) -> None:
+        """Raises Conflict for the named manager, now or at the commit: a batch may bring the member's row from after a
+        hand-over, and META from before it."""
+        if project.manager == principal:
+            raise Conflict("This member is the project's manager. Hand the project over first: PATCH its manager_id.")
+        self._work.check(keys.project(project.tenant, project.id), "#manager <> :leaving", leaving=principal)
 
 
 MAY_NOT_MANAGE = "You may not manage the members of this project."
@@ -144,12 +151,6 @@ def _grantable(access: Access, role: Role | None) -> Role:
 def _require_not_above(access: Access, member: Member) -> None:
     if access.role is None or member.role > access.role:
         raise Forbidden("You may not touch a member whose role is above your own.")
-
-
-def _require_not_manager(project: Project, principal: str) -> None:
-    """Raises Conflict for the named manager. One who is becoming it has a newer version of its row at the commit."""
-    if project.manager == principal:
-        raise Conflict("This member is the project's manager. Hand the project over first: PATCH its manager_id.")
 
 
 def _to_member(project: Project, row: Item) -> Member:
