@@ -19,6 +19,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from atrium import issuer_keys
 from atrium.access_tokens import AccessTokens
+from atrium.api.headers import OWS
 from atrium.errors import Unavailable
 from atrium.issuer_keys import FETCH_TIMEOUT, FRESH_FOR, RETRY_AFTER, STALE_FOR, FetchedKeys, GivenKeys
 from local.functions import FunctionFailed, call
@@ -204,10 +205,13 @@ def test_no_mutation_of_a_token_is_accepted(
     authorizer = taking.functions["Authorizer"]
     base = [issuer.token(OWNER), issuer.token("viewer@globex.example", aud=[AUDIENCE, "b"], scope="x")]
     trace.clear()
-    for _ in range(full(2_000, 100_000)):
+    tried = 0
+    while tried < full(2_000, 100_000):
         token = mutated(chance.choice(base), chance)
-        if token in base:
+        # White space around a header's value, or between it and the scheme, is not of the token (RFC 9110, 11.4).
+        if token.strip(OWS) in base:
             continue
+        tried += 1
         count(mutations=1)
         event = {"headers": {"Authorization": f"Bearer {token}"}, "methodArn": "arn:aws:execute-api:r:a:api/s/GET/x"}
         try:

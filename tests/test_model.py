@@ -496,7 +496,7 @@ class Run(RuleBasedStateMachine):
             call = replace(call, if_match=matched.get(drawn["if_match"], drawn["if_match"]))
         # Who may have to send again sends a key.
         if "key" in drawn and (drawn["key"] or drawn["fault"]):
-            call = replace(call, key=f"k{len(self.speaker.sent)}")
+            call = replace(call, key=self._key())
             self.speaker.sent.append(call)
         answer = self._step(call, drawn["fault"])
         if drawn.get("key") == "and again":
@@ -562,6 +562,34 @@ class Run(RuleBasedStateMachine):
         elif by is None:
             call = replace(call, project=NOTHING, body=call.body and {**call.body})
         self._step(replace(call, by=by or call.by))
+
+    @precondition(lambda self: self._sent_by_the_outsider())
+    @rule(which=st.integers(0, 9))
+    def who_lost_the_project_sends_again(self, which: int) -> None:
+        """The outsider has no role in a space: who is no member sees no project, and no answer about it either."""
+        call = pick(self._sent_by_the_outsider(), -1 - which)
+        project = self.model.projects[call.project]
+        removed = Call("V1RemoveMember", space=project.space, project=project.id, item="outsider")
+        self._step(removed)
+        self._step(call)
+
+    def _sent_by_the_outsider(self) -> list[Call]:
+        return [call for call in self.speaker.sent if call.by == "outsider" and call.project in self.model.projects]
+
+    @rule(which=WHICH, heir=st.integers(0, 9), fault=FAULT)
+    def a_project_is_handed_over(self, which: int, heir: int, fault: tuple[str, str] | None) -> None:
+        """To a member who is below a manager, if there is one: drawn at large, few heirs are."""
+        project = self.model.projects.get(pick(self.known.projects, which))
+        if project is None:
+            return
+        below = [name for name, member in project.members.items() if member.role != "manager"]
+        body = {"manager": pick(sorted(below or project.members), heir)}
+        call = Call("V1UpdateProject", space=project.space, project=project.id, body=body, key=self._key())
+        self.speaker.sent.append(call)
+        self._step(call, fault)
+
+    def _key(self) -> str:
+        return f"k{len(self.speaker.sent)}"
 
     @precondition(lambda self: self.speaker.pages)
     @rule(which=st.integers(0, 9))
