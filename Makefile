@@ -9,6 +9,7 @@ export PYTHONPATH := functions:layers/atrium
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY := 0
+export LAMBDA_PYTHON LAMBDA_ARCH
 
 .DEFAULT_GOAL := help
 
@@ -23,8 +24,9 @@ test: $(READY) $(ENGINE) ## All that CI checks: format, lint, types, template, t
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
-	$(BIN)/pytest
 	$(MAKE) --no-print-directory build
+	$(MAKE) --no-print-directory build-here
+	$(BIN)/pytest
 
 prove: $(READY) $(ENGINE) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
 	PROVE=1 $(BIN)/pytest $(T)
@@ -42,8 +44,16 @@ invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1C
 fsck: $(READY) $(ENGINE) ## Check the data of make run; repair it with REPAIR=1 (DATA_DIR=)
 	@$(BIN)/python -m local.fsck
 
-build: $(READY) ## Build what is deployed, into .aws-sam
-	$(BIN)/sam build
+build: $(READY) ## Build what is deployed, into .aws-sam/build (LAMBDA_PYTHON=3.11 LAMBDA_ARCH=x86_64: .aws-sam/3.11-x86_64)
+	$(BIN)/sam build --build-dir $(BUILD)
+
+# What is built for another Python or processor than Lambda's has a folder of its own.
+BUILD := .aws-sam/$(if $(LAMBDA_PYTHON)$(LAMBDA_ARCH),$(notdir $(or $(LAMBDA_PYTHON),3.13))-$(or $(LAMBDA_ARCH),arm64),build)
+
+build-here: $(READY) ## The same for this machine's Python and processor: what ships, to be run here
+	$(MAKE) --no-print-directory build \
+	  LAMBDA_PYTHON=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])') \
+	  LAMBDA_ARCH=$$(uname -m | sed s/aarch64/arm64/)
 
 format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
@@ -52,9 +62,10 @@ format: $(READY) ## Format the code and mend what can be mended
 schemas: $(READY) ## Write the JSON Schemas of the domain events anew, into docs/events
 	$(BIN)/python -m local.event_schemas
 
-pins: $(READY) ## Resolve all requirements anew, the layer's as a part of the whole
+pins: $(READY) ## Resolve all requirements anew, the layers' as parts of the whole
 	$(BIN)/uv pip compile $(PINS) --upgrade requirements.in -o requirements.txt
-	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt layers/atrium/requirements.in -o layers/atrium/requirements.txt
+	for layer in atrium jwt; do $(BIN)/uv pip compile $(PINS) --constraint requirements.txt \
+	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
 	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt tests/mutation/requirements.in -o tests/mutation/requirements.txt
 
 PINS := --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
@@ -77,4 +88,4 @@ $(ENGINE): $(READY) local/package-lock.json
 	@cd local && ../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test prove mutants token invoke fsck build format schemas pins reset
+.PHONY: help run test prove mutants token invoke fsck build build-here format schemas pins reset

@@ -297,9 +297,10 @@ def _on_failure(properties: Mapping[str, Any]) -> str | None:
 
 
 def lambda_environment(function: Function, dynamodb: str, eventbridge: str) -> dict[str, str]:
-    """A function's environment as Lambda makes it, with the table and the event bus behind URLs on this machine."""
+    """A function's environment as Lambda makes it, with the table and the event bus behind URLs on this machine, where
+    no layer lies under /opt."""
     return {
-        **function.environment,
+        **{name: value for name, value in function.environment.items() if not value.startswith("/opt/")},
         **CREDENTIALS,
         "AWS_ENDPOINT_URL_DYNAMODB": dynamodb,
         "AWS_ENDPOINT_URL_EVENTBRIDGE": eventbridge,

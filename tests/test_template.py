@@ -200,6 +200,7 @@ def test_the_gateways_own_answers_speak_both_dialects(template: Template) -> Non
 def test_functions_share_one_environment_so_one_worker_can_run_them_all(template: Template) -> None:
     environments = {json.dumps(function.environment, sort_keys=True) for function in template.functions.values()}
     expected = {
+        "AWS_CA_BUNDLE": "/opt/python/amazon-roots.pem",
         "BUS_NAME": "atrium-events",
         "CORS_ORIGIN": "*",
         "JWT_AUDIENCE": "atrium",

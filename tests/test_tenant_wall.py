@@ -32,7 +32,7 @@ from tests.client import World, flat_id, flat_path, new_key, v1_id
 from tests.conftest import Count, inline
 from tests.test_fsck import Rows
 from tests.test_round_trips import EVERY_ROUTE, WITHOUT_URL, a_project, sample
-from tests.trace import running
+from tests.trace import FUNCTIONS, running
 
 OTHER = "f" * 24
 
@@ -473,12 +473,11 @@ def counted(
 
     guard = wall.guard
     monkeypatch.setattr(tables, "guard", judge)
-    session = boto3.DEFAULT_SESSION or boto3.Session()
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
-    session.events.register("before-send.dynamodb", send)
+    events = FUNCTIONS.get_component("event_emitter")
+    events.register("before-send.dynamodb", send)
     with inline(template, engine, tmp_path, call) as world:
         yield world, sent, judged
-    session.events.unregister("before-send.dynamodb", send)
+    events.unregister("before-send.dynamodb", send)
 
 
 def test_every_call_of_every_function_is_judged(

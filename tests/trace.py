@@ -13,13 +13,18 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.session import get_session
 
+from atrium.store import client as clients
 from local import functions
 from local.functions import call
 from local.template import Function, Template
 
 # Long enough that calls made at the same time overlap for certain.
 _DELAY = 0.015
+
+# What the functions' clients of the table are made by. Tests that ask the table themselves have boto3's.
+FUNCTIONS = get_session()
 
 
 @dataclass
@@ -156,9 +161,11 @@ def enforced(template: Template) -> Iterator[None]:
     boto3.DEFAULT_SESSION = session
     # All clients made from now on inherit it; under one id it is there once. It comes last, since IAM judges what the
     # process has let out.
-    session.events.register_last("before-parameter-build", _judge, unique_id="permissions")
+    for events in (session.events, FUNCTIONS.get_component("event_emitter")):
+        events.register_last("before-parameter-build", _judge, unique_id="permissions")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(functions, "importlib", SimpleNamespace(import_module=import_module))
+        patch.setattr(clients, "get_session", lambda: FUNCTIONS)
         yield
     assert not refused, f"The template does not allow {refused}"
 

@@ -75,6 +75,12 @@ def render(value: Any) -> str:
             return "[" + ",".join(map(render, value)) + "]"
         case Number():
             return value.text
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
         case _:
             return json.dumps(value)
 

@@ -1,14 +1,15 @@
 """The Lambda authorizer of every route: a credential in, the caller out."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from atrium.access_tokens import access_tokens
 from atrium.api.headers import OWS, values_of
+from atrium.cold_start import warm
 from atrium.credentials import digest, identity_digest, is_well_formed
 from atrium.store.credentials import Credentials
-from atrium.store.table import table, warm
+from atrium.store.table import connect, table
 
 
 @cache
@@ -20,7 +21,7 @@ def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
     """The handler. Raises Exception("Unauthorized"), which API Gateway answers with 401; any other exception is its
     500.
     """
-    warm()
+    warm(partial(connect, "GetItem"))
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
         presented = _digest(event)

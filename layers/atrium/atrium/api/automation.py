@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from atrium import documents
+from atrium.cold_start import warm
 from atrium.errors import Detail, Invalid, Refusal
 from atrium.models import Caller
 from atrium.provisioning import Holder, Issue, Provisioning, Revocation, Rotation
 from atrium.store.keyring import Keyring
-from atrium.store.table import table, warm
+from atrium.store.table import connect, table
 from atrium.store.tenants import Tenants, tenant_of
 from atrium.store.wall import scope
 from atrium.store.work import Answer, IdempotencyKey, Work
@@ -29,7 +30,7 @@ class Refused(Exception):
 
 def provisioning_handler() -> Handler:
     """The handler. Its result names everything that was made; secrets only the first time. Raises Refused."""
-    warm()
+    warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
         return mended(lambda: _provision(asked(Provisioning, event)))
@@ -54,7 +55,7 @@ def revoking_handler() -> Handler:
 
 def listing_handler() -> Handler:
     """The handler. Raises Refused."""
-    warm()
+    warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
         return mended(lambda: _list(asked(Holder, event)))
@@ -69,7 +70,7 @@ def _list(request: Holder) -> dict[str, Any]:
 
 
 def _keyring_handler(model: type[Request], change: Callable[[Keyring, Request], dict[str, Any]]) -> Handler:
-    warm()
+    warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
         return mended(lambda: _changed(asked(model, event), change))

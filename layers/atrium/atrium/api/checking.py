@@ -6,9 +6,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from atrium.api.automation import asked, mended
+from atrium.cold_start import warm
 from atrium.store.fsck import Check
 from atrium.store.purge import deadline
-from atrium.store.table import table, warm
+from atrium.store.table import connect, table
 
 # What is kept of the function's time: for what has been begun, and for saying what was found.
 _SPARE_SECONDS = 30.0
@@ -24,7 +25,7 @@ class CheckRequest(BaseModel):
 
 def checking_handler() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
     """The handler. Its result is the summary of atrium.store.fsck. Raises Refused."""
-    warm()
+    warm(connect)
 
     def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         request = mended(lambda: asked(CheckRequest, event))

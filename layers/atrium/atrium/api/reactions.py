@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from atrium import documents
 from atrium.api.automation import invalid, mended
 from atrium.api.v1 import Description, Id
+from atrium.cold_start import warm
 from atrium.errors import Detail, Duplicate, Invalid, NotFound, Refusal
 from atrium.ids import from_uuid
 from atrium.models import Caller
@@ -24,7 +25,7 @@ from atrium.settings import settings
 from atrium.store.members import Members
 from atrium.store.principals import acting
 from atrium.store.projects import Projects
-from atrium.store.table import table, warm
+from atrium.store.table import connect, table
 from atrium.store.wall import scope
 from atrium.store.work import Answer, IdempotencyKey, Work
 from atrium.text import Name
@@ -52,7 +53,7 @@ def project_creating_handler() -> Handler:
     """The handler: for a message queue's batch, an event of the bus, or a ProjectRequest. Its result is the project in
     v1 form, or the batch's failures. Raises Refused.
     """
-    warm()
+    warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
         if "Records" not in event:
@@ -76,7 +77,7 @@ def viewer_adding_handler() -> Handler:
     """The handler: on a project.created of the bus, adds the principal of the settings as a viewer, for the project's
     manager. Its result says whether the principal is new there. Raises Refused.
     """
-    warm()
+    warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
         return {"added": mended(lambda: _add_viewer(event["detail"]))}

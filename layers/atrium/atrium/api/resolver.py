@@ -25,6 +25,7 @@ from pydantic import BaseModel, PrivateAttr
 from atrium import documents
 from atrium.api.headers import idempotency_key, if_match, values_of
 from atrium.api.paging import cursor_behind
+from atrium.cold_start import warm
 from atrium.errors import (
     Conflict,
     Detail,
@@ -39,7 +40,7 @@ from atrium.errors import (
 )
 from atrium.models import Caller
 from atrium.settings import MAX_BODY_BYTES, settings
-from atrium.store.table import table, warm
+from atrium.store.table import connect, table
 from atrium.store.wall import scope
 from atrium.store.work import Answer, IdempotencyKey, Work
 
@@ -69,7 +70,7 @@ class View(BaseModel):
     """What a route answers."""
 
     _version: int | None = PrivateAttr(default=None)
-    _continued: dict[str, str | None] = PrivateAttr(default_factory=dict)
+    _continued: dict[str, str | None] | None = PrivateAttr(default=None)
 
     def at_version(self, version: int) -> Self:
         """The same view, with the counter that its ETag shows."""
@@ -83,12 +84,12 @@ class View(BaseModel):
     def continued_at(self, records: str, after: str | None) -> Self:
         """The same view, which does not show all of the project's records of a kind: the Link header says where the
         list goes on behind the one with the id `after`, or begins."""
-        self._continued[records] = after
+        self._continued = {**self.continued, records: after}
         return self
 
     @property
     def continued(self) -> dict[str, str | None]:
-        return self._continued
+        return self._continued or {}
 
 
 class Confirmation(View):
@@ -110,8 +111,9 @@ class Api(APIGatewayRestResolver):
 
     def __init__(self) -> None:
         super().__init__(enable_validation=True, json_body_deserializer=_object)
-        # Powertools has no public way to leave the answer to us (decision 0004).
-        self._response_validation_middleware = self._settle  # type: ignore[assignment]
+        # Powertools has no public way to leave the answer to us (decision 0004). It keeps what it finds out about a
+        # middleware with the middleware, which a method would refuse: then it finds out again with each request.
+        self._response_validation_middleware = lambda app, next_middleware: self._settle(app, next_middleware)  # type: ignore[assignment]
         self.exception_handler(Refusal)(self.refuse)
         self.exception_handler(RequestValidationError)(lambda error: self.refuse(_invalid(error)))
 
@@ -182,7 +184,7 @@ def request_work(request: Request) -> Work:
 
 def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
     """The function's handler."""
-    warm()
+    warm(connect)
 
     def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         request_id = event["requestContext"]["requestId"]

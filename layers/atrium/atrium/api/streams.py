@@ -8,11 +8,12 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from atrium.cold_start import warm
 from atrium.errors import Unavailable
 from atrium.models import timestamp
 from atrium.store.outbox import bus, event_in
 from atrium.store.purge import Deletion, Purge, deadline, queued
-from atrium.store.table import Item, plain_item, table, warm
+from atrium.store.table import Item, connect, plain_item, table
 
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
@@ -28,6 +29,7 @@ metrics = Metrics(namespace="Atrium", service="atrium")
 
 def publishing_handler() -> Handler:
     """The handler. Publishes the event of each record, and reports those whose event was not taken."""
+    warm(bus)
 
     def handler(batch: Mapping[str, Any], context: Any) -> dict[str, Any]:
         failed: set[str] = set()
@@ -53,7 +55,7 @@ def publishing_handler() -> Handler:
 
 def purging_handler() -> Handler:
     """The handler. Purges what each record's row of the purge queue names, and reports what is not purged yet."""
-    warm()
+    warm(connect)
 
     @metrics.log_metrics
     def handler(batch: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def purging_handler() -> Handler:
 
 def sweeping_handler() -> Handler:
     """The handler. Purges what is in the purge queue for longer than SWEPT_AFTER; a bad row does not stop the rest."""
-    warm()
+    warm(connect)
 
     @metrics.log_metrics
     def handler(_: Mapping[str, Any], context: Any) -> dict[str, Any]:

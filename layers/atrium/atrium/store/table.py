@@ -5,7 +5,6 @@ while the request has time, then become Unavailable; what the table refuses on a
 ConditionFailed.
 """
 
-import os
 import random
 import re
 import time
@@ -17,8 +16,6 @@ from decimal import Decimal
 from functools import cache, partial
 from typing import Any, TypeVar
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
@@ -28,10 +25,12 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as ConnectionFailed
 
+from atrium import keys
 from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.settings import LAST_CALL_AFTER, settings
-from atrium.store.wall import elapsed, guard
+from atrium.store.client import dynamodb
+from atrium.store.wall import elapsed, guard, scope
 
 Item = dict[str, Any]
 T = TypeVar("T")
@@ -264,18 +263,19 @@ _METHODS = {
 @cache
 def table() -> Table:
     """This process's table."""
-    # Retries are _call's: botocore's may sleep 3 s between attempts, whatever time the request has left (decision
-    # 0004).
-    config = Config(connect_timeout=1, read_timeout=1.5, retries={"total_max_attempts": 1}, max_pool_connections=10)
-    return Table(settings().table_name, boto3.client("dynamodb", config=config))
+    return Table(settings().table_name, dynamodb())
 
 
-def warm() -> None:
-    """In Lambda, makes the client now, during init, where the processor is whole; elsewhere nothing is made at
-    import.
-    """
-    if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-        table()
+def connect(operation: str = "BatchGetItem") -> None:
+    """Makes this process's table and opens its connection, by one read of an item that is not there. It is tried once;
+    the `operation` is the one that the function's requests begin with, and so may call."""
+    made, nobody = table(), wire_key(keys.principal("0" * 24, "0" * 24))
+    by_operation: dict[str, dict[str, Any]] = {
+        "BatchGetItem": {"RequestItems": {made.name: {"Keys": [nobody]}}},
+        "GetItem": {"TableName": made.name, "Key": nobody},
+    }
+    with scope("0" * 24):
+        made._attempt(operation, **by_operation[operation])
 
 
 # ---------------------------------------------------------------- the client's own form

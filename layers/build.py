@@ -1,0 +1,203 @@
+"""Builds a layer: the wheels of its pins for the functions' runtime, without what no function imports, and bytecode.
+
+    python3 build.py Atrium|Jwt FOLDER
+
+The wheels are fetched as they are, so neither that Python nor that processor is needed; for bytecode that Python is.
+LAMBDA_PYTHON is another version than the runtime's (3.11), or the interpreter that compiles (a path or a command);
+LAMBDA_ARCH is another architecture (x86_64). What is built so runs on another machine than Lambda's: this one.
+"""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# As template.yaml says.
+VERSION, ARCHITECTURE = "3.13", "arm64"
+
+PLATFORMS = {"arm64": "aarch64", "x86_64": "x86_64"}
+
+# What the wheels bring and nothing reads: their own records, stubs, and whole parts that no function imports.
+UNUSED = (
+    *("*.dist-info", "bin", "**/*.pyi", "**/py.typed", "**/include"),
+    *("boto3/data", "boto3/examples", "cffi", "pycparser", "pydantic/v1", "pydantic/mypy.py"),
+    *(
+        f"aws_lambda_powertools/utilities/{name}"
+        for name in ("batch", "data_masking", "feature_flags", "idempotency", "kafka", "parser", "streaming")
+    ),
+)
+
+# What the SDK is asked for: each service with the operations, all of them where none are named. Every other service's
+# description is left out, and every other operation's: reading them is half of making a client.
+SERVICES = {
+    "dynamodb": {
+        *("BatchGetItem", "BatchWriteItem", "GetItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"),
+        # Nobody calls it: the client asks whether its service has it.
+        "DescribeEndpoints",
+    },
+    "events": {"PutEvents"},
+}
+# What making a client reads of a service.
+DESCRIPTIONS = {"endpoint-rule-set-1.json.gz", "service-2.json.gz"}
+
+# The roots that every AWS endpoint's certificate goes back to: https://www.amazontrust.com/repository/
+ROOTS = (
+    *(f"Amazon Root CA {number}" for number in (1, 2, 3, 4)),
+    "Starfield Services Root Certificate Authority - G2",
+)
+
+
+def main() -> None:
+    layer, folder = sys.argv[1].lower(), Path(sys.argv[2])
+    python = folder / "python"
+    wanted = os.environ.get("LAMBDA_PYTHON") or VERSION
+    version = wanted if re.fullmatch(r"3\.\d+", wanted) else version_of(wanted)
+    if version is None:
+        sys.exit(f"LAMBDA_PYTHON={wanted} is neither a version nor a Python that runs.")
+    architecture = os.environ.get("LAMBDA_ARCH") or ARCHITECTURE
+    if architecture not in PLATFORMS:
+        sys.exit(f"LAMBDA_ARCH={architecture} is none of {', '.join(PLATFORMS)}.")
+    install(Path(layer) / "requirements.txt", python, version, PLATFORMS[architecture])
+    if (own := Path(layer) / layer).is_dir():
+        shutil.copytree(own, python / layer, ignore=shutil.ignore_patterns("__pycache__"))
+    trim(python)
+    if (python / "botocore").is_dir():
+        cut_descriptions(python / "botocore" / "data")
+        (python / "amazon-roots.pem").write_text(amazon_roots((python / "botocore" / "cacert.pem").read_text()))
+    compiler = next((found for found in interpreters(wanted, version) if version_of(found) == version), None)
+    built = f"{layer} layer for Python {version} on {architecture}"
+    if compiler is None:
+        print(f"{built}, WITHOUT bytecode: no Python {version} runs here. A cold start takes 2.7 times as long.")
+        print(f"Install Python {version}, or name it: LAMBDA_PYTHON=/path/to/python{version} sam build")
+    else:
+        compile_all(python, compiler)
+        print(f"{built}, with bytecode by {compiler}")
+
+
+# ---------------------------------------------------------------- what is in it
+
+
+def install(requirements: Path, target: Path, version: str, platform: str) -> None:
+    platforms = [f"--platform={form}_{platform}" for form in ("manylinux2014", "manylinux_2_17", "manylinux_2_28")]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    exact = ["--no-deps", "--only-binary=:all:", "--implementation=cp", f"--python-version={version}", *platforms]
+    subprocess.run([*pip, *exact, f"--target={target}", f"--requirement={requirements}"], check=True)
+
+
+def trim(python: Path) -> None:
+    for pattern in UNUSED:
+        for path in list(python.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def cut_descriptions(data: Path) -> None:
+    """Leaves of botocore's data what the client of our services reads."""
+    for service in data.iterdir():
+        if service.is_dir() and service.name not in SERVICES:
+            shutil.rmtree(service)
+    for name, operations in SERVICES.items():
+        *old, current = sorted((data / name).iterdir())
+        for version in old:
+            shutil.rmtree(version)
+        for path in current.iterdir():
+            if path.name not in DESCRIPTIONS:
+                path.unlink()
+        described = current / "service-2.json.gz"
+        model = only(json.loads(gzip.decompress(described.read_bytes())), operations)
+        described.write_bytes(gzip.compress(json.dumps(model, separators=(",", ":")).encode(), mtime=0))
+    endpoints = json.loads((data / "endpoints.json").read_text())
+    for partition in endpoints["partitions"]:
+        partition["services"] = {name: where for name, where in partition["services"].items() if name in SERVICES}
+    (data / "endpoints.json").write_text(json.dumps(endpoints, separators=(",", ":")))
+
+
+def only(model: dict[str, Any], operations: set[str]) -> dict[str, Any]:
+    """A service's description with these operations, the shapes that they reach, and no prose."""
+    kept = {name: operation for name, operation in model["operations"].items() if name in operations}
+    if missing := operations - kept.keys():
+        sys.exit(f"botocore knows no {', '.join(missing)}.")
+    shapes: dict[str, Any] = {}
+    left = [kept]
+    while left:
+        for name in shapes_in(left.pop()):
+            if name not in shapes:
+                shapes[name] = model["shapes"][name]
+                left.append(shapes[name])
+    described: dict[str, Any] = without_prose({**model, "operations": kept, "shapes": shapes})
+    return described
+
+
+def shapes_in(described: Any) -> Iterator[str]:
+    """The shapes that a part of a description names."""
+    if isinstance(described, dict):
+        if isinstance(name := described.get("shape"), str):
+            yield name
+        described = list(described.values())
+    if isinstance(described, list):
+        for part in described:
+            yield from shapes_in(part)
+
+
+def without_prose(described: Any) -> Any:
+    if isinstance(described, dict):
+        # A member of a structure may have that name too: then it is no text.
+        prose = isinstance(described.get("documentation"), str)
+        return {
+            name: without_prose(part) for name, part in described.items() if not (prose and name == "documentation")
+        }
+    return [without_prose(part) for part in described] if isinstance(described, list) else described
+
+
+def amazon_roots(bundle: str) -> str:
+    """Those of a bundle's certificates that AWS uses: reading all of them is most of a first connection."""
+    found = []
+    for name in ROOTS:
+        labelled = (
+            rf'^# Label: "{re.escape(name)}"\n(?:#.*\n)*(-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n)'
+        )
+        (certificate,) = re.findall(labelled, bundle, re.MULTILINE) or sys.exit(f"botocore's bundle has no {name}.")
+        found.append(f"# {name}\n{certificate}")
+    return "\n".join(found)
+
+
+# ---------------------------------------------------------------- bytecode
+
+
+def interpreters(wanted: str, version: str) -> Iterator[str]:
+    """Where a Python of this version may be."""
+    yield from (wanted, sys.executable, f"python{version}")
+    home = Path.home()
+    pyenv = Path(os.environ.get("PYENV_ROOT", home / ".pyenv")) / "versions"
+    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR", home / ".local/share/uv/python"))
+    for folder in (*sorted(pyenv.glob(f"{version}.*")), *sorted(uv.glob(f"cpython-{version}.*"))):
+        yield str(folder / "bin" / f"python{version}")
+
+
+def version_of(python: str) -> str | None:
+    """The version of an interpreter, None if it does not run: a name on the path may be pyenv's, and only say so."""
+    command = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except OSError:
+        return None
+    return ran.stdout.strip() if ran.returncode == 0 else None
+
+
+def compile_all(python: Path, compiler: str) -> None:
+    """Bytecode that is taken as it is. SAM dates every file in its archive 1980, so what carries the date of its source
+    would be refused and compiled again at each cold start, onto a disk that cannot be written to."""
+    how = ["--invalidation-mode=unchecked-hash", "-q", "-j0", "-s", str(python.parent), "-p", "/opt"]
+    subprocess.run([compiler, "-m", "compileall", *how, str(python)], check=True)
+
+
+if __name__ == "__main__":
+    main()
