@@ -17,11 +17,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from atrium import issuer_keys
+from atrium import access_tokens, issuer_keys
 from atrium.access_tokens import AccessTokens
 from atrium.api.headers import OWS
 from atrium.errors import Unavailable
-from atrium.issuer_keys import FETCH_TIMEOUT, FRESH_FOR, RETRY_AFTER, STALE_FOR, FetchedKeys, GivenKeys
+from atrium.issuer_keys import FETCH_TIMEOUT, FRESH_FOR, RETRY_AFTER, STALE_FOR, UNKNOWN_FOR, FetchedKeys, GivenKeys
 from local.functions import FunctionFailed, call
 from local.issuer import AUDIENCE, ISSUER, Issuer
 from local.loopback import Handler, listening
@@ -478,6 +478,88 @@ def test_an_issuer_that_hangs_or_trickles_is_not_waited_for(published: Published
     released.set()
 
 
+def test_the_figures_are_those_that_are_promised() -> None:
+    """Every other test takes them from the code."""
+    assert (FETCH_TIMEOUT, RETRY_AFTER, UNKNOWN_FOR, FRESH_FOR, STALE_FOR) == (2.0, 30, 300, 600, 86_400)
+    assert (issuer_keys.MAX_KEYS, issuer_keys._MAX_BYTES, issuer_keys._MIN_BITS) == (32, 65_536, 2_048)
+    figures = access_tokens.MAX_LENGTH, access_tokens.MAX_NAME, access_tokens.MAX_LIFETIME, access_tokens.LEEWAY
+    assert figures == (4_096, 255, 3_600, 30)
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        *(
+            (url, True)
+            for url in ("https://x.example/keys", "http://127.0.0.1:1/", "http://localhost/", "http://[::1]/")
+        ),
+        *((url, False) for url in ("http://x.example/", "http://127.0.0.1.x.example/", "ftp://127.0.0.1/", "file:///")),
+        *((url, False) for url in ("httpsx://x.example", "wss://x.example", "127.0.0.1", "http:///keys")),
+    ],
+)
+def test_keys_come_over_tls_or_from_this_machine(url: str, taken: bool) -> None:
+    assert issuer_keys.is_trustworthy(url) == taken
+
+
+def test_a_document_of_exactly_64_kb_is_read(published: Published, issuer: Issuer) -> None:
+    published.answer = lambda _: (200, published.issuer.jwks.encode().ljust(65_536))
+    assert tokens_of(published).identity(issuer.token(OWNER))
+
+
+def test_keys_that_nobody_asked_for_in_days_are_too_old(published: Published, issuer: Issuer, clock: Clock) -> None:
+    tokens = tokens_of(published)
+    assert tokens.identity(issuer.token(OWNER))
+    published.answer = published.down
+    clock.now += 2 * STALE_FOR
+    with pytest.raises(Unavailable):
+        tokens.identity(issuer.token(OWNER))
+
+
+def test_of_a_document_32_keys_are_taken(issuer: Issuer) -> None:
+    (own,) = json.loads(issuer.jwks)["keys"]
+    keys = GivenKeys(json.dumps({"keys": [{**own, "kid": str(number)} for number in range(1, 34)]}))
+    assert [keys.get(str(number)) is not None for number in (1, 32, 33)] == [True, True, False]
+
+
+def test_a_longer_key_is_as_good(issuer: Issuer) -> None:
+    longer = RSAAlgorithm.to_jwk(rsa.generate_private_key(65_537, 3_072).public_key(), as_dict=True)
+    assert GivenKeys(json.dumps({"keys": [{**longer, "kid": "longer"}]})).get("longer") is not None
+
+
+@pytest.mark.parametrize("form", ["QQ", "Qw", "QUE"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_part_of_a_token_has_one_spelling(form: str, place: int) -> None:
+    """Base64 leaves two or four bits of its last digit open, so a part could be told in 4 or 16 ways."""
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    same = [
+        form[:-1] + digit
+        for digit in digits
+        if urlsafe_b64decode(form[:-1] + digit + "==") == urlsafe_b64decode(form + "==")
+    ]
+    assert len(same) == (4 if len(form) == 3 else 16)
+    taken = [access_tokens.is_compact(".".join(["QQ"] * place + [part] + ["QQ"] * (2 - place))) for part in same]
+    assert [part for part, is_taken in zip(same, taken, strict=True) if is_taken] == [form]
+
+
+def test_a_token_may_have_4096_characters() -> None:
+    assert access_tokens.is_compact(f"QQ.QQ.{'QUFB' * 1_022}QQ")
+    assert not access_tokens.is_compact(f"QQ.QQ.{'QUFB' * 1_022}QUE")
+
+
+@pytest.mark.parametrize(("length", "taken"), [(0, False), (1, True), (255, True), (256, False), (300, False)])
+def test_a_subject_has_a_name_of_1_to_255_characters(length: int, taken: bool) -> None:
+    assert access_tokens.is_name("x" * length) == taken
+
+
+@pytest.mark.parametrize(
+    ("seconds", "taken"), [(-1, False), (0, False), (1, True), (2, True), (3_600, True), (3_601, False)]
+)
+def test_a_token_lives_for_1_to_3600_seconds(published: Published, issuer: Issuer, seconds: int, taken: bool) -> None:
+    now = int(time.time())
+    token = Forge(issuer)(claims={"iat": now, "exp": now + seconds})
+    assert (tokens_of(published).identity(token) is not None) == taken
+
+
 def test_keys_that_cannot_sign_access_tokens_are_left_out(issuer: Issuer) -> None:
     (own,) = json.loads(issuer.jwks)["keys"]
     short = RSAAlgorithm.to_jwk(rsa.generate_private_key(65_537, 1_024).public_key(), as_dict=True)
@@ -486,10 +568,13 @@ def test_keys_that_cannot_sign_access_tokens_are_left_out(issuer: Issuer) -> Non
         {**own, "kid": None},
         {name: value for name, value in own.items() if name != "kid"},
         {**own, "kid": "enc", "use": "enc"},
+        {**own, "kid": "use", "use": "zzz"},
         {**own, "kid": "alg", "alg": "RS512"},
+        {**own, "kid": "alg", "alg": "ES256"},
         {**own, "kid": "ops", "key_ops": ["encrypt"]},
         {**own, "kid": "ops", "key_ops": 1},
         {**own, "kid": "kty", "kty": "EC"},
+        {**own, "kid": "kty", "kty": "RSAA"},
         {"kty": "oct", "kid": "oct", "k": "c2VjcmV0"},
         {**own, "kid": "n", "n": "!"},
         {**short, "kid": "short"},

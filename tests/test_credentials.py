@@ -80,6 +80,40 @@ def test_a_typo_is_refused_without_a_read_of_the_table(traced: tuple[World, Trac
     assert [made.operation for made in trace.calls] == ["GetItem"]
 
 
+def test_the_checksum_is_the_six_base62_digits_of_the_crc32_of_what_stands_before_it() -> None:
+    """Worked out elsewhere: who changes the form makes every credential in the world a typo."""
+    assert is_well_formed("atr_key_" + "0" * 43 + "2lnRmX")
+    assert is_well_formed("atr_token_" + "z" * 43 + "00zVT8")
+
+
+def test_a_credential_is_remembered_for_30_seconds(
+    traced: tuple[World, Trace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, trace = traced
+    key = ("X-API-Key", world.principal("owner")["api_key"])
+    asked = []
+    for seconds in (0.0, 29.9, 30.0):
+        monkeypatch.setattr(store_credentials, "time", SimpleNamespace(monotonic=lambda now=seconds: now))
+        trace.clear()
+        assert status(world, key) == 200
+        asked.append([made.operation for made in trace.calls if made.operation == "GetItem"])
+    assert asked == [["GetItem"], [], ["GetItem"]]
+    assert (store_credentials.CACHE_SECONDS, store_credentials.CACHE_SIZE) == (30, 1_000)
+
+
+def test_of_many_credentials_those_asked_for_last_are_remembered(
+    traced: tuple[World, Trace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, trace = traced
+    monkeypatch.setattr(store_credentials, "CACHE_SIZE", 2)
+    asked = []
+    for name in ("owner", "viewer", "owner", "contributor", "owner", "contributor", "viewer"):
+        trace.clear()
+        assert status(world, ("X-API-Key", world.principal(name)["api_key"])) == 200
+        asked.append(len([made for made in trace.calls if made.operation == "GetItem"]))
+    assert asked == [1, 1, 0, 1, 1, 0, 1], "the third pushes out the first that was looked up"
+
+
 def test_secrets_are_of_their_form() -> None:
     made = {new_secret(kind) for kind in ("token", "key") for _ in range(500)}
     assert len(made) == 1000

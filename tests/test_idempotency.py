@@ -149,6 +149,17 @@ def set_space_roles(world: World, name: str, roles: dict[str, str]) -> None:
     )
 
 
+def test_a_record_ends_to_the_second(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(time=lambda: 2_000_000_000.5)
+    monkeypatch.setattr(work, "time", clock)
+    first = world("POST", world.projects(), {"name": "A"}, key="k")
+    answers = []
+    for moment in (2_000_000_000 + 30 * 86_400 - 0.5, 2_000_000_000 + 30 * 86_400):
+        monkeypatch.setattr(clock, "time", lambda moment=moment: moment)
+        answers.append(world("POST", world.projects(), {"name": "A"}, key="k").replayed)
+    assert (first.status, answers) == (201, [True, False])
+
+
 def test_a_record_is_valid_for_thirty_days_whatever_the_table_has_tidied_up(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
