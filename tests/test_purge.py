@@ -122,7 +122,7 @@ def test_a_purge_says_how_much_it_removed(world: World, template: Template, caps
     capsys.readouterr()
     assert call(template.functions["PurgeDeleted"], {"Records": [record]}) == DONE
     (metrics,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    assert (metrics["PurgedRows"], metrics["PurgedDeletions"]) == ([5.0], [1.0])
+    assert (metrics["PurgedRows"], metrics["PurgedDeletions"]) == (5, 1)
     assert metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Atrium"
 
 

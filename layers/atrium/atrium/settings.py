@@ -7,13 +7,16 @@ from functools import cache
 
 @dataclass(frozen=True)
 class Settings:
-    """`viewer_principal` is the UUID of the principal that AddViewer adds, or empty.
+    """`stack_name` tells the metrics of one stack from those of another.
+
+    `viewer_principal` is the UUID of the principal that AddViewer adds, or empty.
 
     `jwt_issuer` is empty where no access tokens are taken. `jwt_jwks` is the issuer's JWKS document itself, or the URL
     of it, or empty where the issuer's discovery document says where it is.
     """
 
     table_name: str
+    stack_name: str
     cors_origin: str
     bus_name: str
     viewer_principal: str
@@ -27,6 +30,7 @@ def settings() -> Settings:
     """The function's environment as template.yaml sets it. Raises KeyError, which stops a misconfigured cold start."""
     return Settings(
         table_name=os.environ["TABLE_NAME"],
+        stack_name=os.environ["STACK_NAME"],
         cors_origin=os.environ["CORS_ORIGIN"],
         bus_name=os.environ["BUS_NAME"],
         viewer_principal=os.environ["VIEWER_PRINCIPAL"],

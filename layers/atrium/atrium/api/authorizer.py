@@ -6,6 +6,7 @@ from typing import Any
 
 from atrium.access_tokens import access_tokens
 from atrium.api.headers import OWS, values_of
+from atrium.api.telemetry import counted, say, what_failed
 from atrium.cold_start import warm
 from atrium.credentials import digest, identity_digest, is_well_formed
 from atrium.store.credentials import Credentials
@@ -24,9 +25,19 @@ def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
     warm(partial(connect, "GetItem"))
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
-        presented = _digest(event)
-        caller = credentials().caller(presented) if presented else None
+        asked = {
+            "request_id": event["requestContext"]["requestId"],
+            "route": f"{event['httpMethod']} {event['resource']}",
+        }
+        try:
+            presented = _digest(event)
+            caller = credentials().caller(presented) if presented else None
+        except Exception as error:
+            # The function's own count of errors has every 401 in it.
+            counted("Not judged", {"AuthorizerFailures": 1}, "ERROR", **asked, **what_failed(error))
+            raise
         if caller is None:
+            say("Unauthorized", **asked, reason="unknown" if presented else "malformed")
             raise Exception("Unauthorized")
         # The whole stage, so that what is allowed does not depend on the route that asked first.
         api, stage = event["methodArn"].split("/")[:2]

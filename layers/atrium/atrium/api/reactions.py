@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Annotated, Any
 
-from aws_lambda_powertools import Logger
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from atrium import documents
 from atrium.api.automation import invalid, mended
+from atrium.api.telemetry import say, what_failed
 from atrium.api.v1 import Description, Id
 from atrium.cold_start import warm
 from atrium.errors import Detail, Duplicate, Invalid, NotFound, Refusal
@@ -31,8 +31,6 @@ from atrium.store.work import Answer, IdempotencyKey, Work
 from atrium.text import Name
 
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
-
-logger = Logger(service="atrium")
 
 
 class ProjectRequest(BaseModel):
@@ -63,10 +61,10 @@ def project_creating_handler() -> Handler:
             try:
                 _create(_requested(record["body"]))
             except Refusal as refusal:
-                logger.warning("Refused", message_id=record["messageId"], reason=refusal.message)
+                say("Refused", "WARN", message_id=record["messageId"], reason=refusal.message)
                 failed.append(record["messageId"])
-            except Exception:
-                logger.exception("Failed", message_id=record["messageId"])
+            except Exception as error:
+                say("Failed", "ERROR", message_id=record["messageId"], **what_failed(error))
                 failed.append(record["messageId"])
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 

@@ -8,6 +8,7 @@ parser and serialiser would round numbers.
 import binascii
 import json
 import re
+import time
 from abc import abstractmethod
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +17,6 @@ from http import HTTPStatus
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Request, Response
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
@@ -25,6 +25,7 @@ from pydantic import BaseModel, PrivateAttr
 from atrium import documents
 from atrium.api.headers import idempotency_key, if_match, values_of
 from atrium.api.paging import cursor_behind
+from atrium.api.telemetry import answered, say, what_failed
 from atrium.cold_start import warm
 from atrium.errors import (
     Conflict,
@@ -41,7 +42,7 @@ from atrium.errors import (
 from atrium.models import Caller
 from atrium.settings import MAX_BODY_BYTES, settings
 from atrium.store.table import connect, table
-from atrium.store.wall import scope
+from atrium.store.wall import Spent, scope
 from atrium.store.work import Answer, IdempotencyKey, Work
 
 # Every refusal's status. A dialect may answer Invalid with another one.
@@ -60,8 +61,6 @@ _JSON = re.compile(r"application/json(\s*;\s*charset=\"?utf-8\"?)?\s*;?", re.IGN
 
 # Headers of ours that a browser's script may read.
 _EXPOSED = "ETag, Idempotent-Replayed, Link, Retry-After, X-Request-Id"
-
-logger = Logger(service="atrium")
 
 ViewT = TypeVar("ViewT", bound="View")
 
@@ -111,6 +110,8 @@ class Api(APIGatewayRestResolver):
 
     def __init__(self) -> None:
         super().__init__(enable_validation=True, json_body_deserializer=_object)
+        # By the request that is being answered, as far as it came.
+        self.spent = Spent()
         # Powertools has no public way to leave the answer to us (decision 0004). It keeps what it finds out about a
         # middleware with the middleware, which a method would refuse: then it finds out again with each request.
         self._response_validation_middleware = lambda app, next_middleware: self._settle(app, next_middleware)  # type: ignore[assignment]
@@ -148,7 +149,7 @@ class Api(APIGatewayRestResolver):
         writes = event["httpMethod"] != "GET"
         # Parsed here too, for a route that takes no body: what is not JSON is refused everywhere.
         sent = self.current_event.json_body if event["body"] else None
-        with scope(caller.tenant):
+        with scope(caller.tenant) as self.spent:
             work = Work(
                 table(),
                 caller,
@@ -185,22 +186,30 @@ def request_work(request: Request) -> Work:
 def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
     """The function's handler."""
     warm(connect)
+    cold = True
 
     def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        nonlocal cold
+        began = time.perf_counter()
         request_id = event["requestContext"]["requestId"]
+        api.spent = Spent()
         try:
             answer = api.resolve(_prepared(event), context)
         except Refusal as refusal:
             answer = _wire(api.refuse(refusal))
-        except Exception:
-            logger.exception("Unhandled", request_id=request_id, route=f"{event['httpMethod']} {event['resource']}")
+        except Exception as error:
+            route = f"{event['httpMethod']} {event['resource']}"
+            say("Unhandled", "ERROR", request_id=request_id, route=route, **what_failed(error))
             failure = Refusal("Internal server error.")
             answer = _wire(Response(500, "application/json", documents.render(api.error(failure))))
+        replayed = "Idempotent-Replayed" in answer["multiValueHeaders"]
         answer["multiValueHeaders"] |= {
             "X-Request-Id": [request_id],
             "Access-Control-Allow-Origin": [settings().cors_origin],
             "Access-Control-Expose-Headers": [_EXPOSED],
         }
+        answered(event, answer["statusCode"], replayed, began, api.spent, cold)
+        cold = False
         return answer
 
     return handler

@@ -1,13 +1,11 @@
 """Functions behind the table's stream, and the sweep behind them: batches in, what failed of them out."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
-
+from atrium.api.telemetry import MAX_VALUES, counted, say, what_failed
 from atrium.cold_start import warm
 from atrium.errors import Unavailable
 from atrium.models import timestamp
@@ -23,9 +21,6 @@ SWEPT_AFTER = timedelta(hours=1)
 # What a function keeps of its time for saying how far it came.
 _SPARE_SECONDS = 5.0
 
-logger = Logger(service="atrium")
-metrics = Metrics(namespace="Atrium", service="atrium")
-
 
 def publishing_handler() -> Handler:
     """The handler. Publishes the event of each record, and reports those whose event was not taken."""
@@ -37,8 +32,8 @@ def publishing_handler() -> Handler:
         for record in batch["Records"]:
             try:
                 event = event_in(record)
-            except Exception:
-                logger.exception("No event can be read", stream_record=_position(record))
+            except Exception as error:
+                say("No event can be read", "ERROR", stream_record=_position(record), **what_failed(error))
                 failed.add(_position(record))
             else:
                 if event is not None:
@@ -46,8 +41,9 @@ def publishing_handler() -> Handler:
         until = time.monotonic() + _seconds_left(context)
         left = bus().publish([event for _, event in events], until)
         failed |= {events[place][0] for place in left}
+        _say_how_late([event for place, (_, event) in enumerate(events) if place not in left])
         if failed:
-            logger.warning("Not published", published=len(events) - len(left), failed=len(failed))
+            say("Not published", "WARN", published=len(events) - len(left), failed=len(failed))
         return _failures(batch, failed)
 
     return handler
@@ -57,15 +53,14 @@ def purging_handler() -> Handler:
     """The handler. Purges what each record's row of the purge queue names, and reports what is not purged yet."""
     warm(connect)
 
-    @metrics.log_metrics
     def handler(batch: Mapping[str, Any], context: Any) -> dict[str, Any]:
         failed: set[str] = set()
         stop = deadline(_seconds_left(context))
         for record in batch["Records"]:
             try:
                 done = purge(plain_item(record["dynamodb"]["NewImage"]), stop)
-            except Exception:
-                logger.exception("Not purged", stream_record=_position(record))
+            except Exception as error:
+                say("Not purged", "ERROR", stream_record=_position(record), **what_failed(error))
                 done = False
             if not done:
                 failed.add(_position(record))
@@ -78,7 +73,6 @@ def sweeping_handler() -> Handler:
     """The handler. Purges what is in the purge queue for longer than SWEPT_AFTER; a bad row does not stop the rest."""
     warm(connect)
 
-    @metrics.log_metrics
     def handler(_: Mapping[str, Any], context: Any) -> dict[str, Any]:
         stop = deadline(_seconds_left(context))
         long_ago = timestamp(datetime.now(UTC) - SWEPT_AFTER)
@@ -89,12 +83,11 @@ def sweeping_handler() -> Handler:
             found += 1
             try:
                 purged += purge(row, stop)
-            except Exception:
-                logger.exception("Not purged")
+            except Exception as error:
+                say("Not purged", "ERROR", **what_failed(error))
             if stop():
                 break
-        logger.info("Swept", found=found, purged=purged)
-        metrics.add_metric(name="SweptDeletions", unit=MetricUnit.Count, value=purged)
+        counted("Swept", {"SweptDeletions": purged}, found=found)
         return {"found": found, "purged": purged}
 
     return handler
@@ -108,16 +101,23 @@ def purge(row: Item, stop: Callable[[], bool]) -> bool:
         done = work.run(stop)
     except Unavailable:
         done = False
-    logger.info(
+    counted(
         "Purged" if done else "Purged in part",
+        {"PurgedRows": work.removed, "PurgedDeletions": int(done)},
         tenant=deletion.tenant,
         project=deletion.project,
         task=deletion.task,
-        rows=work.removed,
     )
-    metrics.add_metric(name="PurgedRows", unit=MetricUnit.Count, value=work.removed)
-    metrics.add_metric(name="PurgedDeletions", unit=MetricUnit.Count, value=int(done))
     return done
+
+
+def _say_how_late(published: Sequence[Mapping[str, Any]]) -> None:
+    """How many milliseconds after its change each event was on the bus."""
+    now = datetime.now(UTC)
+    lags = [round((now - datetime.fromisoformat(event["time"])).total_seconds() * 1000) for event in published]
+    for first in range(0, len(lags), MAX_VALUES):
+        values: list[float] = [*lags[first : first + MAX_VALUES]]
+        counted("Published", {"EventLag": values}, events=len(values))
 
 
 def _position(record: Mapping[str, Any]) -> str:

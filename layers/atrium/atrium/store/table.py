@@ -30,7 +30,7 @@ from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.settings import LAST_CALL_AFTER, settings
 from atrium.store.client import dynamodb
-from atrium.store.wall import elapsed, guard, scope
+from atrium.store.wall import elapsed, guard, scope, spent
 
 Item = dict[str, Any]
 T = TypeVar("T")
@@ -207,6 +207,7 @@ class Table:
             if answer is not None:
                 return answer
             attempt += 1
+            spent().retries += 1
             self._pause(attempt)
         raise Unavailable
 
@@ -240,6 +241,7 @@ class Table:
         Somebody else has won, so there is no overload to back off from. The jitter parts those who lost together, and
         the more often a request has lost, the sooner it tries again: else newcomers would win, and it would starve.
         """
+        spent().lost_races += 1
         time.sleep(random.uniform(0, 0.1 / losses))
         if self._seconds_left() <= 0:
             raise Unavailable

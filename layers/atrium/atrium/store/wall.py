@@ -14,12 +14,23 @@ class TenantWall(Exception):
     """A request that would leave the caller's tenant, or look through the whole table. A defect in Atrium."""
 
 
+@dataclass
+class Spent:
+    """What a request took beyond its first attempt: calls made again after a failure that passes, and decisions made
+    again after a lost race.
+    """
+
+    retries: int = 0
+    lost_races: int = 0
+
+
 @dataclass(frozen=True)
 class Scope:
     """What one request may touch, and when it began (seconds of the monotonic clock)."""
 
     tenant: str | None
     began: float
+    spent: Spent
     credentials: bool = False
     purges: bool = False
     everything: bool = False
@@ -33,13 +44,14 @@ _CALLS = {"GetItem", "BatchGetItem", "Query", "UpdateItem", "TransactWriteItems"
 @contextmanager
 def scope(
     tenant: str | None, *, credentials: bool = False, purges: bool = False, everything: bool = False
-) -> Iterator[None]:
+) -> Iterator[Spent]:
     """Everything inside touches only this tenant's partitions; credentials, and the whole purge queue, only where that
-    is said. `everything` is for the check of the table alone: no wall, and Scan.
+    is said. `everything` is for the check of the table alone: no wall, and Scan. Gives what is spent inside.
     """
-    token = _scope.set(Scope(tenant, time.monotonic(), credentials, purges, everything))
+    spent = Spent()
+    token = _scope.set(Scope(tenant, time.monotonic(), spent, credentials, purges, everything))
     try:
-        yield
+        yield spent
     finally:
         _scope.reset(token)
 
@@ -47,6 +59,11 @@ def scope(
 def elapsed() -> float:
     """Seconds since the innermost scope began."""
     return time.monotonic() - _scope.get().began
+
+
+def spent() -> Spent:
+    """What has been spent in the innermost scope."""
+    return _scope.get().spent
 
 
 def guard(params: dict[str, Any], model: Any, **_: Any) -> None:
