@@ -24,6 +24,7 @@ test: $(READY) $(ENGINE) ## All that CI checks: format, lint, types, template, t
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
+	$(BIN)/sam validate --lint --template observability.yaml
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory build-here
 	$(BIN)/pytest
@@ -54,6 +55,9 @@ build-here: $(READY) ## The same for this machine's Python and processor: what s
 	$(MAKE) --no-print-directory build \
 	  LAMBDA_PYTHON=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])') \
 	  LAMBDA_ARCH=$$(uname -m | sed s/aarch64/arm64/)
+
+versioned: $(READY) ## Write versioned.json, the template for gradual deployments and SnapStart
+	@$(BIN)/python -m local.versioned
 
 format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
@@ -88,4 +92,4 @@ $(ENGINE): $(READY) local/package-lock.json
 	@cd local && ../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test prove mutants token invoke fsck build build-here format schemas pins reset
+.PHONY: help run test prove mutants token invoke fsck build build-here versioned format schemas pins reset

@@ -117,7 +117,7 @@ class Template:
             "AWS::AccountId": ACCOUNT,
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
-            **{name: parameter.get("Default", "") for name, parameter in known.items()},
+            **{name: str(parameter.get("Default", "")) for name, parameter in known.items()},
             **given,
             "AWS::StackName": "atrium",
             **{name: TABLE_NAME for name, item in self._of_type("AWS::DynamoDB::Table")},
