@@ -62,7 +62,9 @@ def versioned(template: dict[str, Any], release: str) -> dict[str, Any]:
                     "Alarms": [{"Fn::Sub": f"${{AWS::StackName}}-{alarm}"} for alarm in ALARMS],
                 },
             }
-    template["Resources"]["Api"]["Properties"]["Auth"]["Authorizers"]["Credential"]["FunctionArn"] = {"Ref": "Authorizer.Alias"}
+    template["Resources"]["Api"]["Properties"]["Auth"]["Authorizers"]["Credential"]["FunctionArn"] = {
+        "Ref": "Authorizer.Alias"
+    }
     return template
 
 

@@ -1,0 +1,613 @@
+"""What the functions say of themselves, whole lines of it; and that alarms and dashboard ask for what there is."""
+
+import importlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import jsonschema
+import pytest
+from botocore.exceptions import ClientError
+from samtranslator.yaml_helper import yaml_parse
+
+from atrium import keys
+from atrium.api import telemetry
+from atrium.api.resolver import lambda_handler
+from atrium.api.telemetry import UNITS
+from atrium.credentials import new_secret
+from atrium.models import timestamp
+from atrium.store import purge
+from atrium.store.table import Item, table, wire_item
+from atrium.store.wall import scope
+from local.functions import Workers, call
+from local.gateway import Gateway
+from local.template import ROOT, Template
+from local.terminal import FunctionOutput
+from tests.client import Answer, World, flat_id, flat_path, through
+from tests.faults import Choose, Clock, faulty
+from tests.test_round_trips import EVERY_ROUTE, FLAT, a_project
+
+Line = dict[str, Any]
+Said = Callable[[], list[Line]]
+
+# The embedded metric format, as its specification has it, of our namespace and units.
+EMF = {
+    "type": "object",
+    "required": ["_aws"],
+    "properties": {
+        "_aws": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["Timestamp", "CloudWatchMetrics"],
+            "properties": {
+                "Timestamp": {"type": "integer"},
+                "CloudWatchMetrics": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["Namespace", "Dimensions", "Metrics"],
+                        "properties": {
+                            "Namespace": {"const": "Atrium"},
+                            "Dimensions": {
+                                "type": "array",
+                                "minItems": 1,
+                                "items": {"type": "array", "minItems": 1, "maxItems": 30, "items": {"type": "string"}},
+                            },
+                            "Metrics": {
+                                "type": "array",
+                                "minItems": 1,
+                                "maxItems": 100,
+                                "items": {
+                                    "type": "object",
+                                    "additionalProperties": False,
+                                    "required": ["Name", "Unit"],
+                                    "properties": {
+                                        "Name": {"type": "string", "minLength": 1, "maxLength": 1024},
+                                        "Unit": {"enum": ["Count", "Milliseconds"]},
+                                    },
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+
+# The metrics of AWS that Atrium looks at, with what they are told apart by.
+AWS_METRICS = {
+    "AWS/ApiGateway": {name: [{"ApiName"}] for name in ("4XXError", "5XXError", "Latency")},
+    "AWS/Lambda": {
+        "Throttles": [set(), {"FunctionName"}],
+        "ConcurrentExecutions": [set(), {"FunctionName"}],
+        "IteratorAge": [{"FunctionName"}],
+    },
+    "AWS/DynamoDB": {
+        name: [{"TableName"}]
+        for name in (
+            "ConsumedReadCapacityUnits",
+            "ConsumedWriteCapacityUnits",
+            "ReadThrottleEvents",
+            "WriteThrottleEvents",
+            "TransactionConflict",
+        )
+    },
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible": [{"QueueName"}]},
+}
+
+
+@pytest.fixture
+def said(capfd: pytest.CaptureFixture[str]) -> Said:
+    """The lines since it was called before, which are all that was said. Each that has metrics is a document of the
+    embedded metric format.
+    """
+
+    def lines() -> list[Line]:
+        out, err = capfd.readouterr()
+        assert err == ""
+        found = [json.loads(line) for line in out.splitlines()]
+        for line in found:
+            assert line["level"] in ("INFO", "WARN", "ERROR")
+            if "_aws" in line:
+                require_emf(line)
+        return found
+
+    return lines
+
+
+@pytest.fixture
+def elsewhere(world: World, template: Template) -> Iterator[World]:
+    """The same API in another process, whose log is not this one's."""
+    workers = Workers(os.environ, size=1)
+    yield World(through(Gateway(template.api, template.functions, workers, template.stage)), world.dev)
+    workers.stop()
+
+
+def require_emf(line: Line) -> None:
+    jsonschema.validate(line, EMF)
+    assert abs(line["_aws"]["Timestamp"] / 1000 - time.time()) < 60
+    for directive in line["_aws"]["CloudWatchMetrics"]:
+        for name in (name for names in directive["Dimensions"] for name in names):
+            assert isinstance(line[name], str)
+        for metric in directive["Metrics"]:
+            assert metric["Unit"] == UNITS[metric["Name"]]
+            value = line[metric["Name"]]
+            values = value if isinstance(value, list) else [value]
+            assert 1 <= len(values) <= 100
+            assert all(type(each) in (int, float) and each >= 0 for each in values)
+
+
+def measured(line: Line) -> tuple[set[str], set[str]]:
+    """The dimensions and the metrics that a line tells CloudWatch of."""
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    (dimensions,) = directive["Dimensions"]
+    return set(dimensions), {metric["Name"] for metric in directive["Metrics"]}
+
+
+def answered(world: World, answer: Answer, route: str, by: str = "owner", **other: Any) -> Line:
+    """The line of an answer, but for what differs with each run: see `fixed`."""
+    return {
+        "message": "Answered",
+        "level": "INFO",
+        "request_id": answer.headers["x-request-id"],
+        "tenant": flat_id(world.dev["tenants"]["acme"]["tenant_id"]),
+        "principal": world.id(by),
+        "route": route,
+        "status": answer.status,
+        "replayed": False,
+        "Stack": "atrium",
+        "Dialect": "v1" if "/v1/" in route else "flat",
+        "Requests": 1,
+        **other,
+    }
+
+
+def fixed(line: Line) -> Line:
+    """A line of a request without its latency, what CloudWatch is told, and whether it was its process's first."""
+    assert 0 < line["Latency"] < 60_000
+    return {name: value for name, value in line.items() if name not in ("Latency", "_aws", "cold")}
+
+
+# ---------------------------------------------------------------- requests
+
+
+def test_a_request_is_one_line_that_says_who_asked_for_what_and_how_it_went(world: World, said: Said) -> None:
+    said()
+    made = world("POST", world.projects(), {"name": "Apollo"}, key="k")
+    (line,) = said()
+    assert fixed(line) == answered(world, made, "POST /v1/spaces/{space_id}/projects")
+    assert measured(line) == ({"Stack", "Dialect"}, {"Requests", "Latency"})
+    listed = world("GET", "/projects?limit=1", by="contributor")
+    (line,) = said()
+    assert fixed(line) == answered(world, listed, "GET /projects", by="contributor")
+    assert measured(line) == ({"Stack", "Dialect"}, {"Requests", "Latency"})
+
+
+def test_a_replay_is_counted(world: World, said: Said) -> None:
+    world("POST", "/projects", FLAT, key="k")
+    said()
+    again = world("POST", "/projects", FLAT, key="k")
+    (line,) = said()
+    assert again.replayed
+    assert fixed(line) == answered(world, again, "POST /projects", replayed=True, Replays=1)
+    assert measured(line)[1] == {"Requests", "Latency", "Replays"}
+
+
+def test_a_conflict_is_counted(world: World, said: Said) -> None:
+    project = world.new_project()
+    world.new_member(project, "viewer", "viewer")
+    said()
+    stale = world("PATCH", project, {"name": "B"}, headers={"If-Match": '"99"'})
+    member = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
+    twice = world("POST", f"{project}/members", member)
+    first, second = said()
+    path = "/v1/spaces/{space_id}/projects/{project_id}"
+    assert (stale.status, twice.status) == (412, 409)
+    assert fixed(first) == answered(world, stale, f"PATCH {path}", Conflicts=1)
+    assert fixed(second) == answered(world, twice, f"POST {path}/members", Conflicts=1)
+    assert measured(second)[1] == {"Requests", "Latency", "Conflicts"}
+
+
+def test_a_refusal_is_a_line_as_any_other(world: World, said: Said) -> None:
+    said()
+    invalid = world("POST", "/projects", {"projectName": ""})
+    missing = world("GET", f"{world.projects()}/{world.uuid('owner')}")
+    first, second = said()
+    assert (invalid.status, missing.status) == (400, 404)
+    assert fixed(first) == answered(world, invalid, "POST /projects")
+    assert fixed(second) == answered(world, missing, "GET /v1/spaces/{space_id}/projects/{project_id}")
+
+
+def test_what_the_authorizer_refuses_it_says_with_the_reason(world: World, said: Said) -> None:
+    said()
+    nobody = world("GET", "/projects", by=None)
+    unknown = world.raw("GET", "/projects", [("X-API-Key", new_secret("key"))])
+    lines = said()
+    assert lines == [
+        {
+            "message": "Unauthorized",
+            "level": "INFO",
+            "request_id": answer.headers["x-request-id"],
+            "route": "GET /projects",
+            "reason": reason,
+        }
+        for answer, reason in ((nobody, "malformed"), (unknown, "unknown"))
+    ]
+    assert (nobody.status, unknown.status) == (401, 401)
+
+
+def test_an_authorizer_that_cannot_judge_is_counted(world: World, said: Said) -> None:
+    said()
+    with faulty(lambda *_: "hang", Clock()):
+        answer = world("GET", "/projects")
+    (line,) = said()
+    assert answer.status == 503
+    assert line.pop("where")[-1].endswith("_call")
+    del line["_aws"]
+    assert line == {
+        "message": "Not judged",
+        "level": "ERROR",
+        "request_id": answer.headers["x-request-id"],
+        "route": "GET /projects",
+        "error": ["Unavailable"],
+        "Stack": "atrium",
+        "AuthorizerFailures": 1,
+    }
+
+
+def test_a_failure_says_its_kind_and_where_and_not_its_text(world: World, said: Said) -> None:
+    project = world.new_project()
+    said()
+    with faulty(lambda number, operation, _: "unknown" if operation == "TransactWriteItems" else None):
+        failed = world("PATCH", project, {"name": "B"})
+    unhandled, line = said()
+    route = "PATCH /v1/spaces/{space_id}/projects/{project_id}"
+    assert failed.seen == (500, {"detail": "Internal server error."})
+    where = unhandled.pop("where")
+    assert "resolver.py" in where[0]
+    assert where[-1].endswith("_raised")
+    assert unhandled == {
+        "message": "Unhandled",
+        "level": "ERROR",
+        "request_id": failed.headers["x-request-id"],
+        "route": route,
+        "error": ["ValueError"],
+    }
+    assert fixed(line) == answered(world, failed, route, level="ERROR")
+
+
+def test_a_failure_says_what_it_came_from_and_what_aws_answered() -> None:
+    def fail() -> None:
+        try:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "secret"}}, "Query")
+        except ClientError as error:
+            raise KeyError("secret") from error
+
+    with pytest.raises(KeyError) as caught:
+        fail()
+    told = telemetry.what_failed(caught.value)
+    assert told["error"] == ["KeyError", "ClientError"]
+    assert told["aws_error"] == ["AccessDeniedException"]
+    assert "secret" not in json.dumps(told)
+
+
+def test_retries_and_lost_races_are_counted(world: World, elsewhere: World, said: Said) -> None:
+    project = world.new_project()
+    said()
+    # The authorizer remembers the owner, and asks nothing.
+    with faulty(lambda number, *_: "throttle" if number <= 2 else None, Clock()):
+        slow = world("GET", project)
+    (line,) = said()
+    assert fixed(line) == answered(world, slow, "GET /v1/spaces/{space_id}/projects/{project_id}", Retries=2)
+    assert measured(line)[1] == {"Requests", "Latency", "Retries"}
+    with faulty(once_before_the_commit(lambda: elsewhere("PUT", flat_path(project), FLAT))):
+        lost = world("PATCH", project, {"name": "B"})
+    (line,) = said()
+    assert fixed(line) == answered(world, lost, "PATCH /v1/spaces/{space_id}/projects/{project_id}", LostRaces=1)
+
+
+def once_before_the_commit(rival: Callable[[], Answer], also: int = 0) -> Choose:
+    """Another request is answered between the read and the commit of this one; the call number `also` is throttled."""
+    answers: list[Answer] = []
+
+    def choose(number: int, operation: str, _: Mapping[str, Any]) -> str | None:
+        if operation == "TransactWriteItems" and not answers:
+            answers.append(rival())
+            assert answers[0].status == 200
+        return "throttle" if number == also else None
+
+    return choose
+
+
+def test_a_request_that_runs_out_of_time_says_what_it_tried(world: World, said: Said) -> None:
+    project = world.new_project()
+    said()
+    with faulty(lambda *_: "hang", Clock()):
+        busy = world("GET", project)
+    (line,) = said()
+    assert busy.status == 503
+    assert line.pop("Retries") >= 3
+    assert fixed(line) == answered(world, busy, "GET /v1/spaces/{space_id}/projects/{project_id}", level="ERROR")
+
+
+def test_the_first_request_of_a_process_says_so(world: World, said: Said) -> None:
+    module = importlib.import_module("v1.list_roles")
+    event = json.loads((ROOT / "events/v1/list_roles.json").read_text())
+    handler = lambda_handler(module.api)
+    said()
+    for _ in range(3):
+        handler(event, None)
+    assert ["cold" in line for line in said()] == [True, False, False]
+
+
+# ---------------------------------------------------------------- what follows a change
+
+
+def meta_of(world: World, project: str) -> Item:
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    with scope(tenant):
+        found = table().get(keys.project(tenant, flat_id(project.rpartition("/")[2])))
+    assert found is not None
+    return found
+
+
+def test_how_late_each_event_was_is_told(world: World, template: Template, said: Said) -> None:
+    meta = meta_of(world, world.new_project())
+    meta["last_event"]["time"] = timestamp(datetime.now(UTC) - timedelta(seconds=90))
+    record = {"dynamodb": {"NewImage": wire_item(meta), "SequenceNumber": "1"}}
+    said()
+    done = call(template.functions["PublishEvents"], {"Records": [record] * 101})
+    assert done == {"batchItemFailures": []}
+    lines = said()
+    assert [line["events"] for line in lines] == [100, 1]
+    for line in lines:
+        assert (line["message"], line["Stack"]) == ("Published", "atrium")
+        assert measured(line) == ({"Stack"}, {"EventLag"})
+        assert len(line["EventLag"]) == line["events"]
+        assert all(90_000 <= lag < 120_000 for lag in line["EventLag"])
+
+
+def test_an_event_that_the_bus_does_not_take_is_not_late_yet(world: World, template: Template, said: Said) -> None:
+    record = {"dynamodb": {"NewImage": wire_item(meta_of(world, world.new_project())), "SequenceNumber": "1"}}
+    world.bus.before = lambda entries: range(len(entries))
+    said()
+    done = call(template.functions["PublishEvents"], {"Records": [record]})
+    assert done == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert said() == [{"message": "Not published", "level": "WARN", "published": 0, "failed": 1}]
+
+
+def test_a_sweep_is_told_with_each_purge(world: World, template: Template, said: Said) -> None:
+    project = world.new_project()
+    assert world("DELETE", project).status == 204
+    (row,) = purge.queued(table())
+    said()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("atrium.api.streams.SWEPT_AFTER", timedelta(seconds=-1))
+        assert call(template.functions["SweepDeleted"], {}) == {"found": 1, "purged": 1}
+    purged, swept = said()
+    del purged["_aws"], swept["_aws"]
+    assert purged == {
+        "message": "Purged",
+        "level": "INFO",
+        "tenant": row["tenant"],
+        "project": row["project"],
+        "task": None,
+        "Stack": "atrium",
+        "PurgedRows": 1,
+        "PurgedDeletions": 1,
+    }
+    assert swept == {"message": "Swept", "level": "INFO", "found": 1, "Stack": "atrium", "SweptDeletions": 1}
+
+
+# ---------------------------------------------------------------- what is never said
+
+
+def test_no_log_has_anything_that_a_caller_sent(world: World, said: Said) -> None:
+    """On every route, once with a table that works and once with a broken one, whose failures are told."""
+    marked = "mark-5f1c"
+    project = a_project(world)
+    told = []
+    for request in EVERY_ROUTE.values():
+        method, path, body = request(world, project if world("GET", project).status == 200 else a_project(world))
+        headers = {"Idempotency-Key": f"{marked}-key", "X-Marked": marked, "User-Agent": marked}
+        query = f"?limit=1&cursor={marked}&q={marked}&search={marked}"
+        sent = json.dumps(spoilt(body, marked)) if isinstance(body, dict) else json.dumps({marked: marked})
+        for fault in (None, "unknown"):
+            with faulty(lambda *_, fault=fault: fault):
+                world(method, path + query, headers=headers, content=sent.encode())
+                world("GET", path, by=None, headers={"Authorization": f"Bearer {marked}", "If-Match": marked})
+        told += said()
+    assert {line["message"] for line in told} == {"Answered", "Unauthorized", "Unhandled"}
+    assert len(told) > 2 * len(EVERY_ROUTE)
+    text = json.dumps(told)
+    for never in (marked, "@acme.example", "atr_", "Owner of Acme", project.rpartition("/")[2]):
+        assert never not in text, never
+
+
+def spoilt(body: Mapping[str, Any], mark: str) -> dict[str, Any]:
+    """The body, its texts marked, and with a field too many."""
+    marked = {name: f"{value} {mark}" if isinstance(value, str) else value for name, value in body.items()}
+    return {**marked, mark: f"{mark}@example.com"}
+
+
+# ---------------------------------------------------------------- on a laptop
+
+
+def test_a_laptops_terminal_has_no_access_log_but_everything_else(capfd: pytest.CaptureFixture[str]) -> None:
+    output = FunctionOutput("V1Me")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", output)
+        patch.setenv("STACK_NAME", "atrium")
+        telemetry.say("Answered", request_id="r")
+        telemetry.say("Unhandled", "ERROR", error=["KeyError"])
+    shown = [line.split(" ", 1)[1] for line in capfd.readouterr().err.splitlines()]
+    assert shown == ['V1Me | {"message":"Unhandled","level":"ERROR","error":["KeyError"]}']
+
+
+# ---------------------------------------------------------------- alarms and dashboard
+
+OBSERVABILITY = yaml_parse((ROOT / "observability.yaml").read_text())
+STACK = "atrium-prod"
+
+
+def exports(template: Template) -> dict[str, Any]:
+    """What the main stack exports, by name."""
+    outputs = yaml_parse((ROOT / "template.yaml").read_text())["Outputs"].values()
+    named = [output for output in outputs if "Export" in output]
+    return {
+        output["Export"]["Name"]["Fn::Sub"].replace("${AWS::StackName}", STACK): output["Value"] for output in named
+    }
+
+
+def resolved(value: Any, known: Mapping[str, Any]) -> Any:
+    """A value of observability.yaml with its intrinsic functions replaced; what the main stack exports as <name>."""
+    match value:
+        case {"Ref": name}:
+            return known[name]
+        case {"Fn::ImportValue": name}:
+            exported = resolved(name, known)
+            assert exported in known["exports"]
+            return f"<{exported.removeprefix(STACK + '-')}>"
+        case {"Fn::Sub": [text, more]}:
+            return resolved({"Fn::Sub": text}, {**known, **resolved(more, known)})
+        case {"Fn::Sub": text}:
+            for name, given in known.items():
+                text = text.replace(f"${{{name}}}", str(given))
+            assert "${" not in text
+            return text
+        case {"Fn::If": [_, then, _]}:
+            return resolved(then, known)
+        case dict():
+            return {name: resolved(item, known) for name, item in value.items()}
+        case list():
+            return [resolved(item, known) for item in value]
+    return value
+
+
+@pytest.fixture(scope="module")
+def watching() -> dict[str, dict[str, Any]]:
+    """The properties of what observability.yaml has, by logical id, for a stack and a topic."""
+    known = {"Stack": STACK, "AlarmTopic": "arn:topic", "AWS::Region": "us-east-1", "exports": exports(Template())}
+    return {name: resolved(item["Properties"], known) for name, item in OBSERVABILITY["Resources"].items()}
+
+
+def alarms(watching: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: item for name, item in watching.items() if "AlarmName" in item}
+
+
+Metric = tuple[str, str, dict[str, str]]
+
+
+def metrics_of(alarm: Mapping[str, Any]) -> list[Metric]:
+    listed = [item["MetricStat"]["Metric"] for item in alarm.get("Metrics", []) if "MetricStat" in item] or [alarm]
+    return [
+        (item["Namespace"], item["MetricName"], {each["Name"]: each["Value"] for each in item.get("Dimensions", [])})
+        for item in listed
+    ]
+
+
+def shown_on(dashboard: Mapping[str, Any]) -> list[Metric]:
+    body = json.loads(dashboard["DashboardBody"])
+    found = []
+    for widget in body["widgets"]:
+        for namespace, name, *pairs in widget["properties"].get("metrics", []):
+            names = [each for each in pairs if isinstance(each, str)]
+            found.append((namespace, name, dict(zip(names[::2], names[1::2], strict=True))))
+    return found
+
+
+def test_alarms_and_dashboard_ask_for_metrics_that_are_there(
+    world: World, elsewhere: World, template: Template, watching: Mapping[str, Any], said: Said
+) -> None:
+    """Atrium's are those that a life of requests, events and purges really emits, with just these dimensions."""
+    said()
+    live_through_everything(world, elsewhere, template)
+    emitted: dict[str, set[frozenset[tuple[str, str]]]] = {}
+    for line in said():
+        if "_aws" in line:
+            dimensions, names = measured(line)
+            for name in names:
+                emitted.setdefault(name, set()).add(frozenset((each, line[each]) for each in dimensions))
+    assert set(emitted) == set(UNITS)
+    asked = [metric for alarm in alarms(watching).values() for metric in metrics_of(alarm)]
+    asked += shown_on(watching["Dashboard"])
+    for namespace, name, wanted in asked:
+        if namespace == telemetry.NAMESPACE:
+            ours = {**wanted, "Stack": "atrium"} if wanted["Stack"] == STACK else wanted
+            assert frozenset(ours.items()) in emitted[name], (name, wanted)
+        else:
+            assert set(wanted) in AWS_METRICS[namespace][name], (namespace, name, wanted)
+    assert {name for namespace, name, _ in asked if namespace == telemetry.NAMESPACE} == set(UNITS)
+
+
+def live_through_everything(world: World, elsewhere: World, template: Template) -> None:
+    for _ in range(2):
+        world("POST", "/projects", FLAT, key="k")
+        world("POST", world.projects(), {"name": "Apollo"}, key="k")
+    project = world.new_project()
+    for path, body in ((project, {"name": "B"}), (flat_path(project), FLAT)):
+        stale = world("PATCH" if path == project else "PUT", path, body, headers={"If-Match": '"99"'})
+        assert stale.status == 412
+    other = world.new_project()
+    renamed = ("PATCH", project, {"name": "B"}), ("PUT", flat_path(other), FLAT)
+    rivals = ("PUT", flat_path(project), FLAT), ("PATCH", other, {"name": "B"})
+    for request, rival in zip(renamed, rivals, strict=True):
+        with faulty(once_before_the_commit(partial(elsewhere, *rival), also=2), Clock()):
+            assert world(*request).status == 200
+    with faulty(lambda *_: "hang", Clock()):
+        world("GET", "/projects", by="outsider")
+    record = {"dynamodb": {"NewImage": wire_item(meta_of(world, project)), "SequenceNumber": "1"}}
+    call(template.functions["PublishEvents"], {"Records": [record]})
+    world("DELETE", project)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("atrium.api.streams.SWEPT_AFTER", timedelta(seconds=-1))
+        call(template.functions["SweepDeleted"], {})
+
+
+def test_what_the_alarms_name_is_what_the_stack_exports(template: Template, watching: Mapping[str, Any]) -> None:
+    exported = exports(template)
+    assert exported == {
+        f"{STACK}-Table": {"Ref": "Table"},
+        f"{STACK}-DeadLetters": {"Fn::GetAtt": ["DeadLetters", "QueueName"]},
+        f"{STACK}-PublishEvents": {"Ref": "PublishEvents"},
+        f"{STACK}-PurgeDeleted": {"Ref": "PurgeDeleted"},
+        f"{STACK}-Logs": {"Ref": "Logs"},
+    }
+    # A REST API that is imported has its document's title for a name.
+    assert template.api["info"]["title"] == "atrium"
+    assert template.resources["Api"]["Properties"]["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
+    values = {
+        value for alarm in alarms(watching).values() for _, _, found in metrics_of(alarm) for value in found.values()
+    }
+    assert values == {STACK, "<Table>", "<DeadLetters>", "<PublishEvents>", "<PurgeDeleted>"}
+
+
+def test_every_alarm_tells_the_topic_and_is_quiet_where_nothing_happens(watching: Mapping[str, Any]) -> None:
+    found = alarms(watching)
+    assert {alarm["AlarmName"] for alarm in found.values()} == {
+        f"{STACK}-{name}"
+        for name in (
+            "server-errors",
+            "latency",
+            "authorizer-failures",
+            "function-throttles",
+            "table-throttles",
+            "dead-letters",
+            "publishing-behind",
+            "purging-behind",
+        )
+    }
+    for name, alarm in found.items():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == ["arn:topic"], name
+        assert alarm["TreatMissingData"] == "notBreaching", name
+        assert alarm["AlarmDescription"].endswith("."), name
+    for item in OBSERVABILITY["Resources"].values():
+        if item["Type"] == "AWS::CloudWatch::Alarm":
+            assert item["Properties"]["AlarmActions"]["Fn::If"][::2] == ["HasTopic", {"Ref": "AWS::NoValue"}]
