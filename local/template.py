@@ -253,6 +253,10 @@ class Template:
                 return not self._holds(negated)
             case {"Fn::Equals": [one, other]}:
                 return bool(self.resolve(one) == self.resolve(other))
+            case {"Fn::And": conditions}:
+                return all(map(self._holds, conditions))
+            case {"Condition": str(name)}:
+                return self._holds(self._conditions[name])
         raise ValueError(f"{condition} is not known to the laptop edition")
 
     def _attribute(self, name: str, attribute: str) -> str:

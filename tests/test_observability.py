@@ -505,12 +505,9 @@ def alarms(watching: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 Metric = tuple[str, str, dict[str, str]]
 
 
-def metrics_of(alarm: Mapping[str, Any]) -> list[Metric]:
-    listed = [item["MetricStat"]["Metric"] for item in alarm.get("Metrics", []) if "MetricStat" in item] or [alarm]
-    return [
-        (item["Namespace"], item["MetricName"], {each["Name"]: each["Value"] for each in item.get("Dimensions", [])})
-        for item in listed
-    ]
+def metric_of(alarm: Mapping[str, Any]) -> Metric:
+    dimensions = {each["Name"]: each["Value"] for each in alarm.get("Dimensions", [])}
+    return alarm["Namespace"], alarm["MetricName"], dimensions
 
 
 def shown_on(dashboard: Mapping[str, Any]) -> list[Metric]:
@@ -536,7 +533,7 @@ def test_alarms_and_dashboard_ask_for_metrics_that_are_there(
             for name in names:
                 emitted.setdefault(name, set()).add(frozenset((each, line[each]) for each in dimensions))
     assert set(emitted) == set(UNITS)
-    asked = [metric for alarm in alarms(watching).values() for metric in metrics_of(alarm)]
+    asked = [metric_of(alarm) for alarm in alarms(watching).values()]
     asked += shown_on(watching["Dashboard"])
     for namespace, name, wanted in asked:
         if namespace == telemetry.NAMESPACE:
@@ -583,9 +580,7 @@ def test_what_the_alarms_name_is_what_the_stack_exports(template: Template, watc
     # A REST API that is imported has its document's title for a name.
     assert template.api["info"]["title"] == "atrium"
     assert template.resources["Api"]["Properties"]["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
-    values = {
-        value for alarm in alarms(watching).values() for _, _, found in metrics_of(alarm) for value in found.values()
-    }
+    values = {value for alarm in alarms(watching).values() for value in metric_of(alarm)[2].values()}
     assert values == {STACK, "<Table>", "<DeadLetters>", "<PublishEvents>", "<PurgeDeleted>"}
 
 
@@ -598,7 +593,8 @@ def test_every_alarm_tells_the_topic_and_is_quiet_where_nothing_happens(watching
             "latency",
             "authorizer-failures",
             "function-throttles",
-            "table-throttles",
+            "read-throttles",
+            "write-throttles",
             "dead-letters",
             "publishing-behind",
             "purging-behind",

@@ -1,0 +1,236 @@
+"""What is deployed, and how: parameters, environments, the limits of CloudFormation, releases; and what
+docs/operations.md says of it.
+"""
+
+import json
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from local import versioned
+from local.template import ROOT, Template
+from tests.test_template import routes
+
+# Of one stack (CloudFormation quotas).
+MAX_RESOURCES = 500
+MAX_OUTPUTS = 200
+MAX_TEMPLATE_BYTES = 1_000_000
+
+SOURCE = yaml_parse((ROOT / "template.yaml").read_text())
+ALARMS = yaml_parse((ROOT / "observability.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """Two releases of the same code, in the form with versions."""
+    found = {}
+    for release in ("one", "two"):
+        path: Path = tmp_path_factory.mktemp("release") / "versioned.json"
+        template = versioned.versioned(yaml_parse((ROOT / "template.yaml").read_text()), release)
+        path.write_text(json.dumps(template))
+        found[release] = Template(path)
+    return found
+
+
+def of_type(template: Template, type: str) -> dict[str, Any]:
+    return {name: item for name, item in template.resources.items() if item["Type"] == type}
+
+
+# ---------------------------------------------------------------- parameters
+
+# What is there only if a parameter says so.
+CONDITIONAL = {"Domain": "HasDomain", "DomainMapping": "HasDomain", "DomainRecord": "HasHostedZone"}
+
+GIVEN = {
+    "DomainName": "api.example.com",
+    "CertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/c",
+    "HostedZoneId": "Z0",
+    "ReservedConcurrency": "5",
+    "LogRetentionDays": "7",
+}
+
+
+@pytest.fixture(scope="module")
+def given() -> Template:
+    """With every parameter that makes a difference to the resources."""
+    return Template(**GIVEN)
+
+
+def test_every_parameter_has_a_default_and_a_description() -> None:
+    for template in (SOURCE, ALARMS):
+        for name, parameter in template["Parameters"].items():
+            assert "Default" in parameter, name
+            assert parameter["Description"].endswith("."), name
+
+
+def test_the_default_stack_has_nothing_that_nobody_asked_for(template: Template) -> None:
+    assert {name: item["Condition"] for name, item in template.resources.items() if "Condition" in item} == CONDITIONAL
+    holding = {name for name, condition in SOURCE["Conditions"].items() if template._holds(condition)}
+    assert holding == set()
+    for function in of_type(template, "AWS::Lambda::Function").values():
+        assert template.resolve(function["Properties"]["ReservedConcurrentExecutions"]) == "AWS::NoValue"
+        assert "SnapStart" not in function["Properties"]
+    for kind in ("AWS::Lambda::Version", "AWS::Lambda::Alias", "AWS::CodeDeploy::Application"):
+        assert of_type(template, kind) == {}
+
+
+def test_a_domain_is_the_apis_without_a_stage_in_the_path(template: Template, given: Template) -> None:
+    assert all(given._holds(condition) for condition in SOURCE["Conditions"].values() if "Viewer" not in str(condition))
+    found = {name: given.resolve(given.resources[name]["Properties"]) for name in ("Domain", "DomainMapping")}
+    record = given.resources["DomainRecord"]["Properties"]
+    assert found["Domain"]["RegionalCertificateArn"] == GIVEN["CertificateArn"]
+    assert found["Domain"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+    # Without a base path it is the root.
+    assert found["DomainMapping"] == {"DomainName": "Domain", "RestApiId": "Api", "Stage": "ApiStage"}
+    assert (record["Name"], record["HostedZoneId"]) == ({"Ref": "DomainName"}, {"Ref": "HostedZoneId"})
+    assert record["AliasTarget"]["DNSName"] == {"Fn::GetAtt": ["Domain", "RegionalDomainName"]}
+    url = SOURCE["Outputs"]["ApiUrl"]["Value"]
+    assert given.resolve(url) == "https://api.example.com"
+    assert template.resolve(url) == "https://Api.execute-api.us-east-1.amazonaws.com/prod"
+
+
+def test_reserved_concurrency_is_each_functions(given: Template) -> None:
+    for function in of_type(given, "AWS::Lambda::Function").values():
+        assert given.resolve(function["Properties"]["ReservedConcurrentExecutions"]) == "5"
+
+
+def test_all_functions_log_json_to_the_one_group_that_the_stack_keeps(template: Template, given: Template) -> None:
+    (name, group), *others = of_type(template, "AWS::Logs::LogGroup").items()
+    assert (name, others) == ("Logs", [])
+    assert (group["DeletionPolicy"], group["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    for function in of_type(template, "AWS::Lambda::Function").values():
+        assert function["Properties"]["LoggingConfig"] == {
+            "LogGroup": {"Ref": "Logs"},
+            "LogFormat": "JSON",
+            "ApplicationLogLevel": "INFO",
+            "SystemLogLevel": "WARN",
+        }
+    assert template.resolve(group["Properties"]) == {"RetentionInDays": "30"}
+    assert given.resolve(group["Properties"]) == {"RetentionInDays": "7"}
+
+
+# ---------------------------------------------------------------- limits
+
+
+def test_the_stack_fits_in_one_with_room_for_more_routes(template: Template, releases: dict[str, Template]) -> None:
+    for deployed in (template, releases["one"]):
+        counts = Counter(item["Type"] for item in deployed.resources.values())
+        assert len(deployed.resources) == counts.total()
+        # Each route is a function, its role and its permission; with versions, three things more.
+        each = 3 if deployed is template else 6
+        assert len(deployed.resources) + 5 * each <= MAX_RESOURCES, counts
+        assert len(json.dumps(deployed.resources)) < MAX_TEMPLATE_BYTES
+    assert len(SOURCE["Outputs"]) <= MAX_OUTPUTS
+    assert all(len(text) <= 64 for text in template.functions)
+
+
+# ---------------------------------------------------------------- releases
+
+
+def test_a_release_has_a_version_and_an_alias_of_what_a_request_passes_through(
+    template: Template, releases: dict[str, Template]
+) -> None:
+    passed = {"Authorizer", *routes(template)}
+    release = releases["one"]
+    aliases = of_type(release, "AWS::Lambda::Alias")
+    assert {name.removesuffix("Aliaslive") for name in aliases} == passed
+    assert {item["Properties"]["Name"] for item in aliases.values()} == {"live"}
+    for name, version in of_type(release, "AWS::Lambda::Version").items():
+        assert version["DeletionPolicy"] == "Delete", name
+    for path, operations in release.resources["Api"]["Properties"]["Body"]["paths"].items():
+        for method, operation in operations.items():
+            if method != "options":
+                uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+                assert re.search(r"functions/\$\{\w+Aliaslive\}/invocations", uri), (method, path)
+    authorizer = release.resources["Api"]["Properties"]["Body"]["components"]["securitySchemes"]["Credential"]
+    assert {"Ref": "AuthorizerAliaslive"} in json_values(authorizer)
+    invoked = {json.dumps(item["Properties"]["FunctionName"]) for item in permissions(release)}
+    assert {json.dumps({"Ref": name}) for name in aliases} <= invoked
+    assert not invoked & {json.dumps({"Ref": name}) for name in passed}
+
+
+def permissions(template: Template) -> list[Any]:
+    return list(of_type(template, "AWS::Lambda::Permission").values())
+
+
+def json_values(value: Any) -> list[Any]:
+    """The value, and everything in it."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [value, *(each for item in inside for each in json_values(item))]
+
+
+def test_every_release_is_a_new_version_of_every_function(releases: dict[str, Template]) -> None:
+    """SAM makes one when the text of the template differs, and a parameter's value is none of it: the same code with
+    another JwtIssuer would stay where it was.
+    """
+    one, two = (set(of_type(template, "AWS::Lambda::Version")) for template in releases.values())
+    assert len(one) == len(two) == len(of_type(releases["one"], "AWS::Lambda::Alias"))
+    assert not one & two
+
+
+def test_a_release_moves_as_it_is_told_and_an_alarm_takes_it_back(releases: dict[str, Template]) -> None:
+    release = releases["one"]
+    alarms = {item["Properties"].get("AlarmName", {}).get("Fn::Sub") for item in ALARMS["Resources"].values()}
+    groups = of_type(release, "AWS::CodeDeploy::DeploymentGroup")
+    for name, alias in of_type(release, "AWS::Lambda::Alias").items():
+        group = name.replace("Aliaslive", "DeploymentGroup")
+        assert alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["DeploymentGroupName"] == {"Ref": group}
+        properties = groups[group]["Properties"]
+        watched = {
+            each["Name"]["Fn::Sub"].replace("AWS::StackName", "Stack")
+            for each in properties["AlarmConfiguration"]["Alarms"]
+        }
+        assert len(watched) == 3
+        assert watched <= alarms
+        assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"]
+        assert properties["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "AllAtOnce"}
+    for function in of_type(release, "AWS::Lambda::Function").values():
+        if "SnapStart" in function["Properties"]:
+            assert release.resolve(function["Properties"]["SnapStart"]) == {"ApplyOn": "None"}
+    snapped = [item for item in of_type(release, "AWS::Lambda::Function").values() if "SnapStart" in item["Properties"]]
+    assert len(snapped) == len(groups)
+
+
+def test_a_release_changes_nothing_of_data_permissions_or_events(
+    template: Template, releases: dict[str, Template]
+) -> None:
+    other = ("AWS::Lambda::Function", "AWS::Lambda::Permission")
+    for name, item in template.resources.items():
+        if not item["Type"].startswith("AWS::ApiGateway::") and item["Type"] not in other:
+            assert releases["one"].resources[name] == item, name
+
+
+# ---------------------------------------------------------------- environments
+
+
+def environments() -> dict[str, Any]:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    return {name: tables["deploy"]["parameters"] for name, tables in config.items() if isinstance(tables, dict)}
+
+
+def test_environments_are_stacks_of_their_own_with_parameters_that_exist() -> None:
+    found = environments()
+    assert set(found) == {"default", "dev", "dev-alarms", "prod", "prod-alarms"}
+    stacks = {name: each["stack_name"] for name, each in found.items()}
+    assert len(set(stacks.values())) == len(stacks)
+    for name, each in found.items():
+        template = ALARMS if name.endswith("-alarms") else SOURCE
+        given = dict(pair.split("=", 1) for pair in each.get("parameter_overrides", []))
+        for parameter, value in given.items():
+            known = template["Parameters"][parameter]
+            assert re.fullmatch(known.get("AllowedPattern", ".*"), value), (name, parameter)
+            assert value in map(str, known.get("AllowedValues", [value])), (name, parameter)
+        if name.endswith("-alarms"):
+            assert each["template_file"] == "observability.yaml"
+            assert given["Stack"] == stacks[name.removesuffix("-alarms")]
+    assert found["prod"]["confirm_changeset"] is True
+
+
+def test_nothing_secret_is_in_the_configuration() -> None:
+    text = (ROOT / "samconfig.toml").read_text()
+    assert not re.search(r"atr_|AKIA|secret|password|\d{12}", text, re.IGNORECASE)
