@@ -155,7 +155,7 @@ class Template:
     def table(self) -> dict[str, Any]:
         """The table's properties."""
         ((_, properties),) = self._of_type("AWS::DynamoDB::Table")
-        return {"TableName": TABLE_NAME, **properties}
+        return {**properties, "TableName": TABLE_NAME}
 
     @cached_property
     def stream(self) -> str:

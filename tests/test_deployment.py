@@ -9,9 +9,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore import xform_name
 from samtranslator.yaml_helper import yaml_parse
 
+from atrium.api.telemetry import UNITS
 from local import versioned
 from local.template import ROOT, Template
 from tests.test_template import routes
@@ -50,6 +53,7 @@ GIVEN = {
     "DomainName": "api.example.com",
     "CertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/c",
     "HostedZoneId": "Z0",
+    "RestoredTable": "atrium-restored",
     "ReservedConcurrency": "5",
     "LogRetentionDays": "7",
 }
@@ -112,6 +116,12 @@ def test_all_functions_log_json_to_the_one_group_that_the_stack_keeps(template: 
         }
     assert template.resolve(group["Properties"]) == {"RetentionInDays": "30"}
     assert given.resolve(group["Properties"]) == {"RetentionInDays": "7"}
+
+
+def test_a_restored_table_keeps_its_name_and_has_all_else_that_a_table_has(template: Template, given: Template) -> None:
+    name = template.resources["Table"]["Properties"]["TableName"]
+    assert (template.resolve(name), given.resolve(name)) == ("AWS::NoValue", "atrium-restored")
+    assert given.resources["Table"] == template.resources["Table"]
 
 
 # ---------------------------------------------------------------- limits
@@ -234,3 +244,90 @@ def test_environments_are_stacks_of_their_own_with_parameters_that_exist() -> No
 def test_nothing_secret_is_in_the_configuration() -> None:
     text = (ROOT / "samconfig.toml").read_text()
     assert not re.search(r"atr_|AKIA|secret|password|\d{12}", text, re.IGNORECASE)
+
+
+# ---------------------------------------------------------------- docs/operations.md
+
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+
+# Options of the AWS CLI itself, and of its own commands.
+OF_THE_CLI = {"query", "output", "cli-binary-format", "cli-read-timeout"}
+
+
+def commands() -> list[str]:
+    """Every command of the blocks, and of the lines that are one, with its continuations."""
+    blocks = re.findall(r"^```\n(.*?)^```$", OPERATIONS, re.MULTILINE | re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [*lines, *re.findall(r"`((?:invoke|ask|aws|make|sam|jq) [^`]+)`", OPERATIONS)]
+
+
+def test_operations_names_what_the_template_has(template: Template) -> None:
+    text = "\n".join(commands())
+    resources = set(re.findall(r"\$\(name (\w+)\)", text))
+    functions = set(re.findall(r"\binvoke (\w+)", text))
+    assert {"Table", "DeadLetters", "Logs", "Api"} == resources
+    assert {"Provision", "Fsck", "RotateCredential", "RevokeCredential", "ListCredentials", "AddViewer"} < functions
+    assert resources | functions <= set(template.resources)
+    assert functions <= set(template.functions)
+    for output in re.findall(r"outputs?,? `(\w+)`|, `(BusName)`", OPERATIONS):
+        assert "".join(output) in SOURCE["Outputs"]
+    for path in re.findall(r"file://(\S+\.json)", text):
+        assert path in ("event.json", "body.json", "table.json") or (ROOT / path).is_file(), path
+
+
+def test_operations_explains_every_parameter_and_gives_none_that_is_not_there() -> None:
+    rows = re.findall(
+        r"^\| (`\w+`(?:, `\w+`)*) \|", OPERATIONS.partition("| parameter |")[2].partition("\n\n")[0], re.MULTILINE
+    )
+    explained = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(explained) == sorted([*SOURCE["Parameters"], *versioned.PARAMETERS])
+    given = set(re.findall(r"\b([A-Z]\w+)=\S", "\n".join(line for line in commands() if line.startswith("sam "))))
+    assert given <= {*SOURCE["Parameters"], *versioned.PARAMETERS}
+    for name in ALARMS["Parameters"]:
+        assert f"`{name}`" in OPERATIONS
+    for environment in re.findall(r"--config-env ([\w-]+)", OPERATIONS):
+        assert environment in environments()
+
+
+def test_operations_explains_every_alarm() -> None:
+    section = OPERATIONS.partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    explained = re.findall(r"`([\w-]+)`", "\n".join(re.findall(r"^### .*", section, re.MULTILINE)))
+    names = [
+        item["Properties"]["AlarmName"]["Fn::Sub"]
+        for item in ALARMS["Resources"].values()
+        if item["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    assert sorted(explained) == sorted(name.removeprefix("${Stack}-") for name in names)
+    for metric in UNITS:
+        assert f"`{metric}`" in OPERATIONS, metric
+
+
+def test_operations_uses_commands_that_aws_has() -> None:
+    session = botocore.session.get_session()
+    asked = [line for command in commands() for line in re.findall(r"\baws (?!sqs start)[a-z].*", command)]
+    assert len(asked) >= 20
+    for command in asked:
+        service, operation, *words = re.findall(r"\S+", command)[1:]
+        service = {"deploy": "codedeploy"}.get(service, service)
+        model = session.get_service_model(service)
+        if operation == "wait":
+            waiters = session.get_waiter_model(service)
+            name = {xform_name(name, "-"): name for name in waiters.waiter_names}[words[0]]
+            operation = xform_name(waiters.get_waiter(name).operation, "-")
+        shape = model.operation_model(
+            {xform_name(name, "-"): name for name in model.operation_names}[operation]
+        ).input_shape
+        known = {xform_name(name, "-") for name in (shape.members if shape else {})} | OF_THE_CLI
+        for option in re.findall(r"(?<=\s)--([a-z-]+)", command):
+            assert option in known, (command, option)
+
+
+def test_a_table_is_imported_as_the_template_makes_it(template: Template) -> None:
+    written = re.search(r"^cat > table\.json <<'END'\n(.*?)^END$", OPERATIONS, re.MULTILINE | re.DOTALL)
+    assert written is not None
+    ((name, table),) = json.loads(written[1])["Resources"].items()
+    made = template.resources[name]
+    assert {**made, "Properties": None} == {**table, "Properties": None}
+    for property, value in table["Properties"].items():
+        if property != "TableName":
+            assert made["Properties"][property] == value, property
