@@ -45,8 +45,8 @@ _ABOUT_A_REQUEST = ("START RequestId: ", "END RequestId: ", "REPORT RequestId: "
 
 
 def built(function: Function, build: Path = BUILD) -> list[Path]:
-    """What Lambda has on a function's path, in the folder that `sam build` made: its code, then the layer."""
-    return [build / function.name, build / "AtriumLayer" / "python"]
+    """What Lambda has on a function's path, in the folder that `sam build` made: its code, then its layers."""
+    return [build / function.name, *(build / layer / "python" for layer in function.layers)]
 
 
 class Environment:

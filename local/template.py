@@ -30,13 +30,16 @@ _CODE = "s3://local/code"
 
 @dataclass(frozen=True)
 class Function:
-    """A function of the template; `timeout` in seconds, `environment` with its references resolved."""
+    """A function of the template; `timeout` in seconds, `environment` with its references resolved, `layers` by their
+    logical ids.
+    """
 
     name: str
     handler: str
     timeout: int
     memory: int
     environment: Mapping[str, str]
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,8 @@ class Template:
             **{name: TABLE_NAME for name, item in self._of_type("AWS::DynamoDB::Table")},
         }
         self._conditions: dict[str, Any] = source.get("Conditions", {})
+        # The translator appends a hash of ten digits, so that a changed layer is a new resource.
+        self._values |= {name: name[:-10] for name, _ in self._of_type("AWS::Lambda::LayerVersion")}
         # What a Ref to a bus gives is its name.
         self._values |= {name: self.resolve(item["Name"]) for name, item in self._of_type("AWS::Events::EventBus")}
 
@@ -136,6 +141,7 @@ class Template:
                 timeout=properties["Timeout"],
                 memory=properties["MemorySize"],
                 environment=self.resolve(properties["Environment"]["Variables"]),
+                layers=tuple(self.resolve(properties["Layers"])),
             )
             for name, properties in self._of_type("AWS::Lambda::Function")
         }
