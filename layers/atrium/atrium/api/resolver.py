@@ -160,7 +160,8 @@ class Api(APIGatewayRestResolver):
             answer = work.settle(lambda: _answer(next_middleware(app), event))
         headers = answer.headers | ({"Idempotent-Replayed": "true"} if answer.replayed else {})
         if not answer.body:
-            return Response(answer.status, headers=headers)
+            # The body of a proxy integration's answer is a string.
+            return Response(answer.status, body="", headers=headers)
         return Response(answer.status, "application/json", answer.body, headers)
 
 
