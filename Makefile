@@ -4,6 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 ENGINE := local/node_modules/ready
 LAMBDA := .venv/lambda/ready
+MINISTACK := .venv/ministack/ready
 
 # As in Lambda: the routes' folders and the layer's package are importable.
 export PYTHONPATH := functions:layers/atrium
@@ -73,6 +74,7 @@ pins: $(READY) ## Resolve all requirements anew, the layers' as parts of the who
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
 	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt tests/mutation/requirements.in -o tests/mutation/requirements.txt
 	$(BIN)/uv pip compile $(PINS) --upgrade local/runtime.in -o local/runtime.txt
+	$(BIN)/uv pip compile $(PINS) --upgrade tests/ministack.in -o tests/ministack.txt
 
 PINS := --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
 
@@ -95,9 +97,14 @@ $(ENGINE): $(READY) local/package-lock.json
 	@touch $@
 
 # A Python with AWS's runtime client and nothing else: what a function imports is what was built for it.
-$(LAMBDA): $(READY) local/runtime.txt
+$(LAMBDA): local/runtime.txt
+# An AWS that runs here, whose pins are not the project's.
+$(MINISTACK): tests/ministack.txt
+
+$(LAMBDA) $(MINISTACK): $(READY)
 	@$(BIN)/python -m venv --without-pip $(@D)
-	@$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check --requirement local/runtime.txt
+	@$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check \
+	  --requirement $(filter %.txt,$^)
 	@touch $@
 
 .PHONY: help run test prove mutants token invoke fsck build build-here versioned format schemas pins reset
