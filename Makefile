@@ -5,6 +5,7 @@ READY := .venv/ready
 ENGINE := local/node_modules/ready
 LAMBDA := .venv/lambda/ready
 MINISTACK := .venv/ministack/ready
+BUILT := .aws-sam/here
 
 # As in Lambda: the routes' folders and the layer's package are importable.
 export PYTHONPATH := functions:layers/atrium
@@ -18,10 +19,10 @@ export LAMBDA_PYTHON LAMBDA_ARCH
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-run: $(READY) $(ENGINE) ## Serve the API on http://127.0.0.1:3000 (PORT=, DATA_DIR=)
+run: $(READY) $(ENGINE) $(if $(RUNTIME),$(LAMBDA) $(BUILT)) ## Serve the API on http://127.0.0.1:3000 (PORT=, DATA_DIR=, RUNTIME=lambda)
 	@exec $(BIN)/python -m local.run
 
-test: $(READY) $(ENGINE) ## All that CI checks: format, lint, types, template, tests, build
+test: $(READY) $(ENGINE) $(LAMBDA) $(MINISTACK) $(BUILT) ## All that CI checks: format, lint, types, template, tests, build
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -31,7 +32,10 @@ test: $(READY) $(ENGINE) ## All that CI checks: format, lint, types, template, t
 	$(MAKE) --no-print-directory build-here
 	$(BIN)/pytest
 
-prove: $(READY) $(ENGINE) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
+deploy-test: $(READY) $(MINISTACK) $(BUILT) ## Deploy what was built into an AWS on this machine, and use it there
+	$(BIN)/pytest --numprocesses=0 tests/test_deployment.py
+
+prove: $(READY) $(ENGINE) $(LAMBDA) $(MINISTACK) $(BUILT) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
 	PROVE=1 $(BIN)/pytest $(T)
 
 mutants: $(READY) $(ENGINE) ## Break the code that must not be wrong, place by place: do the tests notice? (GROUPS=)
@@ -96,6 +100,11 @@ $(ENGINE): $(READY) local/package-lock.json
 	@cd local && ../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+# What ships, built for this machine.
+$(BUILT): $(READY) template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
+	@$(MAKE) --no-print-directory build-here
+	@touch $@
+
 # A Python with AWS's runtime client and nothing else: what a function imports is what was built for it.
 $(LAMBDA): local/runtime.txt
 # An AWS that runs here, whose pins are not the project's.
@@ -107,4 +116,4 @@ $(LAMBDA) $(MINISTACK): $(READY)
 	  --requirement $(filter %.txt,$^)
 	@touch $@
 
-.PHONY: help run test prove mutants token invoke fsck build build-here versioned format schemas pins reset
+.PHONY: help run test prove mutants token invoke fsck build build-here versioned format schemas pins reset deploy-test

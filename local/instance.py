@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from local.bus import Bus, served
 from local.database import database
 from local.demo import demo
 from local.directory import data_directory, owned, published
+from local.environments import Environments
 from local.functions import Workers
 from local.gateway import Gateway
 from local.issuer import AUDIENCE, ISSUER, Issuer, jwks_served
@@ -21,6 +22,7 @@ from local.server import Server
 from local.template import Template, create_table, lambda_environment
 
 WORKERS = 8
+ENVIRONMENTS = 16
 
 
 def main() -> None:
@@ -52,7 +54,7 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
     function = template.functions["Provision"]
     bus = Bus(lambda event: automation.take(event))
     stack.enter_context(served(bus))
-    workers = Workers(lambda_environment(function, engine.endpoint, bus.url), WORKERS)
+    workers = runtime(lambda_environment(function, engine.endpoint, bus.url))
     stack.callback(workers.stop)
     invoke = engine.durable(workers)
     automation = Automation(template, invoke, Log(directory))
@@ -72,6 +74,16 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
         print(welcome(demonstration, directory), flush=True)
 
     Server(gateway, ready).run(sockets=[sock])
+
+
+def runtime(variables: Mapping[str, str]) -> Workers | Environments:
+    """What runs the functions: the code as it is now or, with RUNTIME=lambda, what was built in Lambda's own
+    runtime.
+    """
+    name = os.environ.get("RUNTIME", "")
+    if name not in ("", "lambda"):
+        sys.exit(f"RUNTIME={name}: there is no such runtime. There is lambda; without RUNTIME, the code runs as it is.")
+    return Environments(variables, ENVIRONMENTS) if name else Workers(variables, WORKERS)
 
 
 def parameters() -> dict[str, str]:
@@ -97,6 +109,7 @@ def listening_socket(port: int) -> Iterator[socket.socket]:
 
 def welcome(demonstration: Any, directory: Path) -> str:
     acme = demonstration["tenants"]["acme"]
+    changes = "What runs was built." if os.environ.get("RUNTIME") else "Changes of the code take effect at once."
     url, token, space = demonstration["base_url"], acme["principals"]["owner"]["token"], acme["spaces"]["default"]
     return f"""
 Atrium serves {url}
@@ -109,5 +122,5 @@ Atrium serves {url}
 
 A bearer token may be an access token, too: TOKEN=$(make -s token SUB=viewer@acme.example)
 More callers, spaces and roles: {directory / "dev.json"}. Events are appended to {directory / "events.jsonl"}.
-Changes of the code take effect at once. Ctrl-C stops everything.
+{changes} Ctrl-C stops everything.
 """

@@ -59,7 +59,7 @@ class Environment:
     def __init__(
         self, function: Function, variables: Mapping[str, str], path: Sequence[Path], python: Path = PYTHON
     ) -> None:
-        self._function = function
+        self.function = function
         self._variables = variables
         self._path = path
         self._python = python
@@ -72,7 +72,7 @@ class Environment:
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
         """As Invoker says. After a crash or a timeout the next event finds a fresh process, as in Lambda."""
-        function = self._function
+        function = self.function
         try:
             # A second request at the same time would crash the emulator.
             with self._one_at_a_time, closing(self._connection(function.timeout + _GRACE)) as connection:
@@ -82,6 +82,8 @@ class Environment:
             raise FunctionFailed("Runtime.ExitError", f"the environment is gone: {error}") from None
         if text.startswith("Task timed out after "):
             raise FunctionTimedOut(function.name)
+        if not text:
+            raise FunctionFailed("Runtime.ExitError", "the environment was ended")
         result = json.loads(text)
         if isinstance(result, dict) and {"errorType", "errorMessage"} <= result.keys():
             # The status is 200 when the function raised.
@@ -110,6 +112,8 @@ class Environment:
 
     def stop(self) -> None:
         """Ends its processes, whatever they do."""
+        # What they say at the end is of no use.
+        self._reading = False
         self._process.terminate()
         try:
             self._process.wait(5)
@@ -123,6 +127,7 @@ class Environment:
     def _start(self) -> None:
         for _ in range(_ATTEMPTS):
             self._port = free_port()
+            self._reading = True
             self._process = self._new_process()
             self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
             self._reader.start()
@@ -132,7 +137,7 @@ class Environment:
         raise RuntimeError("The runtime emulator does not start: " + "\n".join(self._said))
 
     def _new_process(self) -> subprocess.Popen[str]:
-        function, path = self._function, self._path
+        function, path = self.function, self._path
         variables = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "en_US.UTF-8",
@@ -191,7 +196,7 @@ class Environment:
                 with self._init_reported:
                     self._inits.append(float(found[1]) / 1000)
                     self._init_reported.notify_all()
-            elif not _RAPID.match(line) and not line.startswith(_ABOUT_A_REQUEST):
+            elif self._reading and not _RAPID.match(line) and not line.startswith(_ABOUT_A_REQUEST):
                 # The runtime client writes a traceback as one line.
                 self._output.write(line.rstrip("\r\n").replace("\r", "\n") + "\n")
 
@@ -202,7 +207,7 @@ class Environment:
                 _, parent = stat.read_text().rpartition(")")[2].split()[:2]
                 if int(parent) == self._process.pid:
                     return int(stat.parent.name)
-        raise RuntimeError(f"{self._function.name} has no process now")
+        raise RuntimeError(f"{self.function.name} has no process now")
 
 
 def _emulator() -> Path:

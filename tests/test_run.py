@@ -20,7 +20,7 @@ import pytest
 
 from local.database import free_port
 from local.template import ROOT
-from tests.client import A_UUID, AN_ID, Answer, World, curls, over_http, v1_id
+from tests.client import A_UUID, AN_ID, Answer, World, curls, flat_id, over_http, v1_id
 from tests.conftest import full
 from tests.test_round_trips import FLAT
 
@@ -46,13 +46,23 @@ class Instance:
         return False
 
     def members(self) -> list[int]:
-        """The living processes of its group."""
+        """The living processes of its session."""
         found = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with suppress(OSError):
-                state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
-                if int(group) == self.process.pid and state != "Z":
+                state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+                if int(session) == self.process.pid and state != "Z":
                     found.append(int(stat.parent.name))
+        return found
+
+    def running(self, *words: str) -> list[int]:
+        """Those of them that have these words in their command lines."""
+        found = []
+        for process in self.members():
+            with suppress(OSError):
+                command = Path(f"/proc/{process}/cmdline").read_text()
+                if all(word in command for word in words):
+                    found.append(process)
         return found
 
     def kill_group(self) -> None:
@@ -69,6 +79,15 @@ def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.05)
+
+
+def exists(process: int) -> bool:
+    """Whether it runs: all of its threads have to end."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list(Path(f"/proc/{process}/task").iterdir())) > 1
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -281,7 +300,7 @@ def test_a_signal_stops_everything_it_started(tmp_path: Path, kind: signal.Signa
     with running(tmp_path) as instance:
         members = instance.members()
         assert len(members) > 5
-        server = next(pid for pid in members if "local.run" in Path(f"/proc/{pid}/cmdline").read_text())
+        (server,) = instance.running("python", "local.run")
         if kind == signal.SIGINT:  # Ctrl-C reaches the whole foreground group
             os.killpg(instance.process.pid, kind)
         else:
@@ -292,6 +311,51 @@ def test_a_signal_stops_everything_it_started(tmp_path: Path, kind: signal.Signa
         assert "Traceback" not in instance.output()
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"http://127.0.0.1:{instance.port}/projects")
+
+
+def test_lambdas_own_runtime_serves_what_was_built(tmp_path: Path) -> None:
+    with running(tmp_path, RUNTIME="lambda") as instance:
+        world = instance.world
+
+        def environment(handler: str) -> tuple[int, int]:
+            """The emulator, and the process of the function in it."""
+            both = instance.running("awslambdaric", handler)
+            (emulator,) = instance.running("aws-lambda-rie", handler)
+            (function,) = {*both} - {emulator}
+            return emulator, function
+
+        flat = world("POST", "/projects", FLAT, key="flat")
+        v1 = world("POST", world.projects(), {"name": "Apollo"}, key="v1")
+        assert (flat.status, v1.status) == (201, 201)
+
+        emulator, _ = environment("projects.create_project.handler")
+        os.kill(emulator, signal.SIGKILL)
+        wait_for(lambda: not exists(emulator))
+        again = world("POST", "/projects", FLAT, key="flat")
+        assert (again.status, again.replayed, again.content) == (201, True, flat.content), "in a new environment"
+        _, function = environment("v1.create_project.handler")
+        os.kill(function, signal.SIGKILL)
+        wait_for(lambda: not exists(function))
+        gone = world("POST", world.projects(), {"name": "Apollo"}, key="v1")
+        assert (gone.status, set(gone.body)) == (502, {"error", "detail"}), "as of a function that crashes"
+        again = world("POST", world.projects(), {"name": "Apollo"}, key="v1")
+        assert (again.status, again.replayed, again.content) == (201, True, v1.content), "in a fresh process"
+
+        assert [project["_id"] for project in world("GET", "/projects").body] == [
+            flat.body["_id"],
+            flat_id(v1.body["id"]),
+        ]
+        assert [project["name"] for project in world("GET", world.projects()).body["data"]] == [
+            FLAT["projectName"],
+            "Apollo",
+        ]
+        assert world("GET", "/projects", by=None).status == 401
+        published = instance.directory / "events.jsonl"
+        wait_for(lambda: published.exists() and v1.body["id"] in published.read_text(), seconds=30)
+
+        (server,) = instance.running("python", "local.run")
+        os.kill(server, signal.SIGKILL)
+        wait_for(lambda: not instance.running("awslambdaric"))  # without the server there is no environment
 
 
 def test_two_instances_run_side_by_side_and_share_nothing(instance: Instance, tmp_path: Path) -> None:

@@ -1,0 +1,184 @@
+"""Lambda's own runtime on this machine, with small functions of our own: what it answers, what it measures, and how
+many environments there are.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import environments
+from local.environments import Environments
+from local.functions import FunctionFailed, FunctionTimedOut
+from local.rie import Environment, built
+from local.template import Function
+from tests.test_run import exists, wait_for
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's runtime is for Linux")
+
+SOURCE = """
+import os, time
+
+time.sleep(0.2)
+print("loading")
+
+def handler(event, context):
+    time.sleep(event.get("seconds", 0))
+    if "status" in event:
+        os._exit(event["status"])
+    if event.get("raise"):
+        raise ValueError("wrong")
+    return {
+        "process": os.getpid(),
+        "parent": os.getppid(),
+        "event": event,
+        "name": context.function_name,
+        "remaining": context.get_remaining_time_in_millis(),
+        "variables": sorted(os.environ),
+    }
+"""
+
+Make = Callable[..., Environment]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    for name in "ABC":
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "code.py").write_text(SOURCE)
+    return tmp_path
+
+
+@pytest.fixture
+def make(build: Path) -> Iterator[Make]:
+    with ExitStack() as stack:
+
+        def new(name: str = "A", handler: str = "code.handler", **variables: str) -> Environment:
+            function = Function(name, handler, timeout=1, memory=128, environment={})
+            environment = Environment(function, variables, built(function, build))
+            stack.callback(environment.stop)
+            return environment
+
+        yield new
+
+
+def test_a_function_gets_its_event_and_has_its_own_variables_alone(make: Make) -> None:
+    environment = make(TABLE_NAME="atrium")
+    result = environment.invoke({"text": "é"})
+    assert (result["name"], result["event"]) == ("A", {"text": "é"})
+    assert 0 < result["remaining"] <= 1000
+    assert "TABLE_NAME" in result["variables"]
+    assert not {"HOME", "VIRTUAL_ENV", "PYTEST_CURRENT_TEST"} & set(result["variables"])
+    assert environment.invoke({})["process"] == result["process"], "the same environment serves the next event"
+    environment.stop()
+    assert not exists(result["process"])
+    assert not environment.alive
+
+
+def test_init_and_peak_memory_are_the_functions(make: Make) -> None:
+    environment = make()
+    environment.invoke({})
+    assert 0.2 < environment.init < 5
+    assert 5_000 < environment.peak_memory < 30_000
+
+
+def test_failures_are_told_apart_and_the_next_event_is_served(make: Make) -> None:
+    environment = make()
+    with pytest.raises(FunctionFailed) as raised:
+        environment.invoke({"raise": True})
+    assert (raised.value.error_type, raised.value.message) == ("ValueError", "wrong")
+    assert "raise ValueError" in raised.value.where
+    process = environment.invoke({})["process"]
+    with pytest.raises(FunctionTimedOut):
+        environment.invoke({"seconds": 5})
+    assert not exists(process), "a function that is over its time is ended"
+    process = environment.invoke({})["process"]
+    with pytest.raises(FunctionFailed, match="ExitError") as crashed:
+        environment.invoke({"status": 3})
+    assert "exit status 3" in crashed.value.message
+    assert environment.invoke({})["process"] != process
+    with pytest.raises(FunctionFailed, match="ImportModuleError"):
+        make(handler="nowhere.handler").invoke({})
+
+
+def test_requests_for_one_environment_wait_for_each_other(make: Make) -> None:
+    environment = make()
+    with ThreadPoolExecutor(5) as threads:
+        results = list(threads.map(lambda _: environment.invoke({"seconds": 0.05}), range(5)))
+    assert len({result["process"] for result in results}) == 1
+
+
+@pytest.fixture
+def pool(build: Path) -> Iterator[Environments]:
+    made = Environments({}, size=3, build=build)
+    yield made
+    made.stop()
+
+
+def function(name: str) -> Function:
+    return Function(name, "code.handler", timeout=10, memory=128, environment={})
+
+
+def test_there_are_never_more_environments_than_places_and_the_oldest_makes_room(pool: Environments) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda _: pool(function("A"), {"seconds": 0.3}), range(4)))
+    first = {result["process"] for result in results}
+    assert len(first) == environments.MOST
+    (b,) = {pool(function("B"), {})["process"] for _ in range(2)}
+    assert all(map(exists, {*first, b}))
+    last = results[-1]["process"]
+    c = pool(function("C"), {})["process"]
+    assert [exists(process) for process in first].count(True) == 1, "an A made room"
+    assert exists(b)
+    assert exists(c)
+    assert last in {result["process"] for result in results}
+
+
+def test_a_request_waits_when_every_place_is_in_use(pool: Environments) -> None:
+    def invoke(name: str) -> Any:
+        return pool(function(name), {"seconds": 1})
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len({result["process"] for result in threads.map(invoke, "AABC")}) == 4
+
+
+def test_an_environment_that_died_is_replaced(pool: Environments) -> None:
+    emulator = pool(function("A"), {})["parent"]
+    os.kill(emulator, 9)
+    wait_for(lambda: not exists(emulator))
+    assert pool(function("A"), {})["parent"] != emulator
+
+
+def test_what_is_idle_for_long_is_ended(monkeypatch: pytest.MonkeyPatch, build: Path) -> None:
+    monkeypatch.setattr(environments, "IDLE", 0.5)
+    pool = Environments({}, size=3, build=build)
+    try:
+        process = pool(function("A"), {})["process"]
+        assert exists(process)
+        wait_for(lambda: not exists(process))
+        assert pool(function("A"), {})["process"] != process
+    finally:
+        pool.stop()
+
+
+def test_stopping_ends_what_is_busy_and_nothing_begins_any_more(build: Path) -> None:
+    pool = Environments({}, size=3, build=build)
+    process = pool(function("A"), {})["process"]
+    with ThreadPoolExecutor(2) as threads:
+        busy = threads.submit(pool, function("A"), {"seconds": 8})
+        time.sleep(0.3)
+        began = time.monotonic()
+        pool.stop()
+        with pytest.raises(FunctionFailed, match="ExitError"):
+            busy.result()
+        assert time.monotonic() - began < 5
+    assert not exists(process)
+    with pytest.raises(FunctionFailed, match="the instance is ending"):
+        pool(function("B"), {})
