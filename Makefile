@@ -51,16 +51,12 @@ invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1C
 fsck: $(READY) $(ENGINE) ## Check the data of make run; repair it with REPAIR=1 (DATA_DIR=)
 	@$(BIN)/python -m local.fsck
 
-build: $(READY) ## Build what is deployed, into .aws-sam/build (LAMBDA_PYTHON=3.11 LAMBDA_ARCH=x86_64: .aws-sam/3.11-x86_64)
-	$(BIN)/sam build --build-dir $(BUILD)
+sam-local: $(READY) ## Make ready for `sam local` in containers that call this machine HOST (docs/sam-local.md)
+	$(MAKE) --no-print-directory build BUILD=.aws-sam/local LAMBDA_ARCH=$$(uname -m | sed s/aarch64/arm64/)
+	@$(BIN)/python -m local.sam_local "$(or $(HOST),host.docker.internal)"
 
-# What is built for another Python or processor than Lambda's has a folder of its own.
-BUILD := .aws-sam/$(if $(LAMBDA_PYTHON)$(LAMBDA_ARCH),$(notdir $(or $(LAMBDA_PYTHON),3.13))-$(or $(LAMBDA_ARCH),arm64),build)
-
-build-here: $(READY) ## The same for this machine's Python and processor: what ships, to be run here
-	$(MAKE) --no-print-directory build \
-	  LAMBDA_PYTHON=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])') \
-	  LAMBDA_ARCH=$$(uname -m | sed s/aarch64/arm64/)
+build: $(READY) ## Build what is deployed, into .aws-sam
+	$(BIN)/sam build
 
 versioned: $(READY) ## Write versioned.json, the template for gradual deployments and SnapStart
 	@$(BIN)/python -m local.versioned
@@ -116,4 +112,4 @@ $(LAMBDA) $(MINISTACK): $(READY)
 	  --requirement $(filter %.txt,$^)
 	@touch $@
 
-.PHONY: help run test prove mutants token invoke fsck build build-here versioned format schemas pins reset deploy-test
+.PHONY: help run test prove mutants token invoke fsck build build-here versioned format schemas pins reset deploy-test sam-local
