@@ -22,7 +22,7 @@ help: ## Show this list
 run: $(READY) $(ENGINE) $(if $(RUNTIME),$(LAMBDA) $(BUILT)) ## Serve the API on http://127.0.0.1:3000 (PORT=, DATA_DIR=, RUNTIME=lambda)
 	@exec $(BIN)/python -m local.run
 
-test: $(READY) $(ENGINE) $(LAMBDA) $(MINISTACK) $(BUILT) ## All that CI checks: format, lint, types, template, tests, build
+test: $(READY) $(ENGINE) $(LAMBDA) $(MINISTACK) ## All that CI checks: format, lint, types, template, tests, build
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -55,8 +55,17 @@ sam-local: $(READY) ## Make ready for `sam local` in containers that call this m
 	$(MAKE) --no-print-directory build BUILD=.aws-sam/local LAMBDA_ARCH=$$(uname -m | sed s/aarch64/arm64/)
 	@$(BIN)/python -m local.sam_local "$(or $(HOST),host.docker.internal)"
 
-build: $(READY) ## Build what is deployed, into .aws-sam
-	$(BIN)/sam build
+build: $(READY) ## Build what is deployed, into .aws-sam/build (LAMBDA_PYTHON=3.11 LAMBDA_ARCH=x86_64: .aws-sam/3.11-x86_64)
+	$(BIN)/sam build --build-dir $(BUILD)
+
+# What is built for another Python or processor than Lambda's has a folder of its own.
+BUILD := .aws-sam/$(if $(LAMBDA_PYTHON)$(LAMBDA_ARCH),$(notdir $(or $(LAMBDA_PYTHON),3.13))-$(or $(LAMBDA_ARCH),arm64),build)
+
+build-here: $(READY) ## The same for this machine's Python and processor: what ships, to be run here
+	$(MAKE) --no-print-directory build \
+	  LAMBDA_PYTHON=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])') \
+	  LAMBDA_ARCH=$$(uname -m | sed s/aarch64/arm64/)
+	@touch $(BUILT)
 
 versioned: $(READY) ## Write versioned.json, the template for gradual deployments and SnapStart
 	@$(BIN)/python -m local.versioned
@@ -99,7 +108,6 @@ $(ENGINE): $(READY) local/package-lock.json
 # What ships, built for this machine.
 $(BUILT): $(READY) template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
 	@$(MAKE) --no-print-directory build-here
-	@touch $@
 
 # A Python with AWS's runtime client and nothing else: what a function imports is what was built for it.
 $(LAMBDA): local/runtime.txt
