@@ -213,6 +213,13 @@ def test_functions_share_one_environment_so_one_worker_can_run_them_all(template
     assert environments == {json.dumps(expected)}
 
 
+def test_no_function_has_a_layer_twice(template: Template) -> None:
+    """Lambda refuses it. What a function names is joined to what Globals names."""
+    for function in template.functions.values():
+        assert function.layers[0] == "AtriumLayer"
+        assert len(set(function.layers)) == len(function.layers), function.name
+
+
 def test_functions_run_on_lambdas_python_on_arm(template: Template) -> None:
     for item in template.resources.values():
         if item["Type"] == "AWS::Lambda::Function":
