@@ -29,11 +29,11 @@ test: $(READY) $(ENGINE) $(LAMBDA) $(MINISTACK) ## All that CI checks: format, l
 	$(BIN)/sam validate --lint
 	$(BIN)/sam validate --lint --template observability.yaml
 	$(MAKE) --no-print-directory build
-	$(MAKE) --no-print-directory build-here
+	$(MAKE) --no-print-directory $(BUILT)
 	$(BIN)/pytest
 
 deploy-test: $(READY) $(MINISTACK) $(BUILT) ## Deploy what was built into an AWS on this machine, and use it there
-	$(BIN)/pytest --numprocesses=0 tests/test_deployment.py
+	$(BIN)/pytest --numprocesses=0 tests/test_cloud.py
 
 prove: $(READY) $(ENGINE) $(LAMBDA) $(MINISTACK) $(BUILT) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
 	PROVE=1 $(BIN)/pytest $(T)
