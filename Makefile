@@ -78,6 +78,10 @@ schemas: $(READY) ## Write the JSON Schemas of the domain events anew, into docs
 	$(BIN)/python -m local.event_schemas
 
 pins: $(READY) ## Resolve all requirements anew, the layers' as parts of the whole
+openapi: $(READY) ## Write the OpenAPI document anew, from the routes and their models
+	$(BIN)/python -m local.openapi
+
+pins: $(READY) ## Resolve all requirements anew, the layer's as a part of the whole
 	$(BIN)/uv pip compile $(PINS) --upgrade requirements.in -o requirements.txt
 	for layer in atrium jwt; do $(BIN)/uv pip compile $(PINS) --constraint requirements.txt \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
@@ -120,4 +124,4 @@ $(LAMBDA) $(MINISTACK): $(READY)
 	  --requirement $(filter %.txt,$^)
 	@touch $@
 
-.PHONY: help run test prove mutants token invoke fsck build build-here versioned format schemas pins reset deploy-test sam-local
+.PHONY: help run test prove mutants token invoke fsck build build-here versioned format schemas pins reset deploy-test sam-local openapi

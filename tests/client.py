@@ -76,8 +76,11 @@ class World:
     `dev` is what `make run` writes into dev.json; `bus` is where its functions publish, unless it is an instance's.
     """
 
-    def __init__(self, send: Transport, dev: Mapping[str, Any], bus: Published | None = None) -> None:
+    def __init__(
+        self, send: Transport, dev: Mapping[str, Any], bus: Published | None = None, gateway: Gateway | None = None
+    ) -> None:
         self._send = send
+        self.gateway = gateway
         self.dev = dev
         self.bus = bus or Published()
 

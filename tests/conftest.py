@@ -158,7 +158,8 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
         create_table(client, {**schema, "TableName": environment["TABLE_NAME"]})
         Limits().watch(tables.table()._client)
         dev = demo(directory, lambda request: call(functions["Provision"], request))
-        yield World(through(Gateway(template.api, functions, invoke, template.stage)), dev, bus)
+        gateway = Gateway(template.api, functions, invoke, template.stage)
+        yield World(through(gateway), dev, bus, gateway)
         client.delete_table(TableName=environment["TABLE_NAME"])
         for cached in caches:
             cached.cache_clear()

@@ -9,8 +9,12 @@ import re
 import secrets
 import time
 
-_ID = re.compile(r"[0-9a-f]{24}")
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# Without anchors, for JSON Schema too.
+ID = "[0-9a-f]{24}"
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+_ID = re.compile(ID)
+_UUID = re.compile(UUID)
 
 
 def new_id() -> str:

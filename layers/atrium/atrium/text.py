@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 MAX_NAME = 200
@@ -44,12 +44,28 @@ def _given(text: str) -> str:
     return text
 
 
+# What JSON Schema can say of names and texts, and of every string of a document that is sent (atrium.documents).
+_CONTROL, _BREAK = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f", r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+ANY_TEXT = {"type": "string", "pattern": rf"^[^{_CONTROL}]*$"}
+_A_NAME = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_NAME,
+    "pattern": rf"^\s*[^\s{_BREAK}]([^{_BREAK}]*[^\s{_BREAK}])?\s*$",
+}
+_A_TEXT = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_TEXT,
+    "pattern": rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$",
+}
+
 # 1 to 200 characters on one line, trimmed.
-Name = Annotated[str, Strict(), AfterValidator(_name)]
+Name = Annotated[str, Strict(), AfterValidator(_name), WithJsonSchema(_A_NAME)]
 
 # Up to 10,000 characters; of a required one, not all blank.
-OptionalText = Annotated[str, Strict(), Field(max_length=MAX_TEXT)]
-Text = Annotated[OptionalText, AfterValidator(_given)]
+OptionalText = Annotated[str, Strict(), Field(max_length=MAX_TEXT), WithJsonSchema({**ANY_TEXT, "maxLength": MAX_TEXT})]
+Text = Annotated[OptionalText, AfterValidator(_given), WithJsonSchema(_A_TEXT)]
 
 
 def searched(text: str) -> str:

@@ -5,14 +5,14 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, BaseModel, Field, Strict
+from pydantic import AfterValidator, BaseModel, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from atrium import documents, models
 from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, Confirmation, Listing, View, lambda_handler, request_work
 from atrium.errors import Duplicate, Invalid, Refusal, project_not_found
-from atrium.ids import is_id
+from atrium.ids import ID, is_id
 from atrium.store import projects
 from atrium.store.projects import summary
 from atrium.store.work import Work
@@ -67,7 +67,7 @@ def _id(text: str) -> str:
     return text
 
 
-Id = Annotated[str, AfterValidator(_id)]
+Id = Annotated[str, AfterValidator(_id), WithJsonSchema({"type": "string", "pattern": f"^{ID}$"})]
 Limit = Annotated[int, limit_up_to(MAX_PAGE), Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str, cursor_from("cursor of a Link header")]
 

@@ -26,6 +26,7 @@ from atrium.api.records import (
     given,
 )
 from atrium.api.resolver import Confirmation, Listing, View, lambda_handler, request_work
+from atrium.ids import ID
 from atrium.models import Phase
 from atrium.store import records, team
 from atrium.store.work import Work
@@ -74,7 +75,11 @@ class _Sent(BaseModel):
 
 
 # An id; null or an empty string for nobody.
-Assignee = Annotated[Id | None, BeforeValidator(lambda value: None if value == "" else value)]
+Assignee = Annotated[
+    Id | None,
+    BeforeValidator(lambda value: None if value == "" else value),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^({ID})?$"}, {"type": "null"}]}),
+]
 
 
 class NewTask(NewTaskFields, _Sent):
@@ -129,7 +134,12 @@ def _long_enough(text: str) -> str:
     return text
 
 
-SearchText = Annotated[str, AfterValidator(_long_enough), Query(alias="q")]
+SearchText = Annotated[
+    str,
+    AfterValidator(_long_enough),
+    WithJsonSchema({"type": "string", "minLength": 2, "pattern": rf"^\s*\S[\s\S]{{0,{MAX_SEARCHED - 2}}}\S\s*$"}),
+    Query(alias="q"),
+]
 
 # ---------------------------------------------------------------- what is answered
 

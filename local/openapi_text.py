@@ -1,0 +1,418 @@
+"""What the OpenAPI document says in words: of the whole, of each group, of each operation and of each field."""
+
+from dataclasses import dataclass
+
+INFO = """\
+A projects API for teams: tenants hold spaces, spaces hold projects, projects hold members and records (tasks, datasets,
+experiments, decisions).
+
+## Two dialects, one store
+
+| | flat: `/projects…` | v1: `/v1/…` |
+|---|---|---|
+| names | camelCase, `_id` | snake_case, `id` |
+| ids | 24 hex digits | UUIDs |
+| lists | a bare array; the next page is in the `Link` header | `{"data": […], "meta": {…}}` with `next_cursor` |
+| changes | `PUT` with all fields of a project | `PATCH` with those to change |
+| deletions | `200 {"message"}` | `204` |
+| errors | `{"error": "message"}` | `{"detail": "message"}`; `422` has a list |
+| unknown fields | ignored | refused |
+
+A project made through one dialect is the same project in the other. An id has two spellings: `64a1f2c3b4e5d6f7a8b9c0d1`
+is `64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1`. `POST /projects` creates in the tenant's default space.
+
+## Credentials
+
+Send one of `Authorization: Bearer <token>` and `X-API-Key: <key>`; both at once are refused with 401, as none is.
+`GET /v1/me` says who you are and which roles you have. What another tenant has answers like what does not exist: 404.
+
+## Exactly once
+
+Every write takes an `Idempotency-Key`, 1 to 255 visible ASCII characters. Send the same request with the same key
+again, after a time-out or a `503`, say, and it happens once: the answer is the first one, byte for byte, with
+`Idempotent-Replayed: true`. Keys are remembered for 30 days. A key that was used for another request is refused (`422`,
+flat `400`); a request that was refused does not use its key up.
+
+## Concurrency
+
+A single resource has an `ETag`. Send it back as `If-Match` with a write, and the write is refused with `412` when
+somebody else was faster. The two dialects count differently: flat shows a project with its tasks and team, so its
+`ETag` changes with them; v1's changes with the project's own fields. An `ETag` is good in its own dialect only.
+
+## Pages
+
+Lists are consistent: what you have made is in the next list, always. A page ends after `limit` entries, or earlier when
+they are large or a filter leaves some out: go on as long as there is a next page, not as long as pages are full. A
+cursor is opaque; send it back unchanged, with the same filter.
+
+## Errors
+
+| status | when |
+|---|---|
+| `400` (flat), `422` (v1) | something sent is not acceptable; v1 says where, in `loc`, and a stable word for it, in
+`type` |
+| `401` | no credential, two, or none that is valid |
+| `403` | your role does not allow it |
+| `404` | it does not exist, or not for you |
+| `409` | its state does not allow it: the project is archived, say |
+| `412` | `If-Match` names another version than the current one |
+| `413`, `415` | the body is over 256 KB, or not `application/json` in UTF-8 |
+| `429`, `503` | busy: send the same again after `Retry-After`, with the same key |
+| `500`, `502`, `504` | our fault; with an `Idempotency-Key` it is safe to send the same again |
+
+What the gateway answers by itself (`401`, `429`, `502`, `504`, some of the others) carries both `error` and `detail`.
+No message repeats what was sent. Every answer has an `X-Request-Id`: name it when you ask us something.
+"""
+
+TAGS = {
+    "Flat projects": 'Projects with their tasks and team, whole. Errors are `{"error"}`.',
+    "Flat tasks": "What is to be done in a project, and notes on it.",
+    "Flat datasets": "The data that a project works with.",
+    "Flat experiments": "What was tried, and what came of it.",
+    "Flat decisions": "What was decided, and why.",
+    "Flat reports": "A project in one piece.",
+    "Flat team": "Who is in a project, besides its manager.",
+    "v1 caller": "Who is asking, and which roles there are.",
+    "v1 projects": 'Projects of a space. Errors are `{"detail"}`.',
+    "v1 members": "Who is in a project, and with which role.",
+    "v1 tasks": "What is to be done in a project.",
+    "v1 datasets": "The data that a project works with.",
+    "v1 experiments": "What was tried, and what came of it.",
+    "v1 decisions": "What was decided, and why.",
+}
+
+
+@dataclass(frozen=True)
+class Text:
+    """What is said of an operation: its group, a line, who may (as in README's table), and what else to know."""
+
+    tag: str
+    summary: str
+    who: str = ""
+    more: str = ""
+
+
+_FINAL = "It is final, and as quick for ten thousand records as for none: from the next request on, all of it is gone."
+_ARCHIVED = "Refused with 409 while the project is archived."
+_PAGED = "By age, the oldest first. "
+_KEPT = "What is left out stays as it is. "
+_CHANGED = "Give at least one field; what is left out stays as it is. "
+
+# By the function's logical id in template.yaml.
+OPERATIONS = {
+    "ListProjects": Text(
+        "Flat projects",
+        "List projects",
+        "anyone",
+        "Every project that you can read, as a member or by a role in its space, with its tasks and team. " + _PAGED,
+    ),
+    "CreateProject": Text(
+        "Flat projects",
+        "Create a project",
+        "contributor of the space",
+        "In the tenant's default space. You become its manager.",
+    ),
+    "GetProject": Text(
+        "Flat projects",
+        "Get a project",
+        "viewer",
+        "With its team and its first thousand tasks; the rest is behind `Link`.",
+    ),
+    "UpdateProject": Text(
+        "Flat projects",
+        "Update a project",
+        "manager",
+        "All three fields are required. What you got from `GET` may be sent back as it is: other fields are ignored. A "
+        "description that was an object in v1 keeps its other members; only its `summary` changes. " + _ARCHIVED,
+    ),
+    "DeleteProject": Text(
+        "Flat projects",
+        "Delete a project",
+        "manager",
+        "With all tasks, datasets, experiments and decisions. " + _FINAL,
+    ),
+    "ListTasks": Text("Flat tasks", "List tasks", "viewer", _PAGED),
+    "CreateTask": Text("Flat tasks", "Create a task", "contributor", _ARCHIVED),
+    "GetTask": Text("Flat tasks", "Get a task", "viewer", "With its notes, the oldest first."),
+    "UpdateTask": Text(
+        "Flat tasks",
+        "Update a task",
+        "contributor",
+        _KEPT + "Status, phase and checkbox have routes of their own. " + _ARCHIVED,
+    ),
+    "DeleteTask": Text("Flat tasks", "Delete a task", "contributor", "With its notes. " + _ARCHIVED),
+    "SetTaskStatus": Text(
+        "Flat tasks",
+        "Set a task's status",
+        "contributor",
+        "Any status may follow any other. The change is added to `completedBy`. " + _ARCHIVED,
+    ),
+    "SetTaskPhase": Text("Flat tasks", "Set a task's phase", "contributor", _ARCHIVED),
+    "ToggleTaskCompleted": Text(
+        "Flat tasks",
+        "Toggle a task's checkbox",
+        "contributor",
+        "`completed` becomes what it was not. Send an `Idempotency-Key`: a retry without one toggles it back. "
+        "No body is needed. " + _ARCHIVED,
+    ),
+    "ReassignTask": Text(
+        "Flat tasks",
+        "Assign a task",
+        "contributor",
+        "To a member of the project; to nobody with null or an empty string. " + _ARCHIVED,
+    ),
+    "ListTaskNotes": Text("Flat tasks", "List a task's notes", "viewer", _PAGED),
+    "AddTaskNote": Text("Flat tasks", "Add a note to a task", "contributor", _ARCHIVED),
+    "DeleteTaskNote": Text("Flat tasks", "Delete a note", "its author", _ARCHIVED),
+    "ListDatasets": Text("Flat datasets", "List datasets", "viewer", _PAGED),
+    "CreateDataset": Text("Flat datasets", "Create a dataset", "contributor", _ARCHIVED),
+    "DeleteDataset": Text("Flat datasets", "Delete a dataset", "contributor", _ARCHIVED),
+    "ListExperiments": Text("Flat experiments", "List experiments", "viewer", _PAGED),
+    "CreateExperiment": Text("Flat experiments", "Create an experiment", "contributor", _ARCHIVED),
+    "DeleteExperiment": Text("Flat experiments", "Delete an experiment", "contributor", _ARCHIVED),
+    "ListDecisions": Text("Flat decisions", "List decisions", "viewer", _PAGED),
+    "CreateDecision": Text("Flat decisions", "Create a decision", "contributor", _ARCHIVED),
+    "DeleteDecision": Text("Flat decisions", "Delete a decision", "contributor", _ARCHIVED),
+    "GetReport": Text(
+        "Flat reports",
+        "Get a project's report",
+        "viewer",
+        "All its records, and the tasks that are stalled: on hold, in progress or under review, and touched by nobody "
+        "for more than seven days. What does not fit is behind `Link`, one for each kind.",
+    ),
+    "ListTeam": Text("Flat team", "List a project's team", "viewer", "The members other than the manager."),
+    "AddTeamMember": Text(
+        "Flat team",
+        "Add a user to the team",
+        "manager",
+        "As a contributor. Find users by e-mail or by name first. " + _ARCHIVED,
+    ),
+    "RemoveTeamMember": Text(
+        "Flat team",
+        "Remove a user from the team",
+        "manager",
+        "The named manager cannot be removed (409). Tasks stay assigned to whom they were. " + _ARCHIVED,
+    ),
+    "FindTeamMember": Text(
+        "Flat team",
+        "Find a user by e-mail",
+        "manager",
+        "Changes nothing; the address is in the body so that no log keeps it. 404 if nobody has it.",
+    ),
+    "SearchTeam": Text(
+        "Flat team",
+        "Search users by name or e-mail",
+        "manager",
+        "Those whose e-mail address, or a word of whose name, begins with `q`; at most ten.",
+    ),
+    "V1GetMe": Text("v1 caller", "Get the caller", "anyone", "Who the credential speaks for, its spaces and roles."),
+    "V1ListRoles": Text(
+        "v1 caller",
+        "List roles",
+        "anyone",
+        "Roles are ordered: viewer, contributor, manager, owner. Their ids are the same in every tenant. A space role "
+        "holds for every project of the space, a project role for its project, and the stronger one counts.",
+    ),
+    "V1ListProjects": Text(
+        "v1 projects",
+        "List projects",
+        "viewer, or member of a project there",
+        "Without their descriptions. With a role in the space you see all of them, without one those you are a member "
+        "of. " + _PAGED,
+    ),
+    "V1CreateProject": Text(
+        "v1 projects",
+        "Create a project",
+        "contributor of the space",
+        "You become its manager. The description is kept exactly as it was sent, numbers and order of keys included.",
+    ),
+    "V1GetProject": Text("v1 projects", "Get a project", "viewer"),
+    "V1UpdateProject": Text(
+        "v1 projects",
+        "Update a project",
+        "contributor; manager to hand over",
+        _CHANGED + "`status` archives a project and brings it back; `manager_id` hands it over to another member. "
+        "While it is archived everything is refused with 409 but that, and deleting it.",
+    ),
+    "V1DeleteProject": Text("v1 projects", "Delete a project", "manager", "With all that hangs below it. " + _FINAL),
+    "V1ListMembers": Text("v1 members", "List members", "viewer", "In the order of their principals."),
+    "V1AddMember": Text(
+        "v1 members",
+        "Add a member",
+        "manager",
+        "Nobody grants a role above their own. 409 for one who is a member already, and while the project is archived.",
+    ),
+    "V1GetMember": Text("v1 members", "Get a member", "viewer", "`member_id` is the member's `principal_id`."),
+    "V1UpdateMember": Text(
+        "v1 members",
+        "Change a member's role",
+        "manager",
+        "The named manager cannot be demoted before the project is handed over (409). " + _ARCHIVED,
+    ),
+    "V1RemoveMember": Text(
+        "v1 members",
+        "Remove a member",
+        "manager",
+        "The named manager cannot be removed before the project is handed over (409). " + _ARCHIVED,
+    ),
+    "V1ListTasks": Text("v1 tasks", "List tasks", "viewer", _PAGED),
+    "V1CreateTask": Text("v1 tasks", "Create a task", "contributor", _ARCHIVED),
+    "V1GetTask": Text("v1 tasks", "Get a task", "viewer"),
+    "V1UpdateTask": Text(
+        "v1 tasks",
+        "Update a task",
+        "contributor",
+        _CHANGED + "Any status may follow any other; each change is added to `completed_by`. " + _ARCHIVED,
+    ),
+    "V1DeleteTask": Text("v1 tasks", "Delete a task", "contributor", "With its notes. " + _ARCHIVED),
+    "V1ListDatasets": Text("v1 datasets", "List datasets", "viewer", _PAGED),
+    "V1CreateDataset": Text("v1 datasets", "Create a dataset", "contributor", _ARCHIVED),
+    "V1GetDataset": Text("v1 datasets", "Get a dataset", "viewer"),
+    "V1UpdateDataset": Text("v1 datasets", "Update a dataset", "contributor", _CHANGED + _ARCHIVED),
+    "V1DeleteDataset": Text("v1 datasets", "Delete a dataset", "contributor", _ARCHIVED),
+    "V1ListExperiments": Text("v1 experiments", "List experiments", "viewer", _PAGED),
+    "V1CreateExperiment": Text("v1 experiments", "Create an experiment", "contributor", _ARCHIVED),
+    "V1GetExperiment": Text("v1 experiments", "Get an experiment", "viewer"),
+    "V1UpdateExperiment": Text("v1 experiments", "Update an experiment", "contributor", _CHANGED + _ARCHIVED),
+    "V1DeleteExperiment": Text("v1 experiments", "Delete an experiment", "contributor", _ARCHIVED),
+    "V1ListDecisions": Text("v1 decisions", "List decisions", "viewer", _PAGED),
+    "V1CreateDecision": Text("v1 decisions", "Create a decision", "contributor", _ARCHIVED),
+    "V1GetDecision": Text("v1 decisions", "Get a decision", "viewer"),
+    "V1UpdateDecision": Text("v1 decisions", "Update a decision", "contributor", _CHANGED + _ARCHIVED),
+    "V1DeleteDecision": Text("v1 decisions", "Delete a decision", "contributor", _ARCHIVED),
+}
+
+# What components are, by their names there; a `V1` in front of a name changes nothing.
+SCHEMAS = {
+    "NewProject": "A project to be made.",
+    "ProjectRevision": "A project's fields, all three of them.",
+    "ProjectChange": "At least one field of a project.",
+    "Project": "A project.",
+    "ProjectSummary": "A project in a list: all but its description.",
+    "TaskSummary": "A task as its project shows it.",
+    "NewTask": "A task to be made.",
+    "TaskRevision": "A task's name and description, and what else is to change.",
+    "TaskChange": "At least one field of a task.",
+    "TaskStatusChange": "A task's new status.",
+    "TaskPhaseChange": "A task's new phase.",
+    "TaskAssignment": "Whom a task is assigned to.",
+    "Task": "A task.",
+    "TaskWithNotes": "A task with its notes.",
+    "StatusChange": "A change of a task's status.",
+    "Reassignment": "A confirmation, and the task.",
+    "NewNote": "A note to be added.",
+    "Note": "A note on a task.",
+    "NewDataset": "A dataset to be made.",
+    "DatasetChange": "At least one field of a dataset.",
+    "Dataset": "A dataset.",
+    "NewExperiment": "An experiment to be made.",
+    "ExperimentChange": "At least one field of an experiment.",
+    "Experiment": "An experiment.",
+    "NewDecision": "A decision to be made.",
+    "DecisionChange": "At least one field of a decision.",
+    "Decision": "A decision.",
+    "Report": "All records of a project, and which tasks are stalled.",
+    "NewTeamMember": "A user to be added.",
+    "EmailQuery": "Whom to look for.",
+    "Person": "A user.",
+    "Confirmation": "What was done, in words.",
+    "NewMember": "A member to be added.",
+    "MemberChange": "A member's new role.",
+    "Member": "A member of a project.",
+    "Role": "A role and what it permits.",
+    "SpaceRole": "A role in a space.",
+    "Me": "The caller.",
+    "PageMeta": "Whether and where a list goes on.",
+    "ProjectPage": "A page of projects.",
+    "MemberPage": "A page of members.",
+    "RolePage": "All roles.",
+    "TaskPage": "A page of tasks.",
+    "DatasetPage": "A page of datasets.",
+    "ExperimentPage": "A page of experiments.",
+    "DecisionPage": "A page of decisions.",
+}
+
+# What fields and parameters are, in either dialect, by their names in snake_case; `Schema.field` where one differs.
+FIELDS = {
+    "_id": "The id: 24 lower-case hex digits.",
+    "acquisition_date": "When the data was acquired: a day or a time in ISO 8601; UTC unless it says otherwise.",
+    "algorithm_model": "The algorithm or model.",
+    "alternatives": "What else was considered.",
+    "assigned_to": "The id of the member who works on it; null for nobody.",
+    "at": "When it was changed.",
+    "client_name": "The client's name; empty for a project that was made through v1.",
+    "completed": "The checkbox. It has nothing to do with the status.",
+    "completed_by": "The latest hundred changes of the status.",
+    "conclusion": "What follows from it.",
+    "content": "The text.",
+    "created_at": "When it was made.",
+    "created_by": "The id of who made it.",
+    "cursor": "Where the page starts: the `cursor` of the last page's `Link` header, unchanged.",
+    "data": "The entries.",
+    "dataset_id": "The dataset's id.",
+    "datasets": "The datasets, the oldest first.",
+    "deadline": "When it has to be done: a day or a time in ISO 8601; UTC unless it says otherwise. Null for none.",
+    "decision_id": "The decision's id.",
+    "decisions": "The decisions, the oldest first.",
+    "description": "The text.",
+    "email": "The e-mail address.",
+    "estimated_hours": "How long it will take, in hours; given back as it was written. Null if nobody knows.",
+    "experiment_id": "The experiment's id.",
+    "experiments": "The experiments, the oldest first.",
+    "finished_at": "When the status last became `completed`; null while it is another one.",
+    "has_more": "Whether there is a next page.",
+    "id": "The id.",
+    "justification": "Why it was decided so.",
+    "key": "The name for programs.",
+    "kind": "`user` or `service`.",
+    "limit": "The most entries that the page may have.",
+    "manager": "The user id of the named manager.",
+    "manager_id": "The principal id of the named manager.",
+    "member_id": "The member's `principal_id`.",
+    "message": "What was done.",
+    "meta": "Whether and where the list goes on.",
+    "metric": "What was measured.",
+    "name": "The name: 1 to 200 characters on one line.",
+    "next_cursor": "Send it as `cursor` to get the next page; null on the last one.",
+    "note_id": "The note's id.",
+    "notes": "The notes, the oldest first.",
+    "parameters": "The parameters.",
+    "permissions": "What the role permits.",
+    "phase": "The phase of the project that it belongs to.",
+    "principal_id": "The principal's id.",
+    "priority": "The priority; null for none.",
+    "project": "The project's id.",
+    "project_id": "The project's id.",
+    "project_name": "The project's name: 1 to 200 characters on one line.",
+    "q": "The beginning of an e-mail address, or of a word of a name; 2 to 100 characters.",
+    "records": "How many records the data has.",
+    "result": "What came out.",
+    "role": "The role's name for programs.",
+    "role_id": "The role's id; see `GET /v1/roles`.",
+    "source": "Where the data comes from.",
+    "space_id": "The space's id; see `GET /v1/me`.",
+    "spaces": "The spaces that the caller has a role in.",
+    "stalled_tasks": "Tasks on hold, in progress or under review that nobody has touched for more than seven days.",
+    "started_at": "When the status first became another one than `pending`; null before.",
+    "status": "The status.",
+    "task": "The task's id.",
+    "task_id": "The task's id.",
+    "tasks": "The tasks, the oldest first.",
+    "team": "The user ids of the members other than the manager.",
+    "tenant_id": "The tenant's id.",
+    "updated_at": "When it was last changed.",
+    "user": "The id of who changed it.",
+    "user_id": "The user's id.",
+    "EmailQuery.email": "The e-mail address, in any case.",
+    "Me.id": "The same id as the flat dialect spells it.",
+    "NewProject.description": "What the project is about, up to 10,000 characters.",
+    "ProjectRevision.description": "What the project is about, up to 10,000 characters.",
+    "Project.description": "What the project is about. Of a description that is an object in v1, its `summary`.",
+    "Reassignment.task": "The task.",
+    "TaskSummary.status": "Its status.",
+    "V1.cursor": "Where the page starts: the `next_cursor` of the last page, unchanged.",
+    "V1NewProject.description": "An object, a string or null, up to 32 KB as JSON; given back as it was sent.",
+    "V1ProjectChange.description": "An object, a string or null, up to 32 KB as JSON; given back as it was sent.",
+    "V1ProjectChange.manager_id": "The principal id of the member who is to be the named manager.",
+    "V1Project.description": "An object, a string or null, exactly as it was sent.",
+}

@@ -1,0 +1,255 @@
+"""The OpenAPI document says what the API does: every route, everything it takes, every answer it gives."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from local.openapi import DOCUMENT, document
+from local.openapi_text import FIELDS, OPERATIONS, SCHEMAS
+from local.template import ROOT, Template
+from tests.client import UUID, World
+from tests.test_authorization import MATRIX
+from tests.test_round_trips import EVERY_ROUTE, a_project
+from tests.test_template import routes
+
+COMMITTED: Any = json.loads(DOCUMENT.read_text())
+
+
+# By the logical ids of their functions: the routes of the template, and what the committed document says of them.
+ROUTES = routes(Template())
+DESCRIBED: dict[str, Any] = {
+    name: COMMITTED["paths"][path][method.lower()]
+    for name, (method, path) in ROUTES.items()
+    if method.lower() in COMMITTED["paths"].get(path, {})
+}
+
+
+def resolved(item: Any) -> Any:
+    """A response, header or parameter, whether it stands there or is referred to."""
+    for part in item["$ref"].split("/")[1:] if "$ref" in item else ():
+        item = COMMITTED["components"] if part == "components" else item[part]
+    return item
+
+
+def validator(schema: Any) -> Draft202012Validator:
+    """Judges by a schema of the document and takes no property that it does not name."""
+    closed = json.loads(json.dumps(COMMITTED["components"]))
+    for component in closed["schemas"].values():
+        if component.get("type") == "object":
+            component["additionalProperties"] = False
+    return Draft202012Validator({**schema, "components": closed}, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def test_the_committed_document_is_what_the_code_says() -> None:
+    assert document() == COMMITTED, "run make openapi"
+
+
+def test_it_is_valid() -> None:
+    validate(COMMITTED)
+
+
+def test_every_route_is_in_it_and_nothing_else() -> None:
+    described = {(method.upper(), path) for path, item in COMMITTED["paths"].items() for method in item}
+    assert described == set(ROUTES.values())
+    assert set(OPERATIONS) == set(ROUTES)
+
+
+def test_operations_are_named_after_their_files(template: Template) -> None:
+    for name, operation in DESCRIBED.items():
+        folder, _, file = template.functions[name].handler.removesuffix(".handler").rpartition(".")
+        assert operation["operationId"] == (f"v1_{file}" if folder == "v1" else file)
+
+
+def test_it_says_who_may_as_the_readme_does() -> None:
+    readme = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| `(\w+) ([^`]+)` \|[^|]*\| ([^|]*) \|$", readme, re.MULTILINE)
+    told = {(method, path.replace("…", "/v1/spaces/{space_id}")): who for method, path, who in rows}
+    assert {ROUTES[name]: text.who for name, text in OPERATIONS.items()} == told
+
+
+def test_no_words_are_left_over() -> None:
+    text = DOCUMENT.read_text()
+    unused = [
+        words for words in (*FIELDS.values(), *SCHEMAS.values()) if json.dumps(words, ensure_ascii=False) not in text
+    ]
+    assert unused == []
+
+
+def test_every_status_that_a_caller_may_get_is_in_it() -> None:
+    for name, operation in DESCRIBED.items():
+        seen = set(MATRIX[ROUTES[name]].values())
+        assert seen <= set(map(int, operation["responses"])), name
+
+
+# ---------------------------------------------------------------- what is answered
+
+
+@pytest.mark.parametrize("route", EVERY_ROUTE)
+def test_an_answer_is_as_described(shared: World, route: str) -> None:
+    """Status, body and headers: all that is promised, and nothing of ours that is not."""
+    method, path, body = EVERY_ROUTE[route](shared, a_project(shared))
+    answer = shared(method, path, body, key=None if method == "GET" else f"described-{route}")
+    described = resolved(DESCRIBED[route]["responses"][str(answer.status)])
+    if "content" in described:
+        validator(described["content"]["application/json"]["schema"]).validate(answer.body)
+    else:
+        assert answer.content == b""
+    promised = {name.lower() for name in described["headers"]}
+    always = {name.lower() for name, header in described["headers"].items() if resolved(header).get("required")}
+    ours = set(answer.headers) - {"content-type", *(name for name in answer.headers if name.startswith("access-"))}
+    assert always <= ours <= promised
+
+
+def refused(world: World, status: int) -> Iterator[tuple[str, Any]]:
+    """Requests that are refused with a status: the route's name and the answer."""
+    project = a_project(world)
+    for route, request in EVERY_ROUTE.items():
+        method, path, body = request(world, project)
+        if status in (413, 415) and method in ("GET", "DELETE"):
+            continue
+        match status:
+            case 401:
+                yield route, world(method, path, body, by=None)
+            case 403:
+                yield route, world(method, path, body, by="outsider")
+            case 404:
+                yield route, world(method, path, body, tenant="globex")
+            case 412:
+                yield route, world(method, path, body, headers={"If-Match": '"99"'})
+            case 413:
+                yield route, world(method, path, content=b'"' + b"x" * 300_000 + b'"')
+            case 415:
+                yield route, world(method, path, content=b"{}", headers={"Content-Type": "text/plain"})
+            case 400 | 422:
+                yield route, world(method, path, body, key="no key\x7f")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 412, 413, 415, 422])
+def test_a_refusal_is_as_described(shared: World, status: int) -> None:
+    found = 0
+    for route, answer in refused(shared, status):
+        if answer.status == status:
+            found += 1
+            described = resolved(DESCRIBED[route]["responses"][str(status)])
+            validator(described["content"]["application/json"]["schema"]).validate(answer.body)
+            for name, header in described["headers"].items():
+                assert name.lower() in answer.headers or not resolved(header).get("required"), (route, name)
+    assert found
+
+
+# ---------------------------------------------------------------- samples
+
+
+def samples() -> Iterator[tuple[str, Any, Any]]:
+    """Every sample with its schema: where it stands first."""
+    for name, operation in DESCRIBED.items():
+        for parameter in map(resolved, operation.get("parameters", [])):
+            if "example" in parameter:
+                yield f"{name} {parameter['name']}", parameter["schema"], parameter["example"]
+        answers = [resolved(answer) for answer in operation["responses"].values()]
+        for part in [operation.get("requestBody", {}), *answers]:
+            for content in part.get("content", {}).values():
+                if "example" in content:
+                    yield name, content["schema"], content["example"]
+
+
+def test_every_sample_is_as_its_schema_says() -> None:
+    for where, schema, sample in samples():
+        problems = [f"{where}: {error.message[:200]}" for error in validator(schema).iter_errors(sample)]
+        assert problems == []
+
+
+FLAT = "64a1f2c3b4e5d6f7a8b9c0"
+CHURN = {
+    "projectName": "Customer Churn Model",
+    "clientName": "Acme Corp",
+    "description": "Predict customer churn using historical transaction data.",
+}
+CHURN_V2 = {
+    "projectName": "Customer Churn Model v2",
+    "clientName": "Acme Corp",
+    "description": "Updated scope to include real-time scoring.",
+}
+NEW = {"_id": f"{FLAT}d1", **CHURN, "manager": f"{FLAT}d0", "tasks": [], "team": []}
+# Where the v1 document has placeholders for ids it has letters that no UUID has.
+ID, PERSON, TENANT, OWNER, ROLE = "{id}", "{person}", "{tenant}", "{owner}", "{role}"
+SPACE = "123e4567-e89b-12d3-a456-426614174000"
+AT = {"created_at": "2025-04-05T10:00:00Z", "updated_at": "2025-04-05T10:00:00Z"}
+LATER = {"created_at": "2025-04-05T10:05:00Z", "updated_at": "2025-04-05T10:05:00Z"}
+REDESIGN = {
+    "name": "Website Redesign Q3",
+    "description": {"summary": "Redesign company website for improved UX and SEO"},
+}
+
+# The samples of both API documents: the operation, the status of an answer (None for what is sent), the sample.
+IN_THE_DOCUMENTS: list[tuple[str, int | None, Any]] = [
+    ("list_projects", 200, [{**NEW, "team": [f"{FLAT}d0"]}]),
+    ("create_project", None, CHURN),
+    ("create_project", 201, NEW),
+    (
+        "get_project",
+        200,
+        {
+            **NEW,
+            "tasks": [{"_id": f"{FLAT}e1", "name": "Collect raw data", "status": "completed"}],
+            "team": [f"{FLAT}d0", f"{FLAT}d2"],
+        },
+    ),
+    ("update_project", None, CHURN_V2),
+    ("update_project", 200, {**NEW, **CHURN_V2}),
+    ("delete_project", 200, {"message": "Project deleted successfully."}),
+    ("v1_create_project", None, REDESIGN),
+    (
+        "v1_create_project",
+        201,
+        {"id": ID, "tenant_id": TENANT, "space_id": SPACE, **REDESIGN, "created_by": OWNER, "status": "active", **AT},
+    ),
+    ("v1_add_member", None, {"principal_id": PERSON, "role_id": ROLE}),
+    (
+        "v1_add_member",
+        201,
+        {
+            "tenant_id": TENANT,
+            "project_id": ID,
+            "principal_id": PERSON,
+            "role_id": ROLE,
+            "status": "active",
+            **LATER,
+        },
+    ),
+    (
+        "v1_list_projects",
+        200,
+        {
+            "data": [{"id": ID, "name": "Website Redesign Q3", "status": "active", **AT}],
+            "meta": {"has_more": False},
+        },
+    ),
+    ("v1_update_project", None, {"description": {"summary": "Updated scope to include mobile optimization"}}),
+    ("v1_create_project", 422, {"detail": [{"loc": ["body", "name"], "msg": "Field required", "type": "missing"}]}),
+]
+
+
+def holds(sample: Any, part: Any) -> bool:
+    """Whether a sample shows all of a part, with a UUID where that has a placeholder."""
+    match part:
+        case dict():
+            return isinstance(sample, dict) and all(holds(sample.get(name), each) for name, each in part.items())
+        case list():
+            return len(sample) == len(part) and all(map(holds, sample, part))
+        case str() if part.startswith("{"):
+            return UUID.fullmatch(sample) is not None
+        case _:
+            return bool(sample == part)
+
+
+@pytest.mark.parametrize(("operation", "status", "sample"), IN_THE_DOCUMENTS)
+def test_every_sample_of_the_dialects_own_documents_is_in_it(operation: str, status: int | None, sample: Any) -> None:
+    (found,) = (each for each in DESCRIBED.values() if each["operationId"] == operation)
+    part = resolved(found["responses"][str(status)]) if status else found["requestBody"]
+    assert holds(part["content"]["application/json"]["example"], sample)
