@@ -6,6 +6,7 @@ ENGINE := local/node_modules/ready
 LAMBDA := .venv/lambda/ready
 MINISTACK := .venv/ministack/ready
 BUILT := .aws-sam/here
+BROWSER := tests/browser/node_modules/ready
 
 # As in Lambda: the routes' folders and the layer's package are importable.
 export PYTHONPATH := functions:layers/atrium
@@ -23,6 +24,7 @@ run: $(READY) $(ENGINE) $(if $(RUNTIME),$(LAMBDA) $(BUILT)) ## Serve the API on 
 	@exec $(BIN)/python -m local.run
 
 test: $(READY) $(ENGINE) $(LAMBDA) $(MINISTACK) ## All that CI checks: format, lint, types, template, tests, build
+test: $(READY) $(ENGINE) $(BROWSER) ## All that CI checks: format, lint, types, template, tests, build
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -36,6 +38,7 @@ deploy-test: $(READY) $(MINISTACK) $(BUILT) ## Deploy what was built into an AWS
 	$(BIN)/pytest --numprocesses=0 tests/test_cloud.py
 
 prove: $(READY) $(ENGINE) $(LAMBDA) $(MINISTACK) $(BUILT) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
+prove: $(READY) $(ENGINE) $(BROWSER) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
 	PROVE=1 $(BIN)/pytest $(T)
 
 mutants: $(READY) $(ENGINE) ## Break the code that must not be wrong, place by place: do the tests notice? (GROUPS=)
@@ -122,6 +125,13 @@ $(LAMBDA) $(MINISTACK): $(READY)
 	@$(BIN)/python -m venv --without-pip $(@D)
 	@$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check \
 	  --requirement $(filter %.txt,$^)
+	@touch $@
+
+# A headless Chromium for the test of the documentation's page, with the libraries it wants; it needs no root.
+$(BROWSER): $(READY) tests/browser/package-lock.json
+	@echo "Fetching Chromium …"
+	@cd tests/browser && ../../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
+	@TMPDIR=$(CURDIR)/tests/browser/node_modules/.chromium $(BIN)/node tests/browser/prepare.mjs
 	@touch $@
 
 .PHONY: help run test prove mutants token invoke fsck build build-here versioned format schemas pins reset deploy-test sam-local openapi

@@ -112,7 +112,7 @@ def welcome(demonstration: Any, directory: Path) -> str:
     changes = "What runs was built." if os.environ.get("RUNTIME") else "Changes of the code take effect at once."
     url, token, space = demonstration["base_url"], acme["principals"]["owner"]["token"], acme["spaces"]["default"]
     return f"""
-Atrium serves {url}
+Atrium serves {url}, and its reference {url}/docs
 
   TOKEN={token}
   curl {url}/projects -H "Authorization: Bearer $TOKEN"

@@ -227,6 +227,21 @@ def _of_dialects() -> Json:
     return found
 
 
+def _page(name: str) -> Json:
+    """The answers of a route for everybody."""
+    headers = {name: _ref("headers", name) for name in ("X-Request-Id", "ETag")}
+    kind, shape = (
+        (JSON, {"type": "object"}) if name == "GetOpenapi" else ("text/html; charset=utf-8", {"type": "string"})
+    )
+    return {
+        "200": {"description": "The document.", "headers": headers, "content": {kind: {"schema": shape}}},
+        "304": {"description": "It is the one of `If-None-Match`.", "headers": headers},
+        "429": _ref("responses", "TooManyRequests"),
+        "502": _ref("responses", "BadGateway"),
+        "504": _ref("responses", "GatewayTimeout"),
+    }
+
+
 # ---------------------------------------------------------------- one route
 
 
@@ -238,6 +253,7 @@ class Route:
     method: str
     path: str
     handler: str
+    public: bool
 
     @property
     def prefix(self) -> str:
@@ -276,6 +292,8 @@ class Route:
 
     def schemas(self) -> Json:
         """The components that it refers to."""
+        if self.public:
+            return {}
         sent = set(re.findall(r"schemas/(\w+)", json.dumps(self._operation.get("requestBody"))))
         own = {name: schema for name, schema in self._found["components"]["schemas"].items() if name not in _POWERTOOLS}
         return {self._named(name): _component(self._named(name), own[name], self._named(name) in sent) for name in own}
@@ -288,6 +306,14 @@ class Route:
 
     def operation(self) -> Json:
         text = OPERATIONS[self.name]
+        said = {
+            "operationId": self.id,
+            "tags": [text.tag],
+            "summary": text.summary,
+            "description": f"{text.more}\n\nWho may: {text.who}.".strip(),
+        }
+        if self.public:
+            return {**said, "security": [], "responses": _page(self.name)}
         found = self._operation
         parameters = [self._parameter(each) for each in found.get("parameters", [])]
         if self.writes:
@@ -297,10 +323,7 @@ class Route:
         ((success, answer),) = (each for each in found["responses"].items() if each[0].startswith("2"))
         refusals = {str(status): _ref("responses", name) for status, name in self._refusals()}
         return {
-            "operationId": self.id,
-            "tags": [text.tag],
-            "summary": text.summary,
-            "description": f"{text.more}\n\nWho may: {text.who}.".strip(),
+            **said,
             "parameters": parameters,
             **self._body(found),
             "responses": dict(sorted({success: self._success(answer), **refusals}.items())),
@@ -451,15 +474,16 @@ def _shared(schema: Json) -> Json:
 
 
 def routes(template: Template) -> list[Route]:
-    """Those of the document that API Gateway imports; not the preflights."""
+    """Those of the document that API Gateway imports, not the preflights; in the order of what is said of them."""
     found = []
     for path, operations in template.api["paths"].items():
         for method, operation in operations.items():
             integration = operation["x-amazon-apigateway-integration"]
             if integration["type"] == "aws_proxy":
                 name = integration["uri"].rpartition(":")[2].partition("/")[0]
-                found.append(Route(name, method.upper(), path, template.functions[name].handler))
-    return found
+                public = operation["security"] == [{"NONE": []}]
+                found.append(Route(name, method.upper(), path, template.functions[name].handler, public))
+    return sorted(found, key=lambda route: list(OPERATIONS).index(route.name))
 
 
 def _links(made: Route, all_routes: list[Route]) -> Json:

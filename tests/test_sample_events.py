@@ -62,6 +62,18 @@ def test_a_routes_sample_succeeds_and_replays(world: World, template: Template, 
         assert again["multiValueHeaders"]["Idempotent-Replayed"] == ["true"]
 
 
+@pytest.mark.parametrize("sample", ["get_docs.json", "get_openapi.json"])
+def test_a_public_sample_is_answered_without_a_table(template: Template, sample: str) -> None:
+    (function,) = (each for each in template.functions.values() if each.handler == sample.replace("json", "handler"))
+    event = json.loads((EVENTS / sample).read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in function.environment.items():
+            patch.setenv(name, value)
+        answer = call(function, event)
+    assert answer["statusCode"] == 200
+    assert answer["multiValueHeaders"]["X-Request-Id"] == [event["requestContext"]["requestId"]]
+
+
 def run(template: Template, name: str) -> Any:
     """The result of an automation function on its sample."""
     (function,) = (one for one in template.functions.values() if one.handler == f"automation.{name}.handler")

@@ -3,6 +3,8 @@
 import importlib
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,14 @@ def names() -> list[str]:
     return sorted(Template().functions)
 
 
-def routes(template: Template) -> dict[str, tuple[str, str]]:
-    """Method and path of each function behind a URL, from the document that API Gateway imports."""
+def routes(template: Template, *, public: bool = False) -> dict[str, tuple[str, str]]:
+    """Method and path of each function behind a URL, from the document that API Gateway imports: of those that ask for
+    a credential, or of the public ones that do not."""
     found = {}
     for path, operations in template.api["paths"].items():
         for method, operation in operations.items():
             integration = operation["x-amazon-apigateway-integration"]
-            if integration["type"] == "aws_proxy":
+            if integration["type"] == "aws_proxy" and (operation.get("security") == [{"NONE": []}]) == public:
                 name = re.search(r"function:(\w+)/invocations", integration["uri"])
                 assert name is not None
                 found[name[1]] = (method.upper(), path)
@@ -55,19 +58,42 @@ def test_a_module_serves_the_route_it_is_deployed_on(template: Template, name: s
     assert (module.__doc__ or "").splitlines()[0] == f"{method} {path}"
 
 
+@pytest.mark.parametrize("name", sorted(routes(Template(), public=True)))
+def test_a_public_module_says_its_route_and_imports_no_table(template: Template, name: str) -> None:
+    method, path = routes(template, public=True)[name]
+    module = template.functions[name].handler.rpartition(".")[0]
+    file = FUNCTIONS / f"{module.replace('.', '/')}.py"
+    assert file.read_text().startswith(f'"""{method} {path}"""\n')
+    imports = "import sys, {}; print(*sorted(name for name in sys.modules if name.startswith(({})))"
+    unwanted = "'atrium.store', 'aws_lambda_powertools', 'boto', 'pydantic'"
+    ran = subprocess.run(
+        [sys.executable, "-c", imports.format(module, unwanted) + ")"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == []
+
+
 @pytest.mark.parametrize("name", names())
 def test_a_function_has_a_sample_event(template: Template, name: str) -> None:
     path = ROOT / "events" / (template.functions[name].handler.replace(".", "/").removesuffix("/handler") + ".json")
     event = json.loads(path.read_text())
-    if name in routes(template):
-        assert (event["httpMethod"], event["resource"]) == routes(template)[name]
+    behind_urls = routes(template) | routes(template, public=True)
+    if name in behind_urls:
+        assert (event["httpMethod"], event["resource"]) == behind_urls[name]
 
 
-def test_every_route_asks_for_a_credential_and_every_path_answers_preflight(template: Template) -> None:
+def test_every_route_but_the_documentation_asks_for_a_credential_and_every_path_answers_preflight(
+    template: Template,
+) -> None:
     for path, operations in template.api["paths"].items():
         for method, operation in operations.items():
-            assert operation.get("security") == (None if method == "options" else [{"Credential": []}]), path
+            asked: Any = [{"NONE": []}] if path in ("/docs", "/openapi.json") else [{"Credential": []}]
+            assert operation.get("security") == (None if method == "options" else asked), path
         assert "options" in operations
+
+
+def test_a_public_function_may_do_nothing(template: Template) -> None:
+    for name in routes(template, public=True):
+        assert template.resources[f"{name}Role"]["Properties"].get("Policies", []) == []
 
 
 # What a function may be allowed, by service: each on the one thing of ours of its kind.
@@ -120,7 +146,8 @@ def test_every_queue_and_stream_hands_on_what_it_cannot_process(template: Templa
 
 
 def test_every_automation_function_has_its_trigger(template: Template) -> None:
-    triggers: dict[str, set[str]] = {name: set() for name in template.functions if name not in routes(template)}
+    behind_urls = routes(template) | routes(template, public=True)
+    triggers: dict[str, set[str]] = {name: set() for name in template.functions if name not in behind_urls}
     for item in template.resources.values():
         properties = item["Properties"]
         if item["Type"] == "AWS::Lambda::EventSourceMapping":

@@ -1,0 +1,103 @@
+"""GET /docs and GET /openapi.json: for everybody, with nothing from elsewhere; and the page in a real browser."""
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.openapi import DOCUMENT
+from local.template import ROOT, Template
+from tests.client import Answer, World
+from tests.live import served
+from tests.test_openapi import COMMITTED
+
+PAGES = ["/docs", "/openapi.json"]
+
+# What a Lambda function may answer.
+MOST = 6 * 1024 * 1024
+
+
+def header(answer: Answer, name: str) -> str:
+    return answer.headers[name.lower()]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_for_everybody_whatever_is_sent_with_it(shared: World, path: str) -> None:
+    bare = shared("GET", path, by=None)
+    wrong = shared("GET", path, by=None, headers={"Authorization": "Bearer nobody", "X-API-Key": "nobody"})
+    assert (bare.status, wrong.status) == (200, 200)
+    assert bare.content == wrong.content
+    assert len(json.dumps(bare.content.decode())) < MOST
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_says_what_browsers_may_make_of_it(shared: World, path: str) -> None:
+    answer = shared("GET", path, by=None)
+    assert header(answer, "X-Content-Type-Options") == "nosniff"
+    assert header(answer, "Referrer-Policy") == "no-referrer"
+    assert header(answer, "Access-Control-Allow-Origin") == "*"
+    assert len(header(answer, "X-Request-Id")) == 36
+    policy = dict(each.strip().split(" ", 1) for each in header(answer, "Content-Security-Policy").split(";"))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
+    assert not re.search(r"https?:|\*|unsafe-eval", header(answer, "Content-Security-Policy"))
+    assert "unsafe-inline" not in policy.get("script-src", "")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_that_is_known_is_not_sent_again(shared: World, path: str) -> None:
+    first = shared("GET", path, by=None)
+    assert header(first, "Cache-Control") == "no-cache"
+    etag = header(first, "ETag")
+    for known in (etag, f"W/{etag}", f'"other", {etag}'):
+        again = shared("GET", path, by=None, headers={"If-None-Match": known})
+        assert (again.status, again.content, header(again, "ETag")) == (304, b"", etag)
+    assert shared("GET", path, by=None, headers={"If-None-Match": '"other"'}).content == first.content
+
+
+def test_the_document_is_the_committed_one(shared: World) -> None:
+    answer = shared("GET", "/openapi.json", by=None)
+    assert answer.content == DOCUMENT.read_bytes()
+    assert header(answer, "Content-Type") == "application/json"
+
+
+def test_the_page_holds_all_that_it_needs_and_is_sent_compressed(shared: World, template: Template) -> None:
+    answer = shared("GET", "/docs", by=None)
+    assert header(answer, "Content-Type") == "text/html; charset=utf-8"
+    html = re.sub(r"<(script|style)>.*?</\1>", "", answer.content.decode(), flags=re.DOTALL)
+    assert not re.search(r"""(src|href)=["'](?!data:|#|openapi\.json)""", html)
+    assert "/* " not in html
+    (api,) = (item for item in template.resources.values() if item["Type"] == "AWS::ApiGateway::RestApi")
+    assert api["Properties"]["MinimumCompressionSize"] == 4096
+    assert len(gzip.compress(answer.content)) < 600_000
+
+
+def test_in_a_browser_it_renders_takes_a_key_and_sends_a_request(shared: World) -> None:
+    owner = shared.principal("owner")
+    with served(shared) as url:
+        ran = subprocess.run(
+            [Path(sys.executable).with_name("node"), ROOT / "tests/browser/docs.mjs", url, owner["api_key"]],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    seen: Any = json.loads(ran.stdout)
+    assert seen["errors"] == []
+    assert seen["title"] == "Atrium API"
+    assert seen["groups"] == [tag["name"] for tag in COMMITTED["tags"]]
+    every = [path for path, item in COMMITTED["paths"].items() for _ in item]
+    v1 = [path for path in every if path.startswith("/v1/")]
+    flat = [path for path in every if path.startswith("/projects")]
+    shown = {"all": len(every), "flat": len(every) - len(v1), "v1": len(every) - len(flat)}
+    assert seen["operations"] == shown
+    assert seen["button"] == "Authorized"
+    me = shared("GET", "/v1/me").body
+    assert seen["answer"] == {"url": f"{url}/v1/me", "status": 200, "body": me}
+    assert seen["kept"] is True
+    pages = [f"{url}/docs", f"{url}/openapi.json"]
+    assert seen["asked"] == [*pages, f"{url}/v1/me", *pages]
