@@ -23,8 +23,7 @@ help: ## Show this list
 run: $(READY) $(ENGINE) $(if $(RUNTIME),$(LAMBDA) $(BUILT)) ## Serve the API on http://127.0.0.1:3000 (PORT=, DATA_DIR=, RUNTIME=lambda)
 	@exec $(BIN)/python -m local.run
 
-test: $(READY) $(ENGINE) $(LAMBDA) $(MINISTACK) ## All that CI checks: format, lint, types, template, tests, build
-test: $(READY) $(ENGINE) $(BROWSER) ## All that CI checks: format, lint, types, template, tests, build
+test: $(READY) $(ENGINE) $(BROWSER) $(LAMBDA) $(MINISTACK) ## All that CI checks: format, lint, types, template, tests, build
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -37,8 +36,7 @@ test: $(READY) $(ENGINE) $(BROWSER) ## All that CI checks: format, lint, types, 
 deploy-test: $(READY) $(MINISTACK) $(BUILT) ## Deploy what was built into an AWS on this machine, and use it there
 	$(BIN)/pytest --numprocesses=0 tests/test_cloud.py
 
-prove: $(READY) $(ENGINE) $(LAMBDA) $(MINISTACK) $(BUILT) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
-prove: $(READY) $(ENGINE) $(BROWSER) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
+prove: $(READY) $(ENGINE) $(BROWSER) $(LAMBDA) $(MINISTACK) $(BUILT) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
 	PROVE=1 $(BIN)/pytest $(T)
 
 mutants: $(READY) $(ENGINE) ## Break the code that must not be wrong, place by place: do the tests notice? (GROUPS=)
@@ -80,11 +78,10 @@ format: $(READY) ## Format the code and mend what can be mended
 schemas: $(READY) ## Write the JSON Schemas of the domain events anew, into docs/events
 	$(BIN)/python -m local.event_schemas
 
-pins: $(READY) ## Resolve all requirements anew, the layers' as parts of the whole
 openapi: $(READY) ## Write the OpenAPI document anew, from the routes and their models
 	$(BIN)/python -m local.openapi
 
-pins: $(READY) ## Resolve all requirements anew, the layer's as a part of the whole
+pins: $(READY) ## Resolve all requirements anew, the layers' as parts of the whole
 	$(BIN)/uv pip compile $(PINS) --upgrade requirements.in -o requirements.txt
 	for layer in atrium jwt; do $(BIN)/uv pip compile $(PINS) --constraint requirements.txt \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done

@@ -7,6 +7,7 @@ LAMBDA_PYTHON is another version than the runtime's (3.11), or the interpreter t
 LAMBDA_ARCH is another architecture (x86_64). What is built so runs on another machine than Lambda's: this one.
 """
 
+import ast
 import gzip
 import json
 import os
@@ -46,6 +47,15 @@ SERVICES = {
 # What making a client reads of a service.
 DESCRIPTIONS = {"endpoint-rule-set-1.json.gz", "service-2.json.gz"}
 
+# Packages that import all of their parts, to gather what these have under one name. Each part would be imported for the
+# one that is wanted: resolvers of six services, the events of fifty, and asyncio.
+GATHERED = (
+    "aws_lambda_powertools",
+    "aws_lambda_powertools/event_handler",
+    "aws_lambda_powertools/event_handler/openapi",
+    "aws_lambda_powertools/utilities/data_classes",
+)
+
 # The roots that every AWS endpoint's certificate goes back to: https://www.amazontrust.com/repository/
 ROOTS = (
     *(f"Amazon Root CA {number}" for number in (1, 2, 3, 4)),
@@ -67,6 +77,9 @@ def main() -> None:
     if (own := Path(layer) / layer).is_dir():
         shutil.copytree(own, python / layer, ignore=shutil.ignore_patterns("__pycache__"))
     trim(python)
+    for package in GATHERED:
+        if (init := python / package / "__init__.py").is_file():
+            init.write_text(gathered_when_asked(init.read_text()))
     if (python / "botocore").is_dir():
         cut_descriptions(python / "botocore" / "data")
         (python / "amazon-roots.pem").write_text(amazon_roots((python / "botocore" / "cacert.pem").read_text()))
@@ -97,6 +110,37 @@ def trim(python: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+def gathered_when_asked(text: str) -> str:
+    """A package's own module, which imports what its `__all__` names when somebody asks for it (PEP 562); everything
+    else in it stays."""
+    lines, where = text.splitlines(), dict[str, str]()
+    tree = ast.parse(text)
+    (exported,) = (
+        ast.literal_eval(statement.value)
+        for statement in tree.body
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__"
+    )
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and {alias.name for alias in statement.names} <= {*exported}:
+            where |= {alias.name: "." * statement.level + (statement.module or "") for alias in statement.names}
+            lines[statement.lineno - 1 : statement.end_lineno] = [""] * len(
+                lines[statement.lineno - 1 : statement.end_lineno]
+            )
+    return "\n".join([*lines, f"_WHERE = {where!r}", _WHEN_ASKED])
+
+
+_WHEN_ASKED = """
+
+def __getattr__(name):
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    globals()[name] = found = getattr(import_module(_WHERE[name], __name__), name)
+    return found
+"""
 
 
 def cut_descriptions(data: Path) -> None:

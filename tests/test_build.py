@@ -19,7 +19,7 @@ from botocore.loaders import Loader
 from botocore.session import get_session
 
 from atrium.store.table import _METHODS
-from layers.build import ROOTS, SERVICES
+from layers.build import GATHERED, ROOTS, SERVICES
 from local.template import ROOT, Template, lambda_environment
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -29,6 +29,7 @@ LAYERS = ("AtriumLayer", "JwtLayer")
 
 # Each costs a cold start more than all of a route does, and no route needs it.
 BANNED = {
+    *("asyncio", "aws_lambda_powertools.tracing", "aws_lambda_powertools.metrics"),
     *("boto3", "s3transfer", "multiprocessing", "jwt", "cryptography", "aws_xray_sdk", "unittest", "pydantic.v1"),
     *("aws_lambda_powertools.utilities.parser", "aws_lambda_powertools.utilities.idempotency"),
 }
@@ -181,6 +182,27 @@ print(jwt.decode(token, jwt.PyJWK.from_dict(jwt.algorithms.RSAAlgorithm.to_jwk(k
     command = [sys.executable, "-S", "-c", code]
     ran = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, timeout=60)
     assert (ran.stdout, ran.stderr) == ("x\n", "")
+
+
+def test_packages_that_gather_their_parts_when_asked_have_all_that_they_had() -> None:
+    """Each name is of the same part as in the package that is installed, whichever is asked for first."""
+    code = """
+import importlib, json, random, sys
+package = importlib.import_module(sys.argv[1])
+names = sorted(package.__all__)
+random.Random(sys.argv[2]).shuffle(names)
+found = {name: getattr(package, name) for name in names}
+print(json.dumps({name: f"{one.__module__}.{one.__qualname__}" for name, one in sorted(found.items())}))
+"""
+    for package in (path.replace("/", ".") for path in GATHERED):
+        said = set()
+        for path, seed in ((layer(HERE, "AtriumLayer"), "1"), (layer(HERE, "AtriumLayer"), "2"), (None, "1")):
+            environment = {"PYTHONPATH": str(path)} if path else {}
+            command = [sys.executable, *(["-S"] if path else []), "-c", code, package, seed]
+            ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+            assert ran.returncode == 0, ran.stderr[-2000:]
+            said.add(ran.stdout)
+        assert len(said) == 1, said
 
 
 # ---------------------------------------------------------------- what the SDK reads

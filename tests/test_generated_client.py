@@ -16,16 +16,15 @@ from tests.client import World
 from tests.live import served
 
 
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the client was generated."""
     made = tmp_path_factory.mktemp("generated")
     config = made / "config.yml"
     config.write_text("post_hooks: []\n")
-    command = ["generate", "--path", DOCUMENT, "--meta", "none", "--output-path", made / "atrium_client"]
+    command = ["generate", "--path", str(DOCUMENT), "--meta", "none", "--output-path", str(made / "atrium_client")]
     ran = subprocess.run(
-        [sys.executable, "-m", "openapi_python_client", *command, "--config", config],
+        [sys.executable, "-m", "openapi_python_client", *command, "--config", str(config)],
         capture_output=True,
         text=True,
         timeout=120,

@@ -165,7 +165,7 @@ def enforced(template: Template) -> Iterator[None]:
         events.register_last("before-parameter-build", _judge, unique_id="permissions")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(functions, "importlib", SimpleNamespace(import_module=import_module))
-        patch.setattr(clients, "get_session", lambda: FUNCTIONS)
+        patch.setattr(clients, "Session", lambda **_: FUNCTIONS)
         yield
     assert not refused, f"The template does not allow {refused}"
 

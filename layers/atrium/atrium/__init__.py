@@ -4,9 +4,6 @@ Imports run one way: functions -> api -> store, credentials -> keys, ids, roles,
 Nothing below `api` knows HTTP; nothing above `store` knows DynamoDB.
 """
 
-import gc
-import os
+from atrium import cold_start
 
-# Until atrium.cold_start turns it on again.
-if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-    gc.disable()
+cold_start.begin()

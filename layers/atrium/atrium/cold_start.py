@@ -14,6 +14,12 @@ from atrium.settings import settings
 _IN_LAMBDA = "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ
 
 
+def begin() -> None:
+    """The first thing that a function's module does, by importing anything of Atrium."""
+    if _IN_LAMBDA:
+        gc.disable()
+
+
 def warm(first: Callable[[], object]) -> None:
     """The last thing that a function's module does: `first` is what its first request would do first. Raises KeyError,
     which ends the start, where the environment lacks something."""

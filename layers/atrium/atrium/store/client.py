@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.config import Config
 from botocore.loaders import Loader
-from botocore.session import get_session
+from botocore.session import Session
 
 # Maps of attributes, and an attribute's value, as the service's description calls them.
 _PLAIN = ("AttributeValue", "AttributeMap", "Key", "PutItemInputAttributeMap", "ExpressionAttributeValueMap")
@@ -40,6 +40,7 @@ class _Descriptions(Loader):
 
 def dynamodb() -> Any:
     """A client of DynamoDB in the function's region."""
-    session = get_session()
+    # Without what botocore does for other services than DynamoDB: 125 hooks, each of which it looks into.
+    session = Session(include_builtin_handlers=False)
     session.register_component("data_loader", _Descriptions())
     return session.create_client("dynamodb", config=_CONFIG)
