@@ -128,6 +128,15 @@ def test_an_identity_ends_like_any_credential(world: World, taking: Template, is
     assert [one["revoked_at"] is not None for one in again if one["credential_id"] == made["credential_id"]] == [True]
 
 
+# What an authorizer is asked, without the headers.
+ASKED = {
+    "methodArn": "arn:aws:execute-api:r:a:api/stage/GET/x",
+    "httpMethod": "GET",
+    "resource": "/x",
+    "requestContext": {"requestId": "r"},
+}
+
+
 def test_without_an_issuer_no_token_is_taken_and_no_library_is_loaded(template: Template, engine: str) -> None:
     """In a process of its own, as in Lambda."""
     program = """
@@ -136,8 +145,7 @@ from atrium.credentials import new_secret
 from local.functions import FunctionFailed, call
 from local.template import Function
 for secret in (sys.argv[1], "x"):
-    headers = {"Authorization": f"Bearer {secret}"}
-    event = {"headers": headers, "methodArn": "arn:aws:execute-api:r:a:api/stage/GET/x"}
+    event = json.loads(sys.argv[2]) | {"headers": {"Authorization": f"Bearer {secret}"}}
     try:
         call(Function("Authorizer", "authorizer.handler", 15, 256, {}), event)
     except FunctionFailed as failure:
@@ -148,13 +156,15 @@ print(json.dumps([name for name in ("jwt", "jwt.algorithms") if name in sys.modu
     path = ":".join(str(ROOT / part) for part in (".", "functions", "layers/atrium"))
     token = Forge()()
     ran = subprocess.run(
-        [sys.executable, "-c", program, token],
+        [sys.executable, "-c", program, token, json.dumps(ASKED)],
         env={**environment, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert json.loads(ran.stdout) == []
+    *said, loaded = map(json.loads, ran.stdout.splitlines())
+    assert [line["message"] for line in said] == ["Unauthorized"] * 2
+    assert loaded == []
 
 
 # ---------------------------------------------------------------- what is refused
@@ -213,7 +223,7 @@ def test_no_mutation_of_a_token_is_accepted(
             continue
         tried += 1
         count(mutations=1)
-        event = {"headers": {"Authorization": f"Bearer {token}"}, "methodArn": "arn:aws:execute-api:r:a:api/s/GET/x"}
+        event = ASKED | {"headers": {"Authorization": f"Bearer {token}"}}
         try:
             accepted = call(authorizer, event)
         except FunctionFailed as failure:
