@@ -313,6 +313,17 @@ def test_retries_and_lost_races_are_counted(world: World, elsewhere: World, said
     assert fixed(line) == answered(world, lost, "PATCH /v1/spaces/{space_id}/projects/{project_id}", LostRaces=1)
 
 
+def test_what_one_request_took_is_not_said_of_the_next(world: World, said: Said) -> None:
+    world.new_project()
+    said()
+    with faulty(lambda number, *_: "throttle" if number == 1 else None, Clock()):
+        world("POST", "/projects", FLAT)
+    refused = world("POST", "/projects", content=b"x", headers={"Content-Type": "text/plain"})
+    slow, line = said()
+    assert slow["Retries"] == 1
+    assert fixed(line) == answered(world, refused, "POST /projects")
+
+
 def once_before_the_commit(rival: Callable[[], Answer], also: int = 0) -> Choose:
     """Another request is answered between the read and the commit of this one; the call number `also` is throttled."""
     answers: list[Answer] = []
