@@ -115,6 +115,9 @@ def said(capfd: pytest.CaptureFixture[str]) -> Said:
         found = [json.loads(line) for line in out.splitlines()]
         for line in found:
             assert line["level"] in ("INFO", "WARN", "ERROR")
+            moment = line.pop("timestamp")
+            assert moment.endswith("Z")
+            assert abs(datetime.fromisoformat(moment) - datetime.now(UTC)) < timedelta(minutes=1)
             if "_aws" in line:
                 require_emf(line)
         return found
@@ -459,7 +462,11 @@ def test_a_laptops_terminal_has_no_access_log_but_everything_else(capfd: pytest.
         telemetry.say("Answered", request_id="r")
         telemetry.say("Unhandled", "ERROR", error=["KeyError"])
     shown = [line.split(" ", 1)[1] for line in capfd.readouterr().err.splitlines()]
-    assert shown == ['V1Me | {"message":"Unhandled","level":"ERROR","error":["KeyError"]}']
+    (line,) = shown
+    name, _, text = line.partition(" | ")
+    told = json.loads(text)
+    del told["timestamp"]
+    assert (name, told) == ("V1Me", {"message": "Unhandled", "level": "ERROR", "error": ["KeyError"]})
 
 
 # ---------------------------------------------------------------- alarms and dashboard

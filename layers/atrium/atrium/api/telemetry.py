@@ -10,8 +10,10 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from atrium.models import timestamp
 from atrium.settings import settings
 from atrium.store.wall import Spent
 
@@ -73,9 +75,10 @@ def counted(message: str, metrics: Mapping[str, float | list[float]], level: str
 
 
 def say(message: str, level: str = "INFO", **members: Any) -> None:
-    """A line; `level` is one of those that Lambda filters by."""
+    """A line; `level` is one of those that Lambda filters by, and believes if the line has a time."""
+    about = {"message": message, "level": level, "timestamp": timestamp(datetime.now(UTC))}
     # One write: Lambda's stdout passes on each of them by itself.
-    sys.stdout.write(_encode({"message": message, "level": level, **members}) + "\n")
+    sys.stdout.write(_encode({**about, **members}) + "\n")
 
 
 def what_failed(error: BaseException) -> dict[str, Any]:
