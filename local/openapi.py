@@ -143,8 +143,11 @@ _PARAMETERS = {
         "name": "If-Match",
         "in": "header",
         "description": "The `ETag` of the version that is to be changed, or several; `*` for any. 412 for another one.",
-        "schema": {"type": "string", "pattern": r'^(\*|"[!#-+\x2d-\x7e]*"(, ?"[!#-+\x2d-\x7e]*")*)$'},
-        "examples": {"any": {"summary": "Any version that exists", "value": "*"}},
+        "schema": {"type": "string", "format": "entity-tags"},
+        "examples": {
+            "version": {"summary": "One version", "value": '"3"'},
+            "any": {"summary": "Any that exists", "value": "*"},
+        },
     },
 }
 

@@ -1,0 +1,35 @@
+"""What schemathesis has to know to make requests that the schemas allow and Atrium takes: rules that JSON Schema has no
+words for.
+"""
+
+from typing import Any
+from uuid import uuid4
+
+import schemathesis
+from hypothesis import strategies as st
+
+from atrium.api.paging import cursor_behind
+from atrium.documents import is_text
+
+# A cursor ends with a checksum; a key is good for one request.
+schemathesis.openapi.format("cursor", st.binary(min_size=12, max_size=12).map(lambda raw: cursor_behind(raw.hex())))
+schemathesis.openapi.format("entity-tags", st.sampled_from(["*", '"1"', '"2"', '"1", "2"', '"99"']))
+schemathesis.openapi.format("idempotency-key", st.builds(lambda: str(uuid4())))
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a document holds no control characters, at any depth."""
+    match value:
+        case str():
+            return is_text(value)
+        case dict():
+            return all(is_text(key) and _is_text(item) for key, item in value.items())
+        case list():
+            return all(map(_is_text, value))
+        case _:
+            return True
+
+
+@schemathesis.hook
+def filter_case(context: Any, case: Any) -> bool:
+    return case.meta.generation.mode.is_negative or _is_text(case.body)
