@@ -145,8 +145,10 @@ def test_a_request_waits_when_every_place_is_in_use(pool: Environments) -> None:
     def invoke(name: str) -> Any:
         return pool(function(name), {"seconds": 1})
 
+    began = time.monotonic()
     with ThreadPoolExecutor(4) as threads:
         assert len({result["process"] for result in threads.map(invoke, "AABC")}) == 4
+    assert time.monotonic() - began > 2, "one of them behind another"
 
 
 def test_an_environment_that_died_is_replaced(pool: Environments) -> None:
