@@ -71,6 +71,10 @@ build-here: $(READY) ## The same for this machine's Python and processor: what s
 versioned: $(READY) ## Write versioned.json, the template for gradual deployments and SnapStart
 	@$(BIN)/python -m local.versioned
 
+bench: $(READY) $(ENGINE) ## Measure cold starts, warm requests and growth beside other frameworks, into benchmarks/results
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks
+
 format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -88,6 +92,10 @@ pins: $(READY) ## Resolve all requirements anew, the layers' as parts of the who
 	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt tests/mutation/requirements.in -o tests/mutation/requirements.txt
 	$(BIN)/uv pip compile $(PINS) --upgrade local/runtime.in -o local/runtime.txt
 	$(BIN)/uv pip compile $(PINS) --upgrade tests/ministack.in -o tests/ministack.txt
+	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt --upgrade benchmarks/requirements.in -o benchmarks/requirements.txt
+	for peer in boto3_client fastapi flask; do \
+	  $(BIN)/uv pip compile $(PINS) --constraint requirements.txt --upgrade benchmarks/peers/$$peer/requirements.in -o benchmarks/peers/$$peer/requirements.txt; \
+	done
 
 PINS := --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
 
@@ -131,4 +139,4 @@ $(BROWSER): $(READY) tests/browser/package-lock.json
 	@TMPDIR=$(CURDIR)/tests/browser/node_modules/.chromium $(BIN)/node tests/browser/prepare.mjs
 	@touch $@
 
-.PHONY: help run test prove mutants token invoke fsck build build-here versioned format schemas pins reset deploy-test sam-local openapi
+.PHONY: help run test prove mutants token invoke fsck build build-here versioned bench format schemas pins reset deploy-test sam-local openapi

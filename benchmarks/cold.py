@@ -1,0 +1,64 @@
+"""Cold starts: what the first request of a new environment takes.
+
+Init, the first answer and peak memory come from Lambda's own runtime (local/rie.py); processor time from a process
+without the emulator, since it can be read there between init and the first request. Both ask a table behind TLS.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.rivals import PYTHON, Rival
+from local.rie import Environment
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Request:
+    """An event, in a file, and the environment of whoever gets it."""
+
+    event: Path
+    variables: Mapping[str, str]
+
+
+def cold_starts(rivals: Iterable[Rival], requests: Mapping[str, Request], rounds: int) -> dict[str, Figures]:
+    """The medians of every rival's cold starts, all of them in turns."""
+    taken: dict[str, list[Figures]] = {rival.name: [] for rival in rivals}
+    for _ in range(rounds):
+        for rival in rivals:
+            request = requests[rival.request]
+            taken[rival.name].append(in_the_runtime(rival, request) | in_a_process(rival, request))
+    return {name: medians(figures) for name, figures in taken.items()}
+
+
+def in_the_runtime(rival: Rival, request: Request) -> Figures:
+    environment = Environment(rival.function(), request.variables, rival.path, PYTHON)
+    try:
+        began = time.perf_counter()
+        answer = environment.invoke(json.loads(request.event.read_text()))
+        whole = time.perf_counter() - began
+        assert answer.get("statusCode", 200) in (200, 201, 204), answer
+        return {"init": environment.init * 1000, "whole": whole * 1000, "memory": environment.peak_memory / 1024}
+    finally:
+        environment.stop()
+
+
+def in_a_process(rival: Rival, request: Request) -> Figures:
+    variables = rival.process_environment(request.variables, EVENT=str(request.event))
+    done = subprocess.run(rival.command("first"), env=variables, cwd=rival.path[0], stdout=subprocess.PIPE, check=True)
+    said = json.loads(done.stdout.splitlines()[-1])
+    return {"init_cpu": said["init"], "first_cpu": said["first"], "modules": said["modules"]}
+
+
+def medians(figures: list[Figures]) -> Figures:
+    return {name: median(each[name] for each in figures) for name in figures[0]}
+
+
+def slowest(rivals: Iterable[Rival], requests: Mapping[str, Request]) -> Rival:
+    """The one whose init takes the most processor time."""
+    return max(rivals, key=lambda rival: in_a_process(rival, requests[rival.request])["init_cpu"])

@@ -1,0 +1,231 @@
+"""What a run of the benchmarks says: a verdict on each target, tables, and README's section."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from benchmarks.growth import PAGE, SIZES
+from benchmarks.rivals import CREATE, OURS
+from local.template import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
+ROUTES = tuple(name for name in OURS if name != "Authorizer")
+BEGIN, END = "<!-- written by `make bench` -->", "<!-- until here -->"
+
+# A flat entry of a project shows its tasks and its team, so each is a query of its own.
+ONE_QUERY_EACH = "ListProjects"
+
+Results = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A target; `figure` is at most `limit`, or it is missed."""
+
+    target: str
+    figure: float
+    limit: float
+    unit: str = "x"
+
+    @property
+    def met(self) -> bool:
+        return self.figure <= self.limit
+
+    def cells(self) -> tuple[str, str, str, str]:
+        figure, limit = (
+            f"{value:.2f}{self.unit}" if self.unit == "x" else f"{value:.1f} {self.unit}"
+            for value in (self.figure, self.limit)
+        )
+        return self.target, figure, limit, "met" if self.met else "**missed**"
+
+
+def verdict(results: Results) -> list[Line]:
+    cold, warm, layer = results["cold"], results["warm"], results["layer"]
+    routes = [*ROUTES, results["slowest"]]
+    slow = max(routes, key=lambda name: cold[name]["init"])
+    init = cold[slow]["init"]
+    return [
+        Line(f"init of the slowest route ({slow}), of a bare handler's", init / cold["bare"]["init"], 7.5),
+        Line("… of a bare handler's with a boto3 client", init / cold["boto3_client"]["init"], 1.15),
+        Line("… of FastAPI + Mangum's", init / cold["fastapi"]["init"], 0.62),
+        Line("… of the same without bytecode", cold[CREATE]["init"] / cold["no_bytecode"]["init"], 0.35),
+        Line(
+            "first request over TLS, processor time, of a bare handler's with a boto3 client",
+            cold[CREATE]["first_cpu"] / cold["boto3_client"]["first_cpu"],
+            0.3,
+        ),
+        Line(
+            "warm creation, processor time, of a bare handler's with the same calls",
+            warm[CREATE] / warm["boto3_client"],
+            1.3,
+        ),
+        Line("… of FastAPI + Mangum's", warm[CREATE] / warm["fastapi"], 1),
+        Line("peak memory of a route", max(cold[name]["memory"] for name in routes), 54, "MB"),
+        Line("the layer, unzipped", layer["unzipped"], 30, "MB"),
+        Line("… zipped", layer["zipped"], 10, "MB"),
+        Line("init of the authorizer, of a route's", cold["Authorizer"]["init"] / cold[CREATE]["init"], 0.8),
+        *of_growth(results["growth"]),
+    ]
+
+
+def of_growth(growth: Mapping[str, Any]) -> Iterable[Line]:
+    units, times, items = [], [], []
+    for routes in growth.values():
+        for route, found in routes.items():
+            units += [ratio(found["costs"])] + ([ratio(found["page"], whole=True)] if "page" in found else [])
+            times.append(found["cpu"][1] / found["cpu"][0])
+            if "item" in found and route != ONE_QUERY_EACH:
+                items.append(found["item"])
+    yield Line(
+        "calls and units of pages, single reads and creations among the most, of those among one", max(units), 1.1
+    )
+    yield Line("… their processor time", max(times), 1.1)
+    yield Line("processor time of one more entry in a list", max(items), 60, "µs")
+
+
+def ratio(costs: Mapping[str, list[int]], *, whole: bool = False) -> float:
+    """The most calls, or units, against the least of them; of whole pages, where there are enough for one."""
+    seen = [cost for size, cost in costs.items() if not whole or int(size) >= PAGE]
+    ratios: list[float] = [max(kind) / max(min(kind), 1) for kind in zip(*seen, strict=True)]
+    return max(ratios)
+
+
+# ---------------------------------------------------------------- as Markdown
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def of_rivals(results: Results) -> str:
+    cold, warm = results["cold"], results["warm"]
+    bare, client = cold["bare"], cold["boto3_client"]
+
+    def row(rival: Mapping[str, Any]) -> list[str]:
+        name, figures = rival["name"], cold[rival["name"]]
+        first = "" if name == "bare" else f"{figures['first_cpu']:.1f}"
+        label = f"**{rival['label']}**" if rival["ours"] else rival["label"]
+        return [
+            label,
+            f"{figures['init']:.0f}",
+            f"{figures['init'] / bare['init']:.1f}",
+            f"{figures['init'] / client['init']:.2f}",
+            first,
+            f"{figures['memory']:.0f}",
+            f"{warm[name]:.0f}" if name in warm else "",
+        ]
+
+    head = (
+        "",
+        "init ms",
+        "x bare",
+        "x bare + boto3",
+        "first request, CPU ms",
+        "peak memory MB",
+        "warm request, CPU µs",
+    )
+    return table(head, map(row, results["rivals"]))
+
+
+def of_verdict(results: Results) -> str:
+    return table(("target", "figure", "at most", ""), (line.cells() for line in verdict(results)))
+
+
+def of_growing(results: Results) -> str:
+    rows = []
+    for of, routes in results["growth"].items():
+        for route, found in routes.items():
+            costs = [" ".join(map(str, cost)) for cost in found["costs"].values()]
+            few, many = found["cpu"]
+            item = f"{found['item']:.0f}" if "item" in found else ""
+            rows.append([f"{route}, {of}", *costs, f"{few:.0f}", f"{many:.0f}", f"{many / few:.2f}", item])
+    few, some, many = SIZES["projects"]
+    head = (
+        "among",
+        f"{few}",
+        f"{some}",
+        f"{many:,}",
+        f"CPU µs among {few}",
+        "among the most",
+        "ratio",
+        "µs an entry more",
+    )
+    return table(head, rows)
+
+
+def tables(results: Results, costs: Mapping[str, Mapping[str, int]]) -> str:
+    about = results["about"]
+    routes = table(("", "calls", "read units", "write units"), ([name, *cost.values()] for name, cost in costs.items()))
+    how = (
+        f"`make bench` writes this folder. Python {about['python']} on {about['processor']}; medians of "
+        f"{about['processes']} fresh processes of each, all of them in turns; load at the start {about['load']}."
+    )
+    return f"""# What the benchmarks found
+
+{fill(how, 120)}
+
+![Init, first request, warm request and growth](speed.png)
+
+## Each target
+
+{of_verdict(results)}
+
+## Beside others
+
+{of_rivals(results)}
+
+Init is what Lambda's own runtime reports, and peak memory its process's. The first request and init's processor time
+are taken in a process of their own, over TLS, of a table that answers at once. A warm request is answered in the
+process: what is left is the function and the SDK. All but the bare handler make the calls of a creation: one
+BatchGetItem, one TransactWriteItems of five items. A peer has pip's wheels, with bytecode as ours is, unless it says
+otherwise. Flask's and FastAPI's routes validate the same body and answer the same.
+
+## Growth
+
+Calls, read units and write units of one request; a page has one entry. Of members a project has a thousand at most.
+
+{of_growing(results)}
+
+`{ONE_QUERY_EACH}` shows each project with its tasks and its team, and queries each.
+
+## Calls and capacity of each route
+
+On a small project, read consistently: units of 4 KB read and of 1 KB written, a transaction's twice. The authorizer
+writes one unit more once an hour, when it notes that a credential was used.
+
+{routes}
+"""
+
+
+def readme_section(results: Results) -> str:
+    lines = verdict(results)
+    met = sum(line.met for line in lines)
+    python, processes = results["about"]["python"], results["about"]["processes"]
+    text = (
+        f"Medians of {processes} fresh processes of each, in turns, on Python {python} in Lambda's own runtime, "
+        "from the built artefact, on a table that answers at once; ratios carry over to other machines, "
+        f"milliseconds do not. {met} of {len(lines)} targets are met: [each of them](benchmarks/results/README.md), "
+        "with the calls and capacity units of every route, and what ten thousand projects change."
+    )
+    picture = "![Init, first request, warm request and growth](benchmarks/results/speed.png)"
+    return "\n\n".join((BEGIN, picture, of_rivals(results), fill(text, 120), END))
+
+
+def readme(path: Path, results: Results) -> None:
+    """Writes the section between its marks."""
+    before, _, rest = path.read_text().partition(BEGIN)
+    _, _, behind = rest.partition(END)
+    path.write_text(f"{before}{readme_section(results)}{behind}")
+
+
+def summary(results: Results) -> str:
+    """For a terminal."""
+    rows = [("target", "figure", "at most", ""), *(line.cells() for line in verdict(results))]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        f"{row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3].strip('*')}" for row in rows
+    )

@@ -1,0 +1,184 @@
+"""What is compared: our functions as they are built for this machine, and peers that do the same or less.
+
+Each runs in the functions' own Python with nothing but its own folder, its layers and the runtime's client.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from layers.build import VERSION, interpreters, version_of
+from local.template import CREDENTIALS, ROOT, Function, Template
+
+BENCH = ROOT / ".bench"
+PEERS = ROOT / "benchmarks" / "peers"
+PYTHON = BENCH / "lambda" / "bin" / "python"
+INSIDE = ROOT / "benchmarks" / "inside.py"
+MACHINE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+# Of our routes: both creations, the flat list, adding a member; and the authorizer, which runs before each of them.
+OURS = ("CreateProject", "V1CreateProject", "ListProjects", "V1AddMember", "Authorizer")
+CREATE = "V1CreateProject"
+
+
+@dataclass(frozen=True)
+class Rival:
+    """`path` is what it imports from, first the folder of its handler; `request` the function whose request it gets."""
+
+    name: str
+    label: str
+    path: Sequence[Path]
+    handler: str
+    request: str = CREATE
+
+    def variables(self, environment: Mapping[str, str], database: str) -> dict[str, str]:
+        return {
+            **environment,
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL_DYNAMODB": database,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        }
+
+    def function(self) -> Function:
+        return Function(self.name, self.handler, timeout=15, memory=512, environment={})
+
+    def command(self, mode: str) -> list[str]:
+        """Its handler in a plain process (see inside.py)."""
+        return [str(PYTHON), "-P", str(INSIDE), mode]
+
+    def process_environment(self, variables: Mapping[str, str], **more: str) -> dict[str, str]:
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "en_US.UTF-8",
+            "AWS_REGION": CREDENTIALS["AWS_DEFAULT_REGION"],
+            "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+            "AWS_LAMBDA_FUNCTION_NAME": self.name,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+            "LAMBDA_TASK_ROOT": str(self.path[0]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": ":".join(map(str, self.path)),
+            "_HANDLER": self.handler,
+            **variables,
+            **more,
+        }
+
+
+class Field:
+    """Everything that is compared, built into .bench."""
+
+    def __init__(self, template: Template) -> None:
+        self._template = template
+        python = next(
+            (found for found in interpreters(VERSION, VERSION) if version_of(found) == VERSION), sys.executable
+        )
+        self.version = version_of(python) or ""
+        if self.version != VERSION:
+            print(
+                f"No Python {VERSION} runs here. What follows is Python {self.version}'s, not what Lambda would show."
+            )
+        self._make_runtime(python)
+        self._build_ours()
+        for peer in ("bare", "boto3_client", "fastapi", "flask"):
+            self._build_peer(peer)
+        for name in ("ours", "fastapi"):
+            self._strip(name)
+
+    # ------------------------------------------------------------ who is compared
+
+    @cached_property
+    def peers(self) -> list[Rival]:
+        """In the order of a table."""
+        fastapi, stripped = self._peer("fastapi", "FastAPI + Mangum"), BENCH / "without-bytecode" / "fastapi"
+        return [
+            self._peer("bare", "bare handler"),
+            self._peer("boto3_client", "bare handler + boto3 client"),
+            self._peer("flask", "Flask + apig-wsgi"),
+            fastapi,
+            Rival("fastapi_plain", f"{fastapi.label}, no bytecode (plain `sam build`)", [stripped], fastapi.handler),
+        ]
+
+    def ours(self, name: str) -> Rival:
+        function = self._template.functions[name]
+        layers = self._template.resources[name]["Properties"]["Layers"]
+        folders = [BENCH / "ours" / layer["Ref"].rstrip("0123456789abcdef") / "python" for layer in layers]
+        return Rival(name, name, [BENCH / "ours" / name, *folders], function.handler, request=name)
+
+    @cached_property
+    def without_bytecode(self) -> Rival:
+        built = self.ours(CREATE)
+        folders = [BENCH / "without-bytecode" / path.relative_to(BENCH) for path in built.path]
+        return Rival("no_bytecode", f"{CREATE}, no bytecode", folders, built.handler)
+
+    def _peer(self, name: str, label: str) -> Rival:
+        return Rival(name, label, [BENCH / name], "app.handler")
+
+    def trust(self, root: str) -> None:
+        """Adds a root certificate to those that the rivals know."""
+        for bundle in ("botocore/cacert.pem", "amazon-roots.pem"):
+            for path in BENCH.glob(f"**/{bundle}"):
+                with path.open("a") as file:
+                    file.write(f"\n# Of the benchmark's table\n{root}")
+
+    # ------------------------------------------------------------ how they are built
+
+    def _make_runtime(self, python: str) -> None:
+        shutil.rmtree(BENCH / "lambda", ignore_errors=True)
+        run(python, "-m", "venv", "--without-pip", str(BENCH / "lambda"))
+        pip("--python", str(PYTHON), "install", "--requirement", str(ROOT / "local" / "runtime.txt"))
+
+    def _build_ours(self) -> None:
+        variables = {"LAMBDA_PYTHON": self.version, "LAMBDA_ARCH": MACHINE, "SAM_CLI_TELEMETRY": "0"}
+        sam = Path(sys.executable).with_name("sam")
+        # The layer's Makefile calls python3.
+        path = f"{sam.parent}:{os.environ['PATH']}"
+        environment = {**os.environ, **variables, "PATH": path}
+        run(str(sam), "build", "--no-cached", "--build-dir", str(BENCH / "ours"), env=environment)
+
+    def _build_peer(self, name: str) -> None:
+        folder, source = BENCH / name, PEERS / name
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(source, folder)
+        if (pins := source / "requirements.txt").exists():
+            shutil.copy(PEERS / "projects.py", folder)
+            pip(
+                "--python",
+                str(PYTHON),
+                "install",
+                "--no-deps",
+                "--no-compile",
+                f"--target={folder}",
+                f"--requirement={pins}",
+            )
+        run(str(PYTHON), "-m", "compileall", "-q", "-j0", "--invalidation-mode=unchecked-hash", str(folder))
+
+    def _strip(self, name: str) -> None:
+        folder = BENCH / "without-bytecode" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        wanted = [BENCH / name] if name != "ours" else self.ours(CREATE).path
+        for path in wanted:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(path, BENCH / "without-bytecode" / path.relative_to(BENCH), ignore=ignored)
+
+
+def pip(*arguments: str) -> None:
+    run(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments)
+
+
+def run(*command: str, env: Mapping[str, str] | None = None) -> None:
+    """Raises SystemExit with what the command said when it fails."""
+    done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=ROOT)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+
+
+def written(path: Path, value: Any, indent: int | None = None) -> Path:
+    path.write_text(json.dumps(value, indent=indent) + "\n")
+    return path

@@ -1,0 +1,37 @@
+"""What a request costs does not depend on how much there is: the same calls of the table, the same units."""
+
+from pathlib import Path
+
+import pytest
+
+from atrium.store import table as tables
+from local.template import Template
+from tests.capacity import Meter
+from tests.conftest import full, inline
+from tests.growth import MORE, Place, costs
+
+# Entries of a page, and of two places where it is cut out of more.
+PAGE = 25
+SOME, MANY = 30, full(90, 900)
+
+
+@pytest.mark.parametrize("of", MORE)
+def test_a_page_a_single_read_and_a_creation_cost_the_same_however_much_there_is(
+    template: Template, engine: str, tmp_path: Path, of: str
+) -> None:
+    meter = Meter()
+    with inline(template, engine, tmp_path, meter.invoke) as world:
+        meter.watch(tables.table()._client)
+        project = world.new_project()
+        world.new_member(project, "viewer", "viewer")
+        place = Place(world, meter.look, tables.table().name, project)
+        if of == "tasks":
+            MORE[of](place, 1)
+        among_few = costs(place, meter, of, limit=1)
+        assert all(calls and read for calls, read, _ in among_few.values())
+        assert any(written for *_, written in among_few.values())
+        MORE[of](place, SOME)
+        page = costs(place, meter, of, limit=PAGE)
+        MORE[of](place, MANY)
+        assert costs(place, meter, of, limit=1) == among_few
+        assert costs(place, meter, of, limit=PAGE) == page
