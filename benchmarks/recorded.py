@@ -114,7 +114,8 @@ def certify(directory: Path) -> tuple[Path, str]:
         return builder.sign(signed_with, hashes.SHA256())
 
     root_key, key = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
-    root = certificate("Atrium benchmark", root_key, "Atrium benchmark", root_key, x509.BasicConstraints(True, None))
+    authority = x509.BasicConstraints(ca=True, path_length=None)
+    root = certificate("Atrium benchmark", root_key, "Atrium benchmark", root_key, authority)
     names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
     leaf = certificate("localhost", key, "Atrium benchmark", root_key, names, identifier)

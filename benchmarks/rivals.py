@@ -40,9 +40,13 @@ class Rival:
     request: str = CREATE
 
     def variables(self, environment: Mapping[str, str], database: str) -> dict[str, str]:
+        """Of the functions' environment what it needs: a peer only the table's name. Layers are under /opt in Lambda."""
+        layers = self.path[1:]
+        own = {name: value.replace("/opt/python", str(layers[0])) for name, value in environment.items()} if layers else {}
         return {
-            **environment,
+            **own,
             **CREDENTIALS,
+            "TABLE_NAME": environment["TABLE_NAME"],
             "AWS_ENDPOINT_URL_DYNAMODB": database,
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         }
