@@ -40,9 +40,15 @@ class Rival:
     request: str = CREATE
 
     def variables(self, environment: Mapping[str, str], database: str) -> dict[str, str]:
-        """Of the functions' environment what it needs: a peer only the table's name. Layers are under /opt in Lambda."""
+        """Of the functions' environment what it needs: a peer only the table's name. Layers are under /opt in
+        Lambda.
+        """
         layers = self.path[1:]
-        own = {name: value.replace("/opt/python", str(layers[0])) for name, value in environment.items()} if layers else {}
+        own = (
+            {name: value.replace("/opt/python", str(layers[0])) for name, value in environment.items()}
+            if layers
+            else {}
+        )
         return {
             **own,
             **CREDENTIALS,
