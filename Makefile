@@ -75,6 +75,9 @@ bench: $(READY) $(ENGINE) ## Measure cold starts, warm requests and growth besid
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
 
+costs: $(READY) $(ENGINE) ## Write anew what each route costs, in calls and capacity units, into benchmarks/results
+	$(BIN)/python -m benchmarks.routes
+
 format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -139,4 +142,4 @@ $(BROWSER): $(READY) tests/browser/package-lock.json
 	@TMPDIR=$(CURDIR)/tests/browser/node_modules/.chromium $(BIN)/node tests/browser/prepare.mjs
 	@touch $@
 
-.PHONY: help run test prove mutants token invoke fsck build build-here versioned bench format schemas pins reset deploy-test sam-local openapi
+.PHONY: help run test prove mutants token invoke fsck build build-here versioned bench costs format schemas pins reset deploy-test sam-local openapi

@@ -3,7 +3,6 @@
 make bench
 """
 
-import json
 import os
 import sys
 import tempfile
@@ -16,13 +15,13 @@ from benchmarks.cold import Request, cold_starts, slowest
 from benchmarks.growth import growth
 from benchmarks.plot import plot
 from benchmarks.recorded import ask_every_route, certify, instant_table, recording_world
-from benchmarks.report import RESULTS, readme, summary, tables, verdict
+from benchmarks.report import RESULTS, summary, verdict, write
 from benchmarks.rivals import BENCH, OURS, Field, Rival, written
 from benchmarks.routes import RESULT as ROUTES
 from benchmarks.routes import route_costs
 from benchmarks.warm import warm_requests
 from local.database import database
-from local.template import ROOT, Template
+from local.template import Template
 
 # Fresh processes of each; and rounds of warm requests, each of so many.
 PROCESSES = int(os.environ.get("PROCESSES") or 15)
@@ -42,12 +41,12 @@ def main() -> None:
         say("Growth …")
         results["growth"] = growth(field, template, engine.endpoint, directory)
         say("Calls and capacity of each route …")
-        written(ROUTES, route_costs(template, engine.endpoint, directory), indent=1)
+        costs = route_costs(template, engine.endpoint, directory)
+    written(ROUTES, costs, indent=1)
     results["layer"] = layer(BENCH / "ours" / "AtriumLayer")
     written(RESULTS / "results.json", results, indent=1)
     plot(results, RESULTS / "speed.png")
-    (RESULTS / "README.md").write_text(tables(results, json.loads(ROUTES.read_text())))
-    readme(ROOT / "README.md", results)
+    write(results, costs)
     say(f"{time.monotonic() - began:.0f} s\n\n{summary(results)}")
     sys.exit(not all(line.met for line in verdict(results)))
 

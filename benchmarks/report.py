@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from textwrap import fill
 from typing import Any
 
@@ -18,6 +17,8 @@ BEGIN, END = "<!-- written by `make bench` -->", "<!-- until here -->"
 ONE_QUERY_EACH = "ListProjects"
 
 Results = Mapping[str, Any]
+# Of each route.
+Costs = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def of_growing(results: Results) -> str:
     return table(head, rows)
 
 
-def tables(results: Results, costs: Mapping[str, Mapping[str, int]]) -> str:
+def tables(results: Results, costs: Costs) -> str:
     about = results["about"]
     routes = table(("", "calls", "read units", "write units"), ([name, *cost.values()] for name, cost in costs.items()))
     how = (
@@ -215,8 +216,10 @@ def readme_section(results: Results) -> str:
     return "\n\n".join((BEGIN, picture, of_rivals(results), fill(text, 120), END))
 
 
-def readme(path: Path, results: Results) -> None:
-    """Writes the section between its marks."""
+def write(results: Results, costs: Costs) -> None:
+    """Writes the tables, and README's section between its marks."""
+    (RESULTS / "README.md").write_text(tables(results, costs))
+    path = ROOT / "README.md"
     before, _, rest = path.read_text().partition(BEGIN)
     _, _, behind = rest.partition(END)
     path.write_text(f"{before}{readme_section(results)}{behind}")

@@ -1,10 +1,12 @@
 """README is true: its tour works as printed, its tables and map are those of the code."""
 
+import json
 import re
 
 from pydantic import BaseModel
 
 from atrium.api.v1_records import NewDataset, NewDecision, NewExperiment, NewTask
+from benchmarks.report import RESULTS, readme_section, tables
 from local.template import ROOT, Template
 from tests.client import Answer, World, curls
 from tests.test_template import routes
@@ -74,6 +76,13 @@ def test_the_fields_of_records_are_documented_as_they_are_taken() -> None:
         documented = dict(re.findall(r"^\| `(\w+)` \| (required|optional) \|", section, re.MULTILINE))
         taken = {name: "required" if field.is_required() else "optional" for name, field in model.model_fields.items()}
         assert documented == taken, title
+
+
+def test_the_figures_are_those_of_the_last_run_of_the_benchmarks() -> None:
+    results = json.loads((RESULTS / "results.json").read_text())
+    costs = json.loads((RESULTS / "routes.json").read_text())
+    assert readme_section(results) in README
+    assert tables(results, costs) == (RESULTS / "README.md").read_text()
 
 
 def test_every_promise_has_a_proof_that_is_there() -> None:
