@@ -22,6 +22,7 @@ from benchmarks.routes import route_costs
 from benchmarks.warm import warm_requests
 from local.database import database
 from local.template import Template
+from local.terminal import FunctionOutput, say
 
 # Fresh processes of each; and rounds of warm requests, each of so many.
 PROCESSES = int(os.environ.get("PROCESSES") or 15)
@@ -29,6 +30,8 @@ ROUNDS, COUNT = 25, 60
 
 
 def main() -> None:
+    # The functions run in this process, too: their access logs are not for a terminal.
+    sys.stdout = FunctionOutput()
     began = time.monotonic()
     say("Building what is compared …")
     template = Template()
@@ -47,7 +50,8 @@ def main() -> None:
     written(RESULTS / "results.json", results, indent=1)
     plot(results, RESULTS / "speed.png")
     write(results, costs)
-    say(f"{time.monotonic() - began:.0f} s\n\n{summary(results)}")
+    say(f"Done in {time.monotonic() - began:.0f} s.")
+    print(f"\n{summary(results)}", file=sys.__stdout__)
     sys.exit(not all(line.met for line in verdict(results)))
 
 
@@ -104,10 +108,6 @@ def layer(folder: Path) -> dict[str, float]:
                 archive.write(path, path.relative_to(folder))
         zipped = file.tell()
     return {"unzipped": sum(path.stat().st_size for path in files) / 2**20, "zipped": zipped / 2**20}
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

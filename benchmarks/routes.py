@@ -7,6 +7,7 @@ with it.
 """
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from benchmarks.report import RESULTS, write
 from benchmarks.rivals import written
 from local.database import database
 from local.template import Template
+from local.terminal import FunctionOutput
 from tests.capacity import Meter
 from tests.conftest import inline
 from tests.test_round_trips import EVERY_ROUTE, a_project
@@ -24,6 +26,8 @@ RESULT = RESULTS / "routes.json"
 
 
 def main() -> None:
+    # Without the functions' access logs.
+    sys.stdout = FunctionOutput()
     with database(None) as engine, tempfile.TemporaryDirectory() as directory:
         engine.wait_until_ready()
         costs = route_costs(Template(), engine.endpoint, Path(directory))
