@@ -15,7 +15,8 @@ _PLAIN = ("AttributeValue", "AttributeMap", "Key", "PutItemInputAttributeMap", "
 _CONFIG = Config(
     connect_timeout=1,
     read_timeout=1.5,
-    # Retries are Table's: botocore's may sleep 3 s between attempts, whatever time the request has left (0004).
+    # Retries are Table's: botocore's may sleep 3 s between attempts, whatever time the request has left (decision
+    # 0004).
     retries={"total_max_attempts": 1},
     max_pool_connections=10,
     # The service validates too, and Table has no other callers: a fifth of a call.
