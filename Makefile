@@ -121,7 +121,7 @@ $(ENGINE): $(READY) local/package-lock.json
 	@touch $@
 
 # What ships, built for this machine.
-$(BUILT): $(READY) template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
+$(BUILT): $(READY) template.yaml $(wildcard functions/*.* functions/*/*.py layers/*.* layers/*/*.txt layers/atrium/atrium/*.py layers/atrium/atrium/*/*.py) layers/Makefile
 	@$(MAKE) --no-print-directory build-here
 
 # A Python with AWS's runtime client and nothing else: what a function imports is what was built for it.
