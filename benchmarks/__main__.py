@@ -23,6 +23,7 @@ from benchmarks.warm import warm_requests
 from local.database import database
 from local.template import Template
 from local.terminal import FunctionOutput, say
+from tests.growth import MORE
 
 # Fresh processes of each; and rounds of warm requests, each of so many.
 PROCESSES = int(os.environ.get("PROCESSES") or 15)
@@ -38,13 +39,15 @@ def main() -> None:
     field = Field(template)
     with database(None) as engine, tempfile.TemporaryDirectory() as name:
         directory = Path(name)
+        for part in ("recorded", "routes", *MORE):
+            (directory / part).mkdir()
         engine.wait_until_ready()
         results: dict[str, Any] = {"about": about(field)}
         results |= timed(field, template, engine.endpoint, directory)
         say("Growth …")
         results["growth"] = growth(field, template, engine.endpoint, directory)
         say("Calls and capacity of each route …")
-        costs = route_costs(template, engine.endpoint, directory)
+        costs = route_costs(template, engine.endpoint, directory / "routes")
     written(ROUTES, costs, indent=1)
     results["layer"] = layer(BENCH / "ours" / "AtriumLayer")
     written(RESULTS / "results.json", results, indent=1)
@@ -57,7 +60,7 @@ def main() -> None:
 
 def timed(field: Field, template: Template, engine: str, directory: Path) -> dict[str, Any]:
     """What takes time: cold starts, and warm requests."""
-    with recording_world(template, engine, directory) as (world, recording):
+    with recording_world(template, engine, directory / "recorded") as (world, recording):
         ask_every_route(world)
     answers = written(directory / "answers.json", recording.answers)
     events = {name: written(directory / f"{name}.json", event) for name, event in recording.events.items()}
@@ -66,9 +69,7 @@ def timed(field: Field, template: Template, engine: str, directory: Path) -> dic
     ours = [field.ours(name) for name in OURS]
 
     def requests(rivals: list[Rival], url: str) -> dict[str, Request]:
-        return {
-            each.request: Request(events[each.request], each.variables(recording.environment, url)) for each in rivals
-        }
+        return {each.name: Request(events[each.request], each.variables(recording.environment, url)) for each in rivals}
 
     with instant_table(answers, certificate) as url:
         say("Which route is the slowest to start …")
@@ -81,9 +82,7 @@ def timed(field: Field, template: Template, engine: str, directory: Path) -> dic
     say("Warm requests …")
     creating = [rival for rival in field.peers if rival.name in ("boto3_client", "flask", "fastapi")]
     asked = requests([*creating, *ours], "http://localhost:1")
-    warm = warm_requests(
-        {each.name: (each, asked[each.request], answers) for each in [*creating, *ours]}, ROUNDS, COUNT
-    )
+    warm = warm_requests({each.name: (each, asked[each.name], answers) for each in [*creating, *ours]}, ROUNDS, COUNT)
     names = [{"name": each.name, "label": each.label, "ours": each in ours} for each in rivals]
     return {"rivals": names, "slowest": slow.name, "cold": cold, "warm": warm}
 

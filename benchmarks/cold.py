@@ -31,7 +31,7 @@ def cold_starts(rivals: Iterable[Rival], requests: Mapping[str, Request], rounds
     taken: dict[str, list[Figures]] = {rival.name: [] for rival in rivals}
     for _ in range(rounds):
         for rival in rivals:
-            request = requests[rival.request]
+            request = requests[rival.name]
             taken[rival.name].append(in_the_runtime(rival, request) | in_a_process(rival, request))
     return {name: medians(figures) for name, figures in taken.items()}
 
@@ -61,4 +61,4 @@ def medians(figures: list[Figures]) -> Figures:
 
 def slowest(rivals: Iterable[Rival], requests: Mapping[str, Request]) -> Rival:
     """The one whose init takes the most processor time."""
-    return max(rivals, key=lambda rival: in_a_process(rival, requests[rival.request])["init_cpu"])
+    return max(rivals, key=lambda rival: in_a_process(rival, requests[rival.name])["init_cpu"])

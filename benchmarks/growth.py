@@ -49,7 +49,6 @@ def growth(field: Field, template: Template, engine: str, directory: Path) -> di
 
 def grown(template: Template, engine: str, directory: Path, of: str) -> Iterator[Seen]:
     meter = Meter()
-    directory.mkdir()
     with recording_world(template, engine, directory, meter.invoke) as (world, recording):
         meter.watch(tables.table()._client)
         project = world.new_project()
