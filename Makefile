@@ -71,7 +71,7 @@ build-here: $(READY) ## The same for this machine's Python and processor: what s
 versioned: $(READY) ## Write versioned.json, the template for gradual deployments and SnapStart
 	@$(BIN)/python -m local.versioned
 
-bench: $(READY) $(ENGINE) ## Measure cold starts, warm requests and growth beside other frameworks, into benchmarks/results
+bench: $(READY) $(ENGINE) ## Measure speed beside other frameworks, into benchmarks/results and README (PROCESSES=15)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
 
