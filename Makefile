@@ -23,15 +23,20 @@ help: ## Show this list
 run: $(READY) $(ENGINE) $(if $(RUNTIME),$(LAMBDA) $(BUILT)) ## Serve the API on http://127.0.0.1:3000 (PORT=, DATA_DIR=, RUNTIME=lambda)
 	@exec $(BIN)/python -m local.run
 
-test: $(READY) $(ENGINE) $(BROWSER) $(LAMBDA) $(MINISTACK) ## All that CI checks: format, lint, types, template, tests, build
+test: $(READY) ## All that CI checks: format, lint, types, template, build, tests
+	@$(MAKE) --no-print-directory -j3 --output-sync=target $(ENGINE) $(BROWSER) $(LAMBDA) $(MINISTACK) checks builds
+	$(BIN)/pytest
+
+checks: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
 	$(BIN)/sam validate --lint --template observability.yaml
+
+builds: $(READY)
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory $(BUILT)
-	$(BIN)/pytest
 
 deploy-test: $(READY) $(MINISTACK) $(BUILT) ## Deploy what was built into an AWS on this machine, and use it there
 	$(BIN)/pytest --numprocesses=0 tests/test_cloud.py
@@ -142,4 +147,4 @@ $(BROWSER): $(READY) tests/browser/package-lock.json
 	@TMPDIR=$(CURDIR)/tests/browser/node_modules/.chromium $(BIN)/node tests/browser/prepare.mjs
 	@touch $@
 
-.PHONY: help run test prove mutants token invoke fsck build build-here versioned bench costs format schemas pins reset deploy-test sam-local openapi
+.PHONY: help run test checks builds prove mutants token invoke fsck build build-here versioned bench costs format schemas pins reset deploy-test sam-local openapi

@@ -751,7 +751,7 @@ def test_the_api_does_what_the_model_does(
     run_state_machine_as_test(
         Run,
         settings=settings(
-            max_examples=full(25, 400),
+            max_examples=full(20, 400),
             stateful_step_count=50,
             deadline=None,
             derandomize=not full(0, 1),
