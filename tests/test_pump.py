@@ -176,7 +176,7 @@ def test_no_address_and_no_secret_is_in_an_event_or_a_log(instance: Instance) ->
 def test_what_was_committed_right_before_the_end_is_published_after_it(tmp_path: Path, kind: signal.Signals) -> None:
     """Nothing is lost; a repeat has the id of the first one, and the sequence of none goes back but in a repeat."""
     made: dict[str, int] = {}
-    for _ in range(full(2, 15)):
+    for _ in range(full(1, 15)):
         with running(tmp_path) as instance:
             world = instance.world
             for project in made:
