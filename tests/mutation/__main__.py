@@ -72,7 +72,8 @@ def run(name: str, directory: Path) -> tuple[str, Counter[str], list[str]]:
     left = shutil.ignore_patterns(".git", ".venv", ".local", ".aws-sam", "__pycache__", "*.egg-info")
     shutil.copytree(ROOT, copy, ignore=left)
     tests = [f"tests/test_{test}.py" for test in group.tests]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *tests]
+    # What noticed the mutant before comes first: it is likely to notice its neighbour, too.
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "--ff", *tests]
     config = {
         "module-path": [f"{PACKAGE}/{module}" for module in group.modules],
         "timeout": TIMEOUT,
