@@ -1,5 +1,6 @@
 """Tasks, datasets, experiments and decisions in both dialects: one record, two spellings."""
 
+import json
 import os
 from typing import Any
 
@@ -444,3 +445,14 @@ def test_malformed_ids_of_records_are_refused_in_each_dialects_way(shared: World
     project = shared.new_project()
     assert shared("GET", f"{project}/tasks/1").status == 422
     assert shared("GET", f"{flat_path(project)}/tasks/1").seen == (404, {"error": "Project not found."})
+
+
+@pytest.mark.parametrize(
+    ("written", "taken"), [("3.0", 3), ("1e3", 1000), ("-0", 0), ("3.5", None), ("9007199254740992.0", None)]
+)
+def test_a_whole_number_is_one_however_it_is_written(world: World, written: str, taken: int | None) -> None:
+    """As JSON Schema has it; some clients have no other numbers."""
+    project = world.new_project()
+    body = json.dumps(RECORDS["datasets"] | {"records": 0}).replace('"records": 0', f'"records": {written}')
+    made = world("POST", f"{project}/datasets", content=body.encode(), headers={"Content-Type": "application/json"})
+    assert (made.status, made.body.get("records")) == ((422, None) if taken is None else (201, taken))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends
-from pydantic import AfterValidator, BaseModel, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from atrium import models
@@ -69,10 +69,18 @@ def _hours(value: Any) -> str:
     return value.text if isinstance(value, Number) else str(value)
 
 
+def _whole(value: Any) -> Any:
+    """An integer for a number that is one, however it is written."""
+    if isinstance(value, Number) and 0 <= value <= _MAX_COUNT and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
 # A moment of ISO 8601, kept in UTC. A day is its midnight; a time without an offset is taken as UTC.
 Moment = Annotated[str, Strict(), AfterValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Hours = Annotated[Any, AfterValidator(_hours), WithJsonSchema({"type": "number", "minimum": 0, "maximum": _MAX_HOURS})]
-Count = Annotated[int, Strict(), Field(ge=0, le=_MAX_COUNT)]
+# To JSON Schema 3.0 is an integer, and some clients have no other numbers.
+Count = Annotated[int, BeforeValidator(_whole), Strict(), Field(ge=0, le=_MAX_COUNT)]
 
 
 class TaskFields(BaseModel):
