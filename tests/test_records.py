@@ -448,7 +448,7 @@ def test_malformed_ids_of_records_are_refused_in_each_dialects_way(shared: World
 
 
 @pytest.mark.parametrize(
-    ("written", "taken"), [("3.0", 3), ("1e3", 1000), ("-0", 0), ("3.5", None), ("9007199254740992.0", None)]
+    ("written", "taken"), [("3.0", 3), ("1e3", 1000), ("-0", None), ("3.5", None), ("9007199254740992.0", None)]
 )
 def test_a_whole_number_is_one_however_it_is_written(world: World, written: str, taken: int | None) -> None:
     """As JSON Schema has it; some clients have no other numbers."""

@@ -71,16 +71,16 @@ def _hours(value: Any) -> str:
 
 def _whole(value: Any) -> Any:
     """An integer for a number that is one, however it is written."""
-    if isinstance(value, Number) and 0 <= value <= _MAX_COUNT and value == value.to_integral_value():
-        return int(value)
-    return value
+    # A zero with a sign is another number: it would not come back.
+    is_count = isinstance(value, Number) and not value.is_signed() and value <= _MAX_COUNT
+    return int(value) if is_count and value == value.to_integral_value() else value
 
 
 # A moment of ISO 8601, kept in UTC. A day is its midnight; a time without an offset is taken as UTC.
 Moment = Annotated[str, Strict(), AfterValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Hours = Annotated[Any, AfterValidator(_hours), WithJsonSchema({"type": "number", "minimum": 0, "maximum": _MAX_HOURS})]
 # To JSON Schema 3.0 is an integer, and some clients have no other numbers.
-Count = Annotated[int, BeforeValidator(_whole), Strict(), Field(ge=0, le=_MAX_COUNT)]
+Count = Annotated[int, Strict(), Field(ge=0, le=_MAX_COUNT), BeforeValidator(_whole)]
 
 
 class TaskFields(BaseModel):
