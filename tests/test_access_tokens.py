@@ -8,7 +8,7 @@ import threading
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -330,11 +330,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_the_keys_are_where_the_issuers_discovery_document_says(
-    published: Published, issuer: Issuer, engine: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("configured", "asked"),
+    [("", ["/.well-known/openid-configuration", "/keys"]), ("/keys", ["/keys"])],
+    ids=["by discovery", "configured"],
+)
+def test_the_keys_are_where_they_are_configured_to_be_or_where_the_issuers_discovery_document_says(
+    published: Published, issuer: Issuer, engine: str, tmp_path: Path, configured: str, asked: list[str]
 ) -> None:
     """The whole way, once: over HTTP from a configured issuer."""
-    template = Template(JwtIssuer=published.url, JwtAudience=AUDIENCE)
+    jwks = configured and published.url + configured
+    template = Template(JwtIssuer=published.url, JwtAudience=AUDIENCE, JwtJwks=jwks)
     with inline(template, engine, tmp_path, call) as world:
         holder = {"tenant_id": world.dev["tenants"]["acme"]["tenant_id"], "principal_id": world.uuid("owner")}
         identity = {"kind": "identity", "issuer": published.url, "subject": "me"}
@@ -343,7 +349,7 @@ def test_the_keys_are_where_the_issuers_discovery_document_says(
             answer = world.raw("GET", "/v1/me", bearer(issuer.token("me", iss=published.url)))
             assert answer.body["id"] == world.id("owner")
         assert status(world, issuer.token("me")) == 401, "another issuer's"
-    assert published.asked == ["/.well-known/openid-configuration", "/keys"]
+    assert published.asked == asked
 
 
 def tokens_of(published: Published, url: str | None = "/keys") -> AccessTokens:
@@ -376,6 +382,33 @@ def test_one_made_up_key_name_causes_no_second_fetch_for_a_while(
         assert tokens.identity(retired) is None
         clock.now += RETRY_AFTER
     assert len(published.asked) == 1
+
+
+def test_a_key_name_is_made_up_for_five_minutes_whatever_else_is_asked_for(
+    published: Published, issuer: Issuer, clock: Clock
+) -> None:
+    tokens = tokens_of(published)
+    began, fetches = clock.now, []
+    for seconds, name in ((0, "a"), (40, "b"), (80, "a"), (120, "b"), (299, "a"), (301, "a"), (339, "b"), (341, "b")):
+        clock.now = began + seconds
+        assert tokens.identity(Forge(issuer)(header={"kid": name})) is None
+        fetches.append(len(published.asked))
+    assert fetches == [1, 2, 2, 2, 2, 3, 3, 4]
+
+
+def test_a_key_that_is_new_while_the_issuer_is_down_is_found_when_it_is_back(
+    published: Published, issuer: Issuer, clock: Clock, tmp_path: Path
+) -> None:
+    tokens = tokens_of(published)
+    assert tokens.identity(issuer.token(OWNER))
+    published.issuer = successor = Issuer(tmp_path)
+    published.answer = published.down
+    clock.now += RETRY_AFTER
+    with pytest.raises(Unavailable):
+        tokens.identity(successor.token(OWNER))
+    published.answer = published.documents
+    clock.now += RETRY_AFTER
+    assert tokens.identity(successor.token(OWNER))
 
 
 def test_a_new_key_is_found_and_an_old_one_forgotten(
@@ -488,6 +521,30 @@ def test_an_issuer_that_hangs_or_trickles_is_not_waited_for(published: Published
     released.set()
 
 
+@pytest.mark.parametrize(("late", "taken"), [(-0.5, True), (0.0, False), (0.5, False)])
+def test_what_comes_after_the_time_for_it_is_not_taken(
+    published: Published, clock: Clock, late: float, taken: bool
+) -> None:
+    def answer(path: str) -> tuple[int, bytes]:
+        clock.now += FETCH_TIMEOUT + late
+        return published.documents(path)
+
+    published.answer = answer
+    with nullcontext() if taken else pytest.raises(TimeoutError):
+        found = issuer_keys.fetched(f"{published.url}/keys", clock.now + FETCH_TIMEOUT)
+        assert found == json.loads(published.issuer.jwks)
+
+
+def test_an_issuer_that_hangs_up_is_not_asked_again(published: Published, issuer: Issuer) -> None:
+    def hang_up(path: str) -> tuple[int, bytes]:
+        raise ConnectionAbortedError
+
+    published.answer = hang_up
+    with pytest.raises(Unavailable):
+        tokens_of(published).identity(issuer.token(OWNER))
+    assert published.asked == ["/keys"]
+
+
 def test_the_figures_are_those_that_are_promised() -> None:
     """Every other test takes them from the code."""
     assert (FETCH_TIMEOUT, RETRY_AFTER, UNKNOWN_FOR, FRESH_FOR, STALE_FOR) == (2.0, 30, 300, 600, 86_400)
@@ -505,6 +562,7 @@ def test_the_figures_are_those_that_are_promised() -> None:
         ),
         *((url, False) for url in ("http://x.example/", "http://127.0.0.1.x.example/", "ftp://127.0.0.1/", "file:///")),
         *((url, False) for url in ("httpsx://x.example", "wss://x.example", "127.0.0.1", "http:///keys")),
+        *((url, False) for url in ("ws://127.0.0.1/", "httpx://localhost/", "HTTPX://[::1]/")),
     ],
 )
 def test_keys_come_over_tls_or_from_this_machine(url: str, taken: bool) -> None:
@@ -549,6 +607,11 @@ def test_a_part_of_a_token_has_one_spelling(form: str, place: int) -> None:
     assert len(same) == (4 if len(form) == 3 else 16)
     taken = [access_tokens.is_compact(".".join(["QQ"] * place + [part] + ["QQ"] * (2 - place))) for part in same]
     assert [part for part, is_taken in zip(same, taken, strict=True) if is_taken] == [form]
+
+
+@pytest.mark.parametrize("length", [1, 5, 9])
+def test_a_part_of_a_length_that_encodes_nothing_is_none(length: int) -> None:
+    assert not access_tokens.is_compact(f"QQ.QQ.{'A' * length}")
 
 
 def test_a_token_may_have_4096_characters() -> None:

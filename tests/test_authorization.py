@@ -197,6 +197,24 @@ def test_the_stronger_of_space_and_project_role_counts(world: World) -> None:
     assert world("DELETE", flat_path(project), by="contributor").status == 200, "by the project role"
 
 
+def test_the_roles_have_the_ids_and_the_permissions_that_are_promised(world: World) -> None:
+    """Whoever kept an id, or asks for a permission by name, relies on them."""
+    reads = ["project:read", "member:read"]
+    writes = ["project:create", "project:update", "record:write"]
+    manages = ["member:manage", "project:delete", "project:transfer"]
+    permissions = {
+        "viewer": reads,
+        "contributor": reads + writes,
+        "manager": reads + writes + manages,
+        "owner": [*reads, *writes, *manages, "space:manage"],
+    }
+    answer = world("GET", "/v1/roles", by="outsider")
+    assert answer.body["data"] == [
+        {"id": f"00000000-0000-8000-8000-00000000000{rank}", "key": key, "permissions": permissions[key]}
+        for rank, key in enumerate(permissions, start=1)
+    ]
+
+
 def test_owner_is_no_role_of_projects(world: World) -> None:
     project = world.new_project()
     member = world.new_member(project, "viewer", "viewer")
@@ -205,7 +223,7 @@ def test_owner_is_no_role_of_projects(world: World) -> None:
         "msg": "No such role of projects. See GET /v1/roles",
         "type": "unknown_role",
     }
-    for role in (world.role("owner"), v1_id("64a1f2c3b4e5d6f7a8b9c0d1")):
+    for role in (world.role("owner"), *map(v1_id, ("0" * 24, "64a1f2c3b4e5d6f7a8b9c0d1"))):
         body = {"principal_id": world.uuid("outsider"), "role_id": role}
         assert world("POST", f"{project}/members", body).seen == (422, {"detail": [detail]})
         assert world("PATCH", member, {"role_id": role}).seen == (422, {"detail": [detail]})

@@ -48,6 +48,7 @@ def test_anything_but_one_credential_is_401(world: World) -> None:
         [("Authorization", token)],
         [("Authorization", f"Basic {token}")],
         [("Authorization", f"ApiKey {key}")],
+        [("Authorization", f"Token {token}")],
         [("Authorization", "Bearer")],
         [("Authorization", "Bearer ")],
         [("Authorization", f"Bearer {token} {token}")],
@@ -170,6 +171,11 @@ def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(store_credentials, "time", SimpleNamespace(monotonic=lambda: now + seconds))
 
 
+def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
+    """Sets the clock by which credentials end and their use is noted."""
+    monkeypatch.setattr(store_credentials, "datetime", SimpleNamespace(now=lambda _: moment))
+
+
 def in_seconds(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
@@ -283,13 +289,16 @@ def test_a_revocation_takes_effect_within_30_seconds(
     assert operator.listed(made)["revoked_at"] == revoked["revoked_at"]
 
 
-def test_a_credential_expires_at_its_moment_even_when_it_is_remembered(world: World, operator: Operator) -> None:
-    soon = in_seconds(1.5)
-    secret = operator.issue(expires_at=soon)["secret"]
-    assert works(world, secret)
-    while datetime.now(UTC) <= datetime.fromisoformat(soon):
-        time.sleep(0.05)
-    assert not works(world, secret)
+def test_a_credential_expires_at_its_moment_even_when_it_is_remembered(
+    world: World, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=20)
+    secret = operator.issue(expires_at=ends.isoformat())["secret"]
+    seen = []
+    for before in (20_000, 1, 0, -1):
+        at(monkeypatch, ends - timedelta(milliseconds=before))
+        seen.append(works(world, secret))
+    assert seen == [True, True, False, False]
 
 
 def test_last_use_is_noted_once_an_hour(
@@ -297,24 +306,17 @@ def test_last_use_is_noted_once_an_hour(
 ) -> None:
     made = operator.issue()
     assert operator.listed(made)["last_used"] is None
-    works(world, made["secret"])
-    first = operator.listed(made)["last_used"]
-    assert first is not None
-    assert traced_writes == ["UpdateItem"]
-    for seconds in (60, 120, 180):
-        later(monkeypatch, seconds)
-        works(world, made["secret"])
-    assert traced_writes == ["UpdateItem"]
-    boto3.client("dynamodb").update_item(
-        TableName=os.environ["TABLE_NAME"],
-        Key={"pk": {"S": f"KEY#{digest(made['secret'])}"}, "sk": {"S": "META"}},
-        UpdateExpression="SET last_used = :long_ago",
-        ExpressionAttributeValues={":long_ago": {"S": "2026-01-01T00:00:00.000Z"}},
-    )
-    later(monkeypatch, 240)
-    works(world, made["secret"])
-    assert traced_writes == ["UpdateItem"] * 2
-    assert operator.listed(made)["last_used"] >= first
+    first = datetime.now(UTC).replace(microsecond=0)
+    noted = []
+    for number, hours in enumerate((0.0, 0.5, 0.999, 1.0, 1.5, 2.25)):
+        moment = first + timedelta(hours=hours)
+        at(monkeypatch, moment)
+        # The process forgets the credential, so that it looks it up.
+        later(monkeypatch, 60 * number)
+        assert works(world, made["secret"])
+        noted.append((datetime.fromisoformat(operator.listed(made)["last_used"]) - first) / timedelta(hours=1))
+    assert noted == [0, 0, 0, 1, 1, 2.25]
+    assert traced_writes == ["UpdateItem"] * 3
 
 
 @pytest.fixture

@@ -113,7 +113,6 @@ def fetched(url: str, until: float) -> Any:
             headers={"Accept": "application/json"},
             timeout=urllib3.Timeout(total=_left(until)),
             retries=False,
-            redirect=False,
             preload_content=False,
         ) as answer:
             if answer.status != 200:
@@ -169,7 +168,6 @@ def _signs(given: Any) -> bool:
     return (
         isinstance(given, dict)
         and isinstance(given.get("kid"), str)
-        and given.get("kty") == "RSA"
         and given.get("use", "sig") == "sig"
         and given.get("alg", "RS256") == "RS256"
         and given.get("key_ops", ["verify"]) == ["verify"]

@@ -31,9 +31,9 @@ class Scope:
     tenant: str | None
     began: float
     spent: Spent
-    credentials: bool = False
-    purges: bool = False
-    everything: bool = False
+    credentials: bool
+    purges: bool
+    everything: bool
 
 
 _scope: ContextVar[Scope] = ContextVar("scope")
