@@ -13,10 +13,15 @@ from benchmarks.rivals import Field, written
 from benchmarks.warm import warm_requests
 from local.template import Template
 from tests.capacity import Meter
-from tests.growth import MORE, Cost, Place, costs
+from tests.growth import MORE, WITH_TASKS, Cost, a_place, costs
 
 # How many there are. One more member is added, and removed, at each size.
-SIZES = {"projects": (1, 100, 10_000), "members": (1, 100, MAX_MEMBERS - 2), "tasks": (1, 100, 10_000)}
+SIZES = {
+    "projects": (1, 100, 10_000),
+    WITH_TASKS: (1, 100, 1_000),
+    "members": (1, 100, MAX_MEMBERS - 2),
+    "tasks": (1, 100, 10_000),
+}
 PAGE = 50
 
 ROUNDS, COUNT = 9, 25
@@ -51,9 +56,7 @@ def grown(template: Template, engine: str, directory: Path, of: str) -> Iterator
     meter = Meter()
     with recording_world(template, engine, directory, meter.invoke) as (world, recording):
         meter.watch(tables.table()._client)
-        project = world.new_project()
-        world.new_member(project, "viewer", "viewer")
-        place = Place(world, meter.look, tables.table().name, project)
+        place = a_place(of, world, meter.look, tables.table().name)
         there = 0 if of == "tasks" else 1
         for size in SIZES[of]:
             MORE[of](place, size - there)

@@ -58,10 +58,20 @@ class Place:
                 assert not answer["UnprocessedItems"]
 
 
+def a_place(of: str, world: World, client: Any, table: str) -> Place:
+    """One of what there will be more of, but for tasks."""
+    project = world.new_project()
+    if of == "members":
+        world.new_member(project, "viewer", "viewer")
+    if of == WITH_TASKS:
+        world.new_record(project, "tasks")
+    return Place(world, client, table, project)
+
+
 # ---------------------------------------------------------------- what there is more and more of
 
 
-def more_projects(place: Place, count: int) -> None:
+def more_projects(place: Place, count: int, *more: Key) -> None:
     world, tenant = place.world, place.tenant
     me = flat_id(world.uuid("owner"))
     space = flat_id(world.dev["tenants"]["acme"]["spaces"]["default"])
@@ -72,7 +82,13 @@ def more_projects(place: Place, count: int) -> None:
         keys.space_project(tenant, space, place.id),
         keys.member(tenant, place.id, me),
         keys.principal_project(tenant, me, place.id),
+        *more,
     )
+
+
+def more_projects_with_tasks(place: Place, count: int) -> None:
+    task = place.world("GET", f"{place.project}/tasks").body["data"][0]["id"]
+    more_projects(place, count, keys.record(place.tenant, place.id, "task", flat_id(task)))
 
 
 def more_members(place: Place, count: int) -> None:
@@ -90,8 +106,12 @@ def more_tasks(place: Place, count: int) -> None:
     place.copies(count - 1, task, keys.record(place.tenant, place.id, "task", task))
 
 
+# GET /projects shows the tasks of each.
+WITH_TASKS = "projects with tasks"
+
 MORE: dict[str, Callable[[Place, int], None]] = {
     "projects": more_projects,
+    WITH_TASKS: more_projects_with_tasks,
     "members": more_members,
     "tasks": more_tasks,
 }
@@ -109,6 +129,10 @@ def of_projects(world: World, project: str, limit: int) -> Requests:
         "V1CreateProject": ("POST", world.projects(), {"name": "Gemini"}),
         "CreateProject": ("POST", "/projects", FLAT),
     }
+
+
+def of_projects_with_tasks(_world: World, _project: str, limit: int) -> Requests:
+    return {"ListProjects": ("GET", f"/projects?limit={limit}", None)}
 
 
 def of_members(world: World, project: str, limit: int) -> Requests:
@@ -137,6 +161,7 @@ def of_tasks(world: World, project: str, limit: int) -> Requests:
 
 ASKED: dict[str, Callable[[World, str, int], Requests]] = {
     "projects": of_projects,
+    WITH_TASKS: of_projects_with_tasks,
     "members": of_members,
     "tasks": of_tasks,
 }

@@ -146,6 +146,7 @@ def furnish(world: World, rows: Rows) -> Place:
     notes = f"{flat_path(path)}/tasks/{task}/notes"
     note = world("POST", notes, {"content": "Remember"}, key=new_key()).body["_id"]
     archived = world.new_project("Gemini", space="research")
+    assert world("POST", f"{archived}/tasks", TASK).status == 201
     assert world("PATCH", archived, {"status": "archived"}).status == 200
     handed = world.new_project("Mercury", by="contributor")
     world.new_member(handed, "viewer", "viewer")
@@ -283,6 +284,15 @@ def roles_in_no_space(p: Place) -> None:
     p.rows.change(p.person("outsider"), spaces={GHOST: "viewer"})
 
 
+def called_bare(name: str, p: Place) -> None:
+    (project,) = (row["id"] for row in p.rows.all() if row["sk"] == keys.META and row.get("name") == name)
+    meta = keys.project(p.tenant, project)
+    row = p.rows.get(meta)
+    assert row is not None
+    p.rows.change(meta, bare=True)
+    p.rows.change(keys.space_project(p.tenant, row["space"], project), bare=True)
+
+
 def differing(name: str, p: Place) -> None:
     p.rows.change(p.listed, **{name: "other"})
 
@@ -337,6 +347,13 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
         {
             "more": lambda p: p.rows.change(p.meta, members=4),
             "less": lambda p: p.rows.change(p.meta, members=-1),
+        },
+    ),
+    "bare_with_more": (
+        "written",
+        {
+            "members": partial(called_bare, "Mercury"),
+            "tasks": partial(called_bare, "Gemini"),
         },
     ),
     "member_unknown": (None, {"": ghost_member}),

@@ -1,13 +1,15 @@
 """One request commits between the read and the commit of another: each pair in the one order that could do harm."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
+from atrium import keys
+from atrium.keys import Key
 from atrium.store import members, projects
-from atrium.store.table import Table
+from atrium.store.table import Item, Table
 from local.functions import Workers
 from local.gateway import Gateway
 from local.template import Template
@@ -58,6 +60,7 @@ def writes(world: World, project: str) -> dict[str, Callable[[], Answer]]:
         "demote": lambda: world("PATCH", member, {"role_id": world.role("viewer")}),
         "remove": lambda: world("DELETE", member),
         "delete": lambda: world("DELETE", project),
+        "create a task": lambda: world("POST", f"{project}/tasks", RECORDS["tasks"]),
         "create a record": lambda: world("POST", f"{project}/datasets", RECORDS["datasets"]),
         "update a task": lambda: world("PATCH", task, {"name": "B"}),
         "assign a task": lambda: world("PATCH", task, {"assigned_to": world.uuid("viewer")}),
@@ -82,6 +85,7 @@ WRITES = (
     "remove",
     "delete",
     "create a record",
+    "create a task",
     "update a task",
     "assign a task",
     "toggle a task",
@@ -201,6 +205,49 @@ def test_the_flat_answer_shows_a_member_added_meanwhile(world: World, meanwhile:
     meanwhile(lambda other: writes(other, project)["add"]())
     answer = world("PUT", flat_path(project), FLAT)
     assert (answer.body["team"], answer.headers["etag"]) == ([world.id("outsider")], '"3"')
+
+
+@pytest.mark.parametrize("change", ["add", "create a task"])
+def test_a_project_that_grows_while_it_is_renamed_is_shown_whole(
+    world: World, meanwhile: Meanwhile, change: str
+) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: writes(other, project)[change]())
+    assert world("PATCH", project, {"name": "B"}).status == 200
+    (shown,) = world("GET", "/projects").body
+    assert shown == world("GET", flat_path(project)).body
+    assert (shown["projectName"], bool(shown["team"] or shown["tasks"])) == ("B", True)
+
+
+@pytest.mark.parametrize("change", ["add", "create a task", "delete"])
+def test_a_project_that_grows_or_goes_while_it_is_listed_is_shown_as_it_is_then(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    still, project = world.new_project("Gemini"), world.new_project()
+    read = Table.get_all
+
+    def get_all(table: Table, wanted: Sequence[Key]) -> dict[Key, Item]:
+        if keys.META in {key.sk for key in wanted}:
+            monkeypatch.setattr(Table, "get_all", read)
+            assert writes(other, project)[change]().status < 300
+        return read(table, wanted)
+
+    monkeypatch.setattr(Table, "get_all", get_all)
+    listed = world("GET", "/projects").body
+    assert Table.get_all is read, "the batch of what is bare"
+    now = [world("GET", flat_path(path)) for path in (still, project)]
+    assert listed == [answer.body for answer in now if answer.status == 200]
+    assert len(listed) == (1 if change == "delete" else 2)
+
+
+@pytest.mark.parametrize("change", ["add", "create a task"])
+def test_a_project_that_is_renamed_while_it_grows_is_listed_under_its_name(
+    world: World, meanwhile: Meanwhile, change: str
+) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: other("PATCH", project, {"name": "B"}))
+    assert writes(world, project)[change]().status == 201
+    assert [row["name"] for row in world("GET", world.projects()).body["data"]] == ["B"]
 
 
 def test_two_additions_of_one_member_make_one(world: World, meanwhile: Meanwhile) -> None:

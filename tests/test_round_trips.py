@@ -175,13 +175,33 @@ def test_a_refusal_takes_two_round_trips_at_most(traced: tuple[World, Trace]) ->
 def test_listing_all_projects_takes_three_round_trips_however_many_there_are(traced: tuple[World, Trace]) -> None:
     world, trace = traced
     for number in range(8):
-        world.new_project(f"Apollo {number}", space=("default", "research")[number % 2])
+        project = world.new_project(f"Apollo {number}", space=("default", "research")[number % 2])
+        world.new_member(project, "viewer", "viewer")
     trace.clear()
     # Eight threads have begun before the first one ends, however busy the machine is.
     trace.delay = 0.3
     assert len(world("GET", "/projects").body) == 8
     assert trace.round_trips("ListProjects") == 3
     assert trace.width("ListProjects") <= 8
+
+
+def test_one_call_brings_all_listed_projects_without_tasks_and_team(traced: tuple[World, Trace]) -> None:
+    world, trace = traced
+    for number in range(8):
+        world.new_project(f"Apollo {number}")
+
+    def calls() -> int:
+        trace.clear()
+        world("GET", "/projects")
+        assert trace.round_trips("ListProjects") == 3
+        return sum(call.operation in ("Query", "BatchGetItem") for call in trace.of("ListProjects"))
+
+    # Who am I and what have I joined, the lists of two spaces, and the batch.
+    assert calls() == 5
+    member = world.new_member(world.new_project(), "viewer", "viewer")
+    assert calls() == 6
+    assert world("DELETE", member).status == 204
+    assert calls() == 6
 
 
 def test_a_caller_without_a_space_role_pays_a_second_trip_for_its_list(traced: tuple[World, Trace]) -> None:

@@ -45,7 +45,8 @@ class Group(NamedTuple):
 GROUPS = {
     "idempotency": Group(["store/work.py"], ["idempotency", "interleavings", "faults"]),
     "authorizer": Group(
-        ["api/authorizer.py", "credentials.py", "store/credentials.py"], ["credentials", "access_tokens"]
+        ["api/authorizer.py", "credentials.py", "store/credentials.py"],
+        ["credentials", "access_tokens", "observability"],
     ),
     "access_tokens": Group(["access_tokens.py", "issuer_keys.py"], ["access_tokens"]),
     "wall": Group(["store/wall.py"], ["tenant_wall", "observability"]),

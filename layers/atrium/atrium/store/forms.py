@@ -122,7 +122,7 @@ def _of(value: type[Project] | type[Record], *without: str, **more: Any) -> type
 
 _FORMS: Mapping[str, type[_Row]] = {
     "space": _Space,
-    "project": _of(Project, last_event=(dict[str, Any], ...), deleted_at=(_Moment | None, None)),
+    "project": _of(Project, last_event=(dict[str, Any], ...), deleted_at=(_Moment | None, None), bare=(bool, False)),
     "member": _Member,
     **{kind.kind: _of(kind, "tenant", "space", "project") for kind in (Task, Dataset, Experiment, Decision)},
     "note": _Note,

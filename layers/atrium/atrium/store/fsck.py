@@ -314,7 +314,8 @@ def _project(key: Key, overdue: str) -> Judgement:
         return _malformed("project", key, meta)
     if "deleted_at" in meta:
         return (yield from _tombstone(key, meta, overdue))
-    return (yield from _listing(key, meta)) + (yield from _membership(key, meta))
+    found = (yield from _listing(key, meta)) + (yield from _membership(key, meta))
+    return found + (yield from _bareness(key, meta)) if meta.get("bare") else found
 
 
 def _tombstone(key: Key, meta: Item, overdue: str) -> Judgement:
@@ -338,7 +339,7 @@ def _listing(key: Key, meta: Item) -> Judgement:
     wanted = list_row(to_project(meta))
     if row is None:
         return [Damage("list_row_missing", key, {key: meta, listed: None}, {listed: wanted})]
-    if _differs(row, wanted):
+    if _differs({"bare": False, **row}, wanted):
         return [Damage("list_row_differs", key, {key: meta, listed: row}, {listed: {**row, **wanted}})]
     return []
 
@@ -368,6 +369,17 @@ def _membership(key: Key, meta: Item) -> Judgement:
     if meta["members"] != count:
         found.append(Damage("members_miscounted", key, {key: meta}, {key: {**meta, "members": count}}))
     return found
+
+
+def _bareness(key: Key, meta: Item) -> Judgement:
+    """Nobody would see the tasks and the members of a project that is called bare."""
+    listed = keys.space_project(meta["tenant"], meta["space"], meta["id"])
+    members, tasks = starting_with(key.pk, keys.ROLE, None, 2), starting_with(key.pk, keys.TASK, None, 1)
+    team, work, row = yield [members, tasks, listed]
+    if not work and all(each["sk"] == keys.ROLE + meta["manager"] for each in team):
+        return []
+    seen = {key: meta, listed: row} if row else {key: meta}
+    return [Damage("bare_with_more", key, seen, {at: {**row, "bare": False} for at, row in seen.items()})]
 
 
 def _member(key: Key, tenant: str, project: str, principal: str) -> Judgement:

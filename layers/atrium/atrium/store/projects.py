@@ -8,7 +8,7 @@ change has the condition that it is absent: nothing is added to a deleted projec
 change or nothing, since a change is one transaction.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -41,8 +41,11 @@ MAX_SHOWN_TASK_BYTES = 200_000
 # What the fields are called where they are shown.
 _SHOWN_AS = {"manager": "manager_id", "client": "client_name"}
 
-# The fields of a project that its row in the space's list repeats.
-_LISTED = ("name", "status", "manager", "updated_at")
+# The changes after which a project has something to show besides its own fields.
+_GROWS = ("member.added", "task.created")
+
+# What a space's list shows of a project, and its row there keeps. The tenant stands in the key.
+_LISTED = tuple(field.name for field in fields(ProjectRow) if field.name != "tenant")
 
 
 class Projects:
@@ -96,7 +99,7 @@ class Projects:
             page, rows = joined, self._rows_of(space, joined)
             if not rows and not page.more and after is None:
                 raise Forbidden("You do not have access to this space.")
-        shown = [self._row(space, row) for row in rows if status in (None, row["status"])]
+        shown = [self._row(row) for row in rows if status in (None, row["status"])]
         return Page(tuple(shown), page[-1]["id"] if page.more else None)
 
     def list_all(self, *, limit: int, after: str | None) -> Page[WholeProject]:
@@ -110,13 +113,14 @@ class Projects:
         # Behind the end of a source that goes on, its next ids are not known.
         end = min((rows[-1]["id"] for rows in sources if rows.more), default=None)
         ids = sorted({row["id"] for rows in sources for row in rows if end is None or row["id"] <= end})
+        bare = {row["id"] for rows in listed for row in rows if row.get("bare")}
         more = len(ids) > limit or end is not None
         ids = ids[:limit]
         shown: list[WholeProject] = []
         size = 0
         for position in range(0, len(ids), _BATCH):
             batch = ids[position : position + _BATCH]
-            for id, rows in zip(batch, self._work.read(ranges=[self._whole_range(id) for id in batch]), strict=True):
+            for id, rows in zip(batch, self._whole_rows(batch, bare), strict=True):
                 try:
                     whole, access = self._whole(rows)
                 except NotFound:  # deleted, since or not yet purged
@@ -160,6 +164,7 @@ class Projects:
             version=1,
             sequence=1,
             members=1,
+            bare=True,
         )
         member = {"principal": me, "role": Role.MANAGER.key, "created_at": now, "updated_at": now, "version": 1}
         access.hold(self._work)
@@ -265,9 +270,7 @@ class Projects:
         names = [_SHOWN_AS.get(name, name) for name in changes if getattr(found, name) != getattr(changed, name)]
         written = {name: getattr(changed, name) for name in (*changes, "updated_at", "version")}
         change_project(self._work, found, "project.updated", changed.resource(), names, **written)
-        self._work.check(keys.project(found.tenant, found.id), "#version = :seen_version", seen_version=found.version)
-        # Whatever stands there: META holds this change, and a row that was lost is there again.
-        self._work.put(keys.space_project(found.tenant, found.space, found.id), list_row(changed), when=None)
+        _list(self._work, found, changed)
         return changed
 
     def _hand_over(self, heir: keys.Key) -> None:
@@ -292,6 +295,22 @@ class Projects:
         pk = keys.project(self._caller.tenant, project).pk
         return Range(pk, keys.META, keys.TASK + "\x7f", MAX_MEMBERS + 1 + MAX_SHOWN_TASKS)
 
+    def _whole_rows(self, projects: Sequence[str], bare: Set[str]) -> list[Rows]:
+        """What stands in the range of each project. All there is of a bare one is META, so one batch brings the bare
+        ones; one that has grown since it was listed is read again."""
+        metas = {id: keys.project(self._caller.tenant, id) for id in projects if id in bare}
+        others = [id for id in projects if id not in bare]
+        ranges = self._work.read(*metas.values(), ranges=[self._whole_range(id) for id in others])
+        found = dict(zip(others, ranges, strict=True))
+        for id, key in metas.items():
+            meta = self._work.item(key)
+            if meta is None or meta.get("bare"):
+                found[id] = Rows([meta] if meta else [])
+        grown = [id for id in projects if id not in found]
+        ranges = self._work.read(ranges=[self._whole_range(id) for id in grown])
+        found |= zip(grown, ranges, strict=True)
+        return [found[id] for id in projects]
+
     def _whole(self, rows: Rows) -> tuple[WholeProject, Access]:
         items = {row["sk"]: row for row in rows}
         meta = items.get(keys.META)
@@ -315,15 +334,8 @@ class Projects:
         self._work.read(*wanted)
         return [row for row in map(self._work.item, wanted) if row is not None]
 
-    def _row(self, space: str, row: Item) -> ProjectRow:
-        return ProjectRow(
-            id=row["id"],
-            tenant=self._caller.tenant,
-            space=space,
-            created_by=row["created_by"],
-            created_at=row["created_at"],
-            **{name: row[name] for name in _LISTED},
-        )
+    def _row(self, row: Item) -> ProjectRow:
+        return ProjectRow(tenant=self._caller.tenant, **{name: row[name] for name in _LISTED})
 
 
 # How many projects GET /projects reads before it weighs them.
@@ -369,6 +381,9 @@ def change_project(
     event that the table's stream publishes. `changed` names, for an update, what the resource has anew; `joined` is by
     how many its members grow. Holds that the project is not deleted, and active if it was read so.
     """
+    if project.bare and type in _GROWS:
+        fields["bare"] = False
+        _list(work, project, replace(project, bare=False))
     sets = ", ".join(f"#{name} = :{name}" for name in ("last_event", *fields))
     key = keys.project(project.tenant, project.id)
     work.update(
@@ -393,12 +408,22 @@ def summary(description: str) -> str:
 
 
 def to_project(meta: Item) -> Project:
-    return Project(**{name: meta[name] for name in Project.__dataclass_fields__})
+    return Project(**{name: meta[name] for name in Project.__dataclass_fields__ if name in meta})
 
 
 def list_row(project: Project) -> Item:
     """The project's row in its space's list."""
-    return {name: getattr(project, name) for name in ("id", "space", "created_by", "created_at", *_LISTED)}
+    return {name: getattr(project, name) for name in (*_LISTED, "bare")}
+
+
+def _list(work: Work, seen: Project, changed: Project) -> None:
+    """Writes the row of the space's list anew. What it repeats of META is there as it was seen, or changed by this."""
+    key = keys.project(seen.tenant, seen.id)
+    work.check(key, "#version = :seen_version", seen_version=seen.version)
+    if seen.bare:
+        work.check(key, "#bare = :seen_bare", seen_bare=True)
+    # Whatever stands there: META holds this change, and a row that was lost is there again.
+    work.put(keys.space_project(seen.tenant, seen.space, seen.id), list_row(changed), when=None)
 
 
 def to_record(kind: type[R], project: Project, row: Item) -> R:
