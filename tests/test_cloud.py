@@ -29,6 +29,7 @@ from atrium import keys
 from atrium.ids import from_uuid
 from local.database import as_child, free_port
 from local.demo import demo
+from local.openapi import DOCUMENT
 from local.rie import BUILD
 from local.template import ACCOUNT, REGION, ROOT, Template
 from tests import test_seed_documents as seeds
@@ -209,6 +210,13 @@ def test_every_function_is_deployed_as_the_template_says(cloud: Cloud, template:
         assert settings["Environment"]["Variables"] == expected
         code = ZipFile(BytesIO(httpx.get(found["Code"]["Location"]).content))
         assert f"{function.handler.rpartition('.')[0].replace('.', '/')}.py" in code.namelist()
+
+
+def test_the_reference_is_there_for_everybody_and_so_is_its_document(world: World) -> None:
+    page, document = (world("GET", path, by=None) for path in ("/docs", "/openapi.json"))
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "<title>Atrium API</title>" in page.content.decode()
+    assert (document.status, document.content) == (200, DOCUMENT.read_bytes())
 
 
 def test_a_retry_over_the_deployed_api_is_a_replay(world: World) -> None:

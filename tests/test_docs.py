@@ -76,9 +76,10 @@ def test_the_page_holds_all_that_it_needs_and_is_sent_compressed(shared: World, 
     assert len(gzip.compress(answer.content)) < 600_000
 
 
-def test_in_a_browser_it_renders_takes_a_key_and_sends_a_request(shared: World) -> None:
+@pytest.mark.parametrize("stage", ["", "/prod"])
+def test_in_a_browser_it_renders_takes_a_key_and_sends_a_request(shared: World, stage: str) -> None:
     owner = shared.principal("owner")
-    with served(shared) as url:
+    with served(shared, stage) as url:
         ran = subprocess.run(
             [Path(sys.executable).with_name("node"), ROOT / "tests/browser/docs.mjs", url, owner["api_key"]],
             capture_output=True,

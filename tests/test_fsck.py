@@ -215,6 +215,20 @@ def test_a_healthy_table_is_clean_and_all_of_it_is_looked_at(place: Place, check
     assert (summary["rows"]["project"], summary["rows"]["purge"]) == (5, 2)
 
 
+def test_rows_from_before_a_project_could_say_that_it_is_bare_are_as_good(
+    place: Place, check: Callable[..., Any]
+) -> None:
+    before = picture(place.world, place.path)
+    for row in place.rows.all():
+        if "bare" in row:
+            place.rows.change(Key(row["pk"], row["sk"]), bare=None)
+    assert picture(place.world, place.path) == before
+    for row in place.world("GET", place.world.projects()).body["data"]:
+        assert place.world("PATCH", place.world.projects() + f"/{row['id']}", {"name": "Renamed"}).status == 200
+    summary = check()
+    assert clean(summary), summary
+
+
 def test_a_check_writes_nothing(place: Place, check: Callable[..., Any]) -> None:
     place.rows.delete(place.listed)
     before = place.rows.all()
