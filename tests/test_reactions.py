@@ -14,6 +14,7 @@ from tests.client import A_MOMENT, A_UUID, World, flat_path
 from tests.conftest import Crowd, full
 from tests.test_changes import event, require_published_form
 from tests.test_concurrency import at_once
+from tests.test_idempotency import set_space_roles
 
 
 def request(world: World, **fields: Any) -> dict[str, Any]:
@@ -203,6 +204,22 @@ def test_a_configured_principal_becomes_a_viewer_of_each_new_project(world: Worl
     assert found["actor"]["principal_id"] == world.uuid("contributor")
     assert add_viewer(happened) == {"added": False}, "a repeat"
     assert event(world, project) == found
+
+
+def test_an_event_that_comes_again_after_its_principal_lost_every_role_is_done_already(
+    world: World, create: Create, add_viewer: Create
+) -> None:
+    made = create(request(world))
+    project = f"{world.projects()}/{made['id']}"
+    happened = created(world, project)
+    assert add_viewer(happened) == {"added": True}
+    assert world("PATCH", project, {"manager_id": world.uuid("outsider")}).status == 200
+    assert world("DELETE", f"{project}/members/{world.uuid('contributor')}").status == 204
+    set_space_roles(world, "contributor", {})
+    assert world("GET", project, by="contributor").status == 403
+    assert create(request(world)) == made
+    assert create(batch(envelope(request(world)))) == {"batchItemFailures": []}
+    assert add_viewer(happened) == {"added": False}
 
 
 def test_a_viewer_who_is_there_or_a_project_that_is_gone_is_no_failure(world: World, add_viewer: Create) -> None:

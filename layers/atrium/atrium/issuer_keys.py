@@ -156,7 +156,7 @@ def _usable(document: Any) -> dict[str, Any]:
             key = PyJWK(given, algorithm="RS256").key
         except PyJWTError:
             continue
-        if getattr(key, "key_size", 0) >= _MIN_BITS and not hasattr(key, "private_numbers"):
+        if key.key_size >= _MIN_BITS and not hasattr(key, "private_numbers"):
             found[given["kid"]] = key
     if not found:
         raise ValueError("no key that signs access tokens")

@@ -101,7 +101,7 @@ def _create(request: ProjectRequest) -> dict[str, Any]:
                 client=request.client_name,
                 description=request.description,
             )
-            return Answer(201, documents.render(project.resource()))
+            return Answer(201, documents.render(project.resource()), confirms=True)
 
         made: dict[str, Any] = json.loads(work.settle(decide).body)
         return made
@@ -138,7 +138,7 @@ def _add_viewer(created: Mapping[str, Any]) -> bool:
 
         def decide() -> Answer:
             member = members.add(space, project, viewer, Role.VIEWER)
-            return Answer(201, documents.render(member.resource()))
+            return Answer(201, documents.render(member.resource()), confirms=True)
 
         try:
             return not work.settle(decide).replayed

@@ -47,7 +47,7 @@ class Answer:
     status: int
     body: str
     headers: dict[str, str] = field(default_factory=dict)
-    confirms: bool = False
+    confirms: bool = field(kw_only=True)
     replayed: bool = False
 
 
@@ -129,7 +129,8 @@ class Work:
         """To be called where the caller is known to be allowed to read what the answer shows. Raises Replay if the
         request was answered before."""
         if self._record is not None:
-            raise Replay(Answer(self._record["status"], self._record["body"], self._record["headers"], replayed=True))
+            names = ("status", "body", "headers", "confirms")
+            raise Replay(Answer(**{name: self._record[name] for name in names}, replayed=True))
 
     def match(self, version: int) -> None:
         """Holds the current version against If-Match. Raises PreconditionFailed."""
@@ -234,7 +235,7 @@ class Work:
         if record is None or self._idempotency is None or not self._is_valid(record):
             return
         if not self._is_same(record):
-            name = self._idempotency.loc[-1]
+            _, name = self._idempotency.loc
             message = f"This {name} was used for another request. Send a new one."
             raise Invalid(Detail(self._idempotency.loc, message, "idempotency_key_reused"))
         self._record = record
