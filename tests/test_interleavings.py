@@ -207,6 +207,24 @@ def test_the_flat_answer_shows_a_member_added_meanwhile(world: World, meanwhile:
     assert (answer.body["team"], answer.headers["etag"]) == ([world.id("outsider")], '"3"')
 
 
+@pytest.mark.parametrize("dialect", ["v1", "flat"])
+def test_a_deletion_of_any_version_does_not_mind_what_is_added_meanwhile(
+    world: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch, dialect: str
+) -> None:
+    project = world.new_project()
+    commits = []
+    commit = Table.transact
+
+    def transact(table: Table, writes: Any, token: str) -> None:
+        commits.append(token)
+        commit(table, writes, token)
+
+    monkeypatch.setattr(Table, "transact", transact)
+    meanwhile(lambda other: writes(other, project)["create a task"]())
+    assert world("DELETE", project if dialect == "v1" else flat_path(project)).status < 300
+    assert len(commits) == 1, "a change below decides nothing"
+
+
 @pytest.mark.parametrize("change", ["add", "create a task"])
 def test_a_project_that_grows_while_it_is_renamed_is_shown_whole(
     world: World, meanwhile: Meanwhile, change: str

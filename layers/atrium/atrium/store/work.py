@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from atrium import keys
@@ -59,8 +59,7 @@ class Replay(Exception):
         self.answer = answer
 
 
-@dataclass(frozen=True)
-class IdempotencyKey:
+class IdempotencyKey(NamedTuple):
     """`scope` names the operation and the key; `fingerprint` is the SHA-256 of all that was asked; `loc` is where the
     key stood in the request. A key that is `kept` never expires.
     """
