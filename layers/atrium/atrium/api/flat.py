@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, BaseModel, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from atrium import documents, models
 from atrium.api.paging import cursor_from, limit_up_to
-from atrium.api.resolver import Api, Confirmation, Listing, View, lambda_handler, request_work
+from atrium.api.resolver import Api, Confirmation, Listing, Model, View, lambda_handler, request_work
 from atrium.errors import Duplicate, Invalid, Refusal, project_not_found
 from atrium.ids import ID, is_id
 from atrium.store import projects
@@ -72,7 +72,7 @@ Limit = Annotated[int, limit_up_to(MAX_PAGE), Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str, cursor_from("cursor of a Link header")]
 
 
-class NewProject(BaseModel):
+class NewProject(Model):
     projectName: Name
     clientName: Name
     description: Text
@@ -81,7 +81,7 @@ class NewProject(BaseModel):
         return documents.render({"summary": self.description})
 
 
-class ProjectRevision(BaseModel):
+class ProjectRevision(Model):
     """All three fields. What equals the current value is accepted as it is, also where it could not be new: a client
     may send back what it got.
     """

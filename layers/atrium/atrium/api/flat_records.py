@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
@@ -25,7 +25,7 @@ from atrium.api.records import (
     complete,
     given,
 )
-from atrium.api.resolver import Confirmation, Listing, View, lambda_handler, request_work
+from atrium.api.resolver import Confirmation, Listing, Model, View, lambda_handler, request_work
 from atrium.ids import ID
 from atrium.models import Phase
 from atrium.store import records, team
@@ -68,7 +68,7 @@ Reports = Annotated[records.Reports, Depends(_reports)]
 # ---------------------------------------------------------------- what may be sent
 
 
-class _Sent(BaseModel):
+class _Sent(Model):
     """Fields in camelCase. Unknown ones are ignored, so that a client may send back what it got."""
 
     model_config = ConfigDict(alias_generator=to_camel)

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from atrium import models
-from atrium.api.resolver import request_work
+from atrium.api.resolver import Model, request_work
 from atrium.documents import Number
 from atrium.models import Phase, Priority, TaskStatus, timestamp
 from atrium.store import records, tasks
@@ -83,7 +83,7 @@ Hours = Annotated[Any, AfterValidator(_hours), WithJsonSchema({"type": "number",
 Count = Annotated[int, Strict(), Field(ge=0, le=_MAX_COUNT), BeforeValidator(_whole)]
 
 
-class TaskFields(BaseModel):
+class TaskFields(Model):
     """Without `assigned_to`, an id, which each dialect spells its own way."""
 
     name: Name
@@ -98,7 +98,7 @@ class NewTaskFields(TaskFields):
     status: TaskStatus = "pending"
 
 
-class DatasetFields(BaseModel):
+class DatasetFields(Model):
     name: Name
     source: Text
     description: Text
@@ -107,7 +107,7 @@ class DatasetFields(BaseModel):
     records: Count = 0
 
 
-class ExperimentFields(BaseModel):
+class ExperimentFields(Model):
     name: Name
     algorithm_model: Text
     parameters: Text
@@ -117,18 +117,18 @@ class ExperimentFields(BaseModel):
     phase: Phase
 
 
-class DecisionFields(BaseModel):
+class DecisionFields(Model):
     description: Text
     justification: Text
     phase: Phase
     alternatives: OptionalText = ""
 
 
-def given(model: BaseModel) -> dict[str, Any]:
+def given(model: Model) -> dict[str, Any]:
     """What was sent, by the record's own names."""
     return {name: getattr(model, name) for name in model.model_fields_set}
 
 
-def complete(model: BaseModel) -> dict[str, Any]:
+def complete(model: Model) -> dict[str, Any]:
     """What was sent, and the defaults of what was not."""
     return {name: getattr(model, name) for name in type(model).model_fields}

@@ -14,13 +14,13 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, get_args
 from urllib.parse import quote, urlencode
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Request, Response
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from pydantic import BaseModel, PrivateAttr
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from atrium import documents
 from atrium.api.headers import idempotency_key, if_match, values_of
@@ -65,7 +65,13 @@ _EXPOSED = "ETag, Idempotent-Replayed, Link, Retry-After, X-Request-Id"
 ViewT = TypeVar("ViewT", bound="View")
 
 
-class View(BaseModel):
+class Model(BaseModel):
+    """What is sent or answered. A module has those of many routes, so each is built when its own route is."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class View(Model):
     """What a route answers."""
 
     _version: int | None = PrivateAttr(default=None)
@@ -117,6 +123,19 @@ class Api(APIGatewayRestResolver):
         self._response_validation_middleware = lambda app, next_middleware: self._settle(app, next_middleware)  # type: ignore[assignment]
         self.exception_handler(Refusal)(self.refuse)
         self.exception_handler(RequestValidationError)(lambda error: self.refuse(_invalid(error)))
+
+    def route(self, *args: Any, **kwargs: Any) -> Any:
+        register = super().route(*args, **kwargs)
+
+        def registered(function: Callable[..., Any]) -> Any:
+            # Powertools builds what is sent. What is answered would be built by the first answer.
+            answer = function.__annotations__.get("return")
+            for model in (answer, *get_args(answer)):
+                if isinstance(model, type) and issubclass(model, Model):
+                    model.model_rebuild()
+            return register(function)
+
+        return registered
 
     # ------------------------------------------------------------ what a dialect says
 

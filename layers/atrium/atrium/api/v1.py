@@ -4,12 +4,12 @@ from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from atrium import documents, models, roles
 from atrium.api.paging import cursor_behind, cursor_from, limit_up_to
-from atrium.api.resolver import Api, View, lambda_handler, request_work
+from atrium.api.resolver import Api, Model, View, lambda_handler, request_work
 from atrium.errors import Invalid, Refusal
 from atrium.ids import UUID, from_uuid, to_uuid
 from atrium.store import members, principals, projects
@@ -82,7 +82,7 @@ def _description(value: Any) -> str:
     return documents.Raw(documents.render(value))
 
 
-class Sent(BaseModel):
+class Sent(Model):
     model_config = ConfigDict(extra="forbid")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import BaseModel, Strict, WithJsonSchema, model_validator
+from pydantic import Strict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -19,7 +19,7 @@ from atrium.api.records import (
     complete,
     given,
 )
-from atrium.api.resolver import View, lambda_handler
+from atrium.api.resolver import Model, View, lambda_handler
 from atrium.api.v1 import Cursor, Id, Limit, PageMeta, Sent, v1_api
 from atrium.models import Phase
 
@@ -60,14 +60,13 @@ class NewDecision(DecisionFields, Sent):
     pass
 
 
-class _Change(BaseModel):
+class _Change(Model):
     """The fields of a new record, of which each may be left out and one must be given."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         for field in cls.model_fields.values():
             field.default = None
-        cls.model_rebuild(force=True)
 
     @model_validator(mode="after")
     def _something(self) -> Self:
