@@ -10,6 +10,7 @@ change or nothing, since a change is one transaction.
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from atrium import documents, keys
@@ -105,10 +106,11 @@ class Projects:
     def list_all(self, *, limit: int, after: str | None) -> Page[WholeProject]:
         """Every project that the caller can read, by age, whole. Three round trips: who am I, what is there, how does
         it look now."""
-        (joined,) = self._work.read(self._me, ranges=[starting_with(self._me.pk, keys.PROJECT, after, limit)])
+        listed_as = partial(starting_with, prefix=keys.PROJECT, after=after, limit=limit, only=("id", "bare"))
+        (joined,) = self._work.read(self._me, ranges=[listed_as(self._me.pk)])
         me = self._work.item(self._me)
         spaces = [keys.space(self._caller.tenant, space).pk for space in me["spaces"]] if me else []
-        listed = self._work.read(ranges=[starting_with(pk, keys.PROJECT, after, limit) for pk in spaces])
+        listed = self._work.read(ranges=[listed_as(pk) for pk in spaces])
         sources = (joined, *listed)
         # Behind the end of a source that goes on, its next ids are not known.
         end = min((rows[-1]["id"] for rows in sources if rows.more), default=None)
