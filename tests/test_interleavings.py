@@ -9,7 +9,8 @@ import pytest
 from atrium import keys
 from atrium.keys import Key
 from atrium.store import members, projects
-from atrium.store.table import Item, Table
+from atrium.store.fsck import Check
+from atrium.store.table import Item, Table, table
 from local.functions import Workers
 from local.gateway import Gateway
 from local.template import Template
@@ -235,6 +236,7 @@ def test_a_project_that_grows_while_it_is_renamed_is_shown_whole(
     (shown,) = world("GET", "/projects").body
     assert shown == world("GET", flat_path(project)).body
     assert (shown["projectName"], bool(shown["team"] or shown["tasks"])) == ("B", True)
+    assert Check(table()).run()["clean"], "the list row says the same"
 
 
 @pytest.mark.parametrize("change", ["add", "create a task", "delete"])
@@ -266,6 +268,7 @@ def test_a_project_that_is_renamed_while_it_grows_is_listed_under_its_name(
     meanwhile(lambda other: other("PATCH", project, {"name": "B"}))
     assert writes(world, project)[change]().status == 201
     assert [row["name"] for row in world("GET", world.projects()).body["data"]] == ["B"]
+    assert Check(table()).run()["clean"]
 
 
 def test_two_additions_of_one_member_make_one(world: World, meanwhile: Meanwhile) -> None:
