@@ -237,12 +237,20 @@ def copy(tmp_path: Path) -> Path:
     return root
 
 
+# One request, the next while `held` is there, takes that away and waits for `released`.
 LOUDER = """
+import time
+from pathlib import Path
+
 quiet = handler
+held, released = Path("{folder}/held"), Path("{folder}/released")
 
 def handler(event, context):
     print("here")
-    time.sleep({seconds})
+    if held.exists():
+        held.unlink()
+        while not released.exists():
+            time.sleep(0.02)
     return {{**quiet(event, context), "statusCode": {status}}}
 """
 
@@ -254,8 +262,8 @@ def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
     function, layer = copy / "functions/v1/list_roles.py", copy / "layers/atrium/atrium/roles.py"
     source, below = function.read_text(), layer.read_text()
 
-    def louder(status: int, seconds: float = 0) -> str:
-        return f"import time\n{source}\n{LOUDER.format(seconds=seconds, status=status)}"
+    def louder(status: int) -> str:
+        return source + LOUDER.format(folder=tmp_path, status=status)
 
     with running(tmp_path, (sys.executable, "-m", "local.run"), copy) as instance:
         world = instance.world
@@ -284,15 +292,16 @@ def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
         layer.write_text(below)
         comes(297)
 
-        function.write_text(louder(296, seconds=12))
-        comes(296)
+        held, released = tmp_path / "held", tmp_path / "released"
+        held.touch()
         with ThreadPoolExecutor() as threads:
             slow = threads.submit(world, "GET", "/v1/roles")
-            time.sleep(0.7)
+            wait_for(lambda: not held.exists())
             function.write_text(source)
             comes(200)
             assert not slow.done(), "new code does not wait for the old one"
-            assert slow.result().status == 296, "what was begun is finished"
+            released.touch()
+            assert slow.result().status == 297, "what was begun is finished"
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
