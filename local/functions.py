@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Expired
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,6 +41,13 @@ class FunctionFailed(Exception):
         self.where = where
 
 
+class FunctionThrottled(FunctionFailed):
+    """The function runs as often as it may, and was not invoked."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("TooManyRequestsException", f"{name} runs as often as it may")
+
+
 class FunctionTimedOut(Exception):
     """The function did not end in its time; its process has been killed."""
 
@@ -47,7 +56,7 @@ class Invoker(Protocol):
     """Invokes a function and waits for its result, as Lambda's RequestResponse does."""
 
     def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
-        """The result, as JSON has it. Raises FunctionFailed and FunctionTimedOut."""
+        """The result, as JSON has it. Raises FunctionFailed (FunctionThrottled among them) and FunctionTimedOut."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +106,25 @@ class Workers:
         # Pools of older code, and who waits for each to finish.
         self._ended: list[tuple[ProcessPool, threading.Thread]] = []
         self._pool = self._new_pool(start_worker)
+        self._running: Counter[str] = Counter()
 
     def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
         """As Invoker says. What went wrong is shown in the terminal, as it would be in the function's log."""
         with self._lock:
+            if function.concurrency is not None and self._running[function.name] >= function.concurrency:
+                say(f"{function.name} was throttled: its reserved concurrency is {function.concurrency}")
+                raise FunctionThrottled(function.name)
             self._renew()
+            self._running[function.name] += 1
             future = self._pool.schedule(_run, args=(function, event), timeout=function.timeout)
+        try:
+            return self._result(function, future)
+        finally:
+            with self._lock:
+                self._running[function.name] -= 1
+
+    @staticmethod
+    def _result(function: Function, future: "Future[Any]") -> Any:
         try:
             result = future.result()
         except Expired:

@@ -16,19 +16,22 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 from uuid import uuid4
 
-from local.functions import FunctionFailed, FunctionTimedOut, Invoker
+from local.functions import FunctionFailed, FunctionThrottled, FunctionTimedOut, Invoker
 from local.template import ACCOUNT, REGION, Function
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 API_ID = "local"
 
-# What API Gateway answers for each kind of its own answers, unless the document says otherwise.
+# Status and message of the answers that API Gateway makes itself, unless the document says otherwise. AWS documents the
+# kinds but not always when each is used. Reports of callers fill the gaps: an authorizer that fails in any way is an
+# AuthorizerConfigurationException; an invocation that Lambda turns away is INTEGRATION_FAILURE, status 500; a function
+# that fails, exceeds its own timeout or answers nonsense is a 502 of no kind that has a name.
 _DEFAULTS = {
     "ACCESS_DENIED": (403, "User is not authorized to access this resource"),
     "AUTHORIZER_CONFIGURATION_ERROR": (500, "Internal server error"),
-    "AUTHORIZER_FAILURE": (500, "Internal server error"),
-    "INTEGRATION_FAILURE": (502, "Internal server error"),
-    "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out"),
+    "DEFAULT_5XX": (502, "Internal server error"),
+    "INTEGRATION_FAILURE": (500, "Internal server error"),
+    "INVALID_SIGNATURE": (403, "Authorization header requires 'Credential' parameter."),
     "MISSING_AUTHENTICATION_TOKEN": (403, "Missing Authentication Token"),
     "REQUEST_TOO_LARGE": (413, "Request Entity Too Large"),
     "UNAUTHORIZED": (401, "Unauthorized"),
@@ -125,7 +128,7 @@ class Gateway:
                 exchange.resource, exchange.parameters = path, parameters or None
                 found: Mapping[str, Any] = operation
                 return found
-        raise _Own("MISSING_AUTHENTICATION_TOKEN")
+        raise _Own("INVALID_SIGNATURE" if exchange.request.header("authorization") else "MISSING_AUTHENTICATION_TOKEN")
 
     def _function(self, uri: str) -> Function:
         """The function of an integration's or authorizer's URI, `…:function:<name>/invocations`."""
@@ -139,9 +142,10 @@ class Gateway:
         try:
             policy = self._invoke(self._function(scheme["x-amazon-apigateway-authorizer"]["authorizerUri"]), event)
         except FunctionFailed as error:
-            raise _Own("UNAUTHORIZED" if error.message == "Unauthorized" else "AUTHORIZER_FAILURE") from None
+            unauthorized = error.message == "Unauthorized"
+            raise _Own("UNAUTHORIZED" if unauthorized else "AUTHORIZER_CONFIGURATION_ERROR") from None
         except FunctionTimedOut:
-            raise _Own("AUTHORIZER_FAILURE") from None
+            raise _Own("AUTHORIZER_CONFIGURATION_ERROR") from None
         try:
             context = {name: _stringified(value) for name, value in policy.get("context", {}).items()}
             exchange.authorizer = {**context, "principalId": policy["principalId"]}
@@ -165,10 +169,10 @@ class Gateway:
         try:
             result = self._invoke(function, self._event(exchange))
             return _reply(exchange, result)
-        except FunctionTimedOut:
-            raise _Own("INTEGRATION_TIMEOUT") from None
-        except (FunctionFailed, _Malformed):
+        except FunctionThrottled:
             raise _Own("INTEGRATION_FAILURE") from None
+        except (FunctionFailed, FunctionTimedOut, _Malformed):
+            raise _Own("DEFAULT_5XX") from None
 
     def _event(self, exchange: _Exchange) -> dict[str, Any]:
         """The event of a REST API's proxy integration."""

@@ -181,12 +181,14 @@ def _of_gateway(template: Template) -> Json:
         "BadGateway": _refusal(
             "Our fault. With an `Idempotency-Key` it is safe to send the same again.",
             "GatewayError",
-            _own(template, "INTEGRATION_FAILURE"),
+            _own(template, "DEFAULT_5XX"),
+            "Retry-After",
         ),
         "GatewayTimeout": _refusal(
             "It took too long, and may have happened. Send the same again, with the same key.",
             "GatewayError",
             _own(template, "INTEGRATION_TIMEOUT"),
+            "Retry-After",
         ),
     }
 

@@ -60,7 +60,8 @@ cursor is opaque; send it back unchanged, with the same filter.
 | `429`, `503` | busy: send the same again after `Retry-After`, with the same key |
 | `500`, `502`, `504` | our fault; with an `Idempotency-Key` it is safe to send the same again |
 
-What the gateway answers by itself (`401`, `429`, `502`, `504`, some of the others) carries both `error` and `detail`.
+What the gateway answers by itself (`401`, `429`, `502`, `504`, some of the `503` and of the others) carries both
+`error` and `detail`. Every `429`, `502`, `503` and `504` has a `Retry-After`.
 No message repeats what was sent. Every answer has an `X-Request-Id`: name it when you ask us something.
 """
 

@@ -24,6 +24,8 @@ TABLE_NAME = "atrium"
 # DynamoDB Local with -sharedDb takes any pair; an SDK wants one.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": REGION}
 
+_NO_VALUE = {"Ref": "AWS::NoValue"}
+
 # The translator wants addresses of uploaded code; nothing here is uploaded.
 _CODE = "s3://local/code"
 
@@ -31,7 +33,7 @@ _CODE = "s3://local/code"
 @dataclass(frozen=True)
 class Function:
     """A function of the template; `timeout` in seconds, `environment` with its references resolved, `layers` by their
-    logical ids.
+    logical ids, `concurrency` the invocations it takes at a time (None: no bound of its own).
     """
 
     name: str
@@ -40,6 +42,7 @@ class Function:
     memory: int
     environment: Mapping[str, str]
     layers: tuple[str, ...] = ()
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,7 @@ class Template:
                 memory=properties["MemorySize"],
                 environment=self.resolve(properties["Environment"]["Variables"]),
                 layers=tuple(self.resolve(properties["Layers"])),
+                concurrency=self._concurrency(properties),
             )
             for name, properties in self._of_type("AWS::Lambda::Function")
         }
@@ -214,6 +218,10 @@ class Template:
     def function(self, arn: str) -> Function | None:
         """The function of an ARN, if it is one's."""
         return next((each for each in self.functions.values() if function_arn(each.name) == arn), None)
+
+    def _concurrency(self, properties: Mapping[str, Any]) -> int | None:
+        reserved = self.resolve(properties.get("ReservedConcurrentExecutions", _NO_VALUE))
+        return None if reserved == _NO_VALUE["Ref"] else int(reserved)
 
     def _event_source(self, name: str, item: Mapping[str, Any]) -> EventSource:
         properties = self.resolve(item)

@@ -47,7 +47,12 @@ def of_type(template: Template, type: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- parameters
 
 # What is there only if a parameter says so.
-CONDITIONAL = {"Domain": "HasDomain", "DomainMapping": "HasDomain", "DomainRecord": "HasHostedZone"}
+CONDITIONAL = {
+    "Domain": "HasDomain",
+    "DomainMapping": "HasDomain",
+    "DomainRecord": "HasHostedZone",
+    "AccessLogs": "HasAccessLogging",
+}
 
 GIVEN = {
     "DomainName": "api.example.com",
@@ -55,6 +60,13 @@ GIVEN = {
     "HostedZoneId": "Z0",
     "RestoredTable": "atrium-restored",
     "ReservedConcurrency": "5",
+    "AuthorizerConcurrency": "50",
+    "WarmReadUnits": "20000",
+    "WarmWriteUnits": "8000",
+    "MaxReadUnits": "4000",
+    "MaxWriteUnits": "2000",
+    "TracingRate": "0.5",
+    "AccessLogging": "on",
     "LogRetentionDays": "7",
 }
 
@@ -78,6 +90,10 @@ def test_the_default_stack_has_nothing_that_nobody_asked_for(template: Template)
     assert holding == {"AmazonRootsOnly"}
     for function in of_type(template, "AWS::Lambda::Function").values():
         assert template.resolve(function["Properties"]["ReservedConcurrentExecutions"]) == "AWS::NoValue"
+    table = template.resolve(template.resources["Table"]["Properties"])
+    assert (table["WarmThroughput"], table["OnDemandThroughput"]) == ("AWS::NoValue", "AWS::NoValue")
+    assert template.resolve(template.resources["ApiStage"]["Properties"]["AccessLogSetting"]) == "AWS::NoValue"
+    for function in of_type(template, "AWS::Lambda::Function").values():
         assert "SnapStart" not in function["Properties"]
     for kind in ("AWS::Lambda::Version", "AWS::Lambda::Alias", "AWS::CodeDeploy::Application"):
         assert of_type(template, kind) == {}
@@ -98,14 +114,56 @@ def test_a_domain_is_the_apis_without_a_stage_in_the_path(template: Template, gi
     assert template.resolve(url) == "https://Api.execute-api.us-east-1.amazonaws.com/prod"
 
 
-def test_reserved_concurrency_is_each_functions(given: Template) -> None:
-    for function in of_type(given, "AWS::Lambda::Function").values():
-        assert given.resolve(function["Properties"]["ReservedConcurrentExecutions"]) == "5"
+def test_reserved_concurrency_is_each_functions_but_the_authorizers(template: Template, given: Template) -> None:
+    """The one authorizer runs for each request of all routes: the figure of a route would bound the whole API."""
+    bounds = {name: function.concurrency for name, function in given.functions.items()}
+    assert bounds.pop("Authorizer") == 50
+    assert bounds.pop("CreateProjectFromEvent") is None
+    assert set(bounds.values()) == {5}
+    assert {function.concurrency for function in template.functions.values()} == {None}
+    assert Template(ReservedConcurrency="5").functions["Authorizer"].concurrency is None
+
+
+def test_the_tables_throughput_is_warmed_and_bounded_by_parameters(given: Template) -> None:
+    table = given.resolve(given.resources["Table"]["Properties"])
+    assert table["WarmThroughput"] == {"ReadUnitsPerSecond": "20000", "WriteUnitsPerSecond": "8000"}
+    assert table["OnDemandThroughput"] == {"MaxReadRequestUnits": "4000", "MaxWriteRequestUnits": "2000"}
+    one = Template(WarmWriteUnits="8000", MaxReadUnits="4000")
+    table = one.resolve(one.resources["Table"]["Properties"])
+    assert table["WarmThroughput"] == {"WriteUnitsPerSecond": "8000"}
+    assert table["OnDemandThroughput"] == {"MaxReadRequestUnits": "4000"}
+
+
+def test_access_logs_say_where_a_request_came_from_and_nothing_else_that_was_sent(given: Template) -> None:
+    setting = given.resolve(given.resources["ApiStage"]["Properties"]["AccessLogSetting"])
+    group = "arn:aws:logs:us-east-1:000000000000:log-group:AccessLogs"
+    assert setting["DestinationArn"] == group
+    line = json.loads(setting["Format"])
+    assert line == {
+        "request_id": "$context.requestId",
+        "time": "$context.requestTime",
+        "source": "$context.identity.sourceIp",
+        "route": "$context.httpMethod $context.resourcePath",
+        "status": "$context.status",
+        "response_type": "$context.error.responseType",
+        "tenant": "$context.authorizer.tenant_id",
+        "principal": "$context.authorizer.principalId",
+        "latency": "$context.responseLatency",
+        "authorizer_latency": "$context.authorizer.latency",
+        "authorizer_status": "$context.authorizer.status",
+        "function_latency": "$context.integration.latency",
+        "function_status": "$context.integration.status",
+        "bytes": "$context.responseLength",
+        "trace": "$context.xrayTraceId",
+    }
+    logs = given.resources["AccessLogs"]
+    assert (logs["DeletionPolicy"], logs["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert given.resolve(logs["Properties"]) == {"RetentionInDays": "7"}
 
 
 def test_all_functions_log_json_to_the_one_group_that_the_stack_keeps(template: Template, given: Template) -> None:
-    (name, group), *others = of_type(template, "AWS::Logs::LogGroup").items()
-    assert (name, others) == ("Logs", [])
+    group, of_the_gateway = (of_type(template, "AWS::Logs::LogGroup").pop(name) for name in ("Logs", "AccessLogs"))
+    assert of_the_gateway["Condition"] == "HasAccessLogging"
     assert (group["DeletionPolicy"], group["UpdateReplacePolicy"]) == ("Retain", "Retain")
     for function in of_type(template, "AWS::Lambda::Function").values():
         assert function["Properties"]["LoggingConfig"] == {
@@ -265,7 +323,7 @@ def test_operations_names_what_the_template_has(template: Template) -> None:
     text = "\n".join(commands())
     resources = set(re.findall(r"\$\(name (\w+)\)", text))
     functions = set(re.findall(r"\binvoke (\w+)", text))
-    assert {"Table", "DeadLetters", "Logs", "Api"} == resources
+    assert {"Table", "DeadLetters", "Logs", "Api"} < resources
     assert {"Provision", "Fsck", "RotateCredential", "RevokeCredential", "ListCredentials", "AddViewer"} < functions
     assert resources | functions <= set(template.resources)
     assert functions <= set(template.functions)
@@ -317,7 +375,8 @@ def test_operations_uses_commands_that_aws_has() -> None:
         shape = model.operation_model(
             {xform_name(name, "-"): name for name in model.operation_names}[operation]
         ).input_shape
-        known = {xform_name(name, "-") for name in (shape.members if shape else {})} | OF_THE_CLI
+        names = {xform_name(name, "-") for name in (shape.members if shape else {})}
+        known = names | {f"no-{name}" for name in names} | OF_THE_CLI
         for option in re.findall(r"(?<=\s)--([a-z-]+)", command):
             assert option in known, (command, option)
 

@@ -173,6 +173,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def furnished(shared: World, template: Template) -> Place:
     provisioning = json.loads((ROOT / "events/automation/provision.json").read_text())
     call(template.functions["Provision"], provisioning)
+    call(template.functions["SweepDeleted"], {})
     return furnish(shared, Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]))
 
 
@@ -397,6 +398,7 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
         },
     ),
     "space_malformed": (None, {"": lambda p: p.rows.change(keys.space(p.tenant, p.tenant), name=None)}),
+    "pulse_malformed": (None, {"": lambda p: p.rows.change(keys.PULSE, at="yesterday")}),
     "space_member_missing": ("written", {"": lambda p: p.rows.delete(p.in_space("viewer"))}),
     "space_member_differs": ("written", {"": lambda p: p.rows.change(p.in_space("viewer"), role="owner")}),
     "space_member_of_nobody": (
@@ -580,7 +582,7 @@ def test_damage_is_found_once_and_repaired(place: Place, check: Callable[..., An
 def test_every_kind_of_damage_is_tested() -> None:
     code = (ROOT / "layers/atrium/atrium/store/fsck.py").read_text()
     named = set(re.findall(r'Damage\(\s*"(\w+)"', code))
-    malformed = {f"{kind}_malformed" for kind in [*re.findall(r'_malformed\("(\w+)"', code), "space", "replay"]}
+    malformed = {f"{kind}_malformed" for kind in [*re.findall(r'_malformed\("(\w+)"', code), "space", "replay", "pulse"]}
     assert named | malformed == {kind.partition(",")[0] for kind in DAMAGE}
 
 

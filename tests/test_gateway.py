@@ -4,14 +4,16 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.functions import FunctionFailed, FunctionTimedOut, Workers
+from local.functions import FunctionFailed, FunctionThrottled, FunctionTimedOut, Workers
 from local.gateway import MAX_BODY_BYTES, Gateway, Reply, Request
 from local.template import Function, Template
+from tests.test_run import wait_for
 
 ALLOW = {
     "principalId": "p",
@@ -59,8 +61,9 @@ def seen(reply: Reply) -> tuple[int, Any]:
         (FunctionFailed("Exception", "Unauthorized"), 401, UNAUTHORIZED),
         (FunctionFailed("ValueError", "boom"), 503, BUSY),
         (FunctionTimedOut("Authorizer"), 503, BUSY),
-        ("not a policy", 500, FAULT["error"]),
-        ({**ALLOW, "context": {"list": []}}, 500, FAULT["error"]),
+        (FunctionThrottled("Authorizer"), 503, BUSY),
+        ("not a policy", 503, BUSY),
+        ({**ALLOW, "context": {"list": []}}, 503, BUSY),
         ({"principalId": "p", "policyDocument": {"Statement": []}}, 403, "This credential may not call this API."),
     ],
 )
@@ -180,16 +183,40 @@ def test_a_functions_answer_goes_out_as_it_says(template: Template) -> None:
         {"statusCode": 200, "body": "***", "isBase64Encoded": True},
         {"statusCode": 200, "headers": {"a": None}},
         FunctionFailed("KeyError", "boom"),
+        # API Gateway itself waits longer than any function of a route may take.
+        FunctionTimedOut("ListProjects"),
     ],
 )
-def test_a_malformed_answer_or_a_fault_is_502_and_says_nothing(template: Template, answer: Any) -> None:
-    assert seen(ask(template, Fake(route=answer))) == (502, FAULT)
+def test_a_malformed_answer_a_fault_or_a_timeout_is_502_and_says_nothing(template: Template, answer: Any) -> None:
+    reply = ask(template, Fake(route=answer))
+    assert seen(reply) == (502, FAULT)
+    assert dict(reply.headers)["Retry-After"] == "1"
 
 
-def test_a_timeout_is_504(template: Template) -> None:
-    reply = ask(template, Fake(route=FunctionTimedOut("ListProjects")))
-    message = "The request timed out. Retry it with the same Idempotency-Key."
-    assert seen(reply) == (504, {"error": message, "detail": message})
+def test_a_function_that_lambda_does_not_invoke_is_503_with_retry_after(template: Template) -> None:
+    reply = ask(template, Fake(route=FunctionThrottled("ListProjects")))
+    assert seen(reply) == (503, {"error": BUSY, "detail": BUSY})
+    headers = dict(reply.headers)
+    assert (headers["Retry-After"], headers["X-Request-Id"]) == ("1", reply.request_id)
+
+
+def test_every_answer_of_the_gateway_that_is_worth_a_retry_says_when(template: Template) -> None:
+    """Types of API Gateway with their own status, and what each has to be whatever the reason."""
+    responses = template.api["x-amazon-apigateway-gateway-responses"]
+    retry_after = "gatewayresponse.header.Retry-After"
+    said = {
+        kind: (str(response.get("statusCode")), response["responseParameters"].get(retry_after))
+        for kind, response in responses.items()
+    }
+    assert {kind: what for kind, what in said.items() if what[1]} == {
+        "THROTTLED": ("429", "'1'"),
+        "AUTHORIZER_FAILURE": ("503", "'1'"),
+        "AUTHORIZER_CONFIGURATION_ERROR": ("503", "'1'"),
+        "INTEGRATION_FAILURE": ("503", "'1'"),
+        "INTEGRATION_TIMEOUT": ("504", "'1'"),
+        # A status here would be that of each type which is not named.
+        "DEFAULT_5XX": ("None", "'1'"),
+    }
 
 
 # ---------------------------------------------------------------- the gateway's own answers
@@ -213,7 +240,10 @@ def test_a_timeout_is_504(template: Template) -> None:
 def test_an_unknown_route_or_method_is_404(template: Template, method: str, target: str) -> None:
     message = "No such route. Check the path and the method."
     fake = Fake()
-    assert seen(ask(template, fake, target, method)) == (404, {"error": message, "detail": message})
+    # With an Authorization header API Gateway looks for a signature of AWS's own first.
+    for headers in ([], [("Authorization", "Bearer x")]):
+        reply = ask(template, fake, target, method, headers=headers)
+        assert seen(reply) == (404, {"error": message, "detail": message})
     assert not fake.events
 
 
@@ -283,6 +313,12 @@ def hang(event, context):
 def leave(event, context):
     os._exit(3)
 
+def wait(event, context):
+    while not os.path.exists(event["until"]):
+        open(event["begun"], "w").close()
+        time.sleep(0.01)
+    return "waited"
+
 def fail(event, context):
     raise KeyError("secret")
 
@@ -300,8 +336,8 @@ def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers
     pool.stop()
 
 
-def function(name: str, timeout: int = 30) -> Function:
-    return Function(name, f"sample_functions.{name}", timeout, 128, {})
+def function(name: str, timeout: int = 30, concurrency: int | None = None) -> Function:
+    return Function(name, f"sample_functions.{name}", timeout, 128, {}, concurrency=concurrency)
 
 
 def test_a_function_that_takes_too_long_is_ended_and_the_next_call_finds_a_fresh_process(workers: Workers) -> None:
@@ -314,6 +350,19 @@ def test_a_function_that_takes_too_long_is_ended_and_the_next_call_finds_a_fresh
     after = workers(function("count"), {})
     assert after["calls"] == 1
     assert not Path(f"/proc/{first['pid']}/stat").exists() or _is_zombie(first["pid"])
+
+
+def test_a_function_that_runs_as_often_as_it_may_is_throttled_until_one_ends(tmp_path: Path, workers: Workers) -> None:
+    until, begun = tmp_path / "until", tmp_path / "begun"
+    bounded = function("wait", concurrency=1)
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(workers, bounded, {"until": str(until), "begun": str(begun)})
+        wait_for(begun.exists)
+        with pytest.raises(FunctionThrottled, match="TooManyRequestsException: wait runs as often as it may"):
+            workers(bounded, {})
+        until.touch()
+        assert running.result() == "waited"
+    assert workers(bounded, {"until": str(until)}) == "waited"
 
 
 def _is_zombie(pid: int) -> bool:

@@ -3,8 +3,10 @@
 import importlib
 import json
 import os
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 from botocore.exceptions import ClientError
+from moto.events.models import EventPattern
 from samtranslator.yaml_helper import yaml_parse
 
 from atrium import keys
@@ -21,8 +24,9 @@ from atrium.api.telemetry import UNITS
 from atrium.credentials import new_secret
 from atrium.models import timestamp
 from atrium.store import purge
-from atrium.store.table import Item, table, wire_item
+from atrium.store.table import Item, Range, table, wire_item
 from atrium.store.wall import scope
+from local import versioned
 from local.functions import Workers, call
 from local.gateway import Gateway
 from local.template import ROOT, Template
@@ -83,11 +87,12 @@ EMF = {
 
 # The metrics of AWS that Atrium looks at, with what they are told apart by.
 AWS_METRICS = {
-    "AWS/ApiGateway": {name: [{"ApiName"}] for name in ("4XXError", "5XXError", "Latency")},
+    "AWS/ApiGateway": {name: [{"ApiName"}] for name in ("4XXError", "5XXError", "Count", "Latency")},
     "AWS/Lambda": {
         "Throttles": [set(), {"FunctionName"}],
         "ConcurrentExecutions": [set(), {"FunctionName"}],
         "IteratorAge": [{"FunctionName"}],
+        "Invocations": [{"FunctionName"}],
     },
     "AWS/DynamoDB": {
         name: [{"TableName"}]
@@ -99,7 +104,10 @@ AWS_METRICS = {
             "TransactionConflict",
         )
     },
-    "AWS/SQS": {"ApproximateNumberOfMessagesVisible": [{"QueueName"}]},
+    "AWS/SQS": {
+        "ApproximateNumberOfMessagesVisible": [{"QueueName"}],
+        "ApproximateAgeOfOldestMessage": [{"QueueName"}],
+    },
 }
 
 
@@ -417,7 +425,54 @@ def test_a_sweep_is_told_with_each_purge(world: World, template: Template, said:
         "PurgedRows": 1,
         "PurgedDeletions": 1,
     }
-    assert swept == {"message": "Swept", "level": "INFO", "found": 1, "Stack": "atrium", "SweptDeletions": 1}
+    assert swept == {
+        "message": "Swept",
+        "level": "INFO",
+        "found": 1,
+        "Stack": "atrium",
+        "SweptDeletions": 1,
+        "OverdueDeletions": 0,
+    }
+
+
+def test_a_sweep_that_cannot_purge_tells_how_many_deletions_are_overdue(
+    world: World, template: Template, said: Said
+) -> None:
+    for project in (world.new_project(), world.new_project()):
+        assert world("DELETE", project).status == 204
+    said()
+    unreadable = [{"pk": row["pk"], "sk": row["sk"]} for row in purge.queued(table())]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("atrium.api.streams.SWEPT_AFTER", timedelta(seconds=-1))
+        with faulty(lambda _, operation, __: "unknown" if operation == "GetItem" else None):
+            assert call(template.functions["SweepDeleted"], {}) == {"found": 2, "purged": 0}
+    *failures, swept = said()
+    assert [line["message"] for line in failures] == ["Not purged"] * len(unreadable)
+    assert (swept["SweptDeletions"], swept["OverdueDeletions"]) == (0, 2)
+
+
+def test_each_sweep_sends_a_pulse_that_the_publisher_is_invoked_for_and_does_not_publish(
+    world: World, template: Template, said: Said
+) -> None:
+    assert call(template.functions["SweepDeleted"], {}) == {"found": 0, "purged": 0}
+    with scope(None, purges=True):
+        pulse = table().query(Range(keys.PULSE.pk, "!", "~", 10))
+    (row,) = pulse
+    assert abs(datetime.fromisoformat(row["at"]) - datetime.now(UTC)) < timedelta(minutes=1)
+    image = wire_item(row)
+    record = {
+        "eventName": "MODIFY",
+        "dynamodb": {"Keys": {"pk": image["pk"], "sk": image["sk"]}, "NewImage": image, "SequenceNumber": "1"},
+    }
+    reads = {
+        source.function.name
+        for source in template.event_sources
+        if any(EventPattern.load(pattern).matches_event(record) for pattern in source.filters)
+    }
+    assert reads == {"PublishEvents"}
+    said()
+    assert call(template.functions["PublishEvents"], {"Records": [record]}) == {"batchItemFailures": []}
+    assert (world.bus.events, said()) == ([], [])
 
 
 # ---------------------------------------------------------------- what is never said
@@ -523,9 +578,17 @@ def alarms(watching: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 Metric = tuple[str, str, dict[str, str]]
 
 
-def metric_of(alarm: Mapping[str, Any]) -> Metric:
-    dimensions = {each["Name"]: each["Value"] for each in alarm.get("Dimensions", [])}
-    return alarm["Namespace"], alarm["MetricName"], dimensions
+def metrics_of(alarm: Mapping[str, Any]) -> list[Metric]:
+    """The one that an alarm watches, or those that its expression is made of."""
+    watched = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each] or [alarm]
+    return [
+        (
+            metric["Namespace"],
+            metric["MetricName"],
+            {each["Name"]: each["Value"] for each in metric.get("Dimensions", [])},
+        )
+        for metric in watched
+    ]
 
 
 def shown_on(dashboard: Mapping[str, Any]) -> list[Metric]:
@@ -551,7 +614,7 @@ def test_alarms_and_dashboard_ask_for_metrics_that_are_there(
             for name in names:
                 emitted.setdefault(name, set()).add(frozenset((each, line[each]) for each in dimensions))
     assert set(emitted) == set(UNITS)
-    asked = [metric_of(alarm) for alarm in alarms(watching).values()]
+    asked = [metric for alarm in alarms(watching).values() for metric in metrics_of(alarm)]
     asked += shown_on(watching["Dashboard"])
     for namespace, name, wanted in asked:
         if namespace == telemetry.NAMESPACE:
@@ -591,15 +654,16 @@ def test_what_the_alarms_name_is_what_the_stack_exports(template: Template, watc
     assert exported == {
         f"{STACK}-Table": {"Ref": "Table"},
         f"{STACK}-DeadLetters": {"Fn::GetAtt": ["DeadLetters", "QueueName"]},
+        f"{STACK}-ProjectRequests": {"Fn::GetAtt": ["ProjectRequests", "QueueName"]},
         f"{STACK}-PublishEvents": {"Ref": "PublishEvents"},
-        f"{STACK}-PurgeDeleted": {"Ref": "PurgeDeleted"},
         f"{STACK}-Logs": {"Ref": "Logs"},
     }
     # A REST API that is imported has its document's title for a name.
     assert template.api["info"]["title"] == "atrium"
     assert template.resources["Api"]["Properties"]["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
-    values = {value for alarm in alarms(watching).values() for value in metric_of(alarm)[2].values()}
-    assert values == {STACK, "<Table>", "<DeadLetters>", "<PublishEvents>", "<PurgeDeleted>"}
+    metrics = [metric for alarm in alarms(watching).values() for metric in metrics_of(alarm)]
+    values = {value for _, _, dimensions in metrics for value in dimensions.values()}
+    assert values == {STACK, "<Table>", "<DeadLetters>", "<ProjectRequests>", "<PublishEvents>"}
 
 
 def test_every_alarm_tells_the_topic_and_is_quiet_where_nothing_happens(watching: Mapping[str, Any]) -> None:
@@ -614,14 +678,113 @@ def test_every_alarm_tells_the_topic_and_is_quiet_where_nothing_happens(watching
             "read-throttles",
             "write-throttles",
             "dead-letters",
+            "requests-behind",
             "publishing-behind",
+            "publishing-stopped",
             "purging-behind",
+            "purging-stopped",
+            "sweep-stopped",
         )
     }
     for name, alarm in found.items():
         assert alarm["AlarmActions"] == alarm["OKActions"] == ["arn:topic"], name
-        assert alarm["TreatMissingData"] == "notBreaching", name
+        # Two are about something that has to come whatever the traffic.
+        always = name in ("PublishingStopped", "SweepStopped")
+        assert alarm["TreatMissingData"] == ("breaching" if always else "notBreaching"), name
         assert alarm["AlarmDescription"].endswith("."), name
     for item in OBSERVABILITY["Resources"].values():
         if item["Type"] == "AWS::CloudWatch::Alarm":
             assert item["Properties"]["AlarmActions"]["Fn::If"][::2] == ["HasTopic", {"Ref": "AWS::NoValue"}]
+
+
+# ---------------------------------------------------------------- when alarms go off
+
+
+@dataclass(frozen=True)
+class Minute:
+    """What happened in a minute: the requests, those of them that failed, and those that took longer than 3 s."""
+
+    requests: int
+    failures: int = 0
+    slow: int = 0
+
+
+def value(alarm: Mapping[str, Any], window: Sequence[Minute]) -> float:
+    """What CloudWatch makes of a window: the percentile, or the expression, IF(condition, value, otherwise)."""
+    requests = sum(minute.requests for minute in window)
+    if alarm.get("ExtendedStatistic") == "p99":
+        return 10_000 if sum(minute.slow for minute in window) > requests / 100 else 100
+    (expression,) = (each["Expression"] for each in alarm["Metrics"] if "Expression" in each)
+    form = re.fullmatch(r"IF\((.*), (.*), (.*)\)", expression)
+    assert form is not None
+    names = {"failures": sum(minute.failures for minute in window), "requests": requests}
+    condition, then, otherwise = (eval(part, {}, names) for part in form.groups())
+    return float(then if condition else otherwise)
+
+
+def goes_off(alarm: Mapping[str, Any], minutes: Sequence[Minute]) -> int | None:
+    """At the end of which minute the alarm goes off. Its window slides with each minute, unless it says otherwise."""
+    assert "EvaluationWindow" not in alarm
+    (period,) = {each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each} or {
+        alarm["Period"]
+    }
+    length, evaluated = period // 60, alarm["EvaluationPeriods"]
+    for now in range(length * evaluated, len(minutes) + 1):
+        windows = [minutes[now - length * (back + 1) : now - length * back] for back in range(evaluated)]
+        over = sum(
+            value(alarm, window) > alarm["Threshold"]
+            or (
+                alarm["ComparisonOperator"].startswith("GreaterThanOrEqual")
+                and value(alarm, window) == alarm["Threshold"]
+            )
+            for window in windows
+        )
+        if over >= alarm.get("DatapointsToAlarm", evaluated):
+            return now
+    return None
+
+
+QUIET = 20
+
+
+@pytest.mark.parametrize("a_minute", [60, 1_000, 60_000])
+@pytest.mark.parametrize("name", ["ServerErrors", "Latency", "AuthorizerFailures"])
+def test_an_alarm_stops_the_shortest_canary(watching: Mapping[str, Any], name: str, a_minute: int) -> None:
+    """A release whose every request fails, or is slow, gets a tenth of them. The metrics of a minute may come two
+    minutes late, so the alarm has to go off with those of the first three.
+    """
+    offered = re.findall(
+        r"Canary10Percent(\d+)Minutes", " ".join(versioned.PARAMETERS["GradualDeployment"]["AllowedValues"])
+    )
+    assert min(map(int, offered)) == 5
+    assert name in {
+        logical
+        for logical, alarm in alarms(watching).items()
+        if alarm["AlarmName"].removeprefix(f"{STACK}-") in versioned.ALARMS
+    }
+    bad = Minute(a_minute, failures=a_minute // 10, slow=a_minute // 10)
+    off = goes_off(watching[name], [Minute(a_minute)] * QUIET + [bad] * 5)
+    assert off is not None
+    assert off - QUIET <= 3
+
+
+@pytest.mark.parametrize("name", ["ServerErrors", "AuthorizerFailures"])
+def test_few_failures_among_many_and_a_few_among_few_are_no_alarm(watching: Mapping[str, Any], name: str) -> None:
+    alarm = watching[name]
+    assert goes_off(alarm, [Minute(20_000, failures=50)] * 60) is None, "one in 400, all day"
+    assert goes_off(alarm, [Minute(1), Minute(1, failures=1)] * 30) is None, "three in five minutes, of five"
+    assert goes_off(alarm, [Minute(10)] * 10 + [Minute(10, failures=5)]) == 11
+    assert goes_off(alarm, [Minute(20_000, failures=200)] * 60) == 5
+
+
+def test_one_slow_minute_is_no_alarm_and_two_of_three_are(watching: Mapping[str, Any]) -> None:
+    slow, fine = Minute(100, slow=2), Minute(100, slow=1)
+    assert goes_off(watching["Latency"], [fine] * 5 + [slow] + [fine] * 5) is None
+    assert goes_off(watching["Latency"], [fine] * 5 + [slow, fine, slow]) == 8
+
+
+def test_an_alarm_on_a_percentile_judges_however_few_requests_there_are(watching: Mapping[str, Any]) -> None:
+    """CloudWatch would keep its state below 10 / (1 - 0.99) = 1,000 samples a period."""
+    by_percentile = [alarm for alarm in alarms(watching).values() if "ExtendedStatistic" in alarm]
+    assert by_percentile
+    assert {alarm["EvaluateLowSampleCountPercentile"] for alarm in by_percentile} == {"evaluate"}

@@ -145,6 +145,68 @@ def test_every_queue_and_stream_hands_on_what_it_cannot_process(template: Templa
             assert all(target["DeadLetterConfig"] == {"Arn": dead_letters} for target in properties["Targets"])
 
 
+def test_a_queues_policy_is_about_that_queue_alone(template: Template) -> None:
+    """SQS takes no other: one policy of one statement on one queue."""
+    covered = {}
+    for name, item in template.resources.items():
+        if item["Type"] == "AWS::SQS::QueuePolicy":
+            (queue,) = (each["Ref"] for each in item["Properties"]["Queues"])
+            (statement,) = item["Properties"]["PolicyDocument"]["Statement"]
+            assert statement["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}, name
+            assert statement["Principal"] == {"Service": "events.amazonaws.com"}, name
+            covered[queue] = statement["Condition"]["ArnLike"]["aws:SourceArn"]
+    assert set(covered) == {name for name, item in template.resources.items() if item["Type"] == "AWS::SQS::Queue"}
+    assert {json.dumps(rules) for rules in covered.values()} == {
+        json.dumps(
+            {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${Bus}/*"},
+        )
+    }
+
+
+def test_a_burst_in_a_queue_is_bounded_by_its_mapping_alone(template: Template) -> None:
+    """A bound of the function below the mapping's would turn messages away, and five times of that is a dead letter."""
+    bounded = Template(ReservedConcurrency="3")
+    (mapping,) = (
+        item["Properties"]
+        for item in template.resources.values()
+        if item["Type"] == "AWS::Lambda::EventSourceMapping"
+        and item["Properties"]["EventSourceArn"] == {"Fn::GetAtt": ["ProjectRequests", "Arn"]}
+    )
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 5}
+    assert bounded.functions["CreateProjectFromEvent"].concurrency is None
+
+
+def test_api_gateway_decides_what_is_traced_and_the_stacks_rule_says_how_much(template: Template) -> None:
+    behind_the_api = {"Authorizer", *routes(template), *routes(template, public=True)}
+    for name in template.functions:
+        mode = template.resources[name]["Properties"]["TracingConfig"]["Mode"]
+        assert mode == ("Active" if name in behind_the_api else "PassThrough"), name
+    rule = template.resources["TraceSampling"]["Properties"]["SamplingRule"]
+    name = rule.pop("RuleName")
+    assert rule == {
+        "Version": 1,
+        "Priority": 5000,
+        "ReservoirSize": 0,
+        "FixedRate": {"Ref": "TracingRate"},
+        "ServiceType": "AWS::ApiGateway::Stage",
+        "ServiceName": {"Fn::Sub": "${AWS::StackName}/${Stage}"},
+        **dict.fromkeys(("ResourceARN", "Host", "HTTPMethod", "URLPath"), "*"),
+    }
+    # An API that is imported is named by its document's title.
+    assert template.resources["Api"]["Properties"]["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
+    assert template.resources["ApiStage"]["Properties"]["TracingEnabled"] is True
+    # AWS allows 32 characters: the last 12 digits of the stack's id behind a word.
+    assert name == {
+        "Fn::Join": [
+            "-",
+            ["atrium", {"Fn::Select": [4, {"Fn::Split": ["-", {"Fn::Select": [2, {"Fn::Split": ["/", STACK_ID]}]}]}]}],
+        ]
+    }
+
+
+STACK_ID = {"Ref": "AWS::StackId"}
+
+
 def test_every_automation_function_has_its_trigger(template: Template) -> None:
     behind_urls = routes(template) | routes(template, public=True)
     triggers: dict[str, set[str]] = {name: set() for name in template.functions if name not in behind_urls}

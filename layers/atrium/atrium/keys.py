@@ -22,6 +22,7 @@ transaction as what they list.
 | an idempotency record | `T#<tenant>#I#<sha-256>` / `META` | get |
 | a credential | `KEY#<sha-256>` / `META` | get |
 | what deletions left to be purged | `PURGE#<shard>` / `<tenant>#<project>`, `<tenant>#<project>#<task>` | query |
+| the sweep's pulse | `PULSE` / `META` | update |
 """
 
 import re
@@ -58,6 +59,9 @@ def tenant_prefix(tenant: str) -> str:
 
 CREDENTIAL_PREFIX = "KEY#"
 PURGE_PREFIX = "PURGE#"
+
+# Each sweep writes it, so that the stream is never quiet for long. template.yaml names it in a filter.
+PULSE = Key("PULSE", META)
 
 
 def space(tenant: str, space: str) -> Key:
@@ -174,6 +178,7 @@ _PATTERNS = {
     "replay": idempotency(_T, _hex("sha256", 64)),
     "credential": credential(_hex("sha256", 64)),
     "purge": Key(f"{PURGE_PREFIX}[0-9]+", f"{_T}#{_P}(?:#{_hex('task')})?"),
+    "pulse": PULSE,
 }
 _PRIVATE = f"({EMAIL}|{NAME}|{CREDENTIAL_PREFIX}|(?=[^#]*@)).*"
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from atrium.cold_start import warm
 from atrium.errors import Unavailable
 from atrium.models import timestamp
 from atrium.store.outbox import bus, event_in
-from atrium.store.purge import Deletion, Purge, deadline, queued
+from atrium.store.purge import Deletion, Purge, deadline, pulse, queued
 from atrium.store.table import Item, connect, plain_item, table
 
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
@@ -70,11 +71,15 @@ def purging_handler() -> Handler:
 
 
 def sweeping_handler() -> Handler:
-    """The handler. Purges what is in the purge queue for longer than SWEPT_AFTER; a bad row does not stop the rest."""
+    """The handler. Purges what is in the purge queue for longer than SWEPT_AFTER; a bad row does not stop the rest. It
+    begins with a pulse through the stream: see observability.yaml.
+    """
     warm(connect)
 
     def handler(_: Mapping[str, Any], context: Any) -> dict[str, Any]:
         stop = deadline(_seconds_left(context))
+        with suppress(Unavailable):  # there are four an hour
+            pulse(table(), timestamp(datetime.now(UTC)))
         long_ago = timestamp(datetime.now(UTC) - SWEPT_AFTER)
         found = purged = 0
         for row in queued(table()):
@@ -87,7 +92,7 @@ def sweeping_handler() -> Handler:
                 say("Not purged", "ERROR", **what_failed(error))
             if stop():
                 break
-        counted("Swept", {"SweptDeletions": purged}, found=found)
+        counted("Swept", {"SweptDeletions": purged, "OverdueDeletions": found - purged}, found=found)
         return {"found": found, "purged": purged}
 
     return handler

@@ -32,6 +32,7 @@ UNITS = {
     "PurgedRows": "Count",
     "PurgedDeletions": "Count",
     "SweptDeletions": "Count",
+    "OverdueDeletions": "Count",
 }
 
 # What one line may have of one metric.

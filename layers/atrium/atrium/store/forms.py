@@ -104,6 +104,10 @@ class _Queued(_Row):
             raise ValueError("neither a project nor a task")
 
 
+class _Pulse(_Row):
+    at: _Moment
+
+
 # What the values of models.py leave open.
 _FIELDS = {
     **dict.fromkeys(("id", "tenant", "space", "manager", "created_by"), _Id),
@@ -131,6 +135,7 @@ _FORMS: Mapping[str, type[_Row]] = {
     "replay": _Replay,
     "credential": _Credential,
     "purge": _Queued,
+    "pulse": _Pulse,
 }
 
 

@@ -287,7 +287,7 @@ def _judgement(key: Key, overdue: str) -> Judgement:
             return _project(key, overdue)
         case "purge":
             return _queued(key, overdue, **ids)
-        case "space" | "replay":
+        case "space" | "replay" | "pulse":
             return _alone(key, what.kind, ids.get("space"))
         case kind if kind in keys.RECORDS:
             return _record(key, kind, ids["tenant"], ids["project"], ids["record"])

@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from atrium import documents
+from atrium import documents, keys
 from atrium.documents import Raw
 from atrium.ids import to_uuid
 from atrium.settings import settings
@@ -34,9 +34,11 @@ _ATTEMPTS = 4
 
 def event_in(record: Mapping[str, Any]) -> dict[str, Any] | None:
     """The event in a stream record of a project's META, to be rendered with `documents`; None where there is nothing
-    new. Raises an exception for a record that is none of ours.
+    new, and for the sweep's pulse. Raises an exception for a record that is none of ours.
     """
     new = plain_item(record["dynamodb"]["NewImage"])
+    if new["pk"] == keys.PULSE.pk:
+        return None
     old = plain_item(record["dynamodb"].get("OldImage", {}))
     if old.get("sequence") == new["sequence"]:
         return None

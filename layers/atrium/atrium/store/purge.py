@@ -127,6 +127,12 @@ def queued(table: Table) -> Iterator[Item]:
             start = rows[-1]["sk"] + "\x00" if rows else "~"
 
 
+def pulse(table: Table, now: str) -> None:
+    """Writes the pulse, which the table's stream brings to whoever reads it. Raises Unavailable."""
+    with scope(None, purges=True):
+        table.touch(keys.PULSE, "SET #at = :now", None, {"now": now})
+
+
 def deadline(seconds: float) -> Callable[[], bool]:
     """Whether so many seconds from now have passed."""
     end = time.monotonic() + seconds

@@ -197,10 +197,8 @@ class Table:
             if left:
                 self._pause()
 
-    def touch(self, key: Key, expression: str, when: str, values: Item) -> None:
-        """One unconditional-in-effect update whose failure nobody needs to know of: tried once, since somebody waits.
-        Raises ConditionFailed, or Unavailable.
-        """
+    def touch(self, key: Key, expression: str, when: str | None, values: Item) -> None:
+        """A best-effort update, tried once. Raises ConditionFailed, or Unavailable."""
         request = {"Key": wire_key(key), **expressions(values, UpdateExpression=expression, ConditionExpression=when)}
         if self._seconds_left() <= 0 or self._attempt("UpdateItem", TableName=self.name, **request) is None:
             raise Unavailable

@@ -45,8 +45,9 @@ _CALLS = {"GetItem", "BatchGetItem", "Query", "UpdateItem", "TransactWriteItems"
 def scope(
     tenant: str | None, *, credentials: bool = False, purges: bool = False, everything: bool = False
 ) -> Iterator[Spent]:
-    """Everything inside touches only this tenant's partitions; credentials, and the whole purge queue, only where that
-    is said. `everything` is for the check of the table alone: no wall, and Scan. Gives what is spent inside.
+    """Everything inside touches only this tenant's partitions; credentials, and the whole purge queue with the sweep's
+    pulse, only where that is said. `everything` is for the check of the table alone: no wall, and Scan. Gives what is
+    spent inside.
     """
     spent = Spent()
     token = _scope.set(Scope(tenant, time.monotonic(), spent, credentials, purges, everything))
@@ -77,7 +78,7 @@ def guard(params: dict[str, Any], model: Any, **_: Any) -> None:
     for pk, sk in _touched(model.name, params):
         if pk.startswith(keys.CREDENTIAL_PREFIX):
             inside = current.credentials
-        elif pk.startswith(keys.PURGE_PREFIX) and current.purges:
+        elif current.purges and (pk.startswith(keys.PURGE_PREFIX) or pk == keys.PULSE.pk):
             inside = True
         elif current.tenant is None:
             inside = False
