@@ -582,7 +582,9 @@ def test_damage_is_found_once_and_repaired(place: Place, check: Callable[..., An
 def test_every_kind_of_damage_is_tested() -> None:
     code = (ROOT / "layers/atrium/atrium/store/fsck.py").read_text()
     named = set(re.findall(r'Damage\(\s*"(\w+)"', code))
-    malformed = {f"{kind}_malformed" for kind in [*re.findall(r'_malformed\("(\w+)"', code), "space", "replay", "pulse"]}
+    malformed = {
+        f"{kind}_malformed" for kind in [*re.findall(r'_malformed\("(\w+)"', code), "space", "replay", "pulse"]
+    }
     assert named | malformed == {kind.partition(",")[0] for kind in DAMAGE}
 
 
