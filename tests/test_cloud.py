@@ -24,9 +24,11 @@ import boto3
 import httpx
 import pytest
 from botocore.config import Config
+from samtranslator.yaml_helper import yaml_parse
 
 from atrium import keys
 from atrium.ids import from_uuid
+from local import versioned
 from local.database import as_child, free_port
 from local.demo import demo
 from local.openapi import DOCUMENT
@@ -35,6 +37,7 @@ from local.template import ACCOUNT, REGION, ROOT, Template
 from tests import test_seed_documents as seeds
 from tests.client import World, over_http
 from tests.test_run import wait_for
+from tests.test_template import routes
 
 # What the documents say of the API holds of the deployed one.
 globals().update({name: test for name, test in vars(seeds).items() if name.startswith("test_")})
@@ -118,9 +121,32 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, template: Template) -> Iterator[Cloud]:
-    with ministack(tmp_path_factory.mktemp("cloud")) as made:
+    with deployed(tmp_path_factory.mktemp("cloud"), template, built()) as made:
+        yield made
+
+
+def built() -> dict[str, Any]:
+    """The template that `sam build` wrote, its code's places made absolute."""
+    found: dict[str, Any] = yaml_parse((BUILD / "template.yaml").read_text())
+    for resource in found["Resources"].values():
+        for place in ("CodeUri", "ContentUri"):
+            if place in resource["Properties"]:
+                resource["Properties"][place] = str(BUILD / resource["Properties"][place])
+    return found
+
+
+@contextmanager
+def deployed(directory: Path, template: Template, source: Mapping[str, Any]) -> Iterator[Cloud]:
+    """A cloud with the stack of a template, but for what this AWS does not have: X-Ray's rules and CodeDeploy."""
+    resources = {name: item for name, item in source["Resources"].items() if not item["Type"].startswith("AWS::XRay::")}
+    assert source["Resources"].keys() - resources.keys() == {"TraceSampling"}
+    for resource in resources.values():
+        resource["Properties"].pop("DeploymentPreference", None)
+    path = directory / "template.json"
+    path.write_text(json.dumps({**source, "Resources": resources}))
+    with ministack(directory) as made:
         made.sam(
-            *("deploy", "--template-file", str(BUILD / "template.yaml"), "--config-file", str(ROOT / "samconfig.toml")),
+            *("deploy", "--template-file", str(path), "--config-file", str(ROOT / "samconfig.toml")),
             *("--no-confirm-changeset", "--no-progressbar"),
             *("--parameter-overrides", f"ViewerPrincipal={OUTSIDER}"),
         )
@@ -284,3 +310,24 @@ def test_sam_delete_leaves_the_data_and_nothing_else(cloud: Cloud) -> None:
     assert cloud.client("sqs").list_queues().get("QueueUrls", []) == []
     assert [bus["Name"] for bus in cloud.client("events").list_event_buses()["EventBuses"]] == ["default"]
     assert tables.list_tables()["TableNames"] == [cloud.outputs["TableName"]]
+
+
+# ---------------------------------------------------------------- the form with versions
+
+
+def test_the_form_with_versions_is_deployed_and_answers_through_its_aliases(tmp_path: Path, template: Template) -> None:
+    """A cloud of its own, after the other has gone. CodeDeploy is not there: a release is given to all at once."""
+    with deployed(tmp_path, template, versioned.versioned(built(), "one")) as cloud:
+        assert {found["ResourceStatus"] for found in cloud.resources.values()} == {"CREATE_COMPLETE"}
+        aliases = {name.removesuffix("Aliaslive") for name in cloud.resources if name.endswith("Aliaslive")}
+        assert aliases == {"Authorizer", *routes(template), *routes(template, public=True)}
+        for name in sorted(aliases):
+            found = cloud.lambdas.get_alias(FunctionName=cloud.resources[name]["PhysicalResourceId"], Name="live")
+            assert found["FunctionVersion"] == "1", name
+            about = cloud.lambdas.get_function_configuration(FunctionName=found["AliasArn"])
+            assert about["Environment"]["Variables"]["RELEASE"] == "one", name
+        world = cloud.world(tmp_path)
+        project = world.new_project("Apollo")
+        assert world("GET", project).body["name"] == "Apollo"
+        assert world("DELETE", project).status == 204
+        assert world("GET", "/projects", by=None).status == 401
