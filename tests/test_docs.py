@@ -76,18 +76,23 @@ def test_the_page_holds_all_that_it_needs_and_is_sent_compressed(shared: World, 
     assert len(gzip.compress(answer.content)) < 600_000
 
 
+def in_a_browser(script: str, *arguments: str) -> Any:
+    """What a script of tests/browser saw."""
+    ran = subprocess.run(
+        [Path(sys.executable).with_name("node"), ROOT / "tests/browser" / script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    return json.loads(ran.stdout)
+
+
 @pytest.mark.parametrize("stage", ["", "/prod"])
 def test_in_a_browser_it_renders_takes_a_key_and_sends_a_request(shared: World, stage: str) -> None:
     owner = shared.principal("owner")
     with served(shared, stage) as url:
-        ran = subprocess.run(
-            [Path(sys.executable).with_name("node"), ROOT / "tests/browser/docs.mjs", url, owner["api_key"]],
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    seen: Any = json.loads(ran.stdout)
+        seen = in_a_browser("docs.mjs", url, owner["api_key"])
     assert seen["errors"] == []
     assert seen["title"] == "Atrium API"
     assert seen["groups"] == [tag["name"] for tag in COMMITTED["tags"]]
@@ -102,3 +107,23 @@ def test_in_a_browser_it_renders_takes_a_key_and_sends_a_request(shared: World, 
     assert seen["kept"] is True
     pages = [f"{url}/docs", f"{url}/openapi.json"]
     assert seen["asked"] == [*pages, f"{url}/v1/me", *pages]
+
+
+def test_in_a_browser_its_text_is_drawn_with_the_tests_own_font_on_every_screen(shared: World) -> None:
+    with served(shared) as url:
+        drawn = in_a_browser("drawn.mjs", url)
+    assert list(drawn) == ["desktop light", "desktop dark", "phone light", "phone dark"]
+    first = COMMITTED["paths"]["/projects"]["get"]
+    texts = {
+        "title": COMMITTED["info"]["title"],
+        "group": COMMITTED["tags"][0]["name"],
+        "method": "GET",
+        "path": "/projects",
+        "summary": first["summary"],
+        "button": "Authorize",
+    }
+    for screen, seen in drawn.items():
+        assert {name: each["text"] for name, each in seen.items()} == texts, screen
+        assert {name: each["fonts"] for name, each in seen.items()} == {name: ["Open Sans"] for name in texts}, screen
+        # Letters cover a twentieth of a wide box, and a quarter of a tight one.
+        assert {name: each["ink"] for name, each in seen.items() if not 0.03 < each["ink"] < 0.5} == {}, screen

@@ -1,19 +1,14 @@
 // Reads GET /docs as a person would: opens it, gives an API key to its own dialog, sends a request. Prints what was
 // seen as JSON. Arguments: the API's base URL, an API key.
 
-import { chromium } from "playwright-core";
+import { launch, open } from "./browser.mjs";
 
 const [base, key] = process.argv.slice(2);
-const folder = new URL("node_modules/.chromium/", import.meta.url).pathname;
 const seen = { errors: [], asked: [], title: "", groups: [], operations: {}, answer: {}, kept: false };
 
-const browser = await chromium.launch({
-  executablePath: `${folder}chromium`,
-  args: ["--no-sandbox", "--no-zygote"],
-  env: { ...process.env, LD_LIBRARY_PATH: `${folder}al2023/lib`, FONTCONFIG_PATH: `${folder}fonts` },
-});
+const browser = await launch();
 try {
-  const page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
+  const page = await open(browser, { viewport: { width: 1360, height: 900 } });
   page.on("console", (message) => message.type() === "error" && seen.errors.push(message.text()));
   page.on("pageerror", (error) => seen.errors.push(String(error)));
   page.on("request", (request) => seen.asked.push(request.url()));
@@ -48,7 +43,6 @@ try {
   await page.reload();
   await page.waitForSelector("html[data-ready]");
   seen.kept = (await page.textContent("#enter")) === "Authorized";
-  if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
 } finally {
   await browser.close();
   console.log(JSON.stringify(seen));
