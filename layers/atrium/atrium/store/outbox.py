@@ -77,7 +77,7 @@ class Bus:
             left = failed
             if not left:
                 break
-            time.sleep(random.uniform(0, 0.05 * 2**attempt))
+            time.sleep(random.SystemRandom().uniform(0, 0.05 * 2**attempt))
         return set(left)
 
     def _put(self, places: list[int], entries: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -26,6 +26,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as ConnectionFailed
 
 from atrium import keys
+from atrium.cold_start import before_snapshot
 from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.settings import LAST_CALL_AFTER, settings
@@ -34,6 +35,9 @@ from atrium.store.wall import elapsed, guard, scope, spent
 
 Item = dict[str, Any]
 T = TypeVar("T")
+
+# Its draws are the system's: the state of the module's own generator would be the same in all that SnapStart restores.
+_chance = random.SystemRandom()
 
 # Answers of the service that say nothing about the request.
 _PASSING = {
@@ -203,6 +207,10 @@ class Table:
         if self._seconds_left() <= 0 or self._attempt("UpdateItem", TableName=self.name, **request) is None:
             raise Unavailable
 
+    def disconnect(self) -> None:
+        """Closes its connections. The next call opens another."""
+        self._client.close()
+
     def _call(self, operation: str, **params: Any) -> dict[str, Any]:
         attempt = 0
         while self._seconds_left() > 0:
@@ -236,7 +244,7 @@ class Table:
 
     def _pause(self, attempt: int = 1) -> None:
         """Full jitter: up to 20 ms, 40 ms … 640 ms."""
-        time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))
+        time.sleep(_chance.uniform(0, 0.01 * 2 ** min(attempt, 6)))
 
     def pause(self, losses: int) -> None:
         """Wait before deciding again after a lost race. Raises Unavailable when the request's time is used up.
@@ -245,7 +253,7 @@ class Table:
         the more often a request has lost, the sooner it tries again: else newcomers would win, and it would starve.
         """
         spent().lost_races += 1
-        time.sleep(random.uniform(0, 0.1 / losses))
+        time.sleep(_chance.uniform(0, 0.1 / losses))
         if self._seconds_left() <= 0:
             raise Unavailable
 
@@ -268,7 +276,9 @@ _METHODS = {
 @cache
 def table() -> Table:
     """This process's table."""
-    return Table(settings().table_name, dynamodb())
+    made = Table(settings().table_name, dynamodb())
+    before_snapshot(made.disconnect)
+    return made
 
 
 def connect(operation: str = "BatchGetItem") -> None:
