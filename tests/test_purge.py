@@ -1,6 +1,7 @@
 """A deletion answers at once, however much it leaves behind; a purge that dies is finished by the next one."""
 
 import json
+import os
 import random
 import threading
 from collections.abc import Iterator
@@ -8,8 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import pytest
 
+from atrium import keys
+from atrium.api import streams
 from atrium.ids import new_id
 from atrium.models import timestamp
 from atrium.store import purge
@@ -18,6 +22,7 @@ from local.functions import FunctionFailed, call
 from local.template import TABLE_NAME, Template
 from tests.client import RECORDS, World, flat_id, flat_path
 from tests.conftest import Crowd, full
+from tests.faults import Clock, faulty
 from tests.test_concurrency import Killer, rows_naming
 
 
@@ -289,6 +294,69 @@ def test_the_queue_is_read_to_its_end(world: World, monkeypatch: pytest.MonkeyPa
     for project in deleted:
         assert world("DELETE", project).status == 204
     assert sorted(row["project"] for row in purge.queued(table())) == sorted(map(id_of, deleted))
+
+
+def test_the_queue_is_begun_anywhere(world: World) -> None:
+    """At any of its shards, and at any row of a shard: 9 rows in 8 shards are two in one of them."""
+    for project in [world.new_project() for _ in range(9)]:
+        assert world("DELETE", project).status == 204
+    shards: dict[str, list[str]] = {}
+    for row in sorted(purge.queued(table()), key=lambda row: row["sk"]):
+        shards.setdefault(row["pk"], []).append(row["sk"])
+    assert sum(map(len, shards.values())) == 9
+    first, begun = set(), set()
+    for _ in range(40):
+        found: dict[str, list[str]] = {}
+        for row in purge.queued(table()):
+            found.setdefault(row["pk"], []).append(row["sk"])
+        first.add(next(iter(found)))
+        for pk, rows in found.items():
+            place = shards[pk].index(rows[0])
+            assert rows == shards[pk][place:] + shards[pk][:place]
+            begun.add((pk, place))
+        assert found.keys() == shards.keys()
+    assert len(first) > 1
+    assert any(place > 0 for _, place in begun)
+
+
+@pytest.fixture
+def giant(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """The purge queue: a project of more rows than one run of a function gets done, and behind it eleven small ones.
+    By the function's clock each call to the table takes a second.
+    """
+    for project in [world.new_project() for _ in range(12)]:
+        world.new_record(project, "decisions")
+        assert world("DELETE", project).status == 204
+    rows = sorted(purge.queued(table()), key=lambda row: (row["pk"], row["sk"]))
+    client, name = boto3.client("dynamodb"), os.environ["TABLE_NAME"]
+    pk = keys.project(rows[0]["tenant"], rows[0]["project"]).pk
+    for _ in range(16):
+        puts = [{"PutRequest": {"Item": wire_item({"pk": pk, "sk": f"DECISION#{new_id()}"})}} for _ in range(25)]
+        assert not client.batch_write_item(RequestItems={name: puts})["UnprocessedItems"]
+    clock = Clock()
+    for module, attribute, value in ((purge, "time", clock), (purge, "PAGE", 2), (streams, "SWEPT_AFTER", timedelta())):
+        monkeypatch.setattr(module, attribute, value)
+    with faulty(lambda *_: clock.sleep(1), clock):  # type: ignore[func-returns-value]
+        yield rows
+
+
+def test_a_giant_deletion_holds_up_no_other_in_a_sweep(giant: Any, template: Template) -> None:
+    function = template.functions["SweepDeleted"]
+    assert call(function, {}) == {"found": 12, "purged": 11}
+    assert [row["project"] for row in purge.queued(table())] == [giant[0]["project"]]
+    assert call(function, {}) == {"found": 1, "purged": 1}
+    assert list(purge.queued(table())) == []
+
+
+def test_a_giant_deletion_holds_up_no_other_of_its_batch(giant: Any, template: Template) -> None:
+    function = template.functions["PurgeDeleted"]
+    batch = [
+        {"dynamodb": {"NewImage": wire_item(row), "SequenceNumber": str(number)}} for number, row in enumerate(giant)
+    ]
+    assert call(function, {"Records": batch}) == {"batchItemFailures": [{"itemIdentifier": "0"}]}
+    assert [row["project"] for row in purge.queued(table())] == [giant[0]["project"]]
+    assert call(function, {"Records": batch[:1]}) == DONE
+    assert list(purge.queued(table())) == []
 
 
 def test_a_record_that_is_no_deletion_fails_and_its_batch_goes_on(crowd: Crowd, template: Template) -> None:

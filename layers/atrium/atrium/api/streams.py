@@ -1,9 +1,11 @@
 """Functions behind the table's stream, and the sweep behind them: batches in, what failed of them out."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from atrium.api.telemetry import MAX_VALUES, counted, say, what_failed
@@ -18,6 +20,12 @@ Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 # A deletion that the stream has not purged for so long is the sweep's.
 SWEPT_AFTER = timedelta(hours=1)
+
+# Seconds that a purge takes at a time while others wait: one of millions of rows holds up nobody.
+TURN = 20.0
+
+# As many deletions as a sweep takes on. Which ones, chance decides.
+MAX_SWEPT = 10_000
 
 # What a function keeps of its time for saying how far it came.
 _SPARE_SECONDS = 5.0
@@ -55,17 +63,9 @@ def purging_handler() -> Handler:
     warm(connect)
 
     def handler(batch: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        failed: set[str] = set()
-        stop = deadline(_seconds_left(context))
-        for record in batch["Records"]:
-            try:
-                done = purge(plain_item(record["dynamodb"]["NewImage"]), stop)
-            except Exception as error:
-                say("Not purged", "ERROR", stream_record=_position(record), **what_failed(error))
-                done = False
-            if not done:
-                failed.add(_position(record))
-        return _failures(batch, failed)
+        rows = {_position(record): plain_item(record["dynamodb"].get("NewImage", {})) for record in batch["Records"]}
+        purged = _purge_in_turns(rows, deadline(_seconds_left(context)))
+        return _failures(batch, rows.keys() - purged)
 
     return handler
 
@@ -81,21 +81,31 @@ def sweeping_handler() -> Handler:
         with suppress(Unavailable):  # there are four an hour
             pulse(table(), timestamp(datetime.now(UTC)))
         long_ago = timestamp(datetime.now(UTC) - SWEPT_AFTER)
-        found = purged = 0
-        for row in queued(table()):
-            if row.get("deleted_at", "") > long_ago:
-                continue
-            found += 1
-            try:
-                purged += purge(row, stop)
-            except Exception as error:
-                say("Not purged", "ERROR", **what_failed(error))
-            if stop():
-                break
+        waiting = (row for row in queued(table()) if row.get("deleted_at", "") <= long_ago)
+        rows = {f"{row['pk']} {row['sk']}": row for row in islice(waiting, MAX_SWEPT)}
+        found, purged = len(rows), len(_purge_in_turns(rows, stop))
         counted("Swept", {"SweptDeletions": purged, "OverdueDeletions": found - purged}, found=found)
         return {"found": found, "purged": purged}
 
     return handler
+
+
+def _purge_in_turns(rows: Mapping[str, Item], stop: Callable[[], bool]) -> set[str]:
+    """Purges what rows of the purge queue name; the names of those of which all is gone. A purge that has had its turn
+    goes on when all others have had theirs."""
+    done: set[str] = set()
+    waiting = deque(rows)
+    while waiting and not stop():
+        name = waiting.popleft()
+        is_over = deadline(TURN)
+        try:
+            if purge(rows[name], lambda is_over=is_over: stop() or is_over()):  # type: ignore[misc]
+                done.add(name)
+            elif is_over():
+                waiting.append(name)
+        except Exception as error:
+            say("Not purged", "ERROR", deletion=name, **what_failed(error))
+    return done
 
 
 def purge(row: Item, stop: Callable[[], bool]) -> bool:

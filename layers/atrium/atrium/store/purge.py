@@ -7,6 +7,7 @@ rows that point from elsewhere before the rows they follow from, and META and th
 transaction. A purge that dies leaves that row, and the next one goes on.
 """
 
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from atrium.store.wall import scope
 
 # How many rows are read, and then deleted, at a time.
 PAGE = 400
+
+_chance = random.SystemRandom()
 
 
 class NotDeleted(Exception):
@@ -116,15 +119,21 @@ class Purge:
 
 
 def queued(table: Table) -> Iterator[Item]:
-    """The rows of the purge queue."""
-    for pk in keys.purge_shards():
-        start, more = "!", True
-        while more:
-            with scope(None, purges=True):
-                rows = table.query(Range(pk, start, "~", PAGE))
-            yield from rows
-            more = rows.more
-            start = rows[-1]["sk"] + "\x00" if rows else "~"
+    """The rows of the purge queue: its shards in any order, each from a place of its own choosing on and round."""
+    for pk in _chance.sample(keys.purge_shards(), keys.PURGE_SHARDS):
+        rows = list(_shard(table, pk))
+        place = _chance.randrange(len(rows)) if rows else 0
+        yield from rows[place:] + rows[:place]
+
+
+def _shard(table: Table, pk: str) -> Iterator[Item]:
+    start, more = "!", True
+    while more:
+        with scope(None, purges=True):
+            rows = table.query(Range(pk, start, "~", PAGE))
+        yield from rows
+        more = rows.more
+        start = rows[-1]["sk"] + "\x00" if rows else "~"
 
 
 def pulse(table: Table, now: str) -> None:
