@@ -33,6 +33,8 @@ checks: $(READY)
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
 	$(BIN)/sam validate --lint --template observability.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --pedantic --strict-collection --no-progress .github
 
 builds: $(READY)
 	$(MAKE) --no-print-directory build
@@ -72,6 +74,9 @@ build-here: $(READY) ## The same for this machine's Python and processor: what s
 	  LAMBDA_PYTHON=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])') \
 	  LAMBDA_ARCH=$$(uname -m | sed s/aarch64/arm64/)
 	@touch $(BUILT)
+
+sbom: $(READY) ## Write a bill of materials (CycloneDX) of both layers as they were built, into .aws-sam/sbom
+	@$(BIN)/python -m local.sbom
 
 versioned: $(READY) ## Write versioned.json, the template for gradual deployments and SnapStart
 	@$(BIN)/python -m local.versioned
@@ -147,4 +152,4 @@ $(BROWSER): $(READY) tests/browser/package-lock.json
 	@TMPDIR=$(CURDIR)/tests/browser/node_modules/.chromium $(BIN)/node tests/browser/prepare.mjs
 	@touch $@
 
-.PHONY: help run test checks builds prove mutants token invoke fsck build build-here versioned bench costs format schemas pins reset deploy-test sam-local openapi
+.PHONY: help run test checks builds prove mutants token invoke fsck build build-here versioned sbom bench costs format schemas pins reset deploy-test sam-local openapi

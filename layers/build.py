@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,9 @@ def main() -> None:
     architecture = os.environ.get("LAMBDA_ARCH") or ARCHITECTURE
     if architecture not in PLATFORMS:
         sys.exit(f"LAMBDA_ARCH={architecture} is none of {', '.join(PLATFORMS)}.")
-    install(Path(layer) / "requirements.txt", python, version, PLATFORMS[architecture])
+    wheels = install(Path(layer) / "requirements.txt", python, version, PLATFORMS[architecture])
+    # Beside the packages, in the layer itself: their own records do not go along. `make sbom` reads it.
+    (folder / "wheels.json").write_text(json.dumps(wheels, indent=1) + "\n")
     if (own := Path(layer) / layer).is_dir():
         shutil.copytree(own, python / layer, ignore=shutil.ignore_patterns("__pycache__"))
     trim(python)
@@ -96,11 +99,25 @@ def main() -> None:
 # ---------------------------------------------------------------- what is in it
 
 
-def install(requirements: Path, target: Path, version: str, platform: str) -> None:
+def install(requirements: Path, target: Path, version: str, platform: str) -> list[dict[str, str]]:
+    """The wheels of the pins, with which a list of parts begins: each by name, version and what its file hashes to."""
     platforms = [f"--platform={form}_{platform}" for form in ("manylinux2014", "manylinux_2_17", "manylinux_2_28")]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     exact = ["--no-deps", "--only-binary=:all:", "--implementation=cp", f"--python-version={version}", *platforms]
-    subprocess.run([*pip, *exact, f"--target={target}", f"--requirement={requirements}"], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        wanted = [f"--target={target}", f"--requirement={requirements}", f"--report={report}"]
+        subprocess.run([*pip, *exact, *wanted], check=True)
+        installed = json.loads(report.read_text())["install"]
+    wheels = [
+        {
+            "name": wheel["metadata"]["name"],
+            "version": wheel["metadata"]["version"],
+            "sha256": wheel["download_info"]["archive_info"]["hashes"]["sha256"],
+        }
+        for wheel in installed
+    ]
+    return sorted(wheels, key=lambda wheel: wheel["name"].lower())
 
 
 def trim(python: Path) -> None:

@@ -1,0 +1,78 @@
+"""The workflow of a hosted runner: what no linter of it knows, that it fits this repository and needs no secret."""
+
+import re
+import tomllib
+from typing import Any
+
+import yaml
+
+from local.template import ROOT
+
+TEXT = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+WORKFLOW: dict[Any, Any] = yaml.safe_load(TEXT)
+JOBS: dict[str, Any] = WORKFLOW["jobs"]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+
+
+def steps(job: str) -> list[str]:
+    return [step["run"] for step in JOBS[job]["steps"] if "run" in step]
+
+
+def test_no_secret_is_asked_for_and_a_token_by_the_job_that_deploys_alone() -> None:
+    assert "secrets" not in TEXT
+    assert "aws-access-key-id" not in TEXT
+    assert WORKFLOW["permissions"] == {}
+    assert {name: job["permissions"] for name, job in JOBS.items()} == {
+        "test": {"contents": "read"},
+        "deploy": {"contents": "read", "id-token": "write"},
+    }
+
+
+def test_what_is_tested_is_what_is_deployed_and_no_pull_request_is() -> None:
+    assert steps("test") == ["make test", "make sbom"]
+    assert JOBS["deploy"]["needs"] in JOBS
+    assert JOBS["deploy"]["if"] == "github.event_name != 'pull_request'"
+    (kept,) = [step["with"] for step in JOBS["test"]["steps"] if "upload-artifact" in step.get("uses", "")]
+    (taken,) = [step["with"] for step in JOBS["deploy"]["steps"] if "download-artifact" in step.get("uses", "")]
+    assert (kept["name"], kept["path"]) == (taken["name"], taken["path"]) == ("built", ".aws-sam/build")
+
+
+def test_the_python_of_the_functions_is_there_to_compile_for_them() -> None:
+    (versions,) = [
+        step["with"]["python-version"] for step in JOBS["test"]["steps"] if "setup-python" in step.get("uses", "")
+    ]
+    template = (ROOT / "template.yaml").read_text()
+    (runtime,) = set(re.findall(r"python(3\.\d+)\b", template))
+    assert versions.split() == [runtime, "3.11"]
+
+
+def test_every_environment_has_its_deployments_in_samconfig_and_its_trust_in_the_documentation() -> None:
+    # To YAML 1.1 the word `on` is a truth.
+    environments = WORKFLOW[True]["workflow_dispatch"]["inputs"]["environment"]["options"]
+    configured = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    for environment in environments:
+        assert {environment, f"{environment}-alarms"} <= configured.keys()
+    commands = [command for command in steps("deploy") if "sam deploy" in command]
+    assert [re.findall(r'--config-env "(.*?)"', command) for command in commands] == [
+        ["$ENVIRONMENT"],
+        ["$ENVIRONMENT-alarms"],
+    ]
+    assert ":environment:prod" in OPERATIONS
+    for variable in re.findall(r"vars\.(\w+)", TEXT):
+        assert f"`{variable}`" in OPERATIONS
+
+
+def test_expressions_name_contexts_that_there_are() -> None:
+    """`${{ var.X }}` would be empty, without a word."""
+    for expression in re.findall(r"\$\{\{(.*?)\}\}", TEXT):
+        words = re.sub(r"'[^']*'", "", expression)
+        assert set(re.findall(r"\b([a-z]\w*)\.", words)) <= {"github", "inputs", "vars"}, expression
+
+
+def test_make_has_the_targets_that_are_called() -> None:
+    targets = re.findall(
+        r"^([\w./$()-]+):", (ROOT / "Makefile").read_text().replace("$(READY)", ".venv/ready"), re.MULTILINE
+    )
+    called = re.findall(r"^ *- run: make (\S+)$", TEXT, re.MULTILINE)
+    assert len(called) == 3
+    assert set(called) <= set(targets)
