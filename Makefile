@@ -33,6 +33,8 @@ checks: $(READY)
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
 	$(BIN)/sam validate --lint --template observability.yaml
+	@$(BIN)/python -m local.versioned
+	$(BIN)/cfn-lint template.yaml observability.yaml versioned.json
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --pedantic --strict-collection --no-progress .github
 
