@@ -83,6 +83,11 @@ sbom: $(READY) ## Write a bill of materials (CycloneDX) of both layers as they w
 versioned: $(READY) ## Write versioned.json, the template for gradual deployments and SnapStart
 	@$(BIN)/python -m local.versioned
 
+# The region is the account's own, not the one that the tests have.
+deploy-line: $(READY) ## Print the sam deploy with a deployed stack's parameters: FROM=atrium-prod TO= ENV= SET="Name=value"
+	@$(if $(filter environment,$(origin AWS_DEFAULT_REGION)),,env -u AWS_DEFAULT_REGION) \
+	  $(BIN)/python -m local.deploy_line "$(FROM)" $(if $(TO),--to "$(TO)") $(if $(ENV),--env "$(ENV)") $(SET)
+
 bench: $(READY) $(ENGINE) ## Measure speed beside other frameworks, into benchmarks/results and README (PROCESSES=15)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
@@ -154,4 +159,4 @@ $(BROWSER): $(READY) tests/browser/package-lock.json
 	@TMPDIR=$(CURDIR)/tests/browser/node_modules/.chromium $(BIN)/node tests/browser/prepare.mjs
 	@touch $@
 
-.PHONY: help run test checks builds prove mutants token invoke fsck build build-here versioned sbom bench costs format schemas pins reset deploy-test sam-local openapi
+.PHONY: help run test checks builds prove mutants token invoke fsck build build-here versioned sbom bench costs format schemas pins reset deploy-test sam-local openapi deploy-line

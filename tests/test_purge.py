@@ -336,7 +336,7 @@ def giant(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[s
     clock = Clock()
     for module, attribute, value in ((purge, "time", clock), (purge, "PAGE", 2), (streams, "SWEPT_AFTER", timedelta())):
         monkeypatch.setattr(module, attribute, value)
-    with faulty(lambda *_: clock.sleep(1), clock):  # type: ignore[func-returns-value]
+    with faulty(lambda *_: clock.sleep(1), clock):
         yield rows
 
 
