@@ -53,7 +53,7 @@ def deploy_line(stack: str, to: str, environment: str | None, changes: Mapping[s
     if hidden and to != stack:
         raise Impossible(f"CloudFormation does not tell {', '.join(sorted(hidden))}: give it in SET.")
     # A stack that is there keeps what is not given.
-    parameters = {name: value for name, value in (values | changes).items() if name not in hidden}
+    parameters = {name: value for name, value in {**values, **changes}.items() if name not in hidden}
     tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
     options = {
         "config-env": [environment],

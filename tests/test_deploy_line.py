@@ -74,7 +74,8 @@ def as_sam_reads(line: str) -> dict[str, Any]:
     """The options, samconfig.toml's among them."""
     sam, deploy, *words = shlex.split(line)
     assert (sam, deploy) == ("sam", "deploy")
-    return sam_deploy.make_context("deploy", words).params
+    options: dict[str, Any] = sam_deploy.make_context("deploy", words).params
+    return options
 
 
 def test_the_line_gives_all_that_the_stack_has_and_what_was_named(run: Run) -> None:

@@ -18,6 +18,7 @@ from atrium.api.telemetry import UNITS
 from local import versioned
 from local.template import ROOT, Template
 from tests.test_template import routes
+from tests.trace import permissions as permissions_of
 
 # Of one stack (CloudFormation quotas).
 MAX_RESOURCES = 500
@@ -323,7 +324,7 @@ def test_operations_names_what_the_template_has(template: Template) -> None:
     text = "\n".join(commands())
     resources = set(re.findall(r"\$\(name (\w+)\)", text))
     functions = set(re.findall(r"\binvoke (\w+)", text))
-    assert {"Table", "DeadLetters", "Logs", "Api"} < resources
+    assert {"Table", "DeadLetters", "ProjectRequests", "CreateProjectFromEvent", "Logs"} < resources
     assert {"Provision", "Fsck", "RotateCredential", "RevokeCredential", "ListCredentials", "AddViewer"} < functions
     assert resources | functions <= set(template.resources)
     assert functions <= set(template.functions)
@@ -375,10 +376,25 @@ def test_operations_uses_commands_that_aws_has() -> None:
         shape = model.operation_model(
             {xform_name(name, "-"): name for name in model.operation_names}[operation]
         ).input_shape
-        names = {xform_name(name, "-") for name in (shape.members if shape else {})}
-        known = names | {f"no-{name}" for name in names} | OF_THE_CLI
+        members = {xform_name(name, "-"): each for name, each in (shape.members if shape else {}).items()}
+        switches = {f"no-{name}" for name, each in members.items() if each.type_name == "boolean"}
+        known = {*members, *switches, *OF_THE_CLI}
         for option in re.findall(r"(?<=\s)--([a-z-]+)", command):
             assert option in known, (command, option)
+
+
+def test_a_closed_table_refuses_every_write_that_a_function_may_make(template: Template) -> None:
+    (policy,) = re.findall(r"put-resource-policy .*?--policy '(.*?)'$", OPERATIONS, re.MULTILINE | re.DOTALL)
+    (statement,) = json.loads(policy.replace("""'"$table"'""", "<table>"))["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Resource"]) == ("Deny", "*", "<table>")
+    allowed = {
+        action
+        for name in template.functions
+        for action in permissions_of(template, name)
+        if action.startswith("dynamodb:")
+    }
+    reads = {f"dynamodb:{name}" for name in ("GetItem", "BatchGetItem", "Query", "Scan", "ConditionCheckItem")}
+    assert allowed - reads == {*statement["Action"]} - {"dynamodb:PartiQL*"}
 
 
 def test_a_table_is_imported_as_the_template_makes_it(template: Template) -> None:

@@ -316,6 +316,22 @@ def without(name: str, p: Place) -> None:
     p.rows.change(p.meta, **{name: None})
 
 
+def announced(type: str, kind: str, p: Place) -> None:
+    """META's last event is of another change than the last one: of a record or member that is there, or of a ghost."""
+    key = p.member("viewer" if kind == "ghost" else "outsider") if type.startswith("member") else None
+    id = GHOST if kind == "ghost" else p.record("decision").sk.rpartition("#")[2]
+    resource = {"principal_id": v1_id(key.sk.removeprefix(keys.ROLE))} if key else {"id": v1_id(id)}
+    meta = p.rows.get(p.meta)
+    assert meta is not None
+    event = {**meta["last_event"], "type": type, "time": LONG_AGO, "resource": json.dumps(resource)}
+    p.rows.change(p.meta, last_event=event)
+
+
+def answered(p: Place, row: str, **change: Any) -> None:
+    """An idempotency record tells of a change of the project."""
+    p.rows.change(replay(p), change={"project": p.project, "row": row, "sequence": 1_000, **change})
+
+
 Seed = Callable[[Place], None]
 
 # Of each kind, ways to do the damage, and what the repair does; None where it is a person's to repair.
@@ -490,6 +506,27 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "another id": lambda p: p.rows.change(p.meta, id=GHOST),
             "another tenant": lambda p: p.rows.change(p.meta, tenant=GHOST),
             "another type": lambda p: p.rows.change(p.meta, version="1"),
+            "an event without an id": partial(announced, "note.created", "there"),
+        },
+    ),
+    "change_in_part": (
+        None,
+        {
+            "created": partial(announced, "decision.created", "ghost"),
+            "updated": partial(announced, "decision.updated", "there"),
+            "deleted": partial(announced, "decision.deleted", "there"),
+            "added": partial(announced, "member.added", "ghost"),
+            "removed": partial(announced, "member.removed", "there"),
+        },
+    ),
+    "replay_of_nothing": (
+        "deleted",
+        {
+            "not made": lambda p: answered(p, f"DECISION#{GHOST}", at=LONG_AGO),
+            "not changed": lambda p: answered(p, p.record("decision").sk, at=LONG_AGO),
+            "not changed itself": lambda p: answered(p, keys.META, at=LONG_AGO),
+            "not deleted": lambda p: answered(p, p.record("decision").sk, sequence=1),
+            "not removed": lambda p: answered(p, p.member("outsider").sk),
         },
     ),
     "project_in_no_space": (None, {"": lambda p: p.rows.change(p.meta, space=GHOST)}),
@@ -526,6 +563,7 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "headers": lambda p: p.rows.change(replay(p), headers=[]),
             "confirms": lambda p: p.rows.change(replay(p), confirms=1),
             "ttl": lambda p: p.rows.change(replay(p), ttl="soon"),
+            "change": lambda p: answered(p, keys.META, project="x"),
         },
     ),
     "unknown_key": (
@@ -582,9 +620,7 @@ def test_damage_is_found_once_and_repaired(place: Place, check: Callable[..., An
 def test_every_kind_of_damage_is_tested() -> None:
     code = (ROOT / "layers/atrium/atrium/store/fsck.py").read_text()
     named = set(re.findall(r'Damage\(\s*"(\w+)"', code))
-    malformed = {
-        f"{kind}_malformed" for kind in [*re.findall(r'_malformed\("(\w+)"', code), "space", "replay", "pulse"]
-    }
+    malformed = {f"{kind}_malformed" for kind in re.findall(r'_malformed\("(\w+)"', code)}
     assert named | malformed == {kind.partition(",")[0] for kind in DAMAGE}
 
 
@@ -666,6 +702,19 @@ def test_the_summary_holds_no_address_no_name_and_no_hash(place: Place, check: C
     (detail,) = [detail for detail in summary["details"] if detail["kind"] == "credential_of_nobody"]
     (row,) = [row for row in place.rows.all() if row["pk"].startswith("KEY#") and row.get("principal") == GHOST]
     assert (detail["key"], detail["credential_id"]) == (["KEY#…", "META"], v1_id(row["id"]))
+
+
+def test_the_summary_tells_which_change_is_there_in_part(place: Place, check: Callable[..., Any]) -> None:
+    announced("decision.created", "ghost", place)
+    assert check()["details"] == [
+        {
+            "kind": "change_in_part",
+            "key": [*place.meta],
+            "repairable": False,
+            "event": "decision.created",
+            "row": f"DECISION#{GHOST}",
+        }
+    ]
 
 
 # ---------------------------------------------------------------- a table in use

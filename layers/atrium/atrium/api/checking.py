@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from atrium.api.automation import asked, mended
 from atrium.cold_start import warm
@@ -16,11 +16,13 @@ _SPARE_SECONDS = 30.0
 
 
 class CheckRequest(BaseModel):
-    """A check of the table. It repairs nothing unless that is asked for."""
+    """A check of the table. It repairs nothing unless that is asked for. `restored_to` is the moment of a table that
+    was restored, with its offset from UTC."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     repair: bool = False
+    restored_to: AwareDatetime | None = Field(default=None, strict=False)
 
 
 def checking_handler() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
@@ -30,6 +32,6 @@ def checking_handler() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
     def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         request = mended(lambda: asked(CheckRequest, event))
         until = deadline(context.get_remaining_time_in_millis() / 1000 - _SPARE_SECONDS)
-        return Check(table(), repair=request.repair, until=until).run()
+        return Check(table(), repair=request.repair, until=until, restored_to=request.restored_to).run()
 
     return handler

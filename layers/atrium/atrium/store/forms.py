@@ -63,13 +63,30 @@ class _Principal(_Row):
     created_at: _Moment
 
 
+class _Told(_Row):
+    project: _Id
+    sequence: int
+    row: str
+    at: _Moment | None = None
+
+
 class _Replay(_Row):
     fingerprint: _Hash
     status: int
     body: str
     headers: dict[str, str]
     confirms: bool
+    change: _Told | None = None
     ttl: int | None = None
+
+
+class _Event(_Row):
+    id: _Id
+    type: str
+    time: _Moment
+    actor: dict[str, str]
+    resource: str
+    changed: list[str] | None = None
 
 
 class _Credential(_Row):
@@ -126,7 +143,7 @@ def _of(value: type[Project] | type[Record], *without: str, **more: Any) -> type
 
 _FORMS: Mapping[str, type[_Row]] = {
     "space": _Space,
-    "project": _of(Project, last_event=(dict[str, Any], ...), deleted_at=(_Moment | None, None), bare=(bool, False)),
+    "project": _of(Project, last_event=(_Event, ...), deleted_at=(_Moment | None, None), bare=(bool, False)),
     "member": _Member,
     **{kind.kind: _of(kind, "tenant", "space", "project") for kind in (Task, Dataset, Experiment, Decision)},
     "note": _Note,

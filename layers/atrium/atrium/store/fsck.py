@@ -8,6 +8,9 @@ damage counts only when a second look, a moment later, finds the very same rows:
 `sequence` on META, or another row. For the same reason a repair is one transaction that holds every row it rests on
 as it was seen. It leaves `sequence` and `last_event` alone: the stream would publish an event. What cannot be told
 from the table (whose a credential is, what a malformed row meant) is reported and left to a person.
+
+A table restored to a moment may have a part of what was written just before it: decision 0019 says which parts are
+found.
 """
 
 import time
@@ -19,14 +22,14 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from atrium import keys
+from atrium import documents, keys
 from atrium.errors import Unavailable
 from atrium.ids import is_id, to_uuid
 from atrium.keys import Key
 from atrium.models import timestamp
 from atrium.roles import Role
 from atrium.store.forms import is_formed
-from atrium.store.projects import MAX_MEMBERS, list_row, to_project
+from atrium.store.projects import MAX_MEMBERS, list_row, row_of, to_project
 from atrium.store.purge import Deletion, NotDeleted, Purge
 from atrium.store.table import (
     MAX_BATCH,
@@ -54,6 +57,9 @@ _LOOKS = 4
 
 # How many findings a summary tells in detail.
 MAX_DETAILS = 100
+
+# A change that a restored table has a part of was made not longer than this before its moment.
+TORN_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ Judgement = Generator[Sequence[Key | Range], Sequence[Any], list[Damage]]
 
 
 class Check:
-    """One run over a table. `until` says when it is time to stop."""
+    """One run over a table. `until` says when it is time to stop, `restored_to` to which moment it was restored."""
 
     def __init__(
         self,
@@ -94,11 +100,13 @@ class Check:
         repair: bool = False,
         until: Callable[[], bool] = lambda: False,
         overdue_after: timedelta = OVERDUE_AFTER,
+        restored_to: datetime | None = None,
     ) -> None:
         self._table = table
         self._repairs = repair
         self._until = until
         self._overdue = timestamp(datetime.now(UTC) - overdue_after)
+        self._torn_since = timestamp(restored_to - TORN_WITHIN) if restored_to else None
         self._complete = False
         self._rows: Counter[str] = Counter()
         self._found: Counter[str] = Counter()
@@ -164,7 +172,7 @@ class Check:
         """What is wrong at the rows. All judgements advance together, so that what they ask for is read at once."""
         found: list[Damage] = []
         with scope(None, everything=True):
-            judgements = [_judgement(key, self._overdue) for key in wanted]
+            judgements = [_judgement(key, self._overdue, self._torn_since) for key in wanted]
             asking = [(judgement, next(judgement)) for judgement in judgements]
             while asking:
                 rows = self._read({place for _, places in asking for place in places})
@@ -222,7 +230,11 @@ class Check:
 
 
 def _known_as(damage: Damage) -> dict[str, str]:
-    """The id by which a person can find a credential, whose key is not shown."""
+    """What a person finds it by: a credential, whose key is not shown, by its id; a change by what was announced, and
+    the row that should show it."""
+    if damage.kind == "change_in_part":
+        meta, changed = damage.seen.items()
+        return {"event": (meta[1] or {})["last_event"]["type"], "row": changed[0].sk}
     id = (damage.seen[damage.at] or {}).get("id")
     if _kind(damage.at) == "credential" and isinstance(id, str) and is_id(id):
         return {"credential_id": to_uuid(id)}
@@ -277,7 +289,7 @@ def _as_seen(row: Item | None) -> tuple[str, Item]:
 # ---------------------------------------------------------------- judgements
 
 
-def _judgement(key: Key, overdue: str) -> Judgement:
+def _judgement(key: Key, overdue: str, torn_since: str | None) -> Judgement:
     what = keys.named(key)
     if what is None:
         return _unknown(key)
@@ -287,8 +299,12 @@ def _judgement(key: Key, overdue: str) -> Judgement:
             return _project(key, overdue)
         case "purge":
             return _queued(key, overdue, **ids)
-        case "space" | "replay" | "pulse":
-            return _alone(key, what.kind, ids.get("space"))
+        case "replay":
+            return _replay(key, ids["tenant"], torn_since)
+        case "space":
+            return _space(key, **ids)
+        case "pulse":
+            return _pulse(key)
         case kind if kind in keys.RECORDS:
             return _record(key, kind, ids["tenant"], ids["project"], ids["record"])
         case kind:
@@ -300,10 +316,43 @@ def _unknown(key: Key) -> Judgement:
     return [Damage("unknown_key", key, {key: row})] if row else []
 
 
-def _alone(key: Key, kind: str, id: str | None) -> Judgement:
+def _space(key: Key, space: str, **_: str) -> Judgement:
     """A row that nothing else says anything about."""
     (row,) = yield [key]
-    return _malformed(kind, key, row) if row and not _is_right(kind, row, id=id) else []
+    return _malformed("space", key, row) if row and not _is_right("space", row, id=space) else []
+
+
+def _pulse(key: Key) -> Judgement:
+    """The same, and the next sweep writes it anew."""
+    (row,) = yield [key]
+    return _malformed("pulse", key, row) if row and not _is_right("pulse", row) else []
+
+
+def _replay(key: Key, tenant: str, torn_since: str | None) -> Judgement:
+    """What an idempotency record was written with is there, or something later may have undone it. Without the record
+    the request is done when it comes again."""
+    (row,) = yield [key]
+    if row is None:
+        return []
+    if not _is_right("replay", row):
+        return _malformed("replay", key, row)
+    change = row.get("change")
+    if change is None:
+        return []  # of a request that changed no project
+    meta_key = keys.project(tenant, change["project"])
+    changed_key = Key(meta_key.pk, change["row"])
+    meta, changed = yield [meta_key, changed_key]
+    seen = {key: row, meta_key: meta, changed_key: changed}
+    lost = [Damage("replay_of_nothing", key, seen, {key: None})]
+    if meta is None:
+        # A project that was created, deleted and purged leaves the same; but not within moments.
+        is_new = change["row"] == keys.META and change["sequence"] == 1
+        return lost if is_new and torn_since is not None and change["at"] >= torn_since else []
+    if not _is_alive(meta) or _is_as_changed(changed, change.get("at")):
+        return []
+    # Ids come once, but for a member's, who may have come back.
+    is_final = "at" not in change and not change["row"].startswith(keys.ROLE)
+    return lost if is_final or meta["sequence"] <= change["sequence"] else []
 
 
 def _project(key: Key, overdue: str) -> Judgement:
@@ -315,7 +364,22 @@ def _project(key: Key, overdue: str) -> Judgement:
     if "deleted_at" in meta:
         return (yield from _tombstone(key, meta, overdue))
     found = (yield from _listing(key, meta)) + (yield from _membership(key, meta))
+    found += yield from _last_change(key, meta)
     return found + (yield from _bareness(key, meta)) if meta.get("bare") else found
+
+
+def _last_change(key: Key, meta: Item) -> Judgement:
+    """The row that the project's last event is about is as that change left it: nothing below has changed since."""
+    event = meta["last_event"]
+    try:
+        changed, at = row_of(event["type"], documents.parse(event["resource"]), event["time"])
+    except (KeyError, TypeError, ValueError):
+        return _malformed("project", key, meta)
+    if changed == keys.META:
+        return []
+    changed_key = Key(key.pk, changed)
+    (row,) = yield [changed_key]
+    return [] if _is_as_changed(row, at) else [Damage("change_in_part", key, {key: meta, changed_key: row})]
 
 
 def _tombstone(key: Key, meta: Item, overdue: str) -> Judgement:
@@ -628,6 +692,13 @@ def _is_alive(meta: Item) -> bool:
 
 def _is_project(meta: Item) -> bool:
     return is_formed("project", meta) and keys.project(meta["tenant"], meta["id"]) == (meta["pk"], meta["sk"])
+
+
+def _is_as_changed(row: Item | None, at: str | None) -> bool:
+    """Whether a row is as a change at a moment left it; None is the moment of one that removed it."""
+    if row is None or at is None:
+        return row is None and at is None
+    return at in (row.get("updated_at"), row.get("created_at"))
 
 
 def _differs(row: Item, wanted: Item) -> bool:

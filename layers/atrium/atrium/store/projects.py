@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from atrium import documents, keys
 from atrium.errors import Conflict, Detail, Forbidden, Invalid, NotFound, not_a_member, project_not_found
-from atrium.ids import new_id, to_uuid
+from atrium.ids import from_uuid, new_id, to_uuid
 from atrium.models import Page, Project, ProjectRow, Record, Task, WholeProject
 from atrium.roles import Role
 from atrium.store.access import Access, project_access, space_access
@@ -172,7 +172,7 @@ class Projects:
         access.hold(self._work)
         self._work.put(
             keys.project(tenant, project.id),
-            {**vars(project), "last_event": _event(self._work, "project.created", project.resource())},
+            {**vars(project), "last_event": _event(self._work, project, "project.created", project.resource())},
         )
         self._work.put(keys.space_project(tenant, space, project.id), list_row(project))
         self._work.put(keys.member(tenant, project.id, me), member)
@@ -392,7 +392,7 @@ def change_project(
         key,
         f"SET {sets} ADD #sequence :one, #members :joined",
         "attribute_exists(#pk) AND attribute_not_exists(#deleted_at) AND #status = :seen_status",
-        last_event=_event(work, type, resource, changed),
+        last_event=_event(work, replace(project, sequence=project.sequence + 1), type, resource, changed),
         one=1,
         joined=joined,
         seen_status=project.status,
@@ -433,7 +433,29 @@ def to_record(kind: type[R], project: Project, row: Item) -> R:
     return kind(tenant=project.tenant, space=project.space, project=project.id, **own)
 
 
-def _event(work: Work, type: str, resource: Mapping[str, Any], changed: Iterable[str] | None = None) -> Item:
+def row_of(type: str, resource: Mapping[str, Any], time: str) -> tuple[str, str | None]:
+    """The row of a project's partition that an event is about: its sort key, and the moment that it has of the change;
+    None where the change removed it. Raises KeyError and ValueError for what is no event."""
+    kind, _, what = type.partition(".")
+    match kind:
+        case "project":
+            row = keys.META
+        case "member":
+            row = keys.ROLE + from_uuid(resource["principal_id"])
+        case "note":
+            row = keys.notes(from_uuid(resource["task_id"])) + from_uuid(resource["id"])
+        case _:
+            row = keys.records(kind) + from_uuid(resource["id"])
+    return row, None if what in ("deleted", "removed") else time
+
+
+def _event(
+    work: Work, changed: Project, type: str, resource: Mapping[str, Any], names: Iterable[str] | None = None
+) -> Item:
+    """The event of a change that gives a project this sequence, or a later one. The idempotency record tells of the
+    change too."""
+    row, at = row_of(type, resource, work.now)
+    work.tell({"project": changed.id, "sequence": changed.sequence, "row": row} | ({"at": at} if at else {}))
     event = {
         "id": new_id(),
         "type": type,
@@ -441,7 +463,7 @@ def _event(work: Work, type: str, resource: Mapping[str, Any], changed: Iterable
         "actor": {"principal_id": to_uuid(work.caller.principal), "kind": work.caller.kind},
         "resource": documents.render(resource),
     }
-    return event if changed is None else event | {"changed": sorted(changed)}
+    return event if names is None else event | {"changed": sorted(names)}
 
 
 def _with_summary(description: str, text: str) -> str:

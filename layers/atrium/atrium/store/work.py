@@ -100,6 +100,7 @@ class Work:
         self._record: Item | None = None
         self._seen: dict[Key, Item] = {}
         self._changes: dict[Key, _Change] = {}
+        self._told: Item | None = None
 
     # ------------------------------------------------------------ reading
 
@@ -155,6 +156,11 @@ class Work:
         """A condition on an item; one more on the same item if that is written too."""
         self._change(key, when, values)
 
+    def tell(self, change: Item) -> None:
+        """What the idempotency record is to tell of the change. No request reads it: the check of a restored table
+        does, which may have the record and not the change."""
+        self._told = change
+
     def _change(self, key: Key, when: str | None, values: Item, **write: Any) -> None:
         change = self._changes.setdefault(key, _Change())
         for name, value in write.items():
@@ -173,7 +179,7 @@ class Work:
         """
         losses = 0
         while True:
-            self._seen, self._changes, self._record = {}, {}, None
+            self._seen, self._changes, self._record, self._told = {}, {}, None, None
             try:
                 answer = decide()
                 if self._changes:
@@ -199,6 +205,7 @@ class Work:
                     "body": answer.body,
                     "headers": answer.headers,
                     "confirms": answer.confirms,
+                    **({"change": self._told} if self._told else {}),
                     **expiry,
                 },
                 when="attribute_not_exists(#pk) OR #ttl <= :clock",
