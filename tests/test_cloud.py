@@ -300,6 +300,70 @@ def test_what_is_set_off_by_changes_events_and_messages_happens(cloud: Cloud, tm
     )["Attributes"] == {"ApproximateNumberOfMessages": "0"}
 
 
+def document(cloud: Cloud, *begin: str) -> str:
+    """What the commands of docs/operations.md print: its words, then the first block behind each of these texts, run
+    by a shell with the AWS CLI against the stack."""
+    text = (ROOT / "docs/operations.md").read_text()
+    blocks = [text.partition(word)[2].partition("\n```\n")[2].partition("\n```\n")[0] for word in ("", *begin)]
+    script = "\n".join(blocks).replace("STACK=atrium-prod", "STACK=atrium")
+    environment = {
+        **cloud.environment,
+        "PATH": f"{MINISTACK.parent}:{os.environ['PATH']}",
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+    }
+    done = subprocess.run(
+        ["bash", "-eu", "-o", "pipefail", "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def test_the_door_is_closed_and_opened_by_the_commands_of_the_document(cloud: Cloud, tmp_path: Path) -> None:
+    """Whether the table's policy is obeyed is AWS's to show: ministack keeps it."""
+    world = cloud.world(tmp_path)
+    table = cloud.client("dynamodb").describe_table(TableName=cloud.outputs["TableName"])["Table"]["TableArn"]
+    queue = cloud.resources["ProjectRequests"]["PhysicalResourceId"]
+
+    def waiting() -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = cloud.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+    for _ in range(2):
+        document(cloud, "**Close the door**")
+    for request in (("GET", "/projects", None), ("POST", "/projects", seeds.NEW)):
+        refused = world(*request)
+        assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    entry = {
+        "EventBusName": cloud.outputs["BusName"],
+        "Source": "intake",
+        "DetailType": "project.requested",
+        "Detail": json.dumps(
+            {
+                "id": "intake-8",
+                "tenant_id": world.dev["tenants"]["acme"]["tenant_id"],
+                "principal_id": world.uuid("owner"),
+                "name": "Patience",
+            }
+        ),
+    }
+    assert cloud.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+    wait_for(lambda: waiting() == 1, seconds=60)
+    policy = cloud.client("dynamodb").get_resource_policy(ResourceArn=table)["Policy"]
+    assert json.loads(policy)["Statement"][0]["Resource"] == table
+
+    document(cloud, "**Close the door**", "**Open it**", "**Open it**")
+    wait_for(lambda: [project["projectName"] for project in world("GET", "/projects").body] == ["Patience"], seconds=60)
+    assert waiting() == 0
+    with pytest.raises(cloud.client("dynamodb").exceptions.PolicyNotFoundException):
+        cloud.client("dynamodb").get_resource_policy(ResourceArn=table)
+
+
 def test_sam_delete_leaves_the_data_and_nothing_else(cloud: Cloud) -> None:
     """As `DeletionPolicy: Retain` says. It comes last: there is no stack after it."""
     tables = cloud.client("dynamodb")
