@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,10 +30,12 @@ from atrium.store import table as tables
 from local.bus import served
 from local.database import Database, database
 from local.demo import demo
-from local.functions import Invoker, Workers, call
+from local.functions import Invoker, call
 from local.gateway import Gateway
 from local.template import Template, create_table, lambda_environment
+from tests import clock
 from tests.client import Published, World, through
+from tests.clock import Clock, Workers
 from tests.limits import Limits
 from tests.proxy import Proxy
 from tests.trace import Trace, enforced
@@ -40,11 +43,19 @@ from tests.trace import Trace, enforced
 # Of a crowd.
 PROCESSES = 8
 
+clock.wait_without_end()
+
 
 # What a test has tried, by name.
 Count = Callable[..., None]
 
 _counted: dict[str, Counter[str]] = {}
+
+
+@cache
+def the_template() -> Template:
+    """For what is needed when tests are collected: the translator takes a while."""
+    return Template()
 
 
 @pytest.fixture
@@ -86,7 +97,7 @@ def full(few: int, many: int) -> int:
 
 @pytest.fixture(scope="session")
 def template() -> Template:
-    return Template()
+    return the_template()
 
 
 @pytest.fixture(scope="session")
@@ -150,6 +161,7 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
         del environment["AWS_LAMBDA_INITIALIZATION_TYPE"]
         for name, value in environment.items():
             patch.setenv(name, value)
+        clock.install(Clock(), patch.setattr)
         for cached in caches:
             cached.cache_clear()
         client = boto3.client("dynamodb")

@@ -4,7 +4,6 @@ What a fault leaves behind is what it would leave in the cloud: nothing, or all 
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,9 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from atrium.store import table as tables
-from atrium.store import wall
 from atrium.store.table import table
+from tests.clock import READ_TIMEOUT, Clock, install
 
 # After these the call has done nothing …
 WITHOUT_EFFECT = ("crash before", "throttle", "conflict", "error", "hang")
@@ -24,23 +22,6 @@ FAULTS = (*WITHOUT_EFFECT, *WITH_EFFECT)
 
 # The fault of a call, None for none: by its number (all calls are counted, from 1), operation and parameters.
 Choose = Callable[[int, str, dict[str, Any]], str | None]
-
-
-# What the client waits for an answer.
-READ_TIMEOUT = 1.5
-
-
-class Clock:
-    """Time as the table module sees it: it passes when somebody waits, and nobody has to wait for it."""
-
-    def __init__(self) -> None:
-        self.waited = 0.0
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.waited
-
-    def sleep(self, seconds: float) -> None:
-        self.waited += seconds
 
 
 class Crash(BaseException):
@@ -95,7 +76,7 @@ class FaultyClient:
                 return Crash()
             case "hang":
                 if self._clock:
-                    self._clock.sleep(READ_TIMEOUT)
+                    self._clock.wait(self._clock.waited, READ_TIMEOUT)
                 return ReadTimeoutError(endpoint_url="injected")
             case "lost":
                 return ConnectionClosedError(endpoint_url="injected")
@@ -117,14 +98,13 @@ class FaultyClient:
 def faulty(choose: Choose, clock: Clock | None = None) -> Iterator[FaultyClient]:
     """Lets the calls of this process's functions to the table fail as `choose` says.
 
-    With a clock nobody waits, neither before a call is made again nor for one that hangs; and reads that are made at
-    once are made one after the other, so that a run can be repeated and no thread outlives its request.
+    With a clock its process is on that one. Reads that are made at once are then made one after the other, so that a
+    run can be repeated and no thread outlives its request.
     """
     made = table()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(made, "_client", FaultyClient(made._client, choose, clock))
         if clock:
-            for module in (tables, wall):
-                patch.setattr(module, "time", clock)
+            install(clock, patch.setattr)
             patch.setattr(made, "together", lambda calls: [call() for call in calls])
         yield made._client

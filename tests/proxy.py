@@ -5,6 +5,7 @@ does.
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
@@ -23,8 +24,11 @@ class Proxy:
     """`before` may answer a call with an error; `after` runs when the engine has answered and the caller not yet.
 
     With `conflicts` the proxy answers a transaction that meets another one in flight on one of its items with
-    TransactionConflict, as DynamoDB does and DynamoDB Local never. `delay` keeps transactions in flight for longer.
+    TransactionConflict, as DynamoDB does and DynamoDB Local never. How long the other one is in flight is up to the
+    machine, so after MOST_CONFLICTS a transaction waits for it. `delay` keeps transactions in flight for longer.
     """
+
+    MOST_CONFLICTS = 3
 
     def __init__(self, upstream: str) -> None:
         self.url = ""
@@ -36,7 +40,8 @@ class Proxy:
         self.conflicted = 0
         self._upstream = urlsplit(upstream).netloc
         self._in_flight: set[str] = set()
-        self._lock = threading.Lock()
+        self._landed = threading.Condition()
+        self._refused: Counter[str] = Counter()
 
     def exchange(self, headers: dict[str, str], body: bytes, connection: HTTPConnection) -> tuple[int, Any, bytes]:
         operation = headers["X-Amz-Target"].rpartition(".")[2]
@@ -48,21 +53,26 @@ class Proxy:
         if error:
             return _error(error)
         held = _items(request) if self.conflicts and operation == "TransactWriteItems" else set()
-        with self._lock:
-            if held & self._in_flight:
-                self.conflicted += 1
-                return _cancelled(len(request["TransactItems"]))
+        with self._landed:
+            while held & self._in_flight:
+                token = request["ClientRequestToken"]
+                if self._refused[token] < self.MOST_CONFLICTS:
+                    self._refused[token] += 1
+                    self.conflicted += 1
+                    return _cancelled(len(request["TransactItems"]))
+                self._landed.wait()
             self._in_flight |= held
         try:
             if held:
                 time.sleep(self.delay)
-            answer = _sent(connection, headers, body)
+            answer = sent(connection, headers, body)
             content = answer.read()
             self.after(operation, request)
             return answer.status, answer.getheaders(), content
         finally:
-            with self._lock:
+            with self._landed:
                 self._in_flight -= held
+                self._landed.notify_all()
 
     @contextmanager
     def served(self) -> Iterator["Proxy"]:
@@ -71,7 +81,7 @@ class Proxy:
         class Front(Handler):
             def setup(self) -> None:
                 super().setup()
-                self.upstream = HTTPConnection(proxy._upstream, timeout=30)
+                self.upstream = HTTPConnection(proxy._upstream)
 
             def finish(self) -> None:
                 self.upstream.close()
@@ -91,7 +101,7 @@ class Proxy:
 _OWN = ("content-length", "transfer-encoding", "date", "server", "connection")
 
 
-def _sent(connection: HTTPConnection, headers: dict[str, str], body: bytes) -> HTTPResponse:
+def sent(connection: HTTPConnection, headers: dict[str, str], body: bytes) -> HTTPResponse:
     """The engine closes connections that nothing was sent on for a while. That is not what is tested."""
     try:
         connection.request("POST", "/", body, headers)

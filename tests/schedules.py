@@ -17,8 +17,7 @@ What is a step: one call of the client. The calls of one round trip (`Table.toge
 step of its own, so whatever another request commits between them is seen by some and not by others. In the cloud a
 batch and a query are no snapshot either: with `~n` a request reads item n of a batch one step before the others, with
 `~-n` one step after, and with both the first n items of a query, which comes along its keys, before the rest. The
-authorizer's calls are let through and are no steps. Nobody waits: `Table.pause` and the time that a request has are
-not what is tried here.
+authorizer's calls are let through and are no steps. Nobody waits, so the time that a request has does not pass.
 
 A case is a text too: `Apollo/V1UpdateProject,V1DeleteProject@contributor=k!~2`. The project's name; for each request
 its name in REQUESTS, then who sends it (the owner), its Idempotency-Key (one of its own; none after a bare `=`), `!`
@@ -51,14 +50,12 @@ import boto3
 from atrium import keys
 from atrium.ids import to_uuid
 from atrium.keys import Key
-from atrium.store import table as tables
 from atrium.store.fsck import Check
 from atrium.store.table import Item, Table, plain_item
-from local.functions import call, start_worker
-from local.gateway import Gateway
-from local.template import CREDENTIALS, REGION, Function, Template
-from tests.client import HEX24, MOMENT, UUID, Answer, Transport, World, flat_id, through
-from tests.faults import Crash
+from local.template import CREDENTIALS, REGION, Template
+from tests.actor import ENDS, act
+from tests.client import HEX24, MOMENT, UUID, Answer, Transport, World, flat_id
+from tests.proxy import sent
 from tests.test_round_trips import WRITES, Request
 
 # More steps than any run takes: two requests that keep each other from committing would go on for ever.
@@ -185,68 +182,6 @@ class Cases:
         return 200, [], b""
 
 
-# ---------------------------------------------------------------- the process of an actor
-
-
-class _Gate:
-    """In an actor's process, stands in front of the client: hands each call to the scheduler and waits for its answer.
-    `kind` says what calls are: `call`, or `aside` for those that are no steps.
-    """
-
-    def __init__(self, client: Any, pipe: Connection) -> None:
-        self.kind = "call"
-        self._client = client
-        self._pipe = pipe
-
-    def __getattr__(self, name: str) -> Any:
-        operation = self._client.meta.method_to_api_mapping.get(name)
-        return getattr(self._client, name) if operation is None else partial(self._call, operation)
-
-    def _call(self, operation: str, **params: Any) -> Any:
-        self._pipe.send((self.kind, operation, params))
-        error, answer = self._pipe.recv()
-        if error is None:
-            return answer
-        if error == "Crash":
-            raise Crash
-        raise self._client.exceptions.from_code(error)({"Error": {"Code": error}, **answer}, operation)
-
-
-def _act(
-    pipe: Connection,
-    environment: Mapping[str, str],
-    api: Mapping[str, Any],
-    functions: Mapping[str, Function],
-    stage: str,
-) -> None:
-    """Answers the requests that come through the pipe, until it is closed."""
-    start_worker(environment)
-    made = tables.table()
-    gate = made._client = _Gate(made._client, pipe)
-    for name, done in {
-        "together": lambda _, reads: [read() for read in reads],
-        "pause": lambda *_: None,
-        "_pause": lambda *_: None,
-        "_seconds_left": lambda *_: 1.0,
-    }.items():
-        setattr(Table, name, done)
-
-    def invoke(function: Function, event: Mapping[str, Any]) -> Any:
-        gate.kind = "aside" if function.name == "Authorizer" else "call"
-        return call(function, event)
-
-    send = through(Gateway(api, functions, invoke, stage))
-    while True:
-        try:
-            request = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send(("answer", *send(*request)))
-        except Crash:
-            pipe.send(("crashed",))
-
-
 # ---------------------------------------------------------------- the table
 
 
@@ -256,7 +191,7 @@ class Rows:
 
     def __init__(self, endpoint: str, name: str, tenant: str) -> None:
         self.name = name
-        self._connection = HTTPConnection(urlsplit(endpoint).netloc, timeout=30)
+        self._connection = HTTPConnection(urlsplit(endpoint).netloc)
         credential = f"{CREDENTIALS['AWS_ACCESS_KEY_ID']}/20260101/{REGION}/dynamodb/aws4_request"
         self._headers = {
             "Content-Type": "application/x-amz-json-1.0",
@@ -269,8 +204,7 @@ class Rows:
     def call(self, operation: str, params: Mapping[str, Any]) -> tuple[str | None, Any]:
         """The code of the error, None for none, and the answer."""
         headers = {**self._headers, "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
-        self._connection.request("POST", "/", json.dumps(params), headers)
-        response = self._connection.getresponse()
+        response = sent(self._connection, headers, json.dumps(params).encode())
         answer = json.loads(response.read())
         return (None if response.status == 200 else answer["__type"].rpartition("#")[2]), answer
 
@@ -381,7 +315,7 @@ class _Actor:
         """Ends the process, before its call takes effect or after. The transaction that was committed."""
         committed = self._made()[2] if after else None
         self._torn = None
-        self._pipe.send(("Crash", None))
+        self._pipe.send((ENDS, None))
         self._next()
         return committed
 
@@ -729,7 +663,7 @@ def explorer(template: Template, world: World, endpoint: str, environment: Mappi
     for _ in range(3):
         ours, theirs = methods.Pipe()
         process = methods.Process(
-            target=_act, args=(theirs, dict(environment), template.api, template.functions, template.stage), daemon=True
+            target=act, args=(theirs, dict(environment), template.api, template.functions, template.stage), daemon=True
         )
         process.start()
         theirs.close()

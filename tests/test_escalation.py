@@ -15,10 +15,11 @@ import pytest
 from atrium import keys
 from atrium.keys import Key
 from atrium.store.table import Item, Table
-from local.functions import Workers, call
+from local.functions import call
 from local.gateway import Gateway
 from local.template import Template
 from tests.client import Answer, World, flat_id, flat_path, through, v1_id
+from tests.clock import Workers
 from tests.conftest import Count, full
 from tests.test_fsck import Rows
 

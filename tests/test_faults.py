@@ -23,8 +23,9 @@ from atrium.store import table as tables
 from atrium.store.fsck import Check
 from atrium.store.table import Item, plain_item, table, wire_key
 from tests.client import MOMENT, UUID, Answer, World
+from tests.clock import unhurried
 from tests.conftest import Count, full
-from tests.faults import FAULTS, Choose, Clock, Crash, FaultyClient, faulty
+from tests.faults import FAULTS, Choose, Crash, FaultyClient, faulty
 from tests.test_round_trips import EVERY_ROUTE, WRITES, Request, a_project
 
 _NEW = re.compile(rf"{UUID.pattern}|{MOMENT.pattern}|(?<![0-9a-f])[0-9a-f]{{24}}(?![0-9a-f])")
@@ -171,7 +172,7 @@ def test_one_call_that_fails_in_any_way_leaves_the_same_as_none(subject: Subject
 
 def with_fault(subject: Subject, fault: str, at: int) -> tuple[Answer, int]:
     """What is answered at last when one call fails, and how often the request was sent."""
-    with faulty(lambda number, *_: fault if number == at else None, Clock()) as client:
+    with faulty(lambda number, *_: fault if number == at else None, unhurried()) as client:
         answer, sends = subject.answered(client)
     assert len(client.calls) > at, "the fault was not met"
     return answer, sends
@@ -190,7 +191,7 @@ def test_an_answer_that_is_lost_is_no_second_write_without_a_key_either(subject:
         lost.append(operation)
         return "lost"
 
-    with faulty(choose, Clock()):
+    with faulty(choose, unhurried()):
         assert subject.sent(key=None).status in (200, 201, 204)
     assert lost
     assert subject.rows.picture() == expected
@@ -233,7 +234,7 @@ def test_calls_that_fail_again_and_again_leave_the_same_as_none(
         # Now and then the credential is unknown too, so that the authorizer asks.
         if plan.often > 0.5:
             authorizer.credentials.cache_clear()
-        with faulty(plan, Clock()) as client:
+        with faulty(plan, unhurried()) as client:
             first, sends = subject.answered(client)
             again, more = subject.answered(client)
         subject.assert_done_once(first)
@@ -259,7 +260,7 @@ def first_use(shared: World) -> Iterator[None]:
 @pytest.mark.parametrize("at", [1, 2])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_call_of_the_authorizer_that_fails_is_not_seen(shared: World, first_use: None, fault: str, at: int) -> None:
-    with faulty(lambda number, *_: fault if number == at else None, Clock()) as client:
+    with faulty(lambda number, *_: fault if number == at else None, unhurried()) as client:
         if fault.startswith("crash"):
             with pytest.raises(Crash):
                 shared("GET", "/v1/roles")
@@ -272,7 +273,7 @@ def test_a_call_of_the_authorizer_that_fails_is_not_seen(shared: World, first_us
 def test_a_table_that_fails_for_as_long_as_the_authorizer_may_ask_is_answered_with_503(
     shared: World, first_use: None, fault: str
 ) -> None:
-    clock = Clock()
+    clock = unhurried()
     with faulty(lambda *_: fault, clock) as client:
         answer = shared("GET", "/v1/roles")
     assert set(client.calls) == {"GetItem"}
@@ -283,7 +284,7 @@ def test_a_table_that_fails_for_as_long_as_the_authorizer_may_ask_is_answered_wi
 
 def test_noting_a_credentials_use_holds_nobody_up(shared: World, first_use: None) -> None:
     """Reads go on, writes do not."""
-    clock = Clock()
+    clock = unhurried()
     with faulty(lambda _, operation, __: "hang" if operation == "UpdateItem" else None, clock):
         assert shared("GET", "/v1/roles").status == 200
     assert clock.waited < 2
@@ -304,7 +305,7 @@ def test_every_route_answers_503_in_time_when_the_table_fails_for_good(shared: W
 
 
 def assert_busy(world: World, request: Request, choose: Choose) -> None:
-    clock = Clock()
+    clock = unhurried()
     with faulty(choose, clock):
         answer = world(*request, key=_KEY)
     assert clock.waited < 10, request

@@ -11,10 +11,10 @@ from atrium.keys import Key
 from atrium.store import members, projects
 from atrium.store.fsck import Check
 from atrium.store.table import Item, Table, table
-from local.functions import Workers
 from local.gateway import Gateway
 from local.template import Template
 from tests.client import RECORDS, Answer, World, flat_path, through, v1_id
+from tests.clock import Workers
 from tests.test_changes import event
 from tests.test_round_trips import FLAT
 

@@ -15,10 +15,10 @@ import pytest
 
 from atrium.ids import new_id
 from atrium.store import projects
-from local.functions import Workers
 from local.gateway import Gateway
 from local.template import Template
 from tests.client import World, flat_id, flat_path, through, v1_id
+from tests.clock import Workers
 from tests.conftest import Count, full
 from tests.test_concurrency import every_page
 from tests.test_round_trips import FLAT

@@ -38,7 +38,7 @@ from atrium.store.table import table, wire_item
 from local.functions import call as invoke
 from local.template import Template
 from tests.client import HEX24, RECORDS, UUID, Answer, World, flat_id, v1_id
-from tests.conftest import Count, full
+from tests.conftest import Count, full, the_template
 from tests.faults import FAULTS, Crash, FaultyClient, faulty
 from tests.model import (
     KINDS,
@@ -163,7 +163,7 @@ WHICH = st.sampled_from([0, 0, 0, 1, 1, 1, *range(2, 8)])
 STRAY = st.sampled_from([None] * 20 + ["project", "space", "item", "nothing"])
 NOTHING = "f" * 24
 
-ROUTES = routes(Template())
+ROUTES = routes(the_template())
 
 
 # ---------------------------------------------------------------- how it is asked

@@ -27,12 +27,14 @@ from atrium.store import purge
 from atrium.store.table import Item, Range, table, wire_item
 from atrium.store.wall import scope
 from local import versioned
-from local.functions import Workers, call
+from local.functions import call
 from local.gateway import Gateway
 from local.template import ROOT, Template
 from local.terminal import FunctionOutput
 from tests.client import Answer, World, flat_id, flat_path, through
-from tests.faults import Choose, Clock, faulty
+from tests.clock import Workers, unhurried
+from tests.conftest import the_template
+from tests.faults import Choose, faulty
 from tests.test_round_trips import EVERY_ROUTE, FLAT, a_project
 
 Line = dict[str, Any]
@@ -256,7 +258,7 @@ def test_what_the_authorizer_refuses_it_says_with_the_reason(world: World, said:
 
 def test_an_authorizer_that_cannot_judge_is_counted(world: World, said: Said) -> None:
     said()
-    with faulty(lambda *_: "hang", Clock()):
+    with faulty(lambda *_: "hang", unhurried()):
         answer = world("GET", "/projects")
     (line,) = said()
     assert answer.status == 503
@@ -313,7 +315,7 @@ def test_retries_and_lost_races_are_counted(world: World, elsewhere: World, said
     project = world.new_project()
     said()
     # The authorizer remembers the owner, and asks nothing.
-    with faulty(lambda number, *_: "throttle" if number <= 2 else None, Clock()):
+    with faulty(lambda number, *_: "throttle" if number <= 2 else None, unhurried()):
         slow = world("GET", project)
     (line,) = said()
     assert fixed(line) == answered(world, slow, "GET /v1/spaces/{space_id}/projects/{project_id}", Retries=2)
@@ -327,7 +329,7 @@ def test_retries_and_lost_races_are_counted(world: World, elsewhere: World, said
 def test_what_one_request_took_is_not_said_of_the_next(world: World, said: Said) -> None:
     world.new_project()
     said()
-    with faulty(lambda number, *_: "throttle" if number == 1 else None, Clock()):
+    with faulty(lambda number, *_: "throttle" if number == 1 else None, unhurried()):
         world("POST", "/projects", FLAT)
     refused = world("POST", "/projects", content=b"x", headers={"Content-Type": "text/plain"})
     slow, line = said()
@@ -351,7 +353,7 @@ def once_before_the_commit(rival: Callable[[], Answer], also: int = 0) -> Choose
 def test_a_request_that_runs_out_of_time_says_what_it_tried(world: World, said: Said) -> None:
     project = world.new_project()
     said()
-    with faulty(lambda *_: "hang", Clock()):
+    with faulty(lambda *_: "hang", unhurried()):
         busy = world("GET", project)
     (line,) = said()
     assert busy.status == 503
@@ -567,7 +569,7 @@ def resolved(value: Any, known: Mapping[str, Any]) -> Any:
 @pytest.fixture(scope="module")
 def watching() -> dict[str, dict[str, Any]]:
     """The properties of what observability.yaml has, by logical id, for a stack and a topic."""
-    known = {"Stack": STACK, "AlarmTopic": "arn:topic", "AWS::Region": "us-east-1", "exports": exports(Template())}
+    known = {"Stack": STACK, "AlarmTopic": "arn:topic", "AWS::Region": "us-east-1", "exports": exports(the_template())}
     return {name: resolved(item["Properties"], known) for name, item in OBSERVABILITY["Resources"].items()}
 
 
@@ -637,9 +639,9 @@ def live_through_everything(world: World, elsewhere: World, template: Template) 
     renamed = ("PATCH", project, {"name": "B"}), ("PUT", flat_path(other), FLAT)
     rivals = ("PUT", flat_path(project), FLAT), ("PATCH", other, {"name": "B"})
     for request, rival in zip(renamed, rivals, strict=True):
-        with faulty(once_before_the_commit(partial(elsewhere, *rival), also=2), Clock()):
+        with faulty(once_before_the_commit(partial(elsewhere, *rival), also=2), unhurried()):
             assert world(*request).status == 200
-    with faulty(lambda *_: "hang", Clock()):
+    with faulty(lambda *_: "hang", unhurried()):
         world("GET", "/projects", by="outsider")
     record = {"dynamodb": {"NewImage": wire_item(meta_of(world, project)), "SequenceNumber": "1"}}
     call(template.functions["PublishEvents"], {"Records": [record]})

@@ -13,6 +13,7 @@ from local.openapi import DOCUMENT, document
 from local.openapi_text import FIELDS, OPERATIONS, SCHEMAS
 from local.template import ROOT, Template
 from tests.client import UUID, World
+from tests.conftest import the_template
 from tests.test_authorization import MATRIX
 from tests.test_round_trips import EVERY_ROUTE, a_project
 from tests.test_template import routes
@@ -21,8 +22,8 @@ COMMITTED: Any = json.loads(DOCUMENT.read_text())
 
 
 # By the logical ids of their functions: the routes of the template, and what the committed document says of them.
-BEHIND_CREDENTIALS = routes(Template())
-ROUTES = BEHIND_CREDENTIALS | routes(Template(), public=True)
+BEHIND_CREDENTIALS = routes(the_template())
+ROUTES = BEHIND_CREDENTIALS | routes(the_template(), public=True)
 DESCRIBED: dict[str, Any] = {
     name: COMMITTED["paths"][path][method.lower()]
     for name, (method, path) in ROUTES.items()

@@ -18,9 +18,9 @@ import pytest
 from local.functions import FunctionFailed
 from local.template import CREDENTIALS, REGION, TABLE_NAME, Template
 from tests.client import RECORDS, World, flat_path, v1_id
+from tests.clock import run_alone
 from tests.conftest import Crowd, full
 from tests.test_changes import require_published_form
-from tests.test_concurrency import _run_alone
 
 Record = dict[str, Any]
 
@@ -85,10 +85,10 @@ class Weather:
 
     def _publish_and_die(self, event: Mapping[str, Any]) -> int:
         methods = multiprocessing.get_context("forkserver")
-        victim = methods.Process(target=_run_alone, args=(self._crowd.environment, self._function, dict(event)))
+        victim = methods.Process(target=run_alone, args=(self._crowd.environment, self._function, dict(event)))
         victim.start()
         self._victim = victim
-        victim.join(30)
+        victim.join()
         return 0
 
     def _before(self, entries: Sequence[Any]) -> list[int]:

@@ -13,12 +13,13 @@ import pytest
 from moto import mock_aws
 
 from local.template import ROOT, Template, create_table
+from tests.conftest import the_template
 
 FUNCTIONS = ROOT / "functions"
 
 
 def names() -> list[str]:
-    return sorted(Template().functions)
+    return sorted(the_template().functions)
 
 
 def routes(template: Template, *, public: bool = False) -> dict[str, tuple[str, str]]:
@@ -49,7 +50,7 @@ def test_a_function_is_named_after_its_file(template: Template, name: str) -> No
     assert name == prefix + "".join(word.title() for word in file.split("_"))
 
 
-@pytest.mark.parametrize("name", sorted(routes(Template())))
+@pytest.mark.parametrize("name", sorted(routes(the_template())))
 def test_a_module_serves_the_route_it_is_deployed_on(template: Template, name: str) -> None:
     method, path = routes(template)[name]
     module = importlib.import_module(template.functions[name].handler.rpartition(".")[0])
@@ -58,7 +59,7 @@ def test_a_module_serves_the_route_it_is_deployed_on(template: Template, name: s
     assert (module.__doc__ or "").splitlines()[0] == f"{method} {path}"
 
 
-@pytest.mark.parametrize("name", sorted(routes(Template(), public=True)))
+@pytest.mark.parametrize("name", sorted(routes(the_template(), public=True)))
 def test_a_public_module_says_its_route_and_imports_no_table(template: Template, name: str) -> None:
     method, path = routes(template, public=True)[name]
     module = template.functions[name].handler.rpartition(".")[0]
