@@ -61,9 +61,12 @@ invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1C
 fsck: $(READY) $(ENGINE) ## Check the data of make run; repair it with REPAIR=1 (DATA_DIR=)
 	@$(BIN)/python -m local.fsck
 
-sam-local: $(READY) ## Make ready for `sam local` in containers that call this machine HOST (docs/sam-local.md)
+sam-local: $(READY) ## Let `sam local` use the data of make run, from containers (docs/sam-local.md; HOST=)
 	$(MAKE) --no-print-directory build BUILD=.aws-sam/local LAMBDA_ARCH=$$(uname -m | sed s/aarch64/arm64/)
-	@$(BIN)/python -m local.sam_local "$(or $(HOST),host.docker.internal)"
+	@exec $(BIN)/python -m local.sam_local "$(HOST)"
+
+sam-local-test: $(READY) $(ENGINE) ## Each function and README's tour by `sam local`, in containers: Docker's, or root's on Debian
+	@$(BIN)/python -m tests.sam_local
 
 build: $(READY) ## Build what is deployed, into .aws-sam/build (LAMBDA_PYTHON=3.11 LAMBDA_ARCH=x86_64: .aws-sam/3.11-x86_64)
 	$(BIN)/sam build --build-dir $(BUILD)
@@ -159,4 +162,4 @@ $(BROWSER): $(READY) tests/browser/package-lock.json
 	@TMPDIR=$(CURDIR)/tests/browser/node_modules/.chromium $(BIN)/node tests/browser/prepare.mjs
 	@touch $@
 
-.PHONY: help run test checks builds prove mutants token invoke fsck build build-here versioned sbom bench costs format schemas pins reset deploy-test sam-local openapi deploy-line
+.PHONY: help run test checks builds prove mutants token invoke fsck build build-here versioned sbom bench costs format schemas pins reset deploy-test sam-local openapi deploy-line sam-local-test

@@ -1,45 +1,118 @@
-"""`make sam-local`: what `sam local` needs so that functions in containers find the data of `make run`. See
-docs/sam-local.md.
+"""`make sam-local`: what `sam local` needs so that functions in containers find the data of `make run`, for as long as
+both run. See docs/sam-local.md.
 """
 
+import asyncio
 import json
+import socket
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import docker
+from docker.errors import DockerException
 from samtranslator.yaml_helper import yaml_parse
 
-from local.directory import data_directory
+from local.directory import data_directory, write_privately
 from local.rie import MACHINE
 from local.template import ROOT, Template, lambda_environment
 
 FOLDER = ROOT / ".aws-sam" / "local"
 
+# This machine's loopback, as containers call it where they run in a virtual machine of their own.
+LOOPBACK = "host.docker.internal"
+
+_IP_FREEBIND = 15
+
 
 def main() -> None:
-    host = sys.argv[1]
     published = data_directory() / "endpoints.json"
     if not published.exists():
         sys.exit("Nothing runs here that functions could use. Start it: make run")
-    prepare(FOLDER, json.loads(published.read_text()), host)
-    print(f"{FOLDER.relative_to(ROOT)}/sam.json and env.json lead to {host}, for as long as make run runs.")
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(json.loads(published.read_text()), sys.argv[1] or this_machine()))
 
 
-def prepare(folder: Path, endpoints: dict[str, str], host: str) -> None:
-    """Writes a template and an environment file beside the template in `folder`, what was built. `host` is this machine
-    as containers call it.
+def this_machine() -> str:
+    """This machine as containers call it: its address in their network, or LOOPBACK. Exits where it has neither."""
+    if sys.platform != "linux":
+        return LOOPBACK
+    try:
+        engine = docker.from_env()
+        about = engine.info()
+        if about["OperatingSystem"] == "Docker Desktop":
+            return LOOPBACK
+        if "name=rootless" in (about["SecurityOptions"] or ()):
+            sys.exit("Containers without root have a network of their own, where this machine has no address.")
+        return str(engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
+    except DockerException:
+        sys.exit(
+            "Neither Docker nor Podman answers. DOCKER_HOST says where one does; without it, /var/run/docker.sock."
+        )
+
+
+async def serve(endpoints: dict[str, str], host: str) -> None:
+    """Until it is cancelled. Services on the loopback that containers do not reach are behind doors at `host`."""
+    ports = {name: urlsplit(endpoints[name]).port or 80 for name in ("dynamodb", "eventbridge")}
+    if is_address(host):
+        ports = {name: await door(host, port) for name, port in ports.items()}
+    prepare(FOLDER, {**endpoints, **{name: f"http://{host}:{port}" for name, port in ports.items()}})
+    print(f"`sam local` finds this machine at {host}. Leave this running; Ctrl-C ends it.", flush=True)
+    await asyncio.Event().wait()
+
+
+def is_address(host: str) -> bool:
+    with suppress(ValueError):
+        return bool(IPv4Address(host))
+    return False
+
+
+async def door(address: str, port: int) -> int:
+    """Hands connections on to a port of the loopback, those to the port that it returns at the address."""
+
+    async def enter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            within_reader, within_writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:  # `make run` has ended
+            writer.close()
+        else:
+            await asyncio.gather(hand_on(reader, within_writer), hand_on(within_reader, writer))
+
+    sock = socket.socket()
+    if sys.platform == "linux":
+        # Podman makes its network with the first container. The address is good for a listener before there is one.
+        sock.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
+    sock.bind((address, 0))
+    await asyncio.start_server(enter, sock=sock)
+    opened: int = sock.getsockname()[1]
+    return opened
+
+
+async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What is read, until either side ends."""
+    with suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+def prepare(folder: Path, endpoints: Mapping[str, str]) -> None:
+    """Writes a template and an environment file beside the template in `folder`, what was built. `endpoints` are those
+    of an instance, as containers call them.
     """
-    function = Template().functions["Provision"]
-    there = {name: f"http://{host}:{urlsplit(url).port}" for name, url in endpoints.items()}
-    variables = lambda_environment(function, **there)
+    variables = lambda_environment(Template().functions["Provision"], **endpoints)
     template = yaml_parse((folder / "template.yaml").read_text())
     common: dict[str, Any] = template["Globals"]["Function"]
     common["Architectures"] = [MACHINE]
     # SAM passes a variable of the file only where the template has it.
     common["Environment"]["Variables"] |= dict.fromkeys(variables, "see --env-vars")
     (folder / "sam.json").write_text(json.dumps(template, indent=1))
-    (folder / "env.json").write_text(json.dumps({"Parameters": variables}, indent=1))
+    write_privately(folder / "env.json", {"Parameters": variables})
 
 
 if __name__ == "__main__":

@@ -15,6 +15,11 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_tour_works_as_printed(world: World) -> None:
+    take_the_tour(world)
+
+
+def take_the_tour(world: World) -> None:
+    """In a world where acme has no project yet."""
     acme = world.dev["tenants"]["acme"]
     owner = acme["principals"]["owner"]
     variables = {

@@ -1,39 +1,49 @@
 """docs/sam-local.md is true as far as a machine without containers can tell."""
 
+import asyncio
 import json
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
+import pytest
 from samcli.commands.local.invoke.cli import cli as invoke
 from samcli.commands.local.lib.local_lambda import LocalLambdaRunner
 from samcli.commands.local.start_api.cli import cli as start_api
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 
+from local.bus import served
+from local.loopback import Handler, listening
 from local.rie import BUILD, MACHINE
-from local.sam_local import FOLDER, prepare
+from local.sam_local import FOLDER, LOOPBACK, door, prepare, this_machine
 from local.template import ROOT, Template, lambda_environment
+from tests.client import Published
+from tests.sam_local import RESULTS, RUN, SAMPLES, START_API, TEXT
 
-TEXT = (ROOT / "docs" / "sam-local.md").read_text()
 COMMANDS = {"invoke": invoke, "start-api": start_api}
 
 
 def test_every_function_is_named_with_its_sample_event(template: Template) -> None:
-    named = re.findall(r"^run (\w+) (\S+)$", TEXT, re.MULTILINE)
-    assert len(named) == len(dict(named))
-    assert {name: f"{event.replace('/', '.')}.handler" for name, event in named} == {
+    assert len(SAMPLES) == len(dict(SAMPLES))
+    assert {name: f"{event.replace('/', '.')}.handler" for name, event in SAMPLES} == {
         name: function.handler for name, function in template.functions.items()
     }
     events = {str(path.relative_to(ROOT / "events").with_suffix("")) for path in (ROOT / "events").rglob("*.json")}
-    assert {event for _, event in named} == events
+    assert {event for _, event in SAMPLES} == events
+    assert RESULTS.keys() == {event for event in events if event.startswith("auto") or event == "authorizer"}
 
 
 def test_the_commands_have_no_option_that_sam_does_not_have() -> None:
-    commands = re.findall(r"^ *sam local (\S+) (.*)$", TEXT, re.MULTILINE)
-    assert {name for name, _ in commands} == set(COMMANDS)
+    commands = [
+        text.replace("\\\n", "").split(maxsplit=3)[2:] for text in re.findall(r"sam local .*\\\n.*", RUN + START_API)
+    ]
+    assert [name for name, _ in commands] == list(COMMANDS)
     for name, rest in commands:
         words = [word for word in shlex.split(rest) if word.startswith("-")]
         assert set(words) <= {option for parameter in COMMANDS[name].params for option in parameter.opts}
@@ -45,19 +55,84 @@ def test_the_commands_have_no_option_that_sam_does_not_have() -> None:
 
 def test_what_is_written_gives_each_function_its_variables_in_the_container(tmp_path: Path, template: Template) -> None:
     shutil.copy(BUILD / "template.yaml", tmp_path)
-    endpoints = {"dynamodb": "http://127.0.0.1:5001", "eventbridge": "http://127.0.0.1:5002"}
-    prepare(tmp_path, endpoints, "host.docker.internal")
+    endpoints = {"dynamodb": f"http://{LOOPBACK}:5001", "eventbridge": f"http://{LOOPBACK}:5002"}
+    prepare(tmp_path, endpoints)
+    assert (tmp_path / "env.json").stat().st_mode & 0o777 == 0o600
 
     stacks, _ = SamLocalStackProvider.get_stacks(str(tmp_path / "sam.json"))
     functions = SamFunctionProvider(stacks)
     given = json.loads((tmp_path / "env.json").read_text())
     no_containers: Any = None
     runner = LocalLambdaRunner(no_containers, functions, str(tmp_path), str(tmp_path), env_vars_values=given)
-    there = [url.replace("127.0.0.1", "host.docker.internal") for url in endpoints.values()]
     for name, function in template.functions.items():
         found = functions.get(name)
         assert found is not None
         assert found.handler == function.handler
         assert found.architectures == [MACHINE]
         variables = runner._make_env_vars(found).resolve()
-        assert lambda_environment(function, *there).items() <= variables.items()
+        assert lambda_environment(function, **endpoints).items() <= variables.items()
+
+
+def test_a_door_leads_to_a_port_of_the_loopback_and_to_nothing_once_that_is_gone() -> None:
+    entry = {"Source": "test", "DetailType": "test", "Detail": "{}", "EventBusName": "atrium"}
+
+    async def through_a_door() -> None:
+        bus = Published()
+        with served(bus):
+            port = await door("127.0.0.1", int(bus.url.rpartition(":")[2]))
+            client = boto3.client(
+                "events", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1",
+                aws_access_key_id="local", aws_secret_access_key="local"
+            )  # fmt: skip
+            for number in range(1, 3):
+                answer = await asyncio.to_thread(client.put_events, Entries=[entry])
+                assert (answer["FailedEntryCount"], len(bus.events)) == (0, number)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\n\r\n")
+        assert await reader.read() == b""
+        writer.close()
+
+    asyncio.run(through_a_door())
+
+
+# What an engine answers to GET /info, as far as it is read, and this machine as its containers call it.
+ENGINES = {
+    "Docker on Linux": ("Debian GNU/Linux 12 (bookworm)", ["name=seccomp", "name=cgroupns"], "172.17.0.1"),
+    "Docker Desktop": ("Docker Desktop", ["name=seccomp", "name=cgroupns"], LOOPBACK),
+    "Podman": ("debian", None, "172.17.0.1"),
+}
+
+
+@contextmanager
+def engine_that_says(system: str, security: list[str] | None) -> Iterator[str]:
+    class Engine(Handler):
+        def answer(self) -> None:
+            answers: dict[str, Any] = {
+                "version": {"ApiVersion": "1.41"},
+                "info": {"OperatingSystem": system, "SecurityOptions": security},
+                "bridge": {"Id": "0", "IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]}},
+            }
+            content = json.dumps(answers[self.path.rpartition("/")[2].partition("?")[0]]).encode()
+            self.reply(200, content, Content_Type="application/json")
+
+    with listening(Engine, "engine") as url:
+        yield url.replace("http", "tcp")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_this_machine_has_an_address_where_containers_run_on_it(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    system, security, host = ENGINES[engine]
+    monkeypatch.setattr("sys.platform", "linux")
+    with engine_that_says(system, security) as url:
+        monkeypatch.setenv("DOCKER_HOST", url)
+        assert this_machine() == host
+
+
+def test_without_an_engine_or_with_one_without_root_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    with engine_that_says("debian", ["name=seccomp", "name=rootless"]) as url:
+        monkeypatch.setenv("DOCKER_HOST", url)
+        with pytest.raises(SystemExit, match="without root"):
+            this_machine()
+    with pytest.raises(SystemExit, match="Neither Docker nor Podman answers"):
+        this_machine()
