@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
+import httpx
 import pytest
 from samcli.commands.local.invoke.cli import cli as invoke
 from samcli.commands.local.lib.local_lambda import LocalLambdaRunner
@@ -18,12 +18,10 @@ from samcli.commands.local.start_api.cli import cli as start_api
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 
-from local.bus import served
 from local.loopback import Handler, listening
 from local.rie import BUILD, MACHINE
 from local.sam_local import FOLDER, LOOPBACK, door, prepare, this_machine
 from local.template import ROOT, Template, lambda_environment
-from tests.client import Published
 from tests.sam_local import RESULTS, RUN, SAMPLES, START_API, TEXT
 
 COMMANDS = {"invoke": invoke, "start-api": start_api}
@@ -74,21 +72,18 @@ def test_what_is_written_gives_each_function_its_variables_in_the_container(tmp_
 
 
 def test_a_door_leads_to_a_port_of_the_loopback_and_to_nothing_once_that_is_gone() -> None:
-    entry = {"Source": "test", "DetailType": "test", "Detail": "{}", "EventBusName": "atrium"}
+    class Echo(Handler):
+        def answer(self) -> None:
+            self.reply(200, self.rfile.read(int(self.headers["Content-Length"])))
 
     async def through_a_door() -> None:
-        bus = Published()
-        with served(bus):
-            port = await door("127.0.0.1", int(bus.url.rpartition(":")[2]))
-            client = boto3.client(
-                "events", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1",
-                aws_access_key_id="local", aws_secret_access_key="local"
-            )  # fmt: skip
-            for number in range(1, 3):
-                answer = await asyncio.to_thread(client.put_events, Entries=[entry])
-                assert (answer["FailedEntryCount"], len(bus.events)) == (0, number)
+        large = b"x" * 1_000_000
+        with listening(Echo, "echo") as url:
+            port = await door("127.0.0.1", int(url.rpartition(":")[2]))
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+                for content in (b"1", large):
+                    assert (await client.post("/", content=content)).content == content
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"POST / HTTP/1.1\r\n\r\n")
         assert await reader.read() == b""
         writer.close()
 
