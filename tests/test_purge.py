@@ -21,8 +21,9 @@ from atrium.store.table import table, wire_item
 from local.functions import FunctionFailed, call
 from local.template import TABLE_NAME, Template
 from tests.client import RECORDS, World, flat_id, flat_path
+from tests.clock import unhurried
 from tests.conftest import Crowd, full
-from tests.faults import Clock, faulty
+from tests.faults import faulty
 from tests.test_concurrency import Killer, rows_naming
 
 
@@ -333,7 +334,7 @@ def giant(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[s
     for _ in range(16):
         puts = [{"PutRequest": {"Item": wire_item({"pk": pk, "sk": f"DECISION#{new_id()}"})}} for _ in range(25)]
         assert not client.batch_write_item(RequestItems={name: puts})["UnprocessedItems"]
-    clock = Clock()
+    clock = unhurried()
     for module, attribute, value in ((purge, "time", clock), (purge, "PAGE", 2), (streams, "SWEPT_AFTER", timedelta())):
         monkeypatch.setattr(module, attribute, value)
     with faulty(lambda *_: clock.sleep(1), clock):
