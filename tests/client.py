@@ -46,10 +46,10 @@ def through(gateway: Gateway) -> Transport:
     return send
 
 
-def over_http(base_url: str, *, seconds: float = 60, **headers: str) -> Transport:
-    """`headers` are sent with each request, which may take as many seconds."""
+def over_http(base_url: str, **headers: str) -> Transport:
+    """`headers` are sent with each request."""
     # One client for all threads of a test; httpx would otherwise add an Accept-Encoding nobody asked for.
-    http = httpx.Client(base_url=base_url, headers=headers, timeout=seconds, limits=httpx.Limits(max_connections=100))
+    http = httpx.Client(base_url=base_url, headers=headers, timeout=None, limits=httpx.Limits(max_connections=100))
 
     def send(method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> Any:
         reply = http.request(method, path, headers=headers, content=body)

@@ -2,8 +2,7 @@
 or busy (decision 0016).
 
 The budget of a request, the memory of a credential, the deadline of a batch: all of them are read off a `Clock`, in
-this process as in those of `Workers`. What has to be waited for in earnest, another process or a socket, is waited for
-without end; pytest ends a test that hangs.
+this process as in those of `Workers`. Another process and a socket are waited for in earnest: their bound is a NET.
 """
 
 import time
@@ -37,8 +36,8 @@ READ_TIMEOUT = 1.5
 # What is answered in the table's stead where a test means that the table does not answer at all.
 HANGS = "Hangs"
 
-# A net, in seconds: longer than a test may take.
-NET = 3_600.0
+# A net for what is waited for in earnest, in seconds: less than a test may take, and much more than anything does.
+NET = 240
 
 
 class Clock:
@@ -78,16 +77,17 @@ def install(clock: Clock, put: Callable[[object, str, object], None] = setattr) 
         put(import_module(name), "time", clock)
 
 
-def wait_without_end() -> None:
+def be_patient() -> None:
     """From here on no client that this process makes gives a service up for being slow."""
 
     def create_endpoint(self: EndpointCreator, *args: Any, **more: Any) -> Any:
-        return _create_endpoint(self, *args, **{**more, "timeout": (NET, NET)})
+        return impatient(self, *args, **{**more, "timeout": (NET, NET)})
 
     EndpointCreator.create_endpoint = create_endpoint  # type: ignore[method-assign]
 
 
-_create_endpoint = EndpointCreator.create_endpoint
+# What that takes the place of.
+impatient = EndpointCreator.create_endpoint
 
 
 # ---------------------------------------------------------------- in the functions' processes
@@ -108,7 +108,7 @@ def begin(environment: Mapping[str, str]) -> None:
     function that takes longer than it may, on the clock, is over its time.
     """
     start_worker(environment)
-    wait_without_end()
+    be_patient()
     clock = Clock()
     install(clock)
     tables, call = import_module("atrium.store.table"), functions.call

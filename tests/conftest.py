@@ -38,12 +38,12 @@ from tests.client import Published, World, through
 from tests.clock import Clock, Workers
 from tests.limits import Limits
 from tests.proxy import Proxy
-from tests.trace import Trace, enforced
+from tests.trace import Trace, enforced, meeting
 
 # Of a crowd.
 PROCESSES = 8
 
-clock.wait_without_end()
+clock.be_patient()
 
 
 # What a test has tried, by name.
@@ -141,7 +141,7 @@ def world_on_moto(template: Template, tmp_path: Path) -> Iterator[World]:
 def traced(template: Template, engine: str, tmp_path: Path) -> Iterator[tuple[World, Trace]]:
     """A world, and what its functions ask of the table."""
     trace = Trace()
-    with inline(template, engine, tmp_path, trace.invoke) as made:
+    with meeting(), inline(template, engine, tmp_path, trace.invoke) as made:
         trace.watch(tables.table()._client)
         yield made, trace
 

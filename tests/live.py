@@ -33,9 +33,9 @@ def served(world: World, stage: str = "") -> Iterator[str]:
         server = Server(Staged(world.gateway, stage), ready.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()
-        assert ready.wait(10)
+        ready.wait()
         try:
             yield f"http://127.0.0.1:{sock.getsockname()[1]}{stage}"
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join()

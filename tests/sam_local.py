@@ -90,7 +90,7 @@ def tour(dev: Any, directory: Path) -> None:
     command = START_API.replace("3001", str(port))
     log = directory / "start-api"
     with process(command, log, f"Running on http://127.0.0.1:{port}"):
-        send = over_http(f"http://127.0.0.1:{port}", seconds=600)
+        send = over_http(f"http://127.0.0.1:{port}")
         try:
             take_the_tour(World(watched(send), dev))
         except AssertionError as error:

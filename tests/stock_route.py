@@ -17,8 +17,8 @@ from tests.faults import FaultyClient
 
 RECORDS, PROJECTS = "idempotency", "projects"
 
-# Seconds that the function has left, so that its lease on a key ends soon.
-LEASE = 0.2
+# Seconds that the function has left, after which its lease on a key ends.
+LEASE = 600
 
 # What the SDK calls again by itself, and how often it calls.
 _RETRIED = {"InternalServerError", "ProvisionedThroughputExceededException"}

@@ -21,6 +21,7 @@ from botocore.session import get_session
 from atrium.store.table import _METHODS
 from layers.build import GATHERED, ROOTS, SERVICES
 from local.template import ROOT, Template, lambda_environment
+from tests.clock import NET
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 DEPLOYED = ROOT / ".aws-sam/build"
@@ -122,7 +123,7 @@ print(json.dumps({"modules": loaded, "collects": gc.isenabled(), "frozen": gc.ge
     path = [HERE / names[0], *(layer(HERE, name) for name in LAYERS)]
     environment |= {"PYTHONPATH": os.pathsep.join(map(str, path)), "PATH": os.environ["PATH"]}
     command = [sys.executable, "-S", "-c", code, *modules]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=NET)
     assert ran.returncode == 0, ran.stderr[-2000:]
     answer: dict[str, Any] = json.loads(ran.stdout)
     return answer
@@ -180,7 +181,7 @@ print(jwt.decode(token, jwt.PyJWK.from_dict(jwt.algorithms.RSAAlgorithm.to_jwk(k
 """
     path = os.pathsep.join(str(layer(HERE, name)) for name in LAYERS)
     command = [sys.executable, "-S", "-c", code]
-    ran = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, timeout=NET)
     assert (ran.stdout, ran.stderr) == ("x\n", "")
 
 
@@ -199,7 +200,7 @@ print(json.dumps({name: f"{one.__module__}.{one.__qualname__}" for name, one in 
         for path, seed in ((layer(HERE, "AtriumLayer"), "1"), (layer(HERE, "AtriumLayer"), "2"), (None, "1")):
             environment = {"PYTHONPATH": str(path)} if path else {}
             command = [sys.executable, *(["-S"] if path else []), "-c", code, package, seed]
-            ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+            ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=NET)
             assert ran.returncode == 0, ran.stderr[-2000:]
             said.add(ran.stdout)
         assert len(said) == 1, said
@@ -291,7 +292,7 @@ def build(tmp_path: Path, wanted: str, name: str | None, script: str) -> tuple[s
     source = tmp_path / "layers"
     shutil.copytree(ROOT / "layers", source, ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "build.py", "Jwt", str(tmp_path / "made")]
-    ran = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, timeout=NET)
     return ran.stdout + ran.stderr, tmp_path / "made/python"
 
 

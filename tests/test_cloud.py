@@ -36,6 +36,7 @@ from local.rie import BUILD
 from local.template import ACCOUNT, REGION, ROOT, Template
 from tests import test_seed_documents as seeds
 from tests.client import World, over_http
+from tests.clock import NET
 from tests.test_run import wait_for
 from tests.test_template import routes
 
@@ -72,14 +73,14 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         session: Any = boto3.Session(ACCOUNT, "-", region_name=REGION)
-        config = Config(read_timeout=120, retries={"total_max_attempts": 1})
+        config = Config(read_timeout=NET, retries={"total_max_attempts": 1})
         return session.client(service, endpoint_url=self.endpoint, config=config)
 
     def sam(self, *arguments: str) -> None:
         environment = {**self.environment, "AWS_ENDPOINT_URL": self.endpoint, "SAM_CLI_TELEMETRY": "0"}
         command = [str(Path(sys.executable).with_name("sam")), *arguments]
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=NET, check=False
         )
         assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
 
@@ -184,12 +185,12 @@ def ministack(directory: Path) -> Iterator[Cloud]:
             return False
 
     try:
-        wait_for(is_ready, seconds=60)
+        wait_for(is_ready)
         yield cloud
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(NET)
         finally:
             with suppress(ProcessLookupError):  # its functions' processes end with it
                 os.killpg(process.pid, signal.SIGKILL)
@@ -261,7 +262,7 @@ def test_what_is_set_off_by_changes_events_and_messages_happens(cloud: Cloud, tm
     assert world.uuid("outsider") == OUTSIDER
     project = world.new_project("Apollo")
     member = f"{project}/members/{OUTSIDER}"
-    wait_for(lambda: world("GET", member).status == 200, seconds=60)
+    wait_for(lambda: world("GET", member).status == 200)
     assert world("GET", member).body["role_id"] == world.role("viewer")
 
     tenant = world.dev["tenants"]["acme"]["tenant_id"]
@@ -277,7 +278,7 @@ def test_what_is_set_off_by_changes_events_and_messages_happens(cloud: Cloud, tm
     def names() -> list[str]:
         return [listed["name"] for listed in world("GET", world.projects()).body["data"]]
 
-    wait_for(lambda: "Requested" in names(), seconds=60)
+    wait_for(lambda: "Requested" in names())
 
     task = from_uuid(world.new_record(project, "tasks").rpartition("/")[2])
     partition = keys.project(from_uuid(tenant), from_uuid(project.rpartition("/")[2])).pk
@@ -294,7 +295,7 @@ def test_what_is_set_off_by_changes_events_and_messages_happens(cloud: Cloud, tm
 
     assert {keys.META, f"{keys.TASK}{task}"} < rows()
     assert world("DELETE", project).status == 204
-    wait_for(lambda: not rows(), seconds=60)
+    wait_for(lambda: not rows())
     assert cloud.client("sqs").get_queue_attributes(
         QueueUrl=cloud.outputs["DeadLettersUrl"], AttributeNames=["ApproximateNumberOfMessages"]
     )["Attributes"] == {"ApproximateNumberOfMessages": "0"}

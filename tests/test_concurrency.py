@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import signal
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,12 +14,16 @@ from itertools import count
 from typing import Any, TypeVar
 
 import pytest
+from botocore.endpoint import EndpointCreator
+from botocore.exceptions import ReadTimeoutError
 
+from atrium.settings import LAST_CALL_AFTER
+from atrium.store.client import dynamodb
 from local.functions import FunctionFailed
 from local.gateway import Gateway
-from local.template import TABLE_NAME, Function, Template
+from local.template import CREDENTIALS, TABLE_NAME, Function, Template
 from tests.client import MISSING, RECORDS, Answer, World, flat_id, flat_path, in_camel_case, new_key, through, v1_id
-from tests.clock import HANGS, run_alone
+from tests.clock import HANGS, READ_TIMEOUT, impatient, run_alone
 from tests.conftest import PROCESSES, Count, Crowd, full
 from tests.proxy import Proxy
 from tests.test_faults import BUSY
@@ -518,6 +523,21 @@ def test_a_table_that_hangs_while_a_caller_is_recognised_is_answered_with_503(cr
     for answer in while_hanging(crowd, [partial(each, "GET", "/v1/roles") for each in strangers]):
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         assert answer.body == {"error": BUSY, "detail": BUSY}
+
+
+def test_the_tables_client_gives_up_a_call_that_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In earnest: all other tests have what hangs on their clock."""
+    monkeypatch.setattr(EndpointCreator, "create_endpoint", impatient)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for name, value in CREDENTIALS.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        client = dynamodb()
+        with pytest.raises(ReadTimeoutError):
+            client.list_tables()
+    config = client.meta.config
+    assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1, READ_TIMEOUT, 1)
+    assert LAST_CALL_AFTER + config.connect_timeout + config.read_timeout == 8.5
 
 
 def while_hanging(crowd: Crowd, requests: Sequence[Callable[[], Answer]], hanging: str = "every call") -> list[Answer]:

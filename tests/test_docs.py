@@ -13,6 +13,7 @@ import pytest
 from local.openapi import DOCUMENT
 from local.template import ROOT, Template
 from tests.client import Answer, World
+from tests.clock import NET
 from tests.live import served
 from tests.test_openapi import COMMITTED
 
@@ -82,7 +83,7 @@ def in_a_browser(script: str, *arguments: str) -> Any:
         [Path(sys.executable).with_name("node"), ROOT / "tests/browser" / script, *arguments],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=NET,
     )
     assert ran.returncode == 0, ran.stderr[-2000:]
     return json.loads(ran.stdout)

@@ -294,7 +294,7 @@ def test_noting_a_credentials_use_holds_nobody_up(shared: World, first_use: None
 
 
 def test_every_route_answers_503_in_time_when_the_table_fails_for_good(shared: World) -> None:
-    """By the clock of the table; in real time in test_concurrency."""
+    """On the clock, as everywhere; in processes in test_concurrency."""
     requests = {name: request(shared, a_project(shared)) for name, request in EVERY_ROUTE.items()}
     for fault in ("throttle", "error", "hang"):
         for name, request in requests.items():

@@ -54,7 +54,7 @@ class Border:
 
 @pytest.fixture(scope="module")
 def border(template: Template, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Border]:
-    trace = Trace(delay=0)
+    trace = Trace()
     with inline(template, engine, tmp_path_factory.mktemp("border"), trace.invoke) as world:
         trace.watch(table()._client)
         border = Border(world, trace, a_project(world), globex(world, template))

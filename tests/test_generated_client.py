@@ -13,6 +13,7 @@ import pytest
 
 from local.openapi import DOCUMENT
 from tests.client import World
+from tests.clock import NET
 from tests.live import served
 
 
@@ -27,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-m", "openapi_python_client", *command, "--config", str(config)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=NET,
     )
     assert (ran.returncode, "WARNING" in ran.stdout + ran.stderr) == (0, False), ran.stdout[-2000:]
     return made

@@ -38,6 +38,7 @@ from atrium.store.table import table, wire_item
 from local.functions import call as invoke
 from local.template import Template
 from tests.client import HEX24, RECORDS, UUID, Answer, World, flat_id, v1_id
+from tests.clock import NET
 from tests.conftest import Count, full, the_template
 from tests.faults import FAULTS, Crash, FaultyClient, faulty
 from tests.model import (
@@ -302,7 +303,7 @@ class Speaker:
         if call.route == "AddTaskNote":
             self.known.notes.append((project, call.item, fresh))
         made = "Create" in call.route or call.route == "AddTaskNote"
-        assert not made or self.ahead + datetime.now(UTC) - born(fresh) < timedelta(seconds=30)
+        assert not made or self.ahead + datetime.now(UTC) - born(fresh) < timedelta(seconds=NET)
 
     def _require_event(self, changed: Any) -> None:
         """One event for each change, none without: as the stream will find it on the project."""

@@ -21,6 +21,7 @@ import pytest
 from local.database import free_port
 from local.template import ROOT
 from tests.client import A_UUID, AN_ID, Answer, World, curls, flat_id, over_http, v1_id
+from tests.clock import NET
 from tests.conftest import full
 from tests.test_round_trips import FLAT
 
@@ -74,10 +75,10 @@ class Instance:
         return (self.directory / "output").read_text()
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + NET
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
+        assert time.monotonic() < deadline, f"not within {NET} s"
         time.sleep(0.05)
 
 
@@ -110,7 +111,7 @@ def running(
         )
     instance = Instance(process, directory, port)
     try:
-        wait_for(lambda: instance.is_ready(stale), seconds=60)
+        wait_for(lambda: instance.is_ready(stale))
         yield instance
     finally:
         instance.kill_group()
@@ -269,7 +270,7 @@ def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
         world = instance.world
 
         def comes(status: int) -> None:
-            wait_for(lambda: world("GET", "/v1/roles").status == status, seconds=30)
+            wait_for(lambda: world("GET", "/v1/roles").status == status)
 
         comes(200)
         function.write_text(louder(298))
@@ -314,7 +315,7 @@ def test_a_signal_stops_everything_it_started(tmp_path: Path, kind: signal.Signa
             os.killpg(instance.process.pid, kind)
         else:
             os.kill(server, kind)
-        instance.process.wait(15)
+        instance.process.wait(NET)
         wait_for(lambda: not instance.members())
         assert not (tmp_path / "dev.json").exists()
         assert "Traceback" not in instance.output()
@@ -360,7 +361,7 @@ def test_lambdas_own_runtime_serves_what_was_built(tmp_path: Path) -> None:
         ]
         assert world("GET", "/projects", by=None).status == 401
         published = instance.directory / "events.jsonl"
-        wait_for(lambda: published.exists() and v1.body["id"] in published.read_text(), seconds=30)
+        wait_for(lambda: published.exists() and v1.body["id"] in published.read_text())
 
         (server,) = instance.running("python", "local.run")
         os.kill(server, signal.SIGKILL)
@@ -385,7 +386,7 @@ def test_a_port_or_directory_in_use_is_said_at_once(instance: Instance, tmp_path
     ):
         environment = {**os.environ, "PORT": str(port), "DATA_DIR": str(directory)}
         done = subprocess.run(
-            ["make", "run"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False
+            ["make", "run"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=NET, check=False
         )
         assert done.returncode != 0
         assert said in done.stderr
@@ -400,7 +401,7 @@ def test_invoke_runs_one_function_beside_a_running_instance_and_without_one(inst
             env={**os.environ, "DATA_DIR": str(directory)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=NET,
             check=False,
         )
         assert done.returncode == 0, done.stderr

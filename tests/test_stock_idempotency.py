@@ -1,12 +1,16 @@
 """The faults of test_faults, on a route with Powertools' own idempotency: what Atrium's way is for (decision 0003)."""
 
-import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.idempotency import base
+from aws_lambda_powertools.utilities.idempotency.persistence import base as persistence
+from aws_lambda_powertools.utilities.idempotency.persistence import dynamodb
 from moto import mock_aws
 
 from tests.conftest import Count
@@ -30,7 +34,27 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield made
 
 
-def outcome(client: Any, fault: str, at: int) -> tuple[str, bool]:
+@pytest.fixture
+def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Lets so many seconds pass on Powertools' clock, at once."""
+    passed = timedelta()
+
+    class Moment(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Moment":
+            return super().now(tz) + passed
+
+    for module in (base, persistence, dynamodb):
+        monkeypatch.setattr(module, "dt", SimpleNamespace(datetime=Moment))
+
+    def pause(seconds: int) -> None:
+        nonlocal passed
+        passed += timedelta(seconds=seconds)
+
+    return pause
+
+
+def outcome(client: Any, pause: Callable[[int], None], fault: str, at: int) -> tuple[str, bool]:
     """What becomes of a create whose call number `at` fails, and whether it came to that call.
 
     The client sends it again at once; and if that is no use, once more when the lease is over.
@@ -38,8 +62,8 @@ def outcome(client: Any, fault: str, at: int) -> tuple[str, bool]:
     before = client.scan(TableName=PROJECTS)["Count"]
     faulty = FaultyClient(client, lambda number, *_: fault if number == at else None)
     statuses = []
-    for pause in (0.0, 0.0, 0.0, LEASE):
-        time.sleep(pause)
+    for seconds in (0, 0, 0, LEASE):
+        pause(seconds)
         faulty.revive()
         try:
             statuses.append(StockRoute(faulty)("Apollo", f"{fault} {at}")[0])
@@ -57,12 +81,14 @@ def outcome(client: Any, fault: str, at: int) -> tuple[str, bool]:
     return kind, len(faulty.calls) >= at
 
 
-def test_stock_idempotency_duplicates_and_gets_stuck_where_one_call_fails(client: Any, count: Count) -> None:
+def test_stock_idempotency_duplicates_and_gets_stuck_where_one_call_fails(
+    client: Any, pause: Callable[[int], None], count: Count
+) -> None:
     found: Counter[str] = Counter()
     for fault in FAULTS:
         at, met = 1, True
         while met:
-            kind, met = outcome(client, fault, at)
+            kind, met = outcome(client, pause, fault, at)
             found[kind] += met
             at += 1
     count(creates=found.total(), **found)

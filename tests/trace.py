@@ -3,10 +3,11 @@
 import importlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,12 +17,11 @@ from botocore.exceptions import ClientError
 from botocore.session import get_session
 
 from atrium.store import client as clients
+from atrium.store.table import Table
 from local import functions
 from local.functions import call
 from local.template import Function, Template
-
-# Long enough that calls made at the same time overlap for certain.
-_DELAY = 0.015
+from tests.clock import NET
 
 # What the functions' clients of the table are made by. Tests that ask the table themselves have boto3's.
 FUNCTIONS = get_session()
@@ -41,11 +41,8 @@ class Call:
 
 @dataclass
 class Trace:
-    """All calls since `clear`. The authorizer's are told apart by their function. Each call takes `delay` seconds more,
-    so that it can be seen which of them are made at once.
-    """
+    """All calls since `clear`. The authorizer's are told apart by their function."""
 
-    delay: float = _DELAY
     calls: list[Call] = field(default_factory=list)
     _function: str = ""
     _open: dict[int, Call] = field(default_factory=dict)
@@ -85,10 +82,38 @@ class Trace:
         made = Call(self._function, model.name, actions(params, model), items(params), time.monotonic())
         self.calls.append(made)
         self._open[threading.get_ident()] = made
-        time.sleep(self.delay)
+        if (others := _others.get()) is not None:
+            _others.set(None)
+            others.wait(NET)
 
     def _end(self, **_: Any) -> None:
         self._open[threading.get_ident()].ended = time.monotonic()
+
+
+# Whom the next call waits for, so that they overlap.
+_others: ContextVar[threading.Barrier | None] = ContextVar("others", default=None)
+
+
+@contextmanager
+def meeting() -> Iterator[None]:
+    """Lets the first calls of what is read at once meet, as many at a time as there are threads: none is made before
+    all of them have begun. So it can be told what is made at once, however slow the machine is."""
+    together = Table.together
+
+    def all_at_once(table: Table, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+        width = table._threads._max_workers
+        waves = [calls[first : first + width] for first in range(0, len(calls), width)]
+        met = [partial(_meet, threading.Barrier(len(wave)), call) for wave in waves for call in wave]
+        return together(table, met)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Table, "together", all_at_once)
+        yield
+
+
+def _meet(others: threading.Barrier, call: Callable[[], Any]) -> Any:
+    _others.set(others)
+    return call()
 
 
 def items(params: Mapping[str, Any]) -> int:

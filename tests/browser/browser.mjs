@@ -21,6 +21,6 @@ export const launch = () =>
 // A page of `options` on which nothing is given up before the test itself is.
 export const open = async (browser, options) => {
   const page = await browser.newPage(options);
-  page.setDefaultTimeout(240_000);
+  page.setDefaultTimeout(200_000);
   return page;
 };
