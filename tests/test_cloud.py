@@ -354,12 +354,12 @@ def test_the_door_is_closed_and_opened_by_the_commands_of_the_document(cloud: Cl
         ),
     }
     assert cloud.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
-    wait_for(lambda: waiting() == 1, seconds=60)
+    wait_for(lambda: waiting() == 1)
     policy = cloud.client("dynamodb").get_resource_policy(ResourceArn=table)["Policy"]
     assert json.loads(policy)["Statement"][0]["Resource"] == table
 
     document(cloud, "**Close the door**", "**Open it**", "**Open it**")
-    wait_for(lambda: [project["projectName"] for project in world("GET", "/projects").body] == ["Patience"], seconds=60)
+    wait_for(lambda: [project["projectName"] for project in world("GET", "/projects").body] == ["Patience"])
     assert waiting() == 0
     with pytest.raises(cloud.client("dynamodb").exceptions.PolicyNotFoundException):
         cloud.client("dynamodb").get_resource_policy(ResourceArn=table)

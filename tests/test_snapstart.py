@@ -151,7 +151,7 @@ def machine(template: Template, tmp_path: Path) -> Iterator[Machine]:
             preexec_fn=as_child,
         )
         try:
-            wait_for(lambda: machine.ready == CLONES or process.poll() is not None, seconds=60)
+            wait_for(lambda: machine.ready == CLONES or process.poll() is not None)
             assert process.poll() is None, (tmp_path / "output").read_text()
             yield machine
         finally:
@@ -170,7 +170,7 @@ def test_what_was_restored_from_one_snapshot_shares_neither_connection_nor_chanc
         assert machine.condition.wait_for(lambda: machine.ready == 2 * CLONES, timeout=60)
         assert len(machine.of_the_restore) == CLONES == len(machine.connections)
         assert not machine.of_the_restore & machine.of_the_start
-    wait_for(lambda: len(machine.results) == CLONES, seconds=60)
+    wait_for(lambda: len(machine.results) == CLONES)
     assert [result["status"] for result in machine.results] == [503] * CLONES
     one, other = machine.results
     assert one["process"] != other["process"]
