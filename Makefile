@@ -95,7 +95,7 @@ bench: $(READY) $(ENGINE) ## Measure speed beside other frameworks, into benchma
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
 
-costs: $(READY) $(ENGINE) ## Write anew what each route costs, in calls and capacity units, into benchmarks/results
+costs: $(READY) $(ENGINE) ## Write anew what each route costs: calls and capacity units, into benchmarks/results; dollars, into docs
 	$(BIN)/python -m benchmarks.routes
 
 format: $(READY) ## Format the code and mend what can be mended

@@ -1,9 +1,9 @@
-"""What each route asks of the table: calls, and the capacity units that they take.
+"""Calls of each route, and the capacity units that they take; and what requests cost.
 
     make costs
 
-Writes benchmarks/results/routes.json, which a test holds against the routes, and the tables of the last `make bench`
-with it.
+Writes benchmarks/results/routes.json and costs.json, which tests hold against the routes, the tables of the last `make
+bench` with the one, and the section of docs/operations.md with the other.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from atrium.api.authorizer import credentials
 from atrium.store import table as tables
+from benchmarks import costs as dollars
 from benchmarks.report import RESULTS, write
 from benchmarks.rivals import written
 from local.database import database
@@ -30,8 +31,12 @@ def main() -> None:
     sys.stdout = FunctionOutput()
     with database(None) as engine, tempfile.TemporaryDirectory() as directory:
         engine.wait_until_ready()
-        costs = route_costs(Template(), engine.endpoint, Path(directory))
+        template = Template()
+        costs = route_costs(template, engine.endpoint, Path(directory))
+        measured = dollars.measured(template, engine.endpoint, Path(directory))
     written(RESULT, costs, indent=1)
+    written(dollars.RESULT, measured, indent=1)
+    dollars.write(measured, template)
     write(json.loads((RESULTS / "results.json").read_text()), costs)
 
 

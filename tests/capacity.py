@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 
+from atrium.keys import Key
 from local.functions import call
 from local.template import Function
 
@@ -23,12 +24,13 @@ Item = Mapping[str, Any]
 
 @dataclass
 class Units:
-    """What one call cost."""
+    """What one call cost. `sizes` are the bytes of each item that it wrote, before and after, by pk and sk."""
 
     function: str
     operation: str
     read: int = 0
     written: int = 0
+    sizes: dict[Key, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Meter:
     look: Any = None
     calls: list[Units] = field(default_factory=list)
     _function: str = ""
-    _open: dict[int, tuple[Mapping[str, Any], dict[str, int]]] = field(default_factory=dict)
+    _open: dict[int, tuple[Mapping[str, Any], dict[Key, int]]] = field(default_factory=dict)
 
     def invoke(self, function: Function, event: Mapping[str, Any]) -> Any:
         self._function = function.name
@@ -77,17 +79,18 @@ class Meter:
             case "TransactWriteItems" | "UpdateItem":
                 after = self._sizes(_writes(model.name, params))
                 each = 2 if model.name == "TransactWriteItems" else 1
-                cost.written = each * sum(units(max(before[key], after[key]), WRITTEN) for key in before)
+                cost.sizes = {key: (before[key], after[key]) for key in before}
+                cost.written = each * sum(units(max(sizes), WRITTEN) for sizes in cost.sizes.values())
             case _:
                 raise ValueError(f"What {model.name} costs is not known here")
         self.calls.append(cost)
 
-    def _sizes(self, keys: Iterable[tuple[str, Item]]) -> dict[str, int]:
+    def _sizes(self, keys: Iterable[tuple[str, Item]]) -> dict[Key, int]:
         """Asked in a context of its own, since the function that makes the call may not ask it."""
         found = {}
         for table, key in keys:
             answer = Context().run(self.look.get_item, TableName=table, Key=key, ConsistentRead=True)
-            found[str(key)] = size(answer.get("Item", {}))
+            found[Key(key["pk"]["S"], key["sk"]["S"])] = size(answer.get("Item", {}))
         return found
 
 

@@ -1,0 +1,277 @@
+"""The dollars that requests cost: measured units and bytes, times prices that are written down with their dates.
+
+`make costs` writes benchmarks/results/costs.json and the section of docs/operations.md; tests hold both.
+"""
+
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse
+
+from atrium.api.telemetry import UNITS
+from atrium.keys import Key, named
+from atrium.settings import IDEMPOTENCY_DAYS
+from atrium.store import table as tables
+from benchmarks.report import RESULTS, table
+from local.template import ROOT, Template
+from tests.capacity import WRITTEN, Meter, units
+from tests.client import MISSING, World
+from tests.conftest import inline
+
+RESULT = RESULTS / "costs.json"
+PRICES = ROOT / "benchmarks" / "prices.json"
+OPERATIONS = ROOT / "docs" / "operations.md"
+BEGIN, END = "<!-- written by `make costs` -->", "<!-- until here -->"
+
+# Characters of each text that is sent; all of them take a byte.
+TEXTS = (0, 500, 10_000)
+PAGE = 25
+
+GB = 2**30
+DAYS = 30
+# Bytes that are billed beyond what is there: of an item that is stored, and of a line that is logged.
+OF_AN_ITEM, OF_A_LINE = 100, 26
+OF_AN_EVENT = 64 * 1024
+
+# The metrics of a request, which there are for each dialect; the others are the stack's.
+OF_A_REQUEST = {"Requests", "Latency", "Replays", "Conflicts", "Retries", "LostRaces"}
+
+Figures = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: what it is called, and its function."""
+
+    title: str
+    function: str
+    method: str
+    path: str
+    body: Any = None
+
+
+def requests(world: World, project: str, text: str) -> list[Asked]:
+    """On one of a page of projects with such a text. A task has to have one."""
+    new = {"name": "Gemini", "description": {"summary": text}}
+    task = {"name": "Clean the data", "description": text or "-", "phase": "modeling"}
+    return [
+        Asked("read a project", "V1GetProject", "GET", project),
+        Asked(f"list {PAGE} projects, whole", "ListProjects", "GET", f"/projects?limit={PAGE}"),
+        Asked("create a project", "V1CreateProject", "POST", world.projects(), new),
+        Asked("change a project", "V1UpdateProject", "PATCH", project, {"name": "Mercury"}),
+        Asked("create a task", "V1CreateTask", "POST", f"{project}/tasks", task),
+    ]
+
+
+# ---------------------------------------------------------------- measured
+
+
+def measured(template: Template, engine: str, directory: Path) -> dict[str, dict[str, Any]]:
+    """By request and text: units and bytes of one, with an Idempotency-Key if it writes. `kept` and `expiring` are the
+    bytes that are billed for what it leaves in the table, for good and in the record of its key.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for characters in TEXTS:
+        place = directory / str(characters)
+        place.mkdir()
+        meter = Meter()
+        with inline(template, engine, place, meter.invoke) as world:
+            meter.watch(tables.table()._client)
+            text = "x" * characters
+            for _ in range(PAGE):
+                made = world("POST", world.projects(), {"name": "Apollo", "description": {"summary": text}})
+            project = f"{world.projects()}/{made.body['id']}"
+            for asked in requests(world, project, text):
+                figures = one(world, meter, asked)
+                found.setdefault(asked.title, {"function": asked.function})[str(characters)] = figures
+    return found
+
+
+def one(world: World, meter: Meter, asked: Asked) -> dict[str, int]:
+    meter.clear()
+    key = None if asked.method == "GET" else asked.title.replace(" ", "-")
+    with redirect_stdout(io.StringIO()) as said:
+        answer = world(asked.method, asked.path, MISSING if asked.body is None else asked.body, key=key)
+    assert answer.status in (200, 201), answer
+    calls, read, written = meter.of(asked.function)
+    sizes = {key: sizes for call in meter.calls for key, sizes in call.sizes.items()}
+    grown = {key: after - before + (OF_AN_ITEM if not before else 0) for key, (before, after) in sizes.items()}
+    # Few are the first of their process, and say so.
+    lines = said.getvalue().replace(',"cold":true', "").splitlines()
+    return {
+        "calls": calls,
+        "read": read,
+        "written": written,
+        "answered": len(answer.content) + sum(len(name) + len(value) + 4 for name, value in answer.headers.items()),
+        "logged": sum(len(line.encode()) + OF_A_LINE for line in lines),
+        "kept": sum(bytes for key, bytes in grown.items() if not expires(key)),
+        "expiring": sum(bytes for key, bytes in grown.items() if expires(key)),
+        "record": sum(2 * units(sizes[key][1], WRITTEN) for key in sizes if expires(key)),
+    }
+
+
+def expires(key: Key) -> bool:
+    """Whether it is the record of an Idempotency-Key."""
+    about = named(key)
+    return about is not None and about.kind == "replay"
+
+
+# ---------------------------------------------------------------- in dollars
+
+
+def dollars(figures: Figures, memory: Mapping[str, int], function: str, paid: Mapping[str, Any]) -> dict[str, float]:
+    """Of a million such requests, by what is paid for; `memory` is each function's, in MB. What stays is paid for a
+    month, the record of a key for as long as it is there.
+    """
+    price = {name: each["dollars"] for name, each in paid["prices"].items()}
+    assumed = paid["assumed"]
+    writes = figures["written"] > 0
+
+    def run(function: str, kind: str) -> float:
+        """An invocation of each request."""
+        seconds = assumed["milliseconds"][kind] / 1000
+        return float(price["invocations"] + 1e6 * seconds * memory[function] / 1024 * price["compute"])
+
+    def stored(bytes: int, days: float) -> float:
+        return float(1e6 * bytes / GB * (price["storage"] + price["recovery"]) * days / DAYS)
+
+    return {
+        "requests": price["requests"],
+        "functions": run(function, "route") + run("Authorizer", "authorizer"),
+        "reads": (figures["read"] + 1 / assumed["authorizer_asks_once_in"]) * price["read_units"],
+        "writes": figures["written"] * price["write_units"],
+        "event": price["events"] + run("PublishEvents", "publisher") if writes else 0,
+        "logs": 1e6 * figures["logged"] / GB * price["logs"],
+        "traces": assumed["traced"] * price["traces"],
+        "out": 1e6 * figures["answered"] / GB * price["transfer"],
+        "key": stored(figures["expiring"], IDEMPOTENCY_DAYS),
+        "kept": stored(figures["kept"], DAYS),
+    }
+
+
+def default_sampling(requests: float, price: float) -> tuple[float, float]:
+    """X-Ray's own, of so many requests a month that come at random: the part that is traced, one a second and 5 % of
+    the rest; and what a million of them cost.
+    """
+    a_second = requests / (DAYS * 86_400)
+    first = (1 - math.exp(-a_second)) / a_second
+    part = first + 0.05 * (1 - first)
+    return part, part * price
+
+
+def standing() -> tuple[int, int, int]:
+    """The metrics, metrics of alarms, and dashboards of a stack and its stack of alarms."""
+    alarms = dashboards = 0
+    for resource in yaml_parse((ROOT / "observability.yaml").read_text())["Resources"].values():
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            asked = resource["Properties"].get("Metrics")
+            alarms += sum("MetricStat" in each for each in asked) if asked else 1
+        dashboards += resource["Type"] == "AWS::CloudWatch::Dashboard"
+    return 2 * len(OF_A_REQUEST) + len(UNITS.keys() - OF_A_REQUEST), alarms, dashboards
+
+
+# ---------------------------------------------------------------- as Markdown
+
+COLUMNS = {
+    "requests": "API",
+    "functions": "Lambda",
+    "reads": "read",
+    "writes": "written",
+    "event": "event",
+    "logs": "logs",
+    "traces": "X-Ray",
+    "out": "out",
+    "key": "key, 30 days",
+    "kept": "kept, a month",
+}
+
+
+def section(costs: Mapping[str, Any], template: Template, paid: Mapping[str, Any]) -> str:
+    memory = {name: function.memory for name, function in template.functions.items()}
+    price = {name: each["dollars"] for name, each in paid["prices"].items()}
+    assumed, create = paid["assumed"], costs["create a project"]["500"]
+    milliseconds = assumed["milliseconds"]
+    of_key = create["record"] * price["write_units"] + dollars(create, memory, "V1CreateProject", paid)["key"]
+    part, default = default_sampling(1e6, price["traces"])
+    metrics, alarms, dashboards = standing()
+    idle = metrics * price["metrics"], alarms * price["alarms"], dashboards * price["dashboards"]
+    texts = f"{', '.join(f'{each:,}' for each in TEXTS[:-1])} and {TEXTS[-1]:,}"
+    source = table(
+        ("", "$", "of", "source"),
+        ([each["what"], amount(each["dollars"]), each["of"], each["source"]] for each in paid["prices"].values()),
+    )
+    spent = table(("", *COLUMNS.values(), "together"), rows(costs, memory, paid))
+    text = f"""Prices of {paid["region"]}, first tier, without a free tier; each as it stood at its source on that day
+(`benchmarks/prices.json`). Most are others' words: ask AWS's own calculator before you rely on them.
+
+{source}
+
+A million requests, in dollars, with texts of {texts} characters: the project's description, and the task's. Measured
+are the units, and the bytes of answers, of lines in the log and of items. Assumed, since there was no AWS to measure it
+on, are {milliseconds["route"]} ms in a route (at {memory["V1GetProject"]} MB, the list at {memory["ListProjects"]}),
+{milliseconds["authorizer"]} ms in the authorizer (at {memory["Authorizer"]} MB; it runs for each request, and asks the
+table for one in {assumed["authorizer_asks_once_in"]}), and {milliseconds["publisher"]} ms to publish an event, each
+change by itself. In front of a colon are the units: a consistent read takes one for each 4 KB, a transaction two for
+each KB of each item, its checks included. Answers are counted without compression.
+
+{spent}
+
+Of the storage, the last column is paid every month again: {price["storage"] + price["recovery"]:.2f} a GB,
+{price["recovery"]:.2f} of it for point-in-time recovery; an item counts 100 bytes more than it has. The record of an
+`Idempotency-Key` holds the whole answer for {IDEMPOTENCY_DAYS} days: of a creation with 500 characters
+{create["expiring"]:,} bytes beside the {create["kept"]:,} that stay. Without a key that creation costs {of_key:.2f}
+less, {create["record"]} write units among it. A long text is written again with every change of its project, since the
+project's own item takes part in each. Lambda reads the stream free of charge, and the table deletes records that have
+expired without one.
+
+X-Ray records {assumed["traced"]:.0%} of the requests, by a rule of the stack. Its default, one a second and 5 % of the
+rest, is {part:.0%} of a million requests a month, and {default:.2f}.
+
+A stack that nobody uses: {metrics} custom metrics {idle[0]:.2f}, once each has had a value in the month; {alarms}
+metrics of alarms {idle[1]:.2f}; {number(dashboards, "dashboard")} {idle[2]:.2f}, the account's first three being free;
+the sweep, next to nothing. Together {sum(idle):.2f} a month."""
+    parts = [part if part.startswith("|") else fill(part, 120) for part in text.split("\n\n")]
+    return "\n\n".join((BEGIN, *parts, END))
+
+
+def rows(costs: Mapping[str, Any], memory: Mapping[str, int], paid: Mapping[str, Any]) -> Iterator[list[str]]:
+    for title, by_text in costs.items():
+        for characters in map(str, TEXTS):
+            figures = by_text[characters]
+            spent = dollars(figures, memory, by_text["function"], paid)
+            units = {"reads": figures["read"], "writes": figures["written"]}
+            cells = [f"{units[name]}: {each:.2f}" if units.get(name) else money(each) for name, each in spent.items()]
+            yield [f"{title}, {int(characters):,}", *cells, f"**{sum(spent.values()):.2f}**"]
+
+
+def money(dollars: float) -> str:
+    return f"{dollars:.2f}" if dollars else ""
+
+
+def amount(dollars: float) -> str:
+    """Without an exponent, to at least a cent."""
+    text = f"{dollars:.10f}".rstrip("0")
+    return text + "0" * max(0, 2 - len(text.partition(".")[2]))
+
+
+def number(count: int, what: str) -> str:
+    return f"{'a' if count == 1 else count} {what}{'s' if count != 1 else ''}"
+
+
+def write(costs: Mapping[str, Any], template: Template) -> None:
+    """Writes the section between its marks."""
+    before, _, rest = OPERATIONS.read_text().partition(BEGIN)
+    _, _, behind = rest.partition(END)
+    OPERATIONS.write_text(f"{before}{section(costs, template, prices())}{behind}")
+
+
+def prices() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(PRICES.read_text())
+    return found

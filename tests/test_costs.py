@@ -1,0 +1,79 @@
+"""The costs in docs/operations.md are what is measured, times prices that have a date and a source."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from benchmarks.costs import OPERATIONS, RESULT, default_sampling, dollars, measured, prices, section
+from local.template import Template
+
+
+def test_requests_take_the_units_and_bytes_that_the_costs_are_made_of(
+    template: Template, engine: str, tmp_path: Path
+) -> None:
+    committed = json.loads(RESULT.read_text())
+    found = measured(template, engine, tmp_path)
+    assert found.keys() == committed.keys()
+    for title, by_text in found.items():
+        assert by_text.pop("function") == committed[title].pop("function")
+        for text, figures in by_text.items():
+            # A moment may be written with a digit less.
+            assert figures == pytest.approx(committed[title][text], abs=4), (title, text)
+            for exact in ("calls", "read", "written", "record"):
+                assert figures[exact] == committed[title][text][exact], (title, text)
+
+
+def test_the_section_is_what_the_program_writes(template: Template) -> None:
+    assert section(json.loads(RESULT.read_text()), template, prices()) in OPERATIONS.read_text()
+
+
+def test_a_million_requests_cost_their_units_bytes_and_milliseconds() -> None:
+    """By hand: 2^30 bytes are a GB, and the month has 30 days."""
+    per_request = {"requests": 3.5, "invocations": 0.2, "compute": 0.00001, "write_units": 0.6, "read_units": 0.1}
+    per_amount = {"storage": 0.3, "recovery": 0.2, "events": 1, "logs": 0.5, "traces": 5, "transfer": 0.1}
+    paid = {
+        "prices": {name: {"dollars": price} for name, price in (per_request | per_amount).items()},
+        "assumed": {
+            "milliseconds": {"route": 10, "authorizer": 4, "publisher": 20},
+            "authorizer_asks_once_in": 50,
+            "traced": 0.01,
+        },
+    }
+    memory = {"Route": 512, "Authorizer": 256, "PublishEvents": 1024}
+    kb = 2**30 // 10**6
+    write = {"read": 3, "written": 12, "answered": kb, "logged": 2 * kb, "kept": 4 * kb, "expiring": 2 * kb}
+    assert dollars(write, memory, "Route", paid) == pytest.approx(
+        {
+            "requests": 3.5,
+            # 5,000 and 1,000 GB-seconds.
+            "functions": 0.2 + 0.05 + 0.2 + 0.01,
+            "reads": 0.302,
+            "writes": 7.2,
+            # 20,000 GB-seconds.
+            "event": 1 + 0.2 + 0.2,
+            "logs": 1.0,
+            "traces": 0.05,
+            "out": 0.1,
+            "key": 1.0,
+            "kept": 2.0,
+        },
+        rel=1e-3,
+    )
+    read = {**write, "written": 0, "kept": 0, "expiring": 0}
+    spent = dollars(read, memory, "Route", paid)
+    assert (spent["writes"], spent["event"], spent["key"], spent["kept"]) == (0, 0, 0, 0)
+
+
+def test_x_rays_default_records_nearly_all_of_few_requests_and_one_in_twenty_of_many() -> None:
+    assert default_sampling(1_000, 5)[0] == pytest.approx(1, abs=0.001)
+    assert default_sampling(1e6, 5) == pytest.approx((0.837, 4.19), abs=0.01)
+    assert default_sampling(1e10, 5)[0] == pytest.approx(0.05, abs=0.001)
+
+
+def test_every_price_has_a_day_and_a_source() -> None:
+    for name, price in prices()["prices"].items():
+        assert price.keys() == {"what", "dollars", "of", "source"}, name
+        assert date(2025, 1, 1) < date.fromisoformat(price["of"]), name
+        assert price["dollars"] > 0, name
