@@ -19,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 import boto3
+import hypothesis
 import pytest
 from moto import mock_aws
 
@@ -42,6 +43,10 @@ from tests.trace import Trace, enforced, meeting
 
 # Of a crowd.
 PROCESSES = 8
+
+# An example may take as long as the machine needs.
+hypothesis.settings.register_profile("atrium", deadline=None)
+hypothesis.settings.load_profile("atrium")
 
 clock.be_patient()
 

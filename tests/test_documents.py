@@ -39,7 +39,7 @@ DOCUMENTS = st.none() | TEXT | st.dictionaries(TEXT, VALUES, max_size=5)
 
 
 @given(document=DOCUMENTS)
-@settings(max_examples=full(2_000, 50_000), deadline=None)
+@settings(max_examples=full(2_000, 50_000))
 def test_parsing_and_rendering_give_back_the_very_text(document: Any) -> None:
     text = documents.render(document)
     assert documents.render(documents.parse(text)) == text
@@ -47,7 +47,7 @@ def test_parsing_and_rendering_give_back_the_very_text(document: Any) -> None:
 
 @pytest.mark.timeout(1_200)
 @given(document=DOCUMENTS)
-@settings(max_examples=full(100, 1_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=full(100, 1_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_description_comes_back_as_it_was_sent(shared: World, document: Any) -> None:
     text = documents.render(document)
     created = shared("POST", shared.projects(), content=f'{{"name":"A","description":{text}}}'.encode())
@@ -220,7 +220,7 @@ def test_every_forbidden_scalar_is_refused_and_never_altered(shared: World, plac
 
 
 @given(text=st.text(max_size=60) | st.text('{}[]",:\\0123eE.+-ut', max_size=60))
-@settings(max_examples=full(5_000, 100_000), deadline=None)
+@settings(max_examples=full(5_000, 100_000))
 def test_whatever_is_accepted_is_json_and_nothing_crashes(text: str) -> None:
     try:
         value = documents.parse(text)

@@ -61,7 +61,7 @@ BODIES: st.SearchStrategy[Callable[[str], bytes]] = (
     | JSON_VALUES.map(lambda value: lambda _: json.dumps(value).encode())
 )
 
-slow = settings(deadline=None, suppress_health_check=list(HealthCheck))
+slow = settings(suppress_health_check=list(HealthCheck))
 
 
 def edited(text: str, edits: list[tuple[str, int, int, str]]) -> str:

@@ -757,7 +757,6 @@ def test_the_api_does_what_the_model_does(
         settings=settings(
             max_examples=full(20, 400),
             stateful_step_count=50,
-            deadline=None,
             derandomize=not full(0, 1),
             database=None,
             print_blob=True,
