@@ -23,6 +23,7 @@ from benchmarks.warm import warm_requests
 from local.database import database
 from local.template import Template
 from local.terminal import FunctionOutput, say
+from tests.conftest import KEY
 from tests.growth import MORE
 
 # Fresh processes of each; and rounds of warm requests, each of so many.
@@ -37,7 +38,7 @@ def main() -> None:
     say("Building what is compared …")
     template = Template()
     field = Field(template)
-    with database(None) as engine, tempfile.TemporaryDirectory() as name:
+    with database(None, KEY) as engine, tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         for part in ("recorded", "routes", *MORE):
             (directory / part).mkdir()

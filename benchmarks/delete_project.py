@@ -12,7 +12,7 @@ from statistics import median
 
 from local.database import database
 from local.template import Template
-from tests.conftest import crowd_on
+from tests.conftest import KEY, crowd_on
 from tests.test_purge import fill
 
 ROUNDS = 15
@@ -21,7 +21,7 @@ RECORDS = 10_000
 
 def main() -> None:
     seconds: dict[int, list[float]] = {0: [], RECORDS: []}
-    with database(None) as engine, tempfile.TemporaryDirectory() as directory:
+    with database(None, KEY) as engine, tempfile.TemporaryDirectory() as directory:
         engine.wait_until_ready()
         with crowd_on(engine, Template(), Path(directory)) as crowd:
             for _ in range(ROUNDS):

@@ -20,7 +20,7 @@ from local.database import database
 from local.template import Template
 from local.terminal import FunctionOutput
 from tests.capacity import Meter
-from tests.conftest import inline
+from tests.conftest import KEY, inline
 from tests.test_round_trips import EVERY_ROUTE, a_project
 
 RESULT = RESULTS / "routes.json"
@@ -29,7 +29,7 @@ RESULT = RESULTS / "routes.json"
 def main() -> None:
     # Without the functions' access logs.
     sys.stdout = FunctionOutput()
-    with database(None) as engine, tempfile.TemporaryDirectory() as directory:
+    with database(None, KEY) as engine, tempfile.TemporaryDirectory() as directory:
         engine.wait_until_ready()
         template = Template()
         costs = route_costs(template, engine.endpoint, Path(directory))

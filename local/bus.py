@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from local.loopback import Handler, listening
+from local.loopback import UNRECOGNIZED, Handler, listening, signed_with
 from local.template import ACCOUNT, REGION
 
 Entry = Mapping[str, Any]
@@ -99,11 +99,14 @@ class Bus:
 
 
 @contextmanager
-def served(bus: Bus) -> Iterator[Bus]:
-    """Serves a bus on a free port of the loopback, its `url`."""
+def served(bus: Bus, key: str) -> Iterator[Bus]:
+    """Serves a bus on a free port of the loopback, its `url`, for requests signed with an access key id."""
 
     class Endpoint(Handler):
         def answer(self) -> None:
+            if not self.headers.get("Authorization", "").startswith(signed_with(key)):
+                self.refuse(403, "UnrecognizedClientException", UNRECOGNIZED)
+                return
             body = self.rfile.read(int(self.headers["Content-Length"]))
             operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
             try:

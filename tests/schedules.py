@@ -52,7 +52,7 @@ from atrium.ids import to_uuid
 from atrium.keys import Key
 from atrium.store.fsck import Check
 from atrium.store.table import Item, Table, plain_item
-from local.template import CREDENTIALS, REGION, Template
+from local.template import REGION, Template
 from tests.actor import ENDS, act
 from tests.client import HEX24, MOMENT, UUID, Answer, Transport, World, flat_id
 from tests.proxy import sent
@@ -189,15 +189,15 @@ class Rows:
     """The table past Atrium and the SDK, which would take half of the time; and what it was at the start. What is not
     the tenant's is removed: the check of the table has less to do."""
 
-    def __init__(self, endpoint: str, name: str, tenant: str) -> None:
-        self.name = name
+    def __init__(self, endpoint: str, environment: Mapping[str, str], tenant: str) -> None:
+        self.name = environment["TABLE_NAME"]
         self._connection = HTTPConnection(urlsplit(endpoint).netloc)
-        credential = f"{CREDENTIALS['AWS_ACCESS_KEY_ID']}/20260101/{REGION}/dynamodb/aws4_request"
+        credential = f"{environment['AWS_ACCESS_KEY_ID']}/20260101/{REGION}/dynamodb/aws4_request"
         self._headers = {
             "Content-Type": "application/x-amz-json-1.0",
             "Authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=none",
         }
-        found = {_key(item): item for item in self._answer("Scan", TableName=name)["Items"]}
+        found = {_key(item): item for item in self._answer("Scan", TableName=self.name)["Items"]}
         self.start = {key: item for key, item in found.items() if tenant in json.dumps(item)}
         self.restore(found.keys() - self.start.keys())
 
@@ -671,7 +671,7 @@ def explorer(template: Template, world: World, endpoint: str, environment: Mappi
         processes.append(process)
     try:
         tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-        yield Explorer(cases, Rows(endpoint, environment["TABLE_NAME"], tenant), pipes)
+        yield Explorer(cases, Rows(endpoint, environment, tenant), pipes)
     finally:
         for pipe, process in zip(pipes, processes, strict=True):
             pipe.close()

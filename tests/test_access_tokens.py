@@ -30,7 +30,7 @@ from local.loopback import Handler, listening
 from local.template import ROOT, Template, lambda_environment
 from tests.client import World, new_key
 from tests.clock import NET
-from tests.conftest import Count, full, inline
+from tests.conftest import KEY, Count, full, inline
 from tests.forgery import ATTACKS, OWNER, Forge, encoded
 from tests.test_round_trips import FLAT
 from tests.trace import Trace
@@ -174,7 +174,7 @@ for secret in (sys.argv[1], "x"):
         assert failure.message == "Unauthorized", failure
 print(json.dumps([name for name in ("jwt", "jwt.algorithms") if name in sys.modules]))
 """
-    environment = lambda_environment(template.functions["Authorizer"], engine, "http://127.0.0.1:9")
+    environment = lambda_environment(template.functions["Authorizer"], engine, "http://127.0.0.1:9", KEY)
     path = ":".join(str(ROOT / part) for part in (".", "functions", "layers/atrium"))
     token = Forge()()
     ran = subprocess.run(

@@ -119,7 +119,7 @@ for name in sys.argv[1:]:
 loaded = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
 print(json.dumps({"modules": loaded, "collects": gc.isenabled(), "frozen": gc.get_freeze_count()}))
 """
-    environment = lambda_environment(template.functions[names[0]], "http://127.0.0.1:9", "http://127.0.0.1:9")
+    environment = lambda_environment(template.functions[names[0]], "http://127.0.0.1:9", "http://127.0.0.1:9", "unused")
     path = [HERE / names[0], *(layer(HERE, name) for name in LAYERS)]
     environment |= {"PYTHONPATH": os.pathsep.join(map(str, path)), "PATH": os.environ["PATH"]}
     command = [sys.executable, "-S", "-c", code, *modules]

@@ -21,10 +21,10 @@ from atrium.settings import LAST_CALL_AFTER
 from atrium.store.client import dynamodb
 from local.functions import FunctionFailed
 from local.gateway import Gateway
-from local.template import CREDENTIALS, TABLE_NAME, Function, Template
+from local.template import TABLE_NAME, Function, Template, lambda_environment
 from tests.client import MISSING, RECORDS, Answer, World, flat_id, flat_path, in_camel_case, new_key, through, v1_id
 from tests.clock import HANGS, READ_TIMEOUT, impatient, run_alone
-from tests.conftest import PROCESSES, Count, Crowd, full
+from tests.conftest import KEY, PROCESSES, Count, Crowd, full, the_template
 from tests.proxy import Proxy
 from tests.test_faults import BUSY
 from tests.test_round_trips import EVERY_ROUTE, FLAT, WRITES, a_project
@@ -529,9 +529,9 @@ def test_the_tables_client_gives_up_a_call_that_is_not_answered(monkeypatch: pyt
     """In earnest: all other tests have what hangs on their clock."""
     monkeypatch.setattr(EndpointCreator, "create_endpoint", impatient)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        for name, value in CREDENTIALS.items():
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        for name, value in lambda_environment(the_template().functions["V1GetMe"], url, url, KEY).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{silent.getsockname()[1]}")
         client = dynamodb()
         with pytest.raises(ReadTimeoutError):
             client.list_tables()

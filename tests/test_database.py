@@ -8,7 +8,7 @@ from typing import Any
 
 from local.database import database
 from local.template import TABLE_NAME, Function, Template, create_table
-from tests.conftest import full
+from tests.conftest import KEY, full
 
 
 def test_a_write_is_on_disk_when_the_invoker_returns(template: Template, tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_a_write_is_on_disk_when_the_invoker_returns(template: Template, tmp_pat
             "ExpressionAttributeNames": {"#number": "number"},
             "ExpressionAttributeValues": {":number": {"N": str(number)}},
         }
-        with database(tmp_path) as engine:
+        with database(tmp_path, KEY) as engine:
             engine.wait_until_ready()
             client = engine.client()
             create_table(client, template.table)
@@ -34,7 +34,7 @@ def test_a_write_is_on_disk_when_the_invoker_returns(template: Template, tmp_pat
 
             engine.durable(write)(function, {})
             os.kill(engine.process.pid, signal.SIGKILL)
-        with database(tmp_path) as engine:
+        with database(tmp_path, KEY) as engine:
             engine.wait_until_ready()
             item = engine.client().get_item(TableName=TABLE_NAME, Key=key, ConsistentRead=True)["Item"]
             assert item.get("number") == {"N": str(number)}

@@ -17,9 +17,10 @@ from local.automation import Automation, Log, period, scheduled_event
 from local.bus import Event, served
 from local.event_sources import Message, MessageQueue, QueueSource, StreamSource
 from local.functions import FunctionFailed, FunctionTimedOut
-from local.template import CREDENTIALS, REGION, EventSource, Function, Template
+from local.template import REGION, EventSource, Function, Template
 from tests.client import Published
 from tests.clock import NET, unhurried
+from tests.conftest import KEY
 from tests.test_run import wait_for
 
 SHARD = "shardId-1"
@@ -473,13 +474,13 @@ def test_events_of_atrium_are_lines_of_a_file_as_they_were_put(
 def test_put_events_is_answered_as_eventbridge_does_and_can_be_disturbed() -> None:
     entry = {"EventBusName": "atrium-events", "Source": "atrium", "DetailType": "t", "Detail": '{"n": 1}'}
     bus = Published()
-    with served(bus):
+    with served(bus, KEY):
         client = boto3.client(
             "events",
             endpoint_url=bus.url,
             region_name=REGION,
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=KEY,
+            aws_secret_access_key="unused",
             config=Config(retries={"total_max_attempts": 1}),
         )
         answer = client.put_events(Entries=[entry, {**entry, "Detail": "{"}, {**entry, "Detail": "[]"}])

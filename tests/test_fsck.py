@@ -923,7 +923,13 @@ def instance(directory: Path) -> Iterator[World | None]:
 
 def lose_a_space_member(directory: Path) -> None:
     with endpoints_of(directory) as endpoints:
-        rows = Rows(boto3.client("dynamodb", endpoint_url=endpoints["dynamodb"]), TABLE_NAME)
+        client = boto3.client(
+            "dynamodb",
+            endpoint_url=endpoints["dynamodb"],
+            aws_access_key_id=endpoints["access_key_id"],
+            aws_secret_access_key="unused",
+        )
+        rows = Rows(client, TABLE_NAME)
         (key, *_) = [Key(r["pk"], r["sk"]) for r in rows.all() if "#S#" in r["pk"] and r["sk"] != "META"]
         rows.delete(key)
 

@@ -16,10 +16,10 @@ import boto3
 import pytest
 
 from local.functions import FunctionFailed
-from local.template import CREDENTIALS, REGION, TABLE_NAME, Template
+from local.template import REGION, TABLE_NAME, Template
 from tests.client import RECORDS, World, flat_path, v1_id
 from tests.clock import run_alone
-from tests.conftest import Crowd, full
+from tests.conftest import KEY, Crowd, full
 from tests.test_changes import require_published_form
 
 Record = dict[str, Any]
@@ -31,8 +31,8 @@ def stream(crowd: Crowd) -> Iterator[Record]:
         "dynamodbstreams",
         endpoint_url=crowd.client.meta.endpoint_url,
         region_name=REGION,
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        aws_access_key_id=KEY,
+        aws_secret_access_key="unused",
     )
     arn = crowd.client.describe_table(TableName=TABLE_NAME)["Table"]["LatestStreamArn"]
     for shard in client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:

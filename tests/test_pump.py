@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from atrium import keys
-from local.template import CREDENTIALS, REGION, TABLE_NAME, Template
+from local.template import REGION, TABLE_NAME, Template
 from tests.client import World, flat_id, flat_path, new_key
 from tests.clock import NET
 from tests.conftest import full
@@ -44,8 +44,8 @@ def client(directory: Path, service: Any) -> Any:
         service,
         endpoint_url=endpoints["eventbridge" if service == "events" else "dynamodb"],
         region_name=REGION,
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        aws_access_key_id=endpoints["access_key_id"],
+        aws_secret_access_key="unused",
     )
 
 

@@ -5,20 +5,24 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from local.database import free_port
+from local.directory import owned
 from local.template import ROOT
 from tests.client import A_UUID, AN_ID, Answer, World, curls, flat_id, over_http, v1_id
 from tests.clock import NET
@@ -137,6 +141,161 @@ def test_dev_json_says_all_that_a_tool_needs(instance: Instance) -> None:
         for principal in tenant["principals"].values():
             assert list(principal) == ["principal_id", "id", "token", "api_key"]
             assert (principal["principal_id"], principal["id"]) == (A_UUID, AN_ID)
+
+
+def asked(
+    url: str, headers: Sequence[tuple[str, str]], method: str = "GET", target: str = "/", body: bytes = b""
+) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and content (of JSON, what it says) of the answer to a request with these headers alone."""
+    with closing(HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
+        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in headers:
+            connection.putheader(name, value)
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        content: Any = answer.read()
+        with suppress(ValueError):
+            content = json.loads(content)
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, content
+
+
+@dataclass
+class Service:
+    """One of an instance's ports, and a request that it answers with 200 when its headers are right."""
+
+    url: str
+    method: str
+    target: str
+    body: bytes
+    headers: list[tuple[str, str]]
+
+    def asked(self, *headers: tuple[str, str]) -> tuple[int, dict[str, str], Any]:
+        return asked(self.url, headers, self.method, self.target, self.body)
+
+
+def signature(key: str) -> tuple[str, str]:
+    scope = f"{key}/20260101/us-east-1/any/aws4_request"
+    return ("Authorization", f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0")
+
+
+def services(instance: Instance) -> dict[str, Service]:
+    endpoints = json.loads((instance.directory / "endpoints.json").read_text())
+    token = instance.dev["tenants"]["acme"]["principals"]["owner"]["token"]
+    signed = signature(endpoints["access_key_id"])
+    form = ("Content-Type", "application/x-amz-json-1.0")
+    event = {"Source": "a.test", "DetailType": "a.test", "Detail": "{}"}
+    put = json.dumps({"Entries": [event]}).encode()
+    return {
+        "api": Service(instance.dev["base_url"], "GET", "/v1/me", b"", [("Authorization", f"Bearer {token}")]),
+        "database": Service(
+            endpoints["dynamodb"],
+            "POST",
+            "/",
+            b"{}",
+            [signed, form, ("X-Amz-Target", "DynamoDB_20120810.ListTables")],
+        ),
+        "bus": Service(
+            endpoints["eventbridge"], "POST", "/", put, [signed, form, ("X-Amz-Target", "AWSEvents.PutEvents")]
+        ),
+    }
+
+
+def refusal(name: str, code: str, why: str) -> Any:
+    return {"error": why, "detail": why} if name == "api" else {"__type": code, "message": why}
+
+
+@pytest.mark.parametrize("name", ["api", "database", "bus"])
+def test_a_request_that_does_not_say_this_machine_is_refused(instance: Instance, name: str) -> None:
+    """As one does that a page sends whose own name leads here (DNS rebinding)."""
+    service = services(instance)[name]
+    port = urlsplit(service.url).port
+    for host in ("127.0.0.1", "localhost", "LocalHost", "[::1]", "172.17.0.1", "host.docker.internal"):
+        assert service.asked(("Host", host), *service.headers)[0] == 200, host
+        assert service.asked(("Host", f"{host}:{port}"), *service.headers)[0] == 200, host
+    why = "The Host header does not say this machine: call it by an address, or localhost."
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "evil.example.127.0.0.1",
+        "evil-localhost",
+        "host.docker.internal.evil.example",
+    ):
+        headers = [("Host", host), ("X-Forwarded-Host", "127.0.0.1"), ("Forwarded", "host=127.0.0.1")]
+        status, _, answer = service.asked(*headers, *service.headers)
+        assert (status, answer) == (421, refusal(name, "AccessDeniedException", why)), host
+    assert service.asked(*service.headers)[0] in (400, 421), "none at all"
+    two = (("Host", "127.0.0.1"), ("Host", "evil.example"))
+    assert service.asked(*two, *service.headers)[0] in (400, 421), "two of them"
+
+
+@pytest.mark.parametrize("name", ["database", "bus"])
+def test_a_request_that_is_not_signed_with_the_key_of_the_instance_is_refused(instance: Instance, name: str) -> None:
+    service = services(instance)[name]
+    signed, *rest = service.headers
+    key = json.loads((instance.directory / "endpoints.json").read_text())["access_key_id"]
+    why = "The request is not signed with the access key id of this instance, which is in its endpoints.json."
+    home = ("Host", "localhost")
+    assert service.asked(home, signed, *rest)[0] == 200
+    for other in (
+        None,
+        signature("local"),
+        signature(key[:-1]),
+        signature(f"{key}0"),
+        signature(""),
+        ("Authorization", f"AWS4-HMAC-SHA256 Credential=local/{key}/"),
+        ("Authorization", f"Bearer {key}"),
+    ):
+        status, _, answer = service.asked(home, *([other] if other else []), *rest)
+        assert (status, answer) == (403, refusal(name, "UnrecognizedClientException", why)), other
+    preflight = [("Origin", "http://evil.example"), ("Access-Control-Request-Method", "POST")]
+    status, headers, _ = asked(service.url, [home, *preflight], "OPTIONS")
+    assert status in (403, 501)
+    assert not [header for header in headers if header.startswith("access-control")], "no browser may send it"
+
+
+def test_nothing_listens_but_on_the_loopback_and_the_key_is_in_no_command_line(instance: Instance) -> None:
+    found = listening(instance)
+    urls = [instance.dev["base_url"], *(service.url for service in services(instance).values())]
+    assert {urlsplit(url).port for url in urls} <= {port for _, port in found}
+    assert {address for address, _ in found} == {"127.0.0.1"}
+    for _, port in found:
+        # Another address of this machine, which reaches what listens on all of them.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port), timeout=10)
+    key = json.loads((instance.directory / "endpoints.json").read_text())["access_key_id"]
+    assert instance.running("local.engine", "DynamoDBLocal.jar")
+    assert instance.running(key) == []
+
+
+def listening(instance: Instance) -> set[tuple[str, int]]:
+    """The addresses and ports that its processes listen on."""
+    sockets = set()
+    for process in instance.members():
+        for descriptor in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):
+                sockets.add(str(descriptor.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                address, port = local.split(":")
+                words = b"".join(bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8))
+                family = socket.AF_INET6 if len(words) == 16 else socket.AF_INET
+                found.add((socket.inet_ntop(family, words).removeprefix("::ffff:"), int(port, 16)))
+    return found
+
+
+def test_a_data_directory_is_its_owners_alone(tmp_path: Path) -> None:
+    open_to_all, new = tmp_path / "open", tmp_path / "folder" / "new"
+    open_to_all.mkdir(mode=0o755)
+    for directory in (open_to_all, new):
+        with owned(directory) as mine:
+            assert mine
+            assert directory.stat().st_mode & 0o777 == 0o700
 
 
 def test_roles_hold_in_both_spaces_and_the_outsider_has_none(instance: Instance) -> None:

@@ -53,7 +53,7 @@ def test_the_commands_have_no_option_that_sam_does_not_have() -> None:
 
 def test_what_is_written_gives_each_function_its_variables_in_the_container(tmp_path: Path, template: Template) -> None:
     shutil.copy(BUILD / "template.yaml", tmp_path)
-    endpoints = {"dynamodb": f"http://{LOOPBACK}:5001", "eventbridge": f"http://{LOOPBACK}:5002"}
+    endpoints = {"dynamodb": f"http://{LOOPBACK}:5001", "eventbridge": f"http://{LOOPBACK}:5002", "access_key_id": "k"}
     prepare(tmp_path, endpoints)
     assert (tmp_path / "env.json").stat().st_mode & 0o777 == 0o600
 

@@ -132,7 +132,7 @@ def machine(template: Template, tmp_path: Path) -> Iterator[Machine]:
     path = [tmp_path, ROOT / "functions", ROOT / "layers" / "atrium", sysconfig.get_path("purelib")]
     with listening(machine.handler(), "machine") as url, (tmp_path / "output").open("w") as output:
         environment = {
-            **lambda_environment(template.functions["V1GetMe"], url, url),
+            **lambda_environment(template.functions["V1GetMe"], url, url, "k"),
             "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
             "AWS_LAMBDA_RUNTIME_API": url.removeprefix("http://"),
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from local.database import database
+from local.database import database, new_access_key_id
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGE = "layers/atrium/atrium"
@@ -56,10 +56,14 @@ GROUPS = {
 
 def main() -> None:
     chosen = sys.argv[1:] or list(GROUPS)
-    with TemporaryDirectory() as directory, database(None) as engine, ThreadPoolExecutor(os.cpu_count()) as threads:
+    with (
+        TemporaryDirectory() as directory,
+        database(None, new_access_key_id()) as engine,
+        ThreadPoolExecutor(os.cpu_count()) as threads,
+    ):
         # One for all: starting it takes longer than most mutants live.
         engine.wait_until_ready()
-        os.environ["ENGINE"] = engine.endpoint
+        os.environ["ENGINE"], os.environ["ENGINE_KEY"] = engine.endpoint, engine.access_key_id
         results = list(threads.map(lambda name: run(name, Path(directory)), chosen))
     for name, outcomes, survivors in results:
         killed, total = outcomes["killed"], outcomes["killed"] + outcomes["survived"]
