@@ -46,8 +46,11 @@ def this_machine() -> str:
         about = engine.info()
         if about["OperatingSystem"] == "Docker Desktop":
             return LOOPBACK
-        if "name=rootless" in (about["SecurityOptions"] or ()):
-            sys.exit("Containers without root have a network of their own, where this machine has no address.")
+        # Podman's word, and Docker's.
+        if about.get("Rootless") or "name=rootless" in (about["SecurityOptions"] or ()):
+            sys.exit(
+                "These containers run without root, where this machine has no address: say HOST= (docs/sam-local.md)."
+            )
         return str(engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
     except DockerException:
         sys.exit(

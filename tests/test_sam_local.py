@@ -90,21 +90,25 @@ def test_a_door_leads_to_a_port_of_the_loopback_and_to_nothing_once_that_is_gone
     asyncio.run(through_a_door())
 
 
-# What an engine answers to GET /info, as far as it is read, and this machine as its containers call it.
-ENGINES = {
-    "Docker on Linux": ("Debian GNU/Linux 12 (bookworm)", ["name=seccomp", "name=cgroupns"], "172.17.0.1"),
-    "Docker Desktop": ("Docker Desktop", ["name=seccomp", "name=cgroupns"], LOOPBACK),
-    "Podman": ("debian", None, "172.17.0.1"),
+# What engines answer to GET /info, as far as it is read, and this machine as their containers call it.
+ENGINES: dict[str, tuple[dict[str, Any], str]] = {
+    "Docker on Linux": ({"OperatingSystem": "Debian GNU/Linux 12", "SecurityOptions": ["name=seccomp"]}, "172.17.0.1"),
+    "Docker Desktop": ({"OperatingSystem": "Docker Desktop", "SecurityOptions": ["name=seccomp"]}, LOOPBACK),
+    "Podman": ({"OperatingSystem": "debian", "SecurityOptions": None, "Rootless": False}, "172.17.0.1"),
+}
+ROOTLESS: dict[str, dict[str, Any]] = {
+    "Docker": {"OperatingSystem": "Debian GNU/Linux 12", "SecurityOptions": ["name=seccomp", "name=rootless"]},
+    "Podman": {"OperatingSystem": "debian", "SecurityOptions": ["name=seccomp"], "Rootless": True},
 }
 
 
 @contextmanager
-def engine_that_says(system: str, security: list[str] | None) -> Iterator[str]:
+def engine_that_says(info: dict[str, Any]) -> Iterator[str]:
     class Engine(Handler):
         def answer(self) -> None:
-            answers: dict[str, Any] = {
+            answers = {
                 "version": {"ApiVersion": "1.41"},
-                "info": {"OperatingSystem": system, "SecurityOptions": security},
+                "info": info,
                 "bridge": {"Id": "0", "IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]}},
             }
             content = json.dumps(answers[self.path.rpartition("/")[2].partition("?")[0]]).encode()
@@ -114,20 +118,26 @@ def engine_that_says(system: str, security: list[str] | None) -> Iterator[str]:
         yield url.replace("http", "tcp")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_this_machine_has_an_address_where_containers_run_on_it(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
-    system, security, host = ENGINES[engine]
+@pytest.mark.parametrize("name", ENGINES)
+def test_this_machine_has_an_address_where_containers_run_on_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    info, host = ENGINES[name]
     monkeypatch.setattr("sys.platform", "linux")
-    with engine_that_says(system, security) as url:
+    with engine_that_says(info) as url:
         monkeypatch.setenv("DOCKER_HOST", url)
         assert this_machine() == host
 
 
-def test_without_an_engine_or_with_one_without_root_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ROOTLESS)
+def test_containers_without_root_need_a_host(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr("sys.platform", "linux")
-    with engine_that_says("debian", ["name=seccomp", "name=rootless"]) as url:
+    with engine_that_says(ROOTLESS[name]) as url:
         monkeypatch.setenv("DOCKER_HOST", url)
         with pytest.raises(SystemExit, match="without root"):
             this_machine()
-    with pytest.raises(SystemExit, match="Neither Docker nor Podman answers"):
+
+
+def test_without_an_engine_it_says_where_it_looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(SystemExit, match="Neither Docker nor Podman"):
         this_machine()
