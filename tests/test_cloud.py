@@ -305,7 +305,9 @@ def document(cloud: Cloud, *begin: str) -> str:
     """What the commands of docs/operations.md print: its words, then the first block behind each of these texts, run
     by a shell with the AWS CLI against the stack."""
     text = (ROOT / "docs/operations.md").read_text()
-    blocks = [text.partition(word)[2].partition("\n```\n")[2].partition("\n```\n")[0] for word in ("", *begin)]
+    blocks = [
+        text.partition(word)[2].partition("\n```\n")[2].partition("\n```\n")[0] for word in ("# Running Atrium", *begin)
+    ]
     script = "\n".join(blocks).replace("STACK=atrium-prod", "STACK=atrium")
     environment = {
         **cloud.environment,
@@ -324,10 +326,10 @@ def document(cloud: Cloud, *begin: str) -> str:
     return done.stdout
 
 
-def test_the_door_is_closed_and_opened_by_the_commands_of_the_document(cloud: Cloud, tmp_path: Path) -> None:
+def test_the_door_is_closed_and_opened_by_the_commands_of_the_document(cloud: Cloud, world: World) -> None:
     """Whether the table's policy is obeyed is AWS's to show: ministack keeps it."""
-    world = cloud.world(tmp_path)
-    table = cloud.client("dynamodb").describe_table(TableName=cloud.outputs["TableName"])["Table"]["TableArn"]
+    tables = cloud.client("dynamodb")
+    table = tables.describe_table(TableName=cloud.outputs["TableName"])["Table"]["TableArn"]
     queue = cloud.resources["ProjectRequests"]["PhysicalResourceId"]
 
     def waiting() -> int:
@@ -355,14 +357,14 @@ def test_the_door_is_closed_and_opened_by_the_commands_of_the_document(cloud: Cl
     }
     assert cloud.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
     wait_for(lambda: waiting() == 1)
-    policy = cloud.client("dynamodb").get_resource_policy(ResourceArn=table)["Policy"]
+    policy = tables.get_resource_policy(ResourceArn=table)["Policy"]
     assert json.loads(policy)["Statement"][0]["Resource"] == table
 
     document(cloud, "**Close the door**", "**Open it**", "**Open it**")
     wait_for(lambda: [project["projectName"] for project in world("GET", "/projects").body] == ["Patience"])
     assert waiting() == 0
-    with pytest.raises(cloud.client("dynamodb").exceptions.PolicyNotFoundException):
-        cloud.client("dynamodb").get_resource_policy(ResourceArn=table)
+    with pytest.raises(tables.exceptions.PolicyNotFoundException):
+        tables.get_resource_policy(ResourceArn=table)
 
 
 def test_sam_delete_leaves_the_data_and_nothing_else(cloud: Cloud) -> None:
