@@ -83,7 +83,10 @@ def answers() -> bool:
 
 def require() -> None:
     """Exits where the stand-in cannot be made."""
-    print("No Docker answers (DOCKER_HOST, /var/run/docker.sock), so an image is made that stands in for Lambda's.")
+    print(
+        "No Docker answers (DOCKER_HOST, /var/run/docker.sock), so an image is made that stands in for Lambda's.",
+        flush=True,
+    )
     if sys.platform != "linux" or os.geteuid():
         sys.exit("That needs root on Debian. Start Docker, or be root there.")
     if missing := [program for program in PROGRAMS if not shutil.which(program)]:
@@ -98,7 +101,7 @@ def podman() -> list[str]:
 
 
 def make_image() -> None:
-    """Fetches Debian, about 260 MB, and puts the runtime in."""
+    """Fetches Debian, 260 MB when it is unpacked, and puts the runtime in."""
     print("Fetching Debian 13 …", flush=True)
     root = FOLDER / "debian"
     shutil.rmtree(root, ignore_errors=True)

@@ -146,8 +146,8 @@ def test_dev_json_says_all_that_a_tool_needs(instance: Instance) -> None:
 def asked(
     url: str, headers: Sequence[tuple[str, str]], method: str = "GET", target: str = "/", body: bytes = b""
 ) -> tuple[int, dict[str, str], Any]:
-    """Status, headers and content (of JSON, what it says) of the answer to a request with these headers alone."""
-    with closing(HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
+    """Status, headers and content (parsed, if JSON) of the answer to a request with no other headers than these."""
+    with closing(HTTPConnection(urlsplit(url).netloc, timeout=NET)) as connection:
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in headers:
             connection.putheader(name, value)
