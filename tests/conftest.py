@@ -45,7 +45,7 @@ from tests.trace import Trace, enforced, meeting
 PROCESSES = 8
 
 # An example may take as long as the machine needs.
-hypothesis.settings.register_profile("atrium", deadline=None)
+hypothesis.settings.register_profile("atrium", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("atrium")
 
 clock.be_patient()

@@ -332,6 +332,10 @@ def test_the_door_is_closed_and_opened_by_the_commands_of_the_document(cloud: Cl
     table = tables.describe_table(TableName=cloud.outputs["TableName"])["Table"]["TableArn"]
     queue = cloud.resources["ProjectRequests"]["PhysicalResourceId"]
 
+    def state() -> str:
+        mapping = cloud.resources["CreateProjectFromEventRequests"]["PhysicalResourceId"]
+        return str(cloud.lambdas.get_event_source_mapping(UUID=mapping)["State"])
+
     def waiting() -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = cloud.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
@@ -339,6 +343,7 @@ def test_the_door_is_closed_and_opened_by_the_commands_of_the_document(cloud: Cl
 
     for _ in range(2):
         document(cloud, "**Close the door**")
+    wait_for(lambda: state() == "Disabled")
     for request in (("GET", "/projects", None), ("POST", "/projects", seeds.NEW)):
         refused = world(*request)
         assert (refused.status, refused.headers["retry-after"]) == (429, "1")
@@ -361,6 +366,7 @@ def test_the_door_is_closed_and_opened_by_the_commands_of_the_document(cloud: Cl
     assert json.loads(policy)["Statement"][0]["Resource"] == table
 
     document(cloud, "**Close the door**", "**Open it**", "**Open it**")
+    wait_for(lambda: state() == "Enabled")
     wait_for(lambda: [project["projectName"] for project in world("GET", "/projects").body] == ["Patience"])
     assert waiting() == 0
     with pytest.raises(tables.exceptions.PolicyNotFoundException):
