@@ -82,16 +82,34 @@ class Trace:
         made = Call(self._function, model.name, actions(params, model), items(params), time.monotonic())
         self.calls.append(made)
         self._open[threading.get_ident()] = made
-        if (others := _others.get()) is not None:
-            _others.set(None)
-            others.wait(NET)
+        if (meeting := _meeting.get()) is not None:
+            _meeting.set(None)
+            meeting.arrive()
+            meeting.wait_for_all()
 
     def _end(self, **_: Any) -> None:
         self._open[threading.get_ident()].ended = time.monotonic()
 
 
-# Whom the next call waits for, so that they overlap.
-_others: ContextVar[threading.Barrier | None] = ContextVar("others", default=None)
+class Meeting:
+    """Of so many reads."""
+
+    def __init__(self, expected: int) -> None:
+        self._expected = expected
+        self._changed = threading.Condition()
+
+    def arrive(self) -> None:
+        with self._changed:
+            self._expected -= 1
+            self._changed.notify_all()
+
+    def wait_for_all(self) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._expected == 0, NET), "not made at once"
+
+
+# Where the next call has to be, if anywhere.
+_meeting: ContextVar[Meeting | None] = ContextVar("meeting", default=None)
 
 
 @contextmanager
@@ -103,7 +121,7 @@ def meeting() -> Iterator[None]:
     def all_at_once(table: Table, calls: Sequence[Callable[[], Any]]) -> list[Any]:
         width = table._threads._max_workers
         waves = [calls[first : first + width] for first in range(0, len(calls), width)]
-        met = [partial(_meet, threading.Barrier(len(wave)), call) for wave in waves for call in wave]
+        met = [partial(_meet, meeting, call) for wave in waves for meeting in [Meeting(len(wave))] for call in wave]
         return together(table, met)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -111,9 +129,14 @@ def meeting() -> Iterator[None]:
         yield
 
 
-def _meet(others: threading.Barrier, call: Callable[[], Any]) -> Any:
-    _others.set(others)
-    return call()
+def _meet(meeting: Meeting, read: Callable[[], Any]) -> Any:
+    _meeting.set(meeting)
+    try:
+        return read()
+    finally:
+        if _meeting.get() is meeting:  # there was nothing to be read
+            _meeting.set(None)
+            meeting.arrive()
 
 
 def items(params: Mapping[str, Any]) -> int:
