@@ -45,7 +45,7 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
             return super().now(tz) + passed
 
     for module in (base, persistence, dynamodb):
-        monkeypatch.setattr(module, "dt", SimpleNamespace(datetime=Moment))
+        monkeypatch.setattr(module, "dt", SimpleNamespace(datetime=Moment, timedelta=timedelta))
 
     def pause(seconds: int) -> None:
         nonlocal passed
