@@ -25,7 +25,7 @@ from local.versioned import PARAMETERS
 
 
 class Impossible(Exception):
-    """There is no such line; the message says why, to whoever asked for it."""
+    """There is no such line; the message says why."""
 
 
 def deploy_line(stack: str, to: str, environment: str | None, changes: Mapping[str, str]) -> str:
@@ -96,7 +96,7 @@ def _read(word: str, parser: click.ParamType) -> Any:
 
 
 def _environments() -> dict[str, dict[str, Any]]:
-    """What samconfig.toml says of `sam deploy`, by environment."""
+    """The settings of `sam deploy` in samconfig.toml, by environment."""
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     return {
         name: commands["deploy"]["parameters"]

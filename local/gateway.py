@@ -25,7 +25,7 @@ API_ID = "local"
 # Status and message of the answers that API Gateway makes itself, unless the document says otherwise. AWS documents the
 # kinds but not always when each is used. Reports of callers fill the gaps: an authorizer that fails in any way is an
 # AuthorizerConfigurationException; an invocation that Lambda turns away is INTEGRATION_FAILURE, status 500; a function
-# that fails, exceeds its own timeout or answers nonsense is a 502 of no kind that has a name.
+# that fails, exceeds its own timeout or answers nonsense is a 502 without a kind of its own.
 _DEFAULTS = {
     "ACCESS_DENIED": (403, "User is not authorized to access this resource"),
     "AUTHORIZER_CONFIGURATION_ERROR": (500, "Internal server error"),

@@ -96,7 +96,7 @@ async def door(address: str, port: int) -> int:
 
 
 async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """What is read, until either side ends."""
+    """Writes all that is read, until either side ends."""
     with suppress(OSError):
         while data := await reader.read(65_536):
             writer.write(data)

@@ -24,7 +24,7 @@ Item = Mapping[str, Any]
 
 @dataclass
 class Units:
-    """What one call cost. `sizes` are the bytes of each item that it wrote, before and after, by pk and sk."""
+    """The cost of one call. `sizes` are the bytes of each item that it wrote, before and after, by pk and sk."""
 
     function: str
     operation: str

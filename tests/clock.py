@@ -30,10 +30,10 @@ _BOUNDED = (
     "local.functions",
 )
 
-# What the functions' client waits for an answer, on the clock.
+# Seconds that the functions' client waits for an answer, on the clock.
 READ_TIMEOUT = 1.5
 
-# What is answered in the table's stead where a test means that the table does not answer at all.
+# The answer in the table's stead where a test means that the table does not answer at all.
 HANGS = "Hangs"
 
 # A net for what is waited for in earnest, in seconds: less than a test may take, and much more than anything does.
@@ -86,7 +86,7 @@ def be_patient() -> None:
     EndpointCreator.create_endpoint = create_endpoint  # type: ignore[method-assign]
 
 
-# What that takes the place of.
+# The method that it takes the place of.
 impatient = EndpointCreator.create_endpoint
 
 

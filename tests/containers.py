@@ -25,7 +25,7 @@ from local.template import ROOT
 FOLDER = ROOT / ".venv" / "containers"
 PROGRAMS = ("debootstrap", "podman", "runc")
 
-# What SAM looks for, under the name of Lambda's own.
+# The image that SAM looks for, under the name of Lambda's own.
 IMAGE = f"{LambdaImage._INVOKE_REPO_PREFIX}/{Runtime.get_image_name_tag('python3.13', MACHINE)}"
 
 # Where its limits or control groups are not a desktop's, as in a container or a small virtual machine, Podman starts

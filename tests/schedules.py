@@ -17,7 +17,7 @@ What is a step: one call of the client. The calls of one round trip (`Table.toge
 step of its own, so whatever another request commits between them is seen by some and not by others. In the cloud a
 batch and a query are no snapshot either: with `~n` a request reads item n of a batch one step before the others, with
 `~-n` one step after, and with both the first n items of a query, which comes along its keys, before the rest. The
-authorizer's calls are let through and are no steps. Nobody waits, so the time that a request has does not pass.
+authorizer's calls are let through and are no steps. Nothing waits, so the time that a request has does not pass.
 
 A case is a text too: `Apollo/V1UpdateProject,V1DeleteProject@contributor=k!~2`. The project's name; for each request
 its name in REQUESTS, then who sends it (the owner), its Idempotency-Key (one of its own; none after a bare `=`), `!`

@@ -302,7 +302,7 @@ def test_what_is_set_off_by_changes_events_and_messages_happens(cloud: Cloud, tm
 
 
 def document(cloud: Cloud, *begin: str) -> str:
-    """What the commands of docs/operations.md print: its words, then the first block behind each of these texts, run
+    """The output of commands of docs/operations.md: its words, then the first block behind each of these texts, run
     by a shell with the AWS CLI against the stack."""
     text = (ROOT / "docs/operations.md").read_text()
     blocks = [

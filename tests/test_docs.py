@@ -78,7 +78,7 @@ def test_the_page_holds_all_that_it_needs_and_is_sent_compressed(shared: World, 
 
 
 def in_a_browser(script: str, *arguments: str) -> Any:
-    """What a script of tests/browser saw."""
+    """The report of a script of tests/browser."""
     ran = subprocess.run(
         [Path(sys.executable).with_name("node"), ROOT / "tests/browser" / script, *arguments],
         capture_output=True,

@@ -704,7 +704,7 @@ def test_every_alarm_tells_the_topic_and_is_quiet_where_nothing_happens(watching
 
 @dataclass(frozen=True)
 class Minute:
-    """What happened in a minute: the requests, those of them that failed, and those that took longer than 3 s."""
+    """One minute of the metrics: the requests, those of them that failed, and those that took longer than 3 s."""
 
     requests: int
     failures: int = 0
@@ -712,7 +712,7 @@ class Minute:
 
 
 def value(alarm: Mapping[str, Any], window: Sequence[Minute]) -> float:
-    """What CloudWatch makes of a window: the percentile, or the expression, IF(condition, value, otherwise)."""
+    """The value that CloudWatch gives a window: the percentile, or the expression, IF(condition, value, otherwise)."""
     requests = sum(minute.requests for minute in window)
     if alarm.get("ExtendedStatistic") == "p99":
         return 10_000 if sum(minute.slow for minute in window) > requests / 100 else 100

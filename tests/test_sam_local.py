@@ -90,7 +90,7 @@ def test_a_door_leads_to_a_port_of_the_loopback_and_to_nothing_once_that_is_gone
     asyncio.run(through_a_door())
 
 
-# What engines answer to GET /info, as far as it is read, and this machine as their containers call it.
+# Answers of engines to GET /info, as far as it is read, and this machine as their containers call it.
 ENGINES: dict[str, tuple[dict[str, Any], str]] = {
     "Docker on Linux": ({"OperatingSystem": "Debian GNU/Linux 12", "SecurityOptions": ["name=seccomp"]}, "172.17.0.1"),
     "Docker Desktop": ({"OperatingSystem": "Docker Desktop", "SecurityOptions": ["name=seccomp"]}, LOOPBACK),

@@ -26,7 +26,7 @@ from tests.test_round_trips import FLAT, WRITES, a_project
 
 Check = Callable[..., Any]
 
-# What is left for a person after a repair: a change that is announced and not there.
+# Left for a person after a repair: a change that is announced and not there.
 LEFT = {"change_in_part"}
 
 
@@ -47,7 +47,7 @@ def rows(world: World) -> Rows:
 
 @dataclass(frozen=True)
 class Written:
-    """What a request changed: the table before it and after it, each changed row by what it is. `row` is the one that
+    """One request's change: the table before it and after it, each changed row by what it is. `row` is the one that
     the event is about, below META."""
 
     event: str
@@ -89,13 +89,13 @@ def why_not_found(event: str, present: set[str], missing: set[str]) -> str | Non
     if missing == {"replay"}:
         return "The change is there. Sent again, the request is done again, like every one since the moment."
     if what not in ("project", "member") and "row" in present and "project" in missing:
-        return "The change is there, and META does not count it: an event less, which nobody would get anyway."
+        return "The change is there, and META does not count it: an event less, which no consumer could place anyway."
     if event == "task.deleted" and missing <= {"purge", "replay"}:
         return "There was no note to be purged, else that note is found."
     if event == "member.role_changed" and present <= {"member", "replay"} and "member" in present:
         return "The change is there, and META does not count it."
     if event == "project.updated" and present == {"member"}:
-        return "The heir is a manager, as somebody meant; the project is not handed over yet, and so says META."
+        return "The heir is a manager, as was meant; the project is not handed over yet, and so says META."
     if event == "project.created" and present == {"replay"}:
         return "A project that was created, deleted and purged leaves the same. It is found when the moment is told."
     return None
@@ -125,7 +125,7 @@ def test_each_part_of_each_write_is_found_or_is_known_not_to_be(
                 why = why_not_found(written.event, present, missing)
                 assert bool(found["damage"]) == (why is None), (route, present, missing, found["damage"])
                 if found["damage"]:
-                    # What a repair lays bare is repaired by the next one.
+                    # Damage that a repair lays bare is repaired by the next one.
                     assert check(repair=True)["left"].keys() <= LEFT, (route, present, missing)
         rows.restore(written.after)
 

@@ -21,7 +21,7 @@ Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 # A deletion that the stream has not purged for so long is the sweep's.
 SWEPT_AFTER = timedelta(hours=1)
 
-# Seconds that a purge takes at a time while others wait: one of millions of rows holds up nobody.
+# Seconds that a purge takes at a time while others wait: one of millions of rows holds up no other.
 TURN = 20.0
 
 # As many deletions as a sweep takes on. Which ones, chance decides.

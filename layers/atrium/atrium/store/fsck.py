@@ -230,8 +230,8 @@ class Check:
 
 
 def _known_as(damage: Damage) -> dict[str, str]:
-    """What a person finds it by: a credential, whose key is not shown, by its id; a change by what was announced, and
-    the row that should show it."""
+    """Names a person can find it by: of a credential, whose key is not shown, its id; of a change, the event and the
+    row that should show it."""
     if damage.kind == "change_in_part":
         meta, changed = damage.seen.items()
         return {"event": (meta[1] or {})["last_event"]["type"], "row": changed[0].sk}
@@ -329,8 +329,8 @@ def _pulse(key: Key) -> Judgement:
 
 
 def _replay(key: Key, tenant: str, torn_since: str | None) -> Judgement:
-    """What an idempotency record was written with is there, or something later may have undone it. Without the record
-    the request is done when it comes again."""
+    """The change that an idempotency record was written with is there, or a later one may have undone it. Without the
+    record the request is done when it comes again."""
     (row,) = yield [key]
     if row is None:
         return []

@@ -137,7 +137,7 @@ def _shard(table: Table, pk: str) -> Iterator[Item]:
 
 
 def pulse(table: Table, now: str) -> None:
-    """Writes the pulse, which the table's stream brings to whoever reads it. Raises Unavailable."""
+    """Writes the pulse, which the table's stream brings to its readers. Raises Unavailable."""
     with scope(None, purges=True):
         table.touch(keys.PULSE, "SET #at = :now", None, {"now": now})
 

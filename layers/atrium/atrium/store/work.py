@@ -157,8 +157,8 @@ class Work:
         self._change(key, when, values)
 
     def tell(self, change: Item) -> None:
-        """What the idempotency record is to tell of the change. No request reads it: the check of a restored table
-        does, which may have the record and not the change."""
+        """Keeps in the idempotency record which change it belongs to. No request reads that; the check of a restored
+        table does, which may have the record and not the change."""
         self._told = change
 
     def _change(self, key: Key, when: str | None, values: Item, **write: Any) -> None:
