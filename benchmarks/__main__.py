@@ -16,10 +16,10 @@ from benchmarks.growth import growth
 from benchmarks.plot import plot
 from benchmarks.recorded import ask_every_route, certify, instant_table, recording_world
 from benchmarks.report import RESULTS, summary, verdict, write
-from benchmarks.rivals import BENCH, OURS, Field, Rival, written
+from benchmarks.rivals import BENCH, OURS, Field, Rival, trust, written
 from benchmarks.routes import RESULT as ROUTES
 from benchmarks.routes import route_costs
-from benchmarks.warm import warm_requests
+from benchmarks.warm import Kept, warm_requests
 from local.database import database
 from local.template import Template
 from local.terminal import FunctionOutput, say
@@ -66,7 +66,7 @@ def timed(field: Field, template: Template, engine: str, directory: Path) -> dic
     answers = written(directory / "answers.json", recording.answers)
     events = {name: written(directory / f"{name}.json", event) for name, event in recording.events.items()}
     certificate, root = certify(directory)
-    field.trust(root)
+    trust(root)
     ours = [field.ours(name) for name in OURS]
 
     def requests(rivals: list[Rival], url: str) -> dict[str, Request]:
@@ -83,7 +83,11 @@ def timed(field: Field, template: Template, engine: str, directory: Path) -> dic
     say("Warm requests …")
     creating = [rival for rival in field.peers if rival.name in ("boto3_client", "flask", "fastapi")]
     asked = requests([*creating, *ours], "http://localhost:1")
-    warm = warm_requests({each.name: (each, asked[each.name], answers) for each in [*creating, *ours]}, ROUNDS, COUNT)
+    kept = {
+        each.name: Kept(each, asked[each.name].variables, [(asked[each.name].event, answers)])
+        for each in [*creating, *ours]
+    }
+    warm = {name: turns["handler", 0] for name, turns in warm_requests(kept, ROUNDS, COUNT).items()}
     names = [{"name": each.name, "label": each.label, "ours": each in ours} for each in rivals]
     return {"rivals": names, "slowest": slow.name, "cold": cold, "warm": warm}
 

@@ -1,7 +1,8 @@
 """Cold starts: what the first request of a new environment takes.
 
-Init, the first answer and peak memory come from Lambda's own runtime (local/rie.py); processor time from a process
-without the emulator, since it can be read there between init and the first request. Both ask a table behind TLS.
+Init, the first answer and peak memory come from Lambda's own runtime (local/rie.py); processor time, from the start of
+the interpreter on, from a process without the emulator, since it can be read there between init and the first request.
+Both ask a table behind TLS.
 """
 
 import json
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.rivals import PYTHON, Rival
+from benchmarks.rivals import Rival
+from benchmarks.turns import Samples
 from local.rie import Environment
 
 Figures = dict[str, float]
@@ -26,18 +28,18 @@ class Request:
     variables: Mapping[str, str]
 
 
-def cold_starts(rivals: Iterable[Rival], requests: Mapping[str, Request], rounds: int) -> dict[str, Figures]:
-    """The medians of every rival's cold starts, all of them in turns."""
+def cold_starts(rivals: Iterable[Rival], requests: Mapping[str, Request], rounds: int) -> dict[str, dict[str, Samples]]:
+    """Each figure of every rival's cold starts, one for each round: all rivals, one after the other."""
     taken: dict[str, list[Figures]] = {rival.name: [] for rival in rivals}
     for _ in range(rounds):
         for rival in rivals:
             request = requests[rival.name]
             taken[rival.name].append(in_the_runtime(rival, request) | in_a_process(rival, request))
-    return {name: medians(figures) for name, figures in taken.items()}
+    return {rival: {name: [round(each[name], 3) for each in all] for name in all[0]} for rival, all in taken.items()}
 
 
 def in_the_runtime(rival: Rival, request: Request) -> Figures:
-    environment = Environment(rival.function(), request.variables, rival.path, PYTHON)
+    environment = Environment(rival.function(), request.variables, rival.path, rival.python)
     try:
         began = time.perf_counter()
         answer = environment.invoke(json.loads(request.event.read_text()))
@@ -49,14 +51,10 @@ def in_the_runtime(rival: Rival, request: Request) -> Figures:
 
 
 def in_a_process(rival: Rival, request: Request) -> Figures:
-    variables = rival.process_environment(request.variables, EVENT=str(request.event))
+    variables = rival.process_environment(request.variables, CASES=json.dumps([[str(request.event), None]]))
     done = subprocess.run(rival.command("first"), env=variables, cwd=rival.path[0], stdout=subprocess.PIPE, check=True)
     said = json.loads(done.stdout.splitlines()[-1])
     return {"init_cpu": said["init"], "first_cpu": said["first"], "modules": said["modules"]}
-
-
-def medians(figures: list[Figures]) -> Figures:
-    return {name: median(each[name] for each in figures) for name in figures[0]}
 
 
 def slowest(rivals: Iterable[Rival], requests: Mapping[str, Request]) -> Rival:

@@ -7,10 +7,10 @@ from typing import Any
 
 from atrium.store import table as tables
 from atrium.store.projects import MAX_MEMBERS
-from benchmarks.cold import Request
 from benchmarks.recorded import recording_world
 from benchmarks.rivals import Field, written
-from benchmarks.warm import warm_requests
+from benchmarks.turns import Samples, beyond
+from benchmarks.warm import Kept, Turn, warm_requests
 from local.template import Template
 from tests.capacity import Meter
 from tests.growth import MORE, WITH_TASKS, Cost, a_place, costs
@@ -24,7 +24,14 @@ SIZES = {
 }
 PAGE = 50
 
-ROUNDS, COUNT = 9, 25
+ROUNDS, COUNT = 25, 10
+
+# What is measured of a request: among few, and among many; of a list, a whole page among many, too, and what the SDK
+# takes to parse what either is answered.
+FEW, MANY, WHOLE, SDK_MANY, SDK_WHOLE = TURNS = (
+    *(("handler", case) for case in range(3)),
+    *(("sdk", case) for case in (1, 2)),
+)
 
 
 @dataclass(frozen=True)
@@ -44,11 +51,8 @@ def growth(field: Field, template: Template, engine: str, directory: Path) -> di
     found: dict[str, Any] = {}
     for of in MORE:
         seen = list(grown(template, engine, directory / of, of))
-        found[of] = {
-            route: figures(of, route, seen, measured)
-            for measured in [processor_time(field, directory / of, seen)]
-            for route in seen[0].costs
-        }
+        measured = processor_time(field, directory / of, seen)
+        found[of] = {route: figures(route, seen, turns) for route, turns in measured.items()}
     return found
 
 
@@ -67,32 +71,35 @@ def grown(template: Template, engine: str, directory: Path, of: str) -> Iterator
                 yield Seen(size, limit, cost, recording.events, recording.answers, recording.environment)
 
 
-def processor_time(field: Field, directory: Path, seen: list[Seen]) -> dict[tuple[str, int, int], float]:
-    """Microseconds of a request: of each route among few and among many, and of whole pages."""
+def processor_time(field: Field, directory: Path, seen: list[Seen]) -> dict[str, dict[Turn, Samples]]:
+    """Microseconds of a request of each route, by turn; all turns of a route are one process's."""
     few, many = seen[0].size, seen[-1].size
-    asked = {}
-    for each in seen:
-        name = f"{each.size}-{each.limit}"
-        answers = written(directory / f"{name}-answers.json", each.answers)
-        for route in each.costs:
-            if (each.limit == 1 and each.size in (few, many)) or ("List" in route and each.size == many):
-                rival = field.ours(route)
-                event = written(directory / f"{name}-{route}.json", each.events[route])
-                request = Request(event, rival.variables(each.environment, "http://localhost:1"))
-                asked[route, each.size, each.limit] = (rival, request, answers)
-    return warm_requests(asked, ROUNDS, COUNT)
+    compared = [each for each in seen if (each.size, each.limit) in ((few, 1), (many, 1), (many, PAGE))]
+    kept = {}
+    for route in seen[0].costs:
+        rival = field.ours(route)
+        cases = []
+        for each in compared:
+            name = f"{each.size}-{each.limit}"
+            event = written(directory / f"{name}-{route}.json", each.events[route])
+            cases.append((event, written(directory / f"{name}-answers.json", each.answers)))
+        variables = rival.variables(compared[0].environment, "http://localhost:1")
+        kept[route] = Kept(rival, variables, cases, TURNS if "List" in route else (FEW, MANY))
+    return warm_requests(kept, ROUNDS, COUNT)
 
 
-def figures(of: str, route: str, seen: list[Seen], measured: Mapping[tuple[str, int, int], float]) -> dict[str, Any]:
-    """`costs` by size; `cpu` in microseconds among few and among many; for a list, the same of a page of many, and
-    `item`, the microseconds that one entry more takes."""
-    few, many = SIZES[of][0], SIZES[of][-1]
+def figures(route: str, seen: list[Seen], turns: Mapping[Turn, Samples]) -> dict[str, Any]:
+    """`costs` by size; `cpu` in microseconds among few and among many, and for a list what one `entry` more of a page
+    takes, in all and of the SDK alone; each by round.
+    """
     found: dict[str, Any] = {
         "costs": {str(each.size): each.costs[route] for each in seen if each.limit == 1},
-        "cpu": [measured[route, few, 1], measured[route, many, 1]],
+        "cpu": {"few": turns[FEW], "many": turns[MANY]},
     }
     if "List" in route:
-        page = measured[route, many, PAGE]
         found["page"] = {str(each.size): each.costs[route] for each in seen if each.limit == PAGE}
-        found["item"] = (page - measured[route, many, 1]) / (PAGE - 1)
+        found["entry"] = {
+            "all": beyond(turns[WHOLE], turns[MANY], PAGE - 1),
+            "sdk": beyond(turns[SDK_WHOLE], turns[SDK_MANY], PAGE - 1),
+        }
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import matplotlib
@@ -12,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from benchmarks.rivals import CREATE
+from benchmarks.turns import ratio
 
 OURS, PEERS, FAINT, INK, SOFT = "#2f6fde", "#a9b1bd", "#d9dee6", "#1d2530", "#66707d"
 STYLE = {
@@ -52,23 +54,23 @@ def subtitle(results: Mapping[str, Any]) -> str:
 
 
 def init(axes: Axes, results: Mapping[str, Any]) -> None:
-    cold = results["cold"]
-    bare = cold["bare"]["init"]
-    order = sorted(results["rivals"], key=lambda rival: cold[rival["name"]]["init"])
-    figures = [cold[rival["name"]]["init"] for rival in order]
-    texts = [f"{figure:.0f} ms   {figure / bare:.1f}x" for figure in figures]
+    cold = {name: figures["init_cpu"] for name, figures in results["cold"].items()}
+    order = sorted(results["rivals"], key=lambda rival: median(cold[rival["name"]]))
+    figures = [median(cold[rival["name"]]) for rival in order]
+    ratios = [ratio(cold[rival["name"]], cold["bare"]) for rival in order]
+    texts = [f"{figure:.0f} ms   {times:.1f}x" for figure, times in zip(figures, ratios, strict=True)]
     bars(axes, order, figures, texts)
-    axes.set_title("Init: what a cold start waits for, and how many times a bare handler's", **TITLE)
+    axes.set_title("Init, CPU: what a cold start takes, and how many times a bare handler's", **TITLE)
 
 
 def first(axes: Axes, results: Mapping[str, Any]) -> None:
-    figures = [results["cold"][rival["name"]]["first_cpu"] for rival in creating(results)]
+    figures = [median(results["cold"][rival["name"]]["first_cpu"]) for rival in creating(results)]
     bars(axes, creating(results), figures, [f"{figure:.1f} ms" for figure in figures])
     axes.set_title("First creation over TLS, CPU", **TITLE)
 
 
 def warm(axes: Axes, results: Mapping[str, Any]) -> None:
-    figures = [results["warm"][rival["name"]] / 1000 for rival in creating(results)]
+    figures = [median(results["warm"][rival["name"]]) / 1000 for rival in creating(results)]
     bars(axes, creating(results), figures, [f"{figure:.2f} ms" for figure in figures])
     axes.set_yticklabels([])
     axes.set_title("Warm creation, CPU", **TITLE)
@@ -77,7 +79,7 @@ def warm(axes: Axes, results: Mapping[str, Any]) -> None:
 def creating(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Who does the same as our creation."""
     wanted = [rival for rival in results["rivals"] if rival["name"] in (CREATE, "boto3_client", "flask", "fastapi")]
-    return sorted(wanted, key=lambda rival: results["cold"][rival["name"]]["init"])
+    return sorted(wanted, key=lambda rival: median(results["cold"][rival["name"]]["init_cpu"]))
 
 
 def growing(axes: Axes, growth: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ Each runs in the functions' own Python with nothing but its own folder, its laye
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,7 @@ class Rival:
     path: Sequence[Path]
     handler: str
     request: str = CREATE
+    python: Path = PYTHON
 
     def variables(self, environment: Mapping[str, str], database: str) -> dict[str, str]:
         """Of the functions' environment what it needs: a peer only the table's name. Layers are under /opt in
@@ -65,7 +67,7 @@ class Rival:
 
     def command(self, mode: str) -> list[str]:
         """Its handler in a plain process (see inside.py)."""
-        return [str(PYTHON), "-P", str(INSIDE), mode]
+        return [str(self.python), "-P", str(INSIDE), mode]
 
     def process_environment(self, variables: Mapping[str, str], **more: str) -> dict[str, str]:
         return {
@@ -97,8 +99,8 @@ class Field:
             print(
                 f"No Python {VERSION} runs here. What follows is Python {self.version}'s, not what Lambda would show."
             )
-        self._make_runtime(python)
-        self._build_ours()
+        make_runtime(python, PYTHON.parent.parent)
+        build_ours(self.version, BENCH / "ours")
         for peer in ("bare", "boto3_client", "fastapi", "flask"):
             self._build_peer(peer)
         for name in ("ours", "fastapi"):
@@ -119,10 +121,7 @@ class Field:
         ]
 
     def ours(self, name: str) -> Rival:
-        function = self._template.functions[name]
-        layers = self._template.resources[name]["Properties"]["Layers"]
-        folders = [BENCH / "ours" / layer["Ref"].rstrip("0123456789abcdef") / "python" for layer in layers]
-        return Rival(name, name, [BENCH / "ours" / name, *folders], function.handler, request=name)
+        return ours(self._template, name, BENCH / "ours")
 
     @cached_property
     def without_bytecode(self) -> Rival:
@@ -133,27 +132,7 @@ class Field:
     def _peer(self, name: str, label: str) -> Rival:
         return Rival(name, label, [BENCH / name], "app.handler")
 
-    def trust(self, root: str) -> None:
-        """Adds a root certificate to those that the rivals know."""
-        for bundle in ("botocore/cacert.pem", "amazon-roots.pem"):
-            for path in BENCH.glob(f"**/{bundle}"):
-                with path.open("a") as file:
-                    file.write(f"\n# Of the benchmark's table\n{root}")
-
     # ------------------------------------------------------------ how they are built
-
-    def _make_runtime(self, python: str) -> None:
-        shutil.rmtree(BENCH / "lambda", ignore_errors=True)
-        run(python, "-m", "venv", "--without-pip", str(BENCH / "lambda"))
-        pip("--python", str(PYTHON), "install", "--requirement", str(ROOT / "local" / "runtime.txt"))
-
-    def _build_ours(self) -> None:
-        variables = {"LAMBDA_PYTHON": self.version, "LAMBDA_ARCH": MACHINE, "SAM_CLI_TELEMETRY": "0"}
-        sam = Path(sys.executable).with_name("sam")
-        # The layer's Makefile calls python3.
-        path = f"{sam.parent}:{os.environ['PATH']}"
-        environment = {**os.environ, **variables, "PATH": path}
-        run(str(sam), "build", "--no-cached", "--build-dir", str(BENCH / "ours"), env=environment)
 
     def _build_peer(self, name: str) -> None:
         folder, source = BENCH / name, PEERS / name
@@ -181,6 +160,38 @@ class Field:
             shutil.copytree(path, BENCH / "without-bytecode" / path.relative_to(BENCH), ignore=ignored)
 
 
+def ours(template: Template, name: str, built: Path, python: Path = PYTHON) -> Rival:
+    """A function of the template, as it was built."""
+    layers = template.resources[name]["Properties"]["Layers"]
+    folders = [built / layer["Ref"].rstrip("0123456789abcdef") / "python" for layer in layers]
+    return Rival(name, name, [built / name, *folders], template.functions[name].handler, name, python)
+
+
+def trust(root: str) -> None:
+    """Adds a root certificate to those that the rivals know, in the place of an earlier run's."""
+    mark = "\n# Of the benchmark's table\n"
+    for bundle in ("botocore/cacert.pem", "amazon-roots.pem"):
+        for path in BENCH.glob(f"**/{bundle}"):
+            path.write_text(path.read_text().partition(mark)[0] + mark + root)
+
+
+def make_runtime(python: str, folder: Path) -> None:
+    """An environment of this interpreter with the runtime's client and nothing else."""
+    shutil.rmtree(folder, ignore_errors=True)
+    run(python, "-m", "venv", "--without-pip", str(folder))
+    pip("--python", str(folder / "bin" / "python"), "install", "--requirement", str(ROOT / "local" / "runtime.txt"))
+
+
+def build_ours(python: str, folder: Path) -> None:
+    """Builds the functions for this machine and a version of Python, or an interpreter."""
+    variables = {"LAMBDA_PYTHON": python, "LAMBDA_ARCH": MACHINE, "SAM_CLI_TELEMETRY": "0"}
+    sam = Path(sys.executable).with_name("sam")
+    # The layer's Makefile calls python3.
+    path = f"{sam.parent}:{os.environ['PATH']}"
+    environment = {**os.environ, **variables, "PATH": path}
+    run(str(sam), "build", "--no-cached", "--build-dir", str(folder), env=environment)
+
+
 def pip(*arguments: str) -> None:
     run(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments)
 
@@ -193,5 +204,9 @@ def run(*command: str, env: Mapping[str, str] | None = None) -> None:
 
 
 def written(path: Path, value: Any, indent: int | None = None) -> Path:
-    path.write_text(json.dumps(value, indent=indent) + "\n")
+    text = json.dumps(value, indent=indent)
+    if indent:
+        # A list of figures is a line.
+        text = re.sub(r"\[[-+\d.e,\s]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
+    path.write_text(text + "\n")
     return path

@@ -2,51 +2,70 @@
 
 import json
 import subprocess
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import TypeVar
 
-from benchmarks.cold import Request
 from benchmarks.rivals import Rival
+from benchmarks.turns import Samples
 
 K = TypeVar("K", bound=Hashable)
 
+Turn = tuple[str, int]
 
-def warm_requests(asked: Mapping[K, tuple[Rival, Request, Path]], rounds: int, count: int) -> dict[K, float]:
-    """Microseconds a request, of rivals that are given a request and the table's answers: the medians of the rounds, of
-    `count` requests each, all of them in turns."""
-    taken: dict[K, list[float]] = {name: [] for name in asked}
+
+@dataclass(frozen=True)
+class Kept:
+    """A process that stays. Each of its `cases` is an event and what the table answers then; in each round it takes its
+    `turns`: the `handler` on a case, or the `sdk` alone, which parses what that case's request is answered.
+    """
+
+    rival: Rival
+    variables: Mapping[str, str]
+    cases: Sequence[tuple[Path, Path]]
+    turns: Sequence[Turn] = (("handler", 0),)
+
+
+def warm_requests(asked: Mapping[K, Kept], rounds: int, count: int) -> dict[K, dict[Turn, Samples]]:
+    """Microseconds a request, of each process by turn, a figure of `count` requests for each round: all processes, and
+    the turns of each, one after the other.
+    """
+    taken: dict[K, dict[Turn, list[float]]] = {name: {turn: [] for turn in kept.turns} for name, kept in asked.items()}
     with ExitStack() as stack:
-        processes = {name: stack.enter_context(running(*each)) for name, each in asked.items()}
-        for process in processes.values():
+        processes = {name: stack.enter_context(running(kept)) for name, kept in asked.items()}
+        for name, process in processes.items():
             said(process)  # how it started
-            ask(process, count)  # until everything is loaded, and what is read is known
-        for _ in range(rounds):
+            for turn in asked[name].turns:
+                ask(process, turn, count)  # until everything is loaded, and what is read is known
+        for number in range(rounds):
             for name, process in processes.items():
-                taken[name].append(ask(process, count))
+                # The first of them has it a little harder, so each is the first as often.
+                order = list(taken[name]) if number % 2 else list(reversed(taken[name]))
+                for turn in order:
+                    taken[name][turn].append(ask(process, turn, count))
         for process in processes.values():
             process.stdin.close()  # type: ignore[union-attr]
-    return {name: median(each) for name, each in taken.items()}
+    return {name: dict(turns) for name, turns in taken.items()}
 
 
-def running(rival: Rival, request: Request, answers: Path) -> subprocess.Popen[str]:
-    variables = rival.process_environment(request.variables, EVENT=str(request.event), ANSWERS=str(answers))
+def running(kept: Kept) -> subprocess.Popen[str]:
+    cases = json.dumps([[str(path) for path in case] for case in kept.cases])
     return subprocess.Popen(
-        rival.command("warm"),
-        env=variables,
-        cwd=rival.path[0],
+        kept.rival.command("warm"),
+        env=kept.rival.process_environment(kept.variables, CASES=cases),
+        cwd=kept.rival.path[0],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
 
 
-def ask(process: subprocess.Popen[str], count: int) -> float:
+def ask(process: subprocess.Popen[str], turn: Turn, count: int) -> float:
     assert process.stdin
-    print(count, file=process.stdin, flush=True)
-    return said(process)["cpu"]
+    print(*turn, count, file=process.stdin, flush=True)
+    return round(said(process)["cpu"], 1)
 
 
 def said(process: subprocess.Popen[str]) -> dict[str, float]:
