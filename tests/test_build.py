@@ -54,14 +54,18 @@ def layer(folder: Path, name: str) -> Path:
 # ---------------------------------------------------------------- what Lambda gets
 
 
-def test_the_wheels_are_those_of_the_functions_runtime() -> None:
-    """Python 3.13 on arm64, whatever the machine is that builds."""
+def test_the_wheels_are_those_of_the_functions_runtime(template: Template) -> None:
+    """Of Lambda's Python and of arm64, whatever the machine is that builds."""
+    kinds = ("AWS::Lambda::Function", "AWS::Lambda::LayerVersion")
+    named = [item["Properties"] for item in template.resources.values() if item["Type"] in kinds]
+    (runtime,) = {runtime for about in named for runtime in about.get("CompatibleRuntimes") or [about["Runtime"]]}
+    tag = runtime.removeprefix("python").replace(".", "")
     machines = {}
     for name in LAYERS:
         for path in layer(DEPLOYED, name).rglob("*.so"):
             with path.open("rb") as file:
                 machines[path.name] = struct.unpack("<H", file.read(20)[18:])[0]
-            assert re.search(r"\.cpython-313-aarch64-|\.abi3\.so$", path.name), path.name
+            assert re.search(rf"\.cpython-{tag}-aarch64-|\.abi3\.so$", path.name), path.name
     # ELF, e_machine: EM_AARCH64.
     assert set(machines.values()) == {183}
 
