@@ -127,7 +127,7 @@ def expires(key: Key) -> bool:
 
 
 def dollars(figures: Figures, memory: Mapping[str, int], function: str, paid: Mapping[str, Any]) -> dict[str, float]:
-    """Of a million such requests, by what is paid for; `memory` is each function's, in MB. What stays is paid for a
+    """Of a million such requests, by what is paid for; `memory` is each function's, in MB. Storage is paid for a
     month, the record of a key for as long as it is there.
     """
     price = {name: each["dollars"] for name, each in paid["prices"].items()}
@@ -234,7 +234,7 @@ expired without one.
 X-Ray records {assumed["traced"]:.0%} of the requests, by a rule of the stack. Its default, one a second and 5 % of the
 rest, is {part:.0%} of a million requests a month, and {default:.2f}.
 
-A stack that nobody uses: {metrics} custom metrics {idle[0]:.2f}, once each has had a value in the month; {alarms}
+A stack without requests: {metrics} custom metrics {idle[0]:.2f}, once each has had a value in the month; {alarms}
 metrics of alarms {idle[1]:.2f}; {number(dashboards, "dashboard")} {idle[2]:.2f}, the account's first three being free;
 the sweep, next to nothing. Together {sum(idle):.2f} a month."""
     parts = [part if part.startswith("|") else fill(part, 120) for part in text.split("\n\n")]
