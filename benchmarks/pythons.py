@@ -20,6 +20,7 @@ from layers.build import version_of
 from local.database import database
 from local.template import Template
 from local.terminal import FunctionOutput
+from tests.conftest import KEY
 
 PROCESSES = int(os.environ.get("PROCESSES") or 15)
 # A creation, a route that is among the slowest to start, and what runs before each of them.
@@ -33,7 +34,7 @@ def main() -> None:
     rivals = [rival for version, python in pythons.items() for rival in built(template, version, python)]
     # The same function's starts side by side.
     rivals.sort(key=lambda rival: FUNCTIONS.index(rival.request))
-    with database(None) as engine, tempfile.TemporaryDirectory() as name:
+    with database(None, KEY) as engine, tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         engine.wait_until_ready()
         with recording_world(template, engine.endpoint, directory) as (world, recording):

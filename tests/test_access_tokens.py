@@ -113,7 +113,7 @@ def test_what_an_issuer_may_do_differently_is_taken(
         {"ratio": 1.1, "nested": {"a": [1, 2]}},
         {"iat": now, "exp": now + 3_600},
     ):
-        assert status(world, issuer.token(OWNER, **claims)) == 200, claims
+        assert status(world, issuer.token(OWNER, **{"iat": now, "exp": now + 300} | claims)) == 200, claims
     monkeypatch.undo()
     for typ in ("at+jwt", "AT+JWT", "application/at+jwt"):
         assert status(world, Forge(issuer)(header={"typ": typ})) == 200, typ
