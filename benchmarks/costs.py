@@ -273,5 +273,9 @@ def write(costs: Mapping[str, Any], template: Template) -> None:
 
 
 def prices() -> dict[str, Any]:
+    """The prices and what is assumed beside them, the part of the requests that is traced among it: template.yaml's."""
     found: dict[str, Any] = json.loads(PRICES.read_text())
+    found["assumed"]["traced"] = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]["TracingRate"][
+        "Default"
+    ]
     return found
