@@ -319,7 +319,7 @@ def document(cloud: Cloud, *begin: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=NET,
         check=False,
     )
     assert done.returncode == 0, f"{script}\n{done.stderr[-3000:]}"

@@ -18,6 +18,7 @@ from samcli.commands.deploy.command import cli as sam_deploy
 
 from local import deploy_line
 from local.template import ROOT
+from tests.clock import NET
 from tests.test_deployment import OPERATIONS, commands
 
 JWKS = json.dumps({"keys": [{"kid": 'Ada\'s "key"', "n": "a\\b c"}]}, indent=1)
@@ -179,7 +180,7 @@ def test_make_asks_in_the_accounts_region_and_says_so_without_credentials() -> N
         (without | {"AWS_REGION": "eu-west-1"}, "Unable to locate credentials"),
     ):
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=NET, check=False
         )
         assert (done.stdout, done.stderr.splitlines()[0]) == ("", said)
         assert done.returncode != 0

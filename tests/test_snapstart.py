@@ -19,6 +19,7 @@ from local.database import as_child
 from local.loopback import Handler, listening
 from local.rie import PYTHON
 from local.template import ROOT, Template, lambda_environment
+from tests.clock import NET
 from tests.test_run import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's runtime is for Linux")
@@ -37,14 +38,13 @@ def snapshot():
     os.fork()
     random.setstate(state)
 
-import time
 from atrium.store import table, wall
 from v1.get_me import handler as answer
 
 waited = []
 
 class Clock:
-    def monotonic(self): return time.monotonic() + sum(waited)
+    def monotonic(self): return sum(waited)
     def sleep(self, seconds): waited.append(seconds)
 
 table.time = wall.time = Clock()
@@ -167,7 +167,7 @@ def test_what_was_restored_from_one_snapshot_shares_neither_connection_nor_chanc
     machine.restored.set()
     # Each environment has opened a connection of its own before it asks for its first event.
     with machine.condition:
-        assert machine.condition.wait_for(lambda: machine.ready == 2 * CLONES, timeout=60)
+        assert machine.condition.wait_for(lambda: machine.ready == 2 * CLONES, timeout=NET)
         assert len(machine.of_the_restore) == CLONES == len(machine.connections)
         assert not machine.of_the_restore & machine.of_the_start
     wait_for(lambda: len(machine.results) == CLONES)
