@@ -49,8 +49,7 @@ cursor is opaque; send it back unchanged, with the same filter.
 
 | status | when |
 |---|---|
-| `400` (flat), `422` (v1) | something sent is not acceptable; v1 says where, in `loc`, and a stable word for it, in
-`type` |
+| `400` (flat), `422` (v1) | something sent is not acceptable; v1 says where (`loc`) and has a word for it (`type`) |
 | `401` | no credential, two, or none that is valid |
 | `403` | your role does not allow it |
 | `404` | it does not exist, or not for you |
