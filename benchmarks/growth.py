@@ -26,7 +26,7 @@ PAGE = 50
 
 ROUNDS, COUNT = 25, 10
 
-# What is measured of a request: among few, and among many; of a list, a whole page among many, too, and what the SDK
+# The requests that are measured: among few, and among many; of a list, a whole page among many, too, and what the SDK
 # takes to parse what either is answered.
 FEW, MANY, WHOLE, SDK_MANY, SDK_WHOLE = TURNS = (
     *(("handler", case) for case in range(3)),
