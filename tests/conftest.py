@@ -104,8 +104,12 @@ def full(few: int, many: int) -> int:
 
 
 @pytest.fixture(scope="session")
-def template() -> Template:
-    return the_template()
+def template() -> Iterator[Template]:
+    """All tests of a process share it. The last one fails where a test has changed it: the next to read it, in
+    whatever order they come, would read something that is not the template.
+    """
+    yield the_template()
+    assert the_template().resources == Template().resources
 
 
 @pytest.fixture(scope="session")

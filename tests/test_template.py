@@ -182,7 +182,7 @@ def test_api_gateway_decides_what_is_traced_and_the_stacks_rule_says_how_much(te
     for name in template.functions:
         mode = template.resources[name]["Properties"]["TracingConfig"]["Mode"]
         assert mode == ("Active" if name in behind_the_api else "PassThrough"), name
-    rule = template.resources["TraceSampling"]["Properties"]["SamplingRule"]
+    rule = dict(template.resources["TraceSampling"]["Properties"]["SamplingRule"])
     name = rule.pop("RuleName")
     assert rule == {
         "Version": 1,
