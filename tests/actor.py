@@ -42,7 +42,8 @@ class _Gate:
             return answer
         if error == ENDS:
             raise _End
-        raise self._client.exceptions.from_code(error)({"Error": {"Code": error}, **answer}, operation)
+        failed = {"Error": {"Code": error}, "ResponseMetadata": {"HTTPStatusCode": 400}, **answer}
+        raise self._client.exceptions.from_code(error)(failed, operation)
 
 
 def act(

@@ -15,10 +15,14 @@ from atrium.store.table import table
 from tests.clock import READ_TIMEOUT, Clock, install
 
 # After these the call has done nothing …
-WITHOUT_EFFECT = ("crash before", "throttle", "conflict", "error", "hang")
+WITHOUT_EFFECT = ("crash before", "throttle", "conflict", "error", "untyped", "hang")
 # … and after these all that it was asked, though the caller does not hear of it.
-WITH_EFFECT = ("crash after", "lost")
+WITH_EFFECT = ("crash after", "untyped after", "lost")
 FAULTS = (*WITHOUT_EFFECT, *WITH_EFFECT)
+
+# Statuses of a front end whose answer is no error of the service's: HTML, or nothing. The client calls each by its
+# number. Which of them a fault is, goes by the number of the call.
+UNTYPED = (500, 502, 503, 504)
 
 # The fault of a call, None for none: by its number (all calls are counted, from 1), operation and parameters.
 Choose = Callable[[int, str, dict[str, Any]], str | None]
@@ -81,17 +85,25 @@ class FaultyClient:
             case "lost":
                 return ConnectionClosedError(endpoint_url="injected")
             case "conflict" if operation == "TransactWriteItems":
-                reasons = [{"Code": "TransactionConflict"}]
-                answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+                answer = _answer(400, "TransactionCanceledException")
+                answer["CancellationReasons"] = [{"Code": "TransactionConflict"}]
                 cancelled: type[ClientError] = self._client.exceptions.TransactionCanceledException
                 return cancelled(answer, operation)
             case "conflict":
-                return ClientError({"Error": {"Code": "TransactionConflictException"}}, operation)
+                return ClientError(_answer(400, "TransactionConflictException"), operation)
             case "throttle":
-                return ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, operation)
+                return ClientError(_answer(400, "ProvisionedThroughputExceededException"), operation)
             case "error":
-                return ClientError({"Error": {"Code": "InternalServerError"}}, operation)
+                return ClientError(_answer(500, "InternalServerError"), operation)
+            case "untyped" | "untyped after":
+                status = UNTYPED[len(self.calls) % len(UNTYPED)]
+                return ClientError(_answer(status, str(status)), operation)
         raise ValueError(fault)
+
+
+def _answer(status: int, code: str) -> Any:
+    """What a client makes of an error's answer."""
+    return {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
 
 @contextmanager

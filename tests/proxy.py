@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from local.loopback import Handler, listening
 
-# What a hook says before a call is forwarded: None to go on, or an error's code to answer in its place. A hook that
+# What a hook says before a call is forwarded, or when the engine has answered it: None to go on, or an error's code to
+# answer in its place; a number is the status of a front end's answer, which is no error of the service's. A hook that
 # raises ConnectionResetError ends the connection without an answer.
-Before = Callable[[str, dict[str, Any]], str | None]
-After = Callable[[str, dict[str, Any]], None]
+Hook = Callable[[str, dict[str, Any]], str | None]
 
 
 class Proxy:
@@ -33,8 +33,8 @@ class Proxy:
     def __init__(self, upstream: str) -> None:
         self.url = ""
         self.calls: list[str] = []
-        self.before: Before = lambda operation, request: None
-        self.after: After = lambda operation, request: None
+        self.before: Hook = lambda operation, request: None
+        self.after: Hook = lambda operation, request: None
         self.conflicts = False
         self.delay = 0.0
         self.conflicted = 0
@@ -67,7 +67,9 @@ class Proxy:
                 time.sleep(self.delay)
             answer = sent(connection, headers, body)
             content = answer.read()
-            self.after(operation, request)
+            error = self.after(operation, request)
+            if error:
+                return _error(error)
             return answer.status, answer.getheaders(), content
         finally:
             with self._landed:
@@ -96,6 +98,9 @@ class Proxy:
         with listening(Front, "proxy") as self.url:
             yield self
 
+
+# The body of an answer that a front end gives by itself. With 500 there is none.
+FRONT_END = b"<html><body><h1>Service Temporarily Unavailable</h1></body></html>"
 
 # Headers of one connection, not of the answer.
 _OWN = ("content-length", "transfer-encoding", "date", "server", "connection")
@@ -127,6 +132,8 @@ def _cancelled(count: int) -> tuple[int, Any, bytes]:
 
 
 def _error(code: str, **more: Any) -> tuple[int, Any, bytes]:
+    if code.isdigit():
+        return int(code), [("Content-Type", "text/html")], FRONT_END if code != "500" else b""
     status = 500 if code == "InternalServerError" else 400
     answer = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **more}
     return status, [("Content-Type", "application/x-amz-json-1.0")], json.dumps(answer).encode()

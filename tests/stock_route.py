@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
+from atrium.store.client import is_failure
 from local.functions import Context
 from tests.faults import FaultyClient
 
@@ -20,8 +21,8 @@ RECORDS, PROJECTS = "idempotency", "projects"
 # Seconds that the function has left, after which its lease on a key ends.
 LEASE = 600
 
-# What the SDK calls again by itself, and how often it calls.
-_RETRIED = {"InternalServerError", "ProvisionedThroughputExceededException"}
+# What the SDK calls again by itself, besides failures of the service, and how often it calls.
+_RETRIED = {"ProvisionedThroughputExceededException"}
 _ATTEMPTS = 3
 
 
@@ -42,7 +43,7 @@ def _retried(call: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return call(**params)
             except ClientError as error:
-                if last or error.response["Error"]["Code"] not in _RETRIED:
+                if last or (not is_failure(error) and error.response["Error"]["Code"] not in _RETRIED):
                     raise
             except (ConnectionClosedError, ReadTimeoutError):
                 if last:

@@ -316,7 +316,11 @@ def test_a_member_added_while_its_project_is_deleted_is_not_orphaned(crowd: Crow
 
 
 @pytest.mark.parametrize(
-    "error", ["ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError"]
+    "error",
+    [
+        *("ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError"),
+        *("500", "502", "503", "504"),
+    ],
 )
 def test_failures_that_pass_are_not_seen(crowd: Crowd, error: str) -> None:
     """Every first attempt of a call fails."""
@@ -330,33 +334,34 @@ def test_failures_that_pass_are_not_seen(crowd: Crowd, error: str) -> None:
 
 
 class Unwell:
-    """Hooks of a proxy that let three calls of ten fail: refused, dropped on the way there, or on the way back."""
+    """Hooks of a proxy that let three calls of ten fail: refused, dropped on the way there, or lost on the way back."""
 
-    REFUSED = ("ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError")
+    REFUSED = ("ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError", "503")
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)
-        self._dropped: set[int] = set()
+        self._lost: dict[int, str] = {}
         self.failed: Counter[str] = Counter()
 
     def before(self, operation: str, request: dict[str, Any]) -> str | None:
         if self._random.random() > 0.3:
             return None
-        kind = self._random.choice((*self.REFUSED, "conflict", "dropped", "lost"))
+        kind = self._random.choice((*self.REFUSED, "conflict", "dropped", "lost", "lost to a 502"))
         self.failed[kind] += 1
         if kind == "dropped":
             raise ConnectionResetError
-        if kind == "lost":
-            self._dropped.add(threading.get_ident())
+        if kind.startswith("lost"):
+            self._lost[threading.get_ident()] = kind
             return None
         if kind == "conflict":
             return "TransactionConflict" + ("" if operation == "TransactWriteItems" else "Exception")
         return kind
 
-    def after(self, operation: str, request: dict[str, Any]) -> None:
-        if threading.get_ident() in self._dropped:
-            self._dropped.remove(threading.get_ident())
+    def after(self, operation: str, request: dict[str, Any]) -> str | None:
+        kind = self._lost.pop(threading.get_ident(), None)
+        if kind == "lost":
             raise ConnectionResetError
+        return "502" if kind else None
 
 
 class Client:

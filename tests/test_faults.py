@@ -269,7 +269,7 @@ def test_a_call_of_the_authorizer_that_fails_is_not_seen(shared: World, first_us
     assert client.calls[at - 1] == ("GetItem", "UpdateItem")[at - 1]
 
 
-@pytest.mark.parametrize("fault", ["throttle", "error", "hang"])
+@pytest.mark.parametrize("fault", ["throttle", "error", "untyped", "hang"])
 def test_a_table_that_fails_for_as_long_as_the_authorizer_may_ask_is_answered_with_503(
     shared: World, first_use: None, fault: str
 ) -> None:
@@ -296,7 +296,7 @@ def test_noting_a_credentials_use_holds_nobody_up(shared: World, first_use: None
 def test_every_route_answers_503_in_time_when_the_table_fails_for_good(shared: World) -> None:
     """On the clock, as everywhere; in processes in test_concurrency."""
     requests = {name: request(shared, a_project(shared)) for name, request in EVERY_ROUTE.items()}
-    for fault in ("throttle", "error", "hang"):
+    for fault in ("throttle", "error", "untyped", "hang"):
         for name, request in requests.items():
             if name != "V1ListRoles":
                 assert_busy(shared, request, lambda *_, fault=fault: fault)

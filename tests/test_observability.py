@@ -299,7 +299,9 @@ def test_a_failure_says_its_kind_and_where_and_not_its_text(world: World, said: 
 def test_a_failure_says_what_it_came_from_and_what_aws_answered() -> None:
     def fail() -> None:
         try:
-            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "secret"}}, "Query")
+            error = {"Code": "AccessDeniedException", "Message": "secret"}
+            answer: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
+            raise ClientError(answer, "Query")
         except ClientError as error:
             raise KeyError("secret") from error
 

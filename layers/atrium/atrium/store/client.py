@@ -6,6 +6,7 @@ Not boto3's: that imports what moves files to and from S3, which takes a fifth o
 from typing import Any
 
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 from botocore.session import Session
 
@@ -44,4 +45,21 @@ def dynamodb() -> Any:
     # Without what botocore does for other services than DynamoDB: 125 hooks, each of which it looks into.
     session = Session(include_builtin_handlers=False)
     session.register_component("data_loader", _Descriptions())
-    return session.create_client("dynamodb", config=_CONFIG)
+    return bears_any_failure(session.create_client("dynamodb", config=_CONFIG))
+
+
+def bears_any_failure(client: Any) -> Any:
+    """The client, for which an answer with a status of 500 or more is a ClientError whatever its body is. botocore
+    reads each as JSON of a certain form, and raises what Python does where it is another, or no text."""
+    client.meta.events.register("before-parse", _without_a_body)
+    return client
+
+
+def _without_a_body(response_dict: dict[str, Any], **_: Any) -> None:
+    if response_dict["status_code"] >= 500:
+        response_dict["body"] = b""
+
+
+def is_failure(error: ClientError) -> bool:
+    """Whether it is the service that failed, and says nothing about the request, nor whether it was done."""
+    return error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500

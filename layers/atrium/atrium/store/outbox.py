@@ -20,6 +20,7 @@ from atrium import documents, keys
 from atrium.documents import Raw
 from atrium.ids import to_uuid
 from atrium.settings import settings
+from atrium.store.client import bears_any_failure, is_failure
 from atrium.store.table import Item, plain_item
 
 SOURCE = "atrium"
@@ -86,7 +87,7 @@ class Bus:
             answer = self._client.put_events(Entries=[entries[place] for place in places])
         except ClientError as error:
             # One entry that is refused for what it is has all of them refused.
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500 or len(places) == 1:
+            if is_failure(error) or len(places) == 1:
                 return places
             return [failed for place in places for failed in self._put([place], entries)]
         except BotoCoreError:
@@ -121,4 +122,4 @@ def _chunks(places: Sequence[int], entries: Sequence[Mapping[str, Any]]) -> list
 def bus() -> Bus:
     """This process's bus."""
     config = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1})
-    return Bus(settings().bus_name, boto3.client("events", config=config))
+    return Bus(settings().bus_name, bears_any_failure(boto3.client("events", config=config)))

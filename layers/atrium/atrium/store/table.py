@@ -30,7 +30,7 @@ from atrium.cold_start import before_snapshot
 from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.settings import LAST_CALL_AFTER, settings
-from atrium.store.client import dynamodb
+from atrium.store.client import dynamodb, is_failure
 from atrium.store.wall import elapsed, guard, scope, spent
 
 Item = dict[str, Any]
@@ -39,13 +39,11 @@ T = TypeVar("T")
 # Its draws are the system's: the state of the module's own generator would be the same in all that SnapStart restores.
 _chance = random.SystemRandom()
 
-# Answers of the service that say nothing about the request.
+# Answers of the service that say nothing about the request. So does every status of 500 or more, by whichever code: the
+# service's front end answers without one.
 _PASSING = {
-    "InternalServerError",
-    "InternalFailure",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
-    "ServiceUnavailable",
     "ThrottlingException",
     "TransactionConflictException",
     "TransactionInProgressException",
@@ -236,7 +234,7 @@ class Table:
             if not reasons <= {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}:
                 raise
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _PASSING:
+            if not is_failure(error) and error.response["Error"]["Code"] not in _PASSING:
                 raise
         except _UNREACHABLE:
             pass

@@ -1,0 +1,104 @@
+"""Answers of 500 and more that are no errors of a service: its front end's, or those of something on the way. The real
+clients meet them over HTTP, in every form a body has been seen in.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from atrium import keys
+from atrium.errors import Unavailable
+from atrium.settings import settings
+from atrium.store import outbox
+from atrium.store.table import table
+from atrium.store.wall import scope
+from local.loopback import Handler, listening
+from local.template import Template, lambda_environment
+from tests.clock import Clock, install, unhurried
+from tests.conftest import KEY
+
+TENANT = "a" * 24
+EVENT = {"type": "project.created", "time": "2026-01-01T00:00:00.000Z"}
+
+BODIES = {
+    "nothing": b"",
+    "HTML": b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>",
+    "HTML of another kind": b"<!DOCTYPE html>\n<title>Bad Gateway</title>",
+    "no text": b"\xff\xfe\x00",
+    "a list": b"[]",
+    "a text": b'"busy"',
+    "an object of no form": b'{"message": null}',
+    "half an object": b'{"__type": "Internal',
+    "an unknown type": b'{"__type": "Unheard#OfException", "message": "?"}',
+}
+
+
+class Service:
+    """Answers with the failures first, then as the table and the bus would. `calls` are those it had."""
+
+    def __init__(self) -> None:
+        self.failures: list[tuple[int, bytes]] = []
+        self.calls: list[str] = []
+
+    def answer(self, operation: str, request: Any) -> tuple[int, bytes]:
+        self.calls.append(operation)
+        if self.failures:
+            return self.failures.pop(0)
+        entries = [{"EventId": "1"} for _ in request.get("Entries", [])]
+        return 200, json.dumps({"Entries": entries, "Item": {"n": {"N": "1"}}}).encode()
+
+
+@pytest.fixture(scope="module")
+def served(template: Template) -> Iterator[Service]:
+    """Table and bus of this process."""
+    made = Service()
+
+    class Front(Handler):
+        def answer(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, body = made.answer(self.headers["X-Amz-Target"].rpartition(".")[2], request)
+            self.reply(status, body, Content_Type="text/html" if status != 200 else "application/x-amz-json-1.0")
+
+    caches = (settings, table, outbox.bus)
+    with listening(Front, "service") as url, pytest.MonkeyPatch.context() as patch:
+        for name, value in lambda_environment(template.functions["PublishEvents"], url, url, KEY).items():
+            patch.setenv(name, value)
+        for cached in caches:
+            cached.cache_clear()
+        yield made
+        for cached in caches:
+            cached.cache_clear()
+
+
+@pytest.fixture
+def service(served: Service) -> Service:
+    served.failures, served.calls = [], []
+    return served
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = unhurried()
+    install(made, monkeypatch.setattr)
+    return made
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520])
+def test_a_failure_of_any_form_passes(service: Service, clock: Clock, status: int, body: str) -> None:
+    service.failures = [(status, BODIES[body])] * 2
+    with scope(TENANT) as spent:
+        assert table().get(keys.space(TENANT, TENANT)) == {"n": 1}
+    assert (service.calls, spent.retries) == (["GetItem"] * 3, 2)
+    service.failures = [(status, BODIES[body])] * 2
+    assert outbox.bus().publish([EVENT, EVENT], clock.monotonic() + 60) == set()
+    assert service.calls[3:] == ["PutEvents"] * 3
+
+
+def test_one_that_does_not_pass_ends_with_the_time(service: Service, clock: Clock) -> None:
+    service.failures = [(503, BODIES["HTML"])] * 1_000
+    with scope(TENANT), pytest.raises(Unavailable):
+        table().get(keys.space(TENANT, TENANT))
+    assert clock.waited < 10
