@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from atrium.store.table import table
 from tests.clock import READ_TIMEOUT, Clock, install
 
-# After these the call has done nothing …
-WITHOUT_EFFECT = ("crash before", "throttle", "conflict", "error", "untyped", "hang")
+# After these the call has done nothing, or a batch half of what it was asked …
+WITHOUT_EFFECT = ("crash before", "throttle", "left over", "conflict", "error", "untyped", "hang")
 # … and after these all that it was asked, though the caller does not hear of it.
 WITH_EFFECT = ("crash after", "untyped after", "lost")
 FAULTS = (*WITHOUT_EFFECT, *WITH_EFFECT)
@@ -66,6 +66,8 @@ class FaultyClient:
             raise Crash
         self.calls.append(operation)
         fault = self.choose(len(self.calls), operation, params)
+        if fault == "left over" and operation in _BATCHES:
+            return _in_part(operation, method, params)
         if fault in WITHOUT_EFFECT:
             raise self._raised(fault, operation)
         answer = method(**params)
@@ -91,7 +93,7 @@ class FaultyClient:
                 return cancelled(answer, operation)
             case "conflict":
                 return ClientError(_answer(400, "TransactionConflictException"), operation)
-            case "throttle":
+            case "throttle" | "left over":
                 return ClientError(_answer(400, "ProvisionedThroughputExceededException"), operation)
             case "error":
                 return ClientError(_answer(500, "InternalServerError"), operation)
@@ -99,6 +101,23 @@ class FaultyClient:
                 status = UNTYPED[len(self.calls) % len(UNTYPED)]
                 return ClientError(_answer(status, str(status)), operation)
         raise ValueError(fault)
+
+
+# How a batch says what it has left over.
+_BATCHES = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "UnprocessedItems"}
+
+
+def _in_part(operation: str, method: Callable[..., Any], params: dict[str, Any]) -> Any:
+    """The answer to a batch of one table of which the first half, rounded down, is done."""
+    ((name, asked),) = params["RequestItems"].items()
+    whole = asked["Keys"] if operation == "BatchGetItem" else asked
+    half = len(whole) // 2
+
+    def part(of: list[Any]) -> dict[str, Any]:
+        return {name: {**asked, "Keys": of} if operation == "BatchGetItem" else of}
+
+    done = method(RequestItems=part(whole[:half])) if half else {"Responses": {}}
+    return {**done, _BATCHES[operation]: part(whole[half:])}
 
 
 def _answer(status: int, code: str) -> Any:

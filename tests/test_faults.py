@@ -18,11 +18,14 @@ import pytest
 
 from atrium.api import authorizer
 from atrium.credentials import digest
-from atrium.keys import Key, credential, named
+from atrium.errors import Unavailable
+from atrium.keys import Key, credential, named, space
+from atrium.settings import LAST_CALL_AFTER
 from atrium.store import table as tables
 from atrium.store.fsck import Check
 from atrium.store.table import Item, plain_item, table, wire_key
-from tests.client import MOMENT, UUID, Answer, World
+from atrium.store.wall import scope
+from tests.client import MOMENT, UUID, Answer, World, flat_id
 from tests.clock import unhurried
 from tests.conftest import Count, full
 from tests.faults import FAULTS, Choose, Crash, FaultyClient, faulty
@@ -241,6 +244,26 @@ def test_calls_that_fail_again_and_again_leave_the_same_as_none(
         subject.assert_replay(first, again)
         subject.rows.restore()
         count(runs=1, sends=sends + more, calls=len(client.calls), faults=plan.chosen.total())
+
+
+# ---------------------------------------------------------------- what a batch leaves over
+
+
+@pytest.mark.parametrize("operation", ["BatchGetItem", "BatchWriteItem"])
+def test_what_a_batch_leaves_over_is_tried_less_and_less_often_until_the_time_is_up(
+    shared: World, operation: str
+) -> None:
+    tenant = flat_id(shared.dev["tenants"]["acme"]["tenant_id"])
+    doomed = [space(tenant, f"{number:024}") for number in range(8)]
+    call = table().get_all if operation == "BatchGetItem" else table().delete_all
+    clock = unhurried()
+    with faulty(lambda *_: "left over", clock) as client, scope(tenant) as spent, pytest.raises(Unavailable):
+        call(doomed)
+    assert set(client.calls) == {operation}
+    assert spent.retries == len(client.calls)
+    # Halves of eight first; then pauses of a third of a second on average, as long as there is time.
+    assert len(client.calls) < 100
+    assert LAST_CALL_AFTER < clock.waited < 10
 
 
 # ---------------------------------------------------------------- who is asking

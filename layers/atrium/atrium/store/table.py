@@ -124,6 +124,7 @@ class Table:
         """The items that exist under at most 100 keys, consistently. One call, but for what the table left over."""
         found: dict[Key, Item] = {}
         left: list[dict[str, Any]] = [wire_key(key) for key in dict.fromkeys(wanted)]
+        attempt = 0
         while left:
             answer = self._call("BatchGetItem", RequestItems={self.name: {"Keys": left, "ConsistentRead": True}})
             for wire in answer["Responses"].get(self.name, []):
@@ -131,7 +132,8 @@ class Table:
                 found[Key(item["pk"], item["sk"])] = item
             left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if left:
-                self._pause()
+                attempt += 1
+                self._pause(attempt)
         return found
 
     def query(self, wanted: Range) -> Rows:
@@ -193,11 +195,13 @@ class Table:
 
     def _delete_batch(self, doomed: Sequence[Key]) -> None:
         left: list[dict[str, Any]] = [{"DeleteRequest": {"Key": wire_key(key)}} for key in doomed]
+        attempt = 0
         while left:
             answer = self._call("BatchWriteItem", RequestItems={self.name: left})
             left = answer.get("UnprocessedItems", {}).get(self.name, [])
             if left:
-                self._pause()
+                attempt += 1
+                self._pause(attempt)
 
     def touch(self, key: Key, expression: str, when: str | None, values: Item) -> None:
         """A best-effort update, tried once. Raises ConditionFailed, or Unavailable."""
@@ -216,7 +220,6 @@ class Table:
             if answer is not None:
                 return answer
             attempt += 1
-            spent().retries += 1
             self._pause(attempt)
         raise Unavailable
 
@@ -240,8 +243,9 @@ class Table:
             pass
         return None
 
-    def _pause(self, attempt: int = 1) -> None:
-        """Full jitter: up to 20 ms, 40 ms … 640 ms."""
+    def _pause(self, attempt: int) -> None:
+        """Wait before a call, or what was left over of one, is made again. Full jitter: up to 20 ms, 40 ms … 640 ms."""
+        spent().retries += 1
         time.sleep(_chance.uniform(0, 0.01 * 2 ** min(attempt, 6)))
 
     def pause(self, losses: int) -> None:
