@@ -7,6 +7,7 @@ table holds, row for row, what the same request leaves without a fault.
 import os
 import random
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,11 +26,12 @@ from atrium.store import table as tables
 from atrium.store.fsck import Check
 from atrium.store.table import Item, plain_item, table, wire_key
 from atrium.store.wall import scope
-from tests.client import MOMENT, UUID, Answer, World, flat_id
-from tests.clock import unhurried
+from tests.client import MOMENT, UUID, Answer, World, flat_id, flat_path
+from tests.clock import NET, unhurried
 from tests.conftest import Count, full
 from tests.faults import FAULTS, Choose, Crash, FaultyClient, faulty
 from tests.test_round_trips import EVERY_ROUTE, WRITES, Request, a_project
+from tests.trace import running
 
 _NEW = re.compile(rf"{UUID.pattern}|{MOMENT.pattern}|(?<![0-9a-f])[0-9a-f]{{24}}(?![0-9a-f])")
 _KEY = "one-and-the-same"
@@ -244,6 +246,38 @@ def test_calls_that_fail_again_and_again_leave_the_same_as_none(
         subject.assert_replay(first, again)
         subject.rows.restore()
         count(runs=1, sends=sends + more, calls=len(client.calls), faults=plan.chosen.total())
+
+
+# ---------------------------------------------------------------- reads made at once
+
+
+def test_no_read_of_a_request_that_failed_goes_on_when_it_is_answered(shared: World) -> None:
+    """In Lambda it would go on, or be gone on with, in the next request of the process."""
+    path = flat_path(a_project(shared))
+    begun, answered = threading.Event(), threading.Event()
+    reads: list[str] = []
+
+    def fail(model: Any, **_: Any) -> None:
+        if running() != "GetProject":
+            return
+        if model.name == "BatchGetItem":
+            assert begun.wait(NET)
+            raise LookupError
+        reads.append(model.name)
+        begun.set()
+        # A read that is slow, unless its request is answered before: then it is known to go on.
+        answered.wait(0.5)
+        reads.remove(model.name)
+
+    events = table()._client.meta.events
+    events.register("before-call", fail)
+    try:
+        answer = shared("GET", path)
+        left = reads.copy()
+    finally:
+        answered.set()
+        events.unregister("before-call", fail)
+    assert (answer.status, begun.is_set(), left) == (500, True, [])
 
 
 # ---------------------------------------------------------------- what a batch leaves over

@@ -9,7 +9,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
 from decimal import Decimal
@@ -170,10 +170,15 @@ class Table:
         return [_plain_key(wired) for wired in page], _plain_key(last) if last else None
 
     def together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """The results of several reads made at once, each under this request's scope."""
+        """The results of several calls made at once, each under this request's scope. Where one fails, none is begun
+        any more, and those that run have ended before its exception is raised: they end with the request's time."""
         if len(calls) < 2:
             return [call() for call in calls]
-        return [future.result() for future in [self._threads.submit(copy_context().run, call) for call in calls]]
+        futures = [self._threads.submit(copy_context().run, call) for call in calls]
+        for future in wait(futures, return_when=FIRST_EXCEPTION).not_done:
+            future.cancel()
+        wait(futures)
+        return [future.result() for future in futures]
 
     def transact(self, writes: Sequence[Write], token: str) -> None:
         """All of the writes, or none.
