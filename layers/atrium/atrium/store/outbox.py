@@ -20,7 +20,7 @@ from atrium import documents, keys
 from atrium.documents import Raw
 from atrium.ids import to_uuid
 from atrium.settings import settings
-from atrium.store.client import bears_any_failure, is_failure
+from atrium.store.client import bears_any_failure
 from atrium.store.table import Item, plain_item
 
 SOURCE = "atrium"
@@ -31,6 +31,10 @@ MAX_BYTES = 256 * 1024
 
 # How often an event is sent before it is left to the stream to bring it again.
 _ATTEMPTS = 4
+
+# Refusals of a request for what is in it; 413 is the front end's, of one that is too large. Any other refusal is of the
+# caller, who is throttled or may not: each entry by itself would be refused, too.
+_FOR_WHAT_IT_HOLDS = {"ValidationException", "SerializationException", "413"}
 
 
 def event_in(record: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -72,24 +76,25 @@ class Bus:
         entries = [self._entry(event) for event in events]
         left = list(range(len(entries)))
         for attempt in range(_ATTEMPTS):
-            failed: list[int] = []
-            for places in _chunks(left, entries):
-                failed += self._put(places, entries) if time.monotonic() < until else places
-            left = failed
-            if not left:
+            if attempt:
+                time.sleep(random.SystemRandom().uniform(0, 0.025 * 2**attempt))
+            left = [failed for places in _chunks(left, entries) for failed in self._put(places, entries, until)]
+            if not left or time.monotonic() >= until:
                 break
-            time.sleep(random.SystemRandom().uniform(0, 0.05 * 2**attempt))
         return set(left)
 
-    def _put(self, places: list[int], entries: Sequence[Mapping[str, Any]]) -> list[int]:
-        """The places of those that were not taken: PutEvents may take some of them and answer 200."""
+    def _put(self, places: list[int], entries: Sequence[Mapping[str, Any]], until: float) -> list[int]:
+        """The places of those that were not taken: PutEvents may take some of them and answer 200. No call starts after
+        `until`."""
+        if time.monotonic() >= until:
+            return places
         try:
             answer = self._client.put_events(Entries=[entries[place] for place in places])
         except ClientError as error:
-            # One entry that is refused for what it is has all of them refused.
-            if is_failure(error) or len(places) == 1:
+            if error.response["Error"]["Code"] not in _FOR_WHAT_IT_HOLDS or len(places) == 1:
                 return places
-            return [failed for place in places for failed in self._put([place], entries)]
+            # One entry that is refused for what it is has all of them refused.
+            return [failed for place in places for failed in self._put([place], entries, until)]
         except BotoCoreError:
             return places
         return [place for place, result in zip(places, answer["Entries"], strict=True) if "ErrorCode" in result]

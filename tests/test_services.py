@@ -1,9 +1,7 @@
-"""Answers of 500 and more that are no errors of a service: its front end's, or those of something on the way. The real
-clients meet them over HTTP, in every form a body has been seen in.
-"""
+"""Failures of AWS's services, as the functions' real clients meet them over HTTP."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +19,9 @@ from tests.conftest import KEY
 
 TENANT = "a" * 24
 EVENT = {"type": "project.created", "time": "2026-01-01T00:00:00.000Z"}
+EVENTS = [EVENT | {"sequence": number} for number in range(100)]
 
+# What front ends, and things on the way, answer with a status of 500 or more: no error of the service's.
 BODIES = {
     "nothing": b"",
     "HTML": b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>",
@@ -36,16 +36,22 @@ BODIES = {
 
 
 class Service:
-    """Answers with the failures first, then as the table and the bus would. `calls` are those it had."""
+    """Answers with the failures first, then as the table and the bus would, unless it refuses. `calls` are those it
+    had; `taken` is the details of events that it took."""
 
     def __init__(self) -> None:
         self.failures: list[tuple[int, bytes]] = []
+        self.refuses: Callable[[Any], tuple[int, bytes] | None] = lambda request: None
         self.calls: list[str] = []
+        self.taken: list[str] = []
 
     def answer(self, operation: str, request: Any) -> tuple[int, bytes]:
         self.calls.append(operation)
         if self.failures:
             return self.failures.pop(0)
+        if refusal := self.refuses(request):
+            return refusal
+        self.taken += [entry["Detail"] for entry in request.get("Entries", [])]
         entries = [{"EventId": "1"} for _ in request.get("Entries", [])]
         return 200, json.dumps({"Entries": entries, "Item": {"n": {"N": "1"}}}).encode()
 
@@ -74,7 +80,7 @@ def served(template: Template) -> Iterator[Service]:
 
 @pytest.fixture
 def service(served: Service) -> Service:
-    served.failures, served.calls = [], []
+    vars(served).update(vars(Service()))
     return served
 
 
@@ -102,3 +108,46 @@ def test_one_that_does_not_pass_ends_with_the_time(service: Service, clock: Cloc
     with scope(TENANT), pytest.raises(Unavailable):
         table().get(keys.space(TENANT, TENANT))
     assert clock.waited < 10
+
+
+# ---------------------------------------------------------------- the bus
+
+
+def error(code: str) -> tuple[int, bytes]:
+    return 400, json.dumps({"__type": code, "message": "?"}).encode()
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "InternalException"])
+def test_a_publisher_that_is_refused_as_a_whole_sends_each_batch_four_times(
+    service: Service, clock: Clock, code: str
+) -> None:
+    service.refuses = lambda request: error(code)
+    assert outbox.bus().publish(EVENTS, clock.monotonic() + 60) == set(range(100))
+    assert service.calls == ["PutEvents"] * 40
+
+
+@pytest.mark.parametrize("refusal", [error("ValidationException"), error("SerializationException"), (413, b"")])
+def test_an_event_that_is_refused_for_what_it_is_does_not_keep_the_others(
+    service: Service, clock: Clock, refusal: tuple[int, bytes]
+) -> None:
+    def refuses(request: Any) -> tuple[int, bytes] | None:
+        return refusal if any('"sequence":7' in entry["Detail"] for entry in request["Entries"]) else None
+
+    service.refuses = refuses
+    assert outbox.bus().publish(EVENTS[:10], clock.monotonic() + 60) == {7}
+    assert [json.loads(detail)["sequence"] for detail in service.taken] == [0, 1, 2, 3, 4, 5, 6, 8, 9]
+    # All of them, each by itself, and that one three times more.
+    assert service.calls == ["PutEvents"] * 14
+
+
+def test_no_call_of_the_publisher_starts_behind_its_time_not_even_where_a_batch_is_sent_in_pieces(
+    service: Service, clock: Clock
+) -> None:
+    def slowly(_: Any) -> tuple[int, bytes]:
+        clock.wait(clock.waited, 3)
+        return error("ValidationException")
+
+    service.refuses = slowly
+    assert outbox.bus().publish(EVENTS, clock.monotonic() + 10) == set(range(100))
+    assert service.calls == ["PutEvents"] * 4
+    assert clock.waited < 13
