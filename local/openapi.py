@@ -61,13 +61,14 @@ _CREDENTIALS = {
     "BearerToken": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A token of Atrium's own, `atr_token_…`, or an access token of the issuer that is trusted here.",
+        "description": "A token of Atrium's own, `atr_token_…`, or a key of its own; or an access token of the issuer "
+        "that is trusted here.",
     },
     "ApiKey": {
         "type": "apiKey",
         "in": "header",
         "name": "X-API-Key",
-        "description": "A key of Atrium's own, `atr_key_…`. Send no `Authorization` beside it.",
+        "description": "A key of Atrium's own, `atr_key_…`, or a token of its own; no access token.",
     },
 }
 
@@ -170,7 +171,7 @@ def _of_gateway(template: Template) -> Json:
     """The answers that come from the gateway alone, or in its form too."""
     return {
         "Unauthorized": _refusal(
-            "No credential, two, or none that is valid.",
+            "No credential, none that is valid, or two different ones: the message says which of the two it is.",
             "GatewayError",
             _own(template, "UNAUTHORIZED"),
             "WWW-Authenticate",

@@ -23,7 +23,9 @@ is `64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1`. `POST /projects` creates in the tenan
 
 ## Credentials
 
-Send one of `Authorization: Bearer <token>` and `X-API-Key: <key>`; both at once are refused with 401, as none is.
+Send one credential, as `Authorization: Bearer <token>` or as `X-API-Key: <key>`. A secret of Atrium's own,
+`atr_token_…` or `atr_key_…`, is good in either header; an access token of an issuer is a bearer token only. The same
+one in both headers is one credential; two different ones are refused with 401, as none is, and told so.
 `GET /v1/me` says who you are and which roles you have. What another tenant has answers like what does not exist: 404.
 
 ## Exactly once
@@ -50,7 +52,7 @@ cursor is opaque; send it back unchanged, with the same filter.
 | status | when |
 |---|---|
 | `400` (flat), `422` (v1) | something sent is not acceptable; v1 says where (`loc`) and has a word for it (`type`) |
-| `401` | no credential, two, or none that is valid |
+| `401` | no credential, none that is valid (mistyped, expired, revoked), or two different ones |
 | `403` | your role does not allow it |
 | `404` | it does not exist, or not for you |
 | `409` | its state does not allow it: the project is archived, say |

@@ -24,6 +24,7 @@ ALLOW = {
     "context": {"tenant_id": "t", "number": 1, "yes": True},
 }
 UNAUTHORIZED = "Missing or invalid credentials. Send one of: Authorization: Bearer <token>, or X-API-Key: <key>."
+SEVERAL = "Two different credentials were sent. Send exactly one: Authorization: Bearer <token>, or X-API-Key: <key>."
 BUSY = "The service is busy. Send the same request again, with the same Idempotency-Key."
 FAULT = {"error": "Internal server error.", "detail": "Internal server error."}
 
@@ -65,7 +66,7 @@ def seen(reply: Reply) -> tuple[int, Any]:
         (FunctionThrottled("Authorizer"), 503, BUSY),
         ("not a policy", 503, BUSY),
         ({**ALLOW, "context": {"list": []}}, 503, BUSY),
-        ({"principalId": "p", "policyDocument": {"Statement": []}}, 403, "This credential may not call this API."),
+        ({"principalId": "p", "policyDocument": {"Statement": []}}, 401, SEVERAL),
     ],
 )
 def test_an_authorizers_no_never_reaches_the_function(
@@ -85,7 +86,7 @@ def test_an_authorizers_no_never_reaches_the_function(
 def test_a_deny_wins_over_an_allow(template: Template) -> None:
     deny = {"Effect": "Deny", "Resource": ["arn:aws:execute-api:us-east-1:000000000000:local/prod/GET/projects"]}
     policy = {**ALLOW, "policyDocument": {"Statement": [*ALLOW["policyDocument"]["Statement"], deny]}}  # type: ignore[index]
-    assert ask(template, Fake(policy)).status == 403
+    assert seen(ask(template, Fake(policy))) == (401, {"error": SEVERAL, "detail": SEVERAL})
     assert ask(template, Fake(policy), "/projects", "POST").status == 200
 
 

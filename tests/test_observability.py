@@ -242,6 +242,8 @@ def test_what_the_authorizer_refuses_it_says_with_the_reason(world: World, said:
     said()
     nobody = world("GET", "/projects", by=None)
     unknown = world.raw("GET", "/projects", [("X-API-Key", new_secret("key"))])
+    token, key = world.principal("owner")["token"], world.principal("owner")["api_key"]
+    several = world.raw("GET", "/projects", [("Authorization", f"Bearer {token}"), ("X-API-Key", key)])
     lines = said()
     assert lines == [
         {
@@ -251,9 +253,9 @@ def test_what_the_authorizer_refuses_it_says_with_the_reason(world: World, said:
             "route": "GET /projects",
             "reason": reason,
         }
-        for answer, reason in ((nobody, "malformed"), (unknown, "unknown"))
+        for answer, reason in ((nobody, "malformed"), (unknown, "unknown"), (several, "several"))
     ]
-    assert (nobody.status, unknown.status) == (401, 401)
+    assert (nobody.status, unknown.status, several.status) == (401, 401, 401)
 
 
 def test_an_authorizer_that_cannot_judge_is_counted(world: World, said: Said) -> None:

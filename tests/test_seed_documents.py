@@ -162,9 +162,8 @@ def test_v1_takes_either_credential_header(world: World) -> None:
     path = world.projects()
     assert world.raw("GET", path, [key]).status == 200
     assert world.raw("GET", path, [token]).status == 200
-    for headers in ([], [key, token]):
-        refused = world.raw("GET", path, headers)
-        assert refused.seen == (401, {"error": UNAUTHORIZED, "detail": UNAUTHORIZED})
+    refused = world.raw("GET", path, [])
+    assert refused.seen == (401, {"error": UNAUTHORIZED, "detail": UNAUTHORIZED})
 
 
 def test_v1_roles_are_the_catalogue_in_every_tenant(world: World) -> None:

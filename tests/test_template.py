@@ -12,6 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from atrium.api.resolver import EXPOSED
 from local.template import ROOT, Template, create_table
 from tests.conftest import the_template
 
@@ -284,6 +285,8 @@ def test_the_gateways_own_answers_speak_both_dialects(template: Template) -> Non
         assert set(body) == {"error", "detail"}, kind
         assert body["error"] == body["detail"]
         assert response["responseParameters"]["gatewayresponse.header.X-Request-Id"] == "context.requestId"
+        readable = response["responseParameters"]["gatewayresponse.header.Access-Control-Expose-Headers"]
+        assert readable == f"'{EXPOSED}'", "scripts read of these answers what they read of a function's"
     assert {"DEFAULT_4XX", "DEFAULT_5XX"} <= set(responses)
 
 

@@ -20,7 +20,7 @@ def credentials() -> Credentials:
 
 def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
     """The handler. Raises Exception("Unauthorized"), which API Gateway answers with 401; any other exception is its
-    500.
+    500. A Deny is its ACCESS_DENIED, whose answer says that two different credentials were sent.
     """
     warm(partial(connect, "GetItem"))
 
@@ -31,42 +31,49 @@ def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
             "route": f"{event.get('httpMethod')} {event.get('resource')}",
         }
         try:
-            presented = _digest(event)
+            bearers, sent = _sent(event)
+            several = len(sent) > 1
+            presented = _digest(sent.pop(), bearers) if sent and not several else None
             caller = credentials().caller(presented) if presented else None
         except Exception as error:
             # The function's own count of errors has every 401 in it.
             counted("Not judged", {"AuthorizerFailures": 1}, "ERROR", **asked, **what_failed(error))
             raise
+        if several:
+            say("Unauthorized", **asked, reason="several")
+            return _policy(event, "Deny", "unknown")
         if caller is None:
             say("Unauthorized", **asked, reason="unknown" if presented else "malformed")
             raise Exception("Unauthorized")
-        # The whole stage, so that what is allowed does not depend on the route that asked first.
-        api, stage = event["methodArn"].split("/")[:2]
-        return {
-            "principalId": caller.principal,
-            "policyDocument": {
-                "Version": "2012-10-17",
-                "Statement": [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": f"{api}/{stage}/*/*"}],
-            },
-            "context": {"tenant_id": caller.tenant, "principal_id": caller.principal, "kind": caller.kind},
-        }
+        context = {"tenant_id": caller.tenant, "principal_id": caller.principal, "kind": caller.kind}
+        return {**_policy(event, "Allow", caller.principal), "context": context}
 
     return handler
 
 
-def _digest(event: Mapping[str, Any]) -> str | None:
-    """What is kept of the one credential of the request; None if there is none, or more than one, or one that cannot be
-    anybody's. Raises Unavailable."""
-    bearers = values_of(event, "Authorization")
-    api_keys = values_of(event, "X-API-Key")
-    if len(bearers) + len(api_keys) != 1:
-        return None
-    scheme, _, secret = bearers[0].strip(OWS).partition(" ") if bearers else ("bearer", "", api_keys[0])
-    secret = secret.strip(OWS)
-    if scheme.lower() != "bearer":
+def _policy(event: Mapping[str, Any], effect: str, principal: str) -> dict[str, Any]:
+    # The whole stage, so that what is allowed does not depend on the route that asked first.
+    api, stage = event["methodArn"].split("/")[:2]
+    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": f"{api}/{stage}/*/*"}
+    return {"principalId": principal, "policyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
+
+
+def _sent(event: Mapping[str, Any]) -> tuple[set[str | None], set[str | None]]:
+    """The bearer tokens of the request; and its credentials, these and its API keys, each of them once. None is an
+    Authorization of another scheme."""
+    bearers: set[str | None] = set()
+    for value in values_of(event, "Authorization"):
+        scheme, _, secret = value.strip(OWS).partition(" ")
+        bearers.add(secret.strip(OWS) if scheme.lower() == "bearer" else None)
+    return bearers, bearers | {value.strip(OWS) for value in values_of(event, "X-API-Key")}
+
+
+def _digest(secret: str | None, bearers: set[str | None]) -> str | None:
+    """What is kept of a credential; None for one that cannot be anybody's. Raises Unavailable."""
+    if secret is None:
         return None
     if is_well_formed(secret):
         return digest(secret)
-    tokens = access_tokens() if bearers else None
+    tokens = access_tokens() if secret in bearers else None
     identity = tokens.identity(secret) if tokens else None
     return identity_digest(*identity) if identity else None

@@ -60,7 +60,7 @@ STATUS: dict[type[Refusal], HTTPStatus] = {
 _JSON = re.compile(r"application/json(\s*;\s*charset=\"?utf-8\"?)?\s*;?", re.IGNORECASE)
 
 # Headers of ours that a browser's script may read.
-_EXPOSED = "ETag, Idempotent-Replayed, Link, Retry-After, X-Request-Id"
+EXPOSED = "ETag, Idempotent-Replayed, Link, Retry-After, X-Request-Id"
 
 ViewT = TypeVar("ViewT", bound="View")
 
@@ -226,7 +226,7 @@ def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any
         answer["multiValueHeaders"] |= {
             "X-Request-Id": [request_id],
             "Access-Control-Allow-Origin": [settings().cors_origin],
-            "Access-Control-Expose-Headers": [_EXPOSED],
+            "Access-Control-Expose-Headers": [EXPOSED],
         }
         answered(event, answer["statusCode"], replayed, began, api.spent, cold)
         cold = False
