@@ -300,6 +300,11 @@ ATTACKS: dict[str, Attack] = {
     ),
     "a life of two hours": with_claims(iat=At(0), exp=At(7_200)),
     "a life that ends before it begins": with_claims(iat=At(25), exp=At(20)),
+    **{
+        f"bound to a key of its client, by {text}": with_claims(cnf=json.loads(text))
+        for text in ('{"jkt": "0ZcOCORZNYy"}', '{"x5t#S256": "bwcK0esc3AC"}', '{"jwk": {}}', "{}", '""', "true")
+    },
+    "cnf null": raw_claims(f'{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"{OWNER}","iat":NOW,"exp":LATER,"cnf":null}}'),
     "claims an array": raw_claims("[1]"),
     "claims no JSON": raw_claims("owner"),
     "claims not UTF-8": lambda f: f(claims=b'{"sub":"\xff"}'),

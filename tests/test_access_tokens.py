@@ -228,6 +228,50 @@ def test_a_token_is_taken_as_a_bearer_token_only(world: World, issuer: Issuer) -
     assert world.raw("GET", f"/v1/me?access_token={token}", []).status == 401
 
 
+SCOPE = "atrium:all"
+
+
+@pytest.fixture(scope="module")
+def scoped(issuer: Issuer, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Deployed so that a token has to have a scope."""
+    template = Template(JwtIssuer=ISSUER, JwtAudience=AUDIENCE, JwtJwks=issuer.jwks, JwtScope=SCOPE)
+    with inline(template, engine, tmp_path_factory.mktemp("scoped"), call) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"scope": SCOPE}, 200),
+        ({"scope": f"openid {SCOPE} profile"}, 200),
+        ({"scp": SCOPE}, 200),
+        ({"scp": f"openid {SCOPE}"}, 200),
+        ({"scp": ["openid", SCOPE]}, 200),
+        ({"scope": "openid", "scp": [SCOPE]}, 200),
+        ({}, 401),
+        ({"scope": ""}, 401),
+        ({"scope": "openid"}, 401),
+        ({"scope": SCOPE.upper()}, 401),
+        ({"scope": f"{SCOPE}s"}, 401),
+        ({"scope": f"x{SCOPE}"}, 401),
+        ({"scope": f"openid,{SCOPE}"}, 401),
+        ({"scope": f"openid\t{SCOPE}"}, 401),
+        ({"scope": [SCOPE]}, 401),
+        ({"scope": {SCOPE: True}}, 401),
+        ({"scope": 1, "scp": True}, 401),
+        ({"scp": [[SCOPE]]}, 401),
+        ({"scp": [f"openid {SCOPE}"]}, 401),
+        ({"scp": {SCOPE: True}}, 401),
+        ({"scopes": SCOPE, "roles": [SCOPE]}, 401),
+    ],
+)
+def test_a_configured_scope_has_to_be_in_the_token(
+    scoped: World, issuer: Issuer, claims: dict[str, Any], expected: int
+) -> None:
+    assert status(scoped, issuer.token(OWNER, **claims)) == expected
+    assert scoped("GET", "/v1/me").status == 200, "a secret of Atrium's own has none"
+
+
 def test_no_mutation_of_a_token_is_accepted(
     shared: tuple[World, Trace], issuer: Issuer, taking: Template, count: Count
 ) -> None:

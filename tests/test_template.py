@@ -299,6 +299,7 @@ def test_functions_share_one_environment_so_one_worker_can_run_them_all(template
         "JWT_AUDIENCE": "atrium",
         "JWT_ISSUER": "",
         "JWT_JWKS": "",
+        "JWT_SCOPE": "",
         "STACK_NAME": "atrium",
         "TABLE_NAME": "atrium",
         "VIEWER_PRINCIPAL": "",

@@ -45,11 +45,12 @@ class Keys(Protocol):
 
 @dataclass(frozen=True)
 class AccessTokens:
-    """The tokens of `issuer` for `audience`."""
+    """The tokens of `issuer` for `audience`; of those with `scope` alone, unless that is empty."""
 
     issuer: str
     audience: str
     keys: Keys
+    scope: str = ""
 
     def identity(self, token: str) -> Identity | None:
         """Who the token is about; None if it is not valid here and now. Raises Unavailable."""
@@ -59,6 +60,9 @@ class AccessTokens:
         key = self.keys.get(kid) if kid else None
         claims = self._claims(token, key) if key else None
         if claims is None or not _is_short_lived(claims) or not is_name(claims["sub"]):
+            return None
+        # Good only for whoever proves to have a key of its own (RFC 7800), and nothing here checks such a proof.
+        if "cnf" in claims or (self.scope and self.scope not in _scopes(claims)):
             return None
         return Identity(claims["iss"], claims["sub"])
 
@@ -90,7 +94,7 @@ def access_tokens() -> AccessTokens | None:
     if not issuer:
         return None
     found = GivenKeys(keys) if keys.startswith("{") else FetchedKeys(issuer, keys or None)
-    return AccessTokens(issuer, settings().jwt_audience, found)
+    return AccessTokens(issuer, settings().jwt_audience, found, settings().jwt_scope)
 
 
 def is_compact(text: str) -> bool:
@@ -126,6 +130,18 @@ def _kid(token: str) -> str | None:
         return None
     typ, kid = header["typ"], header["kid"]
     return kid if isinstance(typ, str) and typ.lower() in _TYPES and is_name(kid) else None
+
+
+def _scopes(claims: dict[str, Any]) -> set[str]:
+    """What the token is good for: `scope` is a text with blanks (RFC 9068, section 2.2.3); issuers that are older than
+    that have `scp`, a text or a list."""
+    found: set[str] = set()
+    for value in (claims.get("scope"), claims.get("scp")):
+        if isinstance(value, str):
+            found.update(value.split(" "))
+    if isinstance(listed := claims.get("scp"), list):
+        found.update(each for each in listed if isinstance(each, str))
+    return found
 
 
 def _is_short_lived(claims: dict[str, Any]) -> bool:

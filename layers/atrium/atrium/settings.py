@@ -12,7 +12,8 @@ class Settings:
     `viewer_principal` is the UUID of the principal that AddViewer adds, or empty.
 
     `jwt_issuer` is empty where no access tokens are taken. `jwt_jwks` is the issuer's JWKS document itself, or the URL
-    of it, or empty where the issuer's discovery document says where it is.
+    of it, or empty where the issuer's discovery document says where it is. `jwt_scope` is the scope that a token must
+    have, or empty.
     """
 
     table_name: str
@@ -23,6 +24,7 @@ class Settings:
     jwt_issuer: str
     jwt_audience: str
     jwt_jwks: str
+    jwt_scope: str
 
 
 @cache
@@ -37,6 +39,7 @@ def settings() -> Settings:
         jwt_issuer=os.environ["JWT_ISSUER"],
         jwt_audience=os.environ["JWT_AUDIENCE"],
         jwt_jwks=os.environ["JWT_JWKS"],
+        jwt_scope=os.environ["JWT_SCOPE"],
     )
 
 
