@@ -11,7 +11,7 @@ experiments, decisions).
 | | flat: `/projects…` | v1: `/v1/…` |
 |---|---|---|
 | names | camelCase, `_id` | snake_case, `id` |
-| ids | 24 hex digits | UUIDs |
+| ids, read in any case | 24 hex digits | UUIDs |
 | lists | a bare array; the next page is in the `Link` header | `{"data": […], "meta": {…}}` with `next_cursor` |
 | changes | `PUT` with all fields of a project | `PATCH` with those to change |
 | deletions | `200 {"message"}` | `204` |
@@ -339,7 +339,7 @@ SCHEMAS = {
 
 # What fields and parameters are, in either dialect, by their names in snake_case; `Schema.field` where one differs.
 FIELDS = {
-    "_id": "The id: 24 lower-case hex digits.",
+    "_id": "The id: 24 hex digits, in lower case.",
     "acquisition_date": "When the data was acquired: a day or a time in ISO 8601; UTC unless it says otherwise.",
     "algorithm_model": "The algorithm or model.",
     "alternatives": "What else was considered.",

@@ -587,8 +587,8 @@ IDS: dict[str, Id] = {
             "a constructor": "constructor",
         }.items()
     },
-    "upper case": lambda good: good.upper(),
-    "one letter in upper case": lambda good: good.replace("e", "E").replace("a", "A") + "A",
+    "upper case and a digit more": lambda good: good.upper() + "A",
+    "the first digit in upper case, the last missing": lambda good: good[:1].upper() + good[1:-1],
     "without its last digit": lambda good: good[:-1],
     "a digit more": lambda good: good + "0",
     "in braces": lambda good: f"%7B{good}%7D",

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.client import Answer, World, flat_path
 from tests.test_round_trips import FLAT, READS, WRITES, a_project
 
 LONG = "x" * 201
+A_V1_ID = "Must be an id that is a UUID, such as 64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"
 DEEP = '{"a":' * 40 + "1" + "}" * 40
 
 
@@ -186,7 +188,6 @@ def test_flat_ignores_unknown_fields_so_a_client_may_put_back_what_it_got(world:
     [
         "x",
         "123e4567",
-        "123E4567-E89B-8000-8000-426614174000",
         "123e4567e89b80008000426614174000",
         "{123e4567-e89b-8000-8000-426614174000}",
         "urn:uuid:123e4567-e89b-8000-8000-426614174000",
@@ -203,7 +204,7 @@ def test_flat_ignores_unknown_fields_so_a_client_may_put_back_what_it_got(world:
 )
 def test_a_malformed_id_is_refused_in_every_place(shared: World, id: str) -> None:
     def detail(name: str) -> Any:
-        return {"loc": ["path", name], "msg": "Must be a UUID, lower-case and hyphenated", "type": "uuid_parsing"}
+        return {"loc": ["path", name], "msg": A_V1_ID, "type": "uuid_parsing"}
 
     good = "123e4567-e89b-8000-8000-426614174000"
     space = shared.projects().split("/")[3]
@@ -217,15 +218,51 @@ def test_a_malformed_id_is_refused_in_every_place(shared: World, id: str) -> Non
     assert shared("PUT", f"/projects/{id}", {}).seen == (404, {"error": "Project not found."})
 
 
-@pytest.mark.parametrize("id", ["64A1F2C3B4E5D6F7A8B9C0D1", "64a1f2c3b4e5d6f7a8b9c0d", "64a1f2c3b4e5d6f7a8b9c0dg"])
-def test_flat_takes_the_canonical_spelling_only(shared: World, id: str) -> None:
-    assert shared("GET", f"/projects/{id}").seen == (404, {"error": "Project not found."})
+NO_FLAT_IDS = [
+    "64a1f2c3b4e5d6f7a8b9c0d",
+    "64a1f2c3b4e5d6f7a8b9c0dg",
+    "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1",
+    "{64a1f2c3b4e5d6f7a8b9c0d1}",
+    "64a1f2c3b4e5d6f7a8b9c0d\uff11",
+]
+
+
+@pytest.mark.parametrize("id", NO_FLAT_IDS)
+def test_an_id_of_another_form_is_refused_with_the_form_that_flat_has(shared: World, id: str) -> None:
+    project = flat_path(shared.new_project(tenant="globex"))
+    task = shared("POST", f"{project}/tasks", {"name": "A", "description": "B", "phase": "business"}, tenant="globex")
+    assigned = f"{project}/tasks/{task.body['_id']}/reassign"
+    form = "Must be an id of 24 hex digits, such as 64a1f2c3b4e5d6f7a8b9c0d1"
+    assert shared("GET", f"/projects/{quote(id)}").seen == (404, {"error": "Project not found."})
+    assert shared("POST", f"{project}/team", {"id": id}, tenant="globex").seen == (400, {"error": f"id: {form}"})
+    assert shared("PATCH", assigned, {"assignedTo": id}, tenant="globex").seen == (
+        400,
+        {"error": f"assignedTo: {form}"},
+    )
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        "64a1f2c3b4e5d6f7a8b9c0d1",
+        "{64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1}",
+        "urn:uuid:64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1",
+        "64a1f2c3b4e580008000d6f7a8b9c0d1",
+    ],
+)
+def test_an_id_of_another_form_is_refused_with_the_form_that_v1_has(shared: World, id: str) -> None:
+    project, role = shared.new_project(tenant="globex"), shared.role("viewer")
+    detail = {"msg": A_V1_ID, "type": "uuid_parsing"}
+    in_body = shared("POST", f"{project}/members", {"principal_id": id, "role_id": role}, tenant="globex")
+    assert in_body.seen == (422, {"detail": [{"loc": ["body", "principal_id"], **detail}]})
+    in_path = shared("GET", f"{project}/members/{quote(id)}", tenant="globex")
+    assert in_path.seen == (422, {"detail": [{"loc": ["path", "member_id"], **detail}]})
 
 
 def test_ids_in_v1_bodies_are_checked_like_those_in_paths(shared: World) -> None:
     project = shared.new_project(tenant="globex", by="owner")
     options: Any = {"tenant": "globex"}
-    wrong = {"msg": "Must be a UUID, lower-case and hyphenated", "type": "uuid_parsing"}
+    wrong = {"msg": A_V1_ID, "type": "uuid_parsing"}
     sent = {"principal_id": "x", "role_id": "y"}
     assert shared("POST", f"{project}/members", sent, **options).seen == (
         422,

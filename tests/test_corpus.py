@@ -463,6 +463,31 @@ def test_no_id_in_any_place_names_more_than_it_should(attack: Attack) -> None:
         attack.judge()
 
 
+def in_upper_case(path: str, body: Any) -> tuple[str, Any]:
+    """The same request with every id of it in upper case."""
+    path, _, query = path.partition("?")
+    path = "/".join(part.upper() if AN_ID.fullmatch(part) else part for part in path.split("/"))
+    body = body and {
+        name: value.upper() if isinstance(value, str) and AN_ID.fullmatch(value) else value
+        for name, value in body.items()
+    }
+    return path + (query and f"?{query}"), body
+
+
+@pytest.mark.parametrize("route", EVERY_ROUTE)
+def test_an_id_in_upper_case_is_the_same_id(attack: Attack, route: str) -> None:
+    """Also to an Idempotency-Key; and the answer has it in lower case."""
+    target, headers = attack.target(route), {"Idempotency-Key": str(uuid4())}
+    path, body = in_upper_case(target.path, target.body)
+    content = None if body is None else json.dumps(body).encode()
+    shouted = attack.world(target.method, path, headers=headers, content=content)
+    spoken = attack.world(target.method, target.path, headers=headers, content=content and target.content)
+    assert shouted.status < 300, shouted
+    assert shouted.seen == spoken.seen
+    assert spoken.replayed == (route in WRITES)
+    attack.undo(target, spoken)
+
+
 def test_odd_queries_break_nothing(attack: Attack) -> None:
     with unchanged():
         for route, name in cells(READING, corpus.QUERIES, 8):

@@ -9,7 +9,7 @@ import pytest
 from atrium.credentials import digest, new_secret
 from local.functions import FunctionFailed, call
 from local.template import Template
-from tests.client import A_UUID, AN_ID, World
+from tests.client import A_MOMENT, A_UUID, AN_ID, World
 from tests.conftest import Crowd
 from tests.test_concurrency import at_once
 
@@ -135,6 +135,36 @@ def test_a_tenant_grows_by_later_requests(world: World, provision: Provision) ->
     assert created.status == 201
 
 
+def test_ids_of_requests_are_read_in_any_case(template: Template, provision: Provision) -> None:
+    made = provision(**REQUEST)
+    ids = {"tenant_id": made["tenant_id"]}
+    research = made["spaces"][1]["space_id"]
+    bot = {"name": "Bot", "email": "bot@initech.example"}
+    grown = provision(request_token="r-2", **upper(ids), principals=[{**bot, "roles": {research.upper(): "viewer"}}])
+    assert provision(request_token="r-2", **ids, principals=[{**bot, "roles": {research: "viewer"}}]) == grown
+    ids["principal_id"] = grown["principals"][0]["principal_id"]
+    asked = {"request_token": "r-3", "credential": {"kind": "key"}}
+    issued = call(template.functions["IssueCredential"], {**asked, **upper(ids)})
+    again = call(template.functions["IssueCredential"], {**asked, **ids})
+    assert again == {name: value for name, value in issued.items() if name != "secret"}
+    ids["credential_id"] = issued["credential_id"]
+    asked = {"request_token": "r-4"}
+    rotated = call(template.functions["RotateCredential"], {**asked, **upper(ids)})
+    again = call(template.functions["RotateCredential"], {**asked, **ids})
+    assert again == {name: value for name, value in rotated.items() if name != "secret"}
+    call(template.functions["RevokeCredential"], upper(ids))
+    del ids["credential_id"]
+    (left,) = call(template.functions["ListCredentials"], upper(ids))["credentials"]
+    assert (left["credential_id"], left["revoked_at"]) == (issued["credential_id"], A_MOMENT)
+    twice = {research: "viewer", research.upper(): "owner"}
+    refused = provision.refusal(request_token="r-5", tenant_id=made["tenant_id"], principals=[{**bot, "roles": twice}])
+    assert refused == "principals.0.roles: A space stands twice"
+
+
+def upper(ids: Mapping[str, str]) -> dict[str, str]:
+    return {name: id.upper() for name, id in ids.items()}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -143,7 +173,7 @@ def test_a_tenant_grows_by_later_requests(world: World, provision: Provision) ->
         ({"tenant": None}, "tenant: Give either tenant or tenant_id"),
         ({"tenant_id": "57be4a7b-e6e5-8000-8000-91afc8ac7ddd"}, "tenant: Give either tenant or tenant_id"),
         ({"tenant": None, "tenant_id": "123e4567-e89b-8000-8000-426614174000"}, "Tenant not found."),
-        ({"tenant": None, "tenant_id": "x"}, "tenant_id: Value error, not a lower-case, hyphenated UUID"),
+        ({"tenant": None, "tenant_id": "x"}, "tenant_id: Value error, not a hyphenated UUID"),
         ({"tenant": {"name": " "}}, "tenant.name: Must not be empty"),
         ({"spaces": [{"name": "a"}, {"name": "a"}]}, "spaces.1.name: Stands twice in the request"),
         ({"spaces": [{"name": "default"}]}, "spaces.0.name: Stands twice in the request"),

@@ -1,20 +1,22 @@
 """One 96-bit id, two spellings.
 
 Flat: 24 lower-case hex digits laid out as an ObjectId: four bytes of seconds, then ten bits of milliseconds and 54
-random bits, so ids sort by time. v1: the same 24 digits as a UUID of version 8, `8hex-4hex-8000-8000-12hex`. Inside
-Atrium an id is always the 24 digits.
+random bits, so ids sort by time. v1: the same 24 digits as a UUID of version 8, `8hex-4hex-8000-8000-12hex`. Both are
+read in any case, as RFC 9562 has it in section 4. Inside Atrium an id is always the 24 digits, in lower case.
 """
 
 import re
 import secrets
 import time
 
-# Without anchors, for JSON Schema too.
+# Without anchors, for JSON Schema too: an id as it is answered, and what is read as one.
 ID = "[0-9a-f]{24}"
-UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+SENT_ID = "[0-9A-Fa-f]{24}"
+SENT_UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
 
 _ID = re.compile(ID)
-_UUID = re.compile(UUID)
+_SENT_ID = re.compile(SENT_ID)
+_UUID = re.compile(SENT_UUID)
 
 
 def new_id() -> str:
@@ -32,13 +34,18 @@ def to_uuid(id: str) -> str:
     return f"{id[:8]}-{id[8:12]}-8000-8000-{id[12:]}"
 
 
+def canonical(text: str) -> str:
+    """The one spelling of an id that may be sent in several; any other text as it is."""
+    return text.lower() if _SENT_ID.fullmatch(text) or _UUID.fullmatch(text) else text
+
+
 def from_uuid(text: str) -> str:
-    """The id that a canonical (lower-case, hyphenated) UUID spells.
+    """The id that a hyphenated UUID spells, without braces or `urn:uuid:`.
 
     A UUID that is not of our form names nothing of ours: its 32 digits come back, which no stored id equals.
-    Raises ValueError when the text is not a canonical UUID.
+    Raises ValueError when the text is not a UUID.
     """
     if _UUID.fullmatch(text) is None:
-        raise ValueError("not a lower-case, hyphenated UUID")
-    digits = text.replace("-", "")
+        raise ValueError("not a hyphenated UUID")
+    digits = text.lower().replace("-", "")
     return digits[:12] + digits[20:] if digits[12:20] == "80008000" else digits

@@ -1,14 +1,16 @@
 """What an operator may ask for. None of it has a URL: whoever may invoke the function may ask."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from atrium.access_tokens import MAX_NAME, is_name
 from atrium.credentials import IDENTITY, identity_digest
-from atrium.ids import from_uuid
+from atrium.ids import canonical, from_uuid
 from atrium.text import MAX_EMAIL, Name
+
+T = TypeVar("T")
 
 # The name by which a request refers to the tenant's default space.
 DEFAULT_SPACE = "default"
@@ -66,6 +68,13 @@ class NewCredential(_Strict):
         return self.sha256
 
 
+def _canonical_keys(roles: dict[str, T]) -> dict[str, T]:
+    found = {canonical(space): role for space, role in roles.items()}
+    if len(found) < len(roles):
+        raise PydanticCustomError("roles", "A space stands twice")
+    return found
+
+
 class NewPrincipal(_Strict):
     """`roles` maps a space to a role: `default`, the name of a space of this request, or the UUID of an existing
     one.
@@ -74,7 +83,11 @@ class NewPrincipal(_Strict):
     name: Name
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=MAX_EMAIL)]
     kind: Literal["user", "service"] = "user"
-    roles: Annotated[dict[str, Literal["viewer", "contributor", "manager", "owner"]], Field(max_length=100)] = {}
+    roles: Annotated[
+        dict[str, Literal["viewer", "contributor", "manager", "owner"]],
+        Field(max_length=100),
+        AfterValidator(_canonical_keys),
+    ] = {}
     credentials: list[NewCredential] = []
 
 

@@ -12,7 +12,7 @@ from atrium import documents, models
 from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, Confirmation, Listing, Model, View, lambda_handler, request_work
 from atrium.errors import Duplicate, Invalid, Refusal, project_not_found
-from atrium.ids import ID, is_id
+from atrium.ids import SENT_ID, canonical, is_id
 from atrium.store import projects
 from atrium.store.projects import summary
 from atrium.store.work import Work
@@ -62,12 +62,13 @@ MAX_PAGE = 1_000
 
 
 def _id(text: str) -> str:
-    if not is_id(text):
-        raise PydanticCustomError("id", "Must be 24 lower-case hex digits")
-    return text
+    id = canonical(text)
+    if not is_id(id):
+        raise PydanticCustomError("id", "Must be an id of 24 hex digits, such as 64a1f2c3b4e5d6f7a8b9c0d1")
+    return id
 
 
-Id = Annotated[str, AfterValidator(_id), WithJsonSchema({"type": "string", "pattern": f"^{ID}$"})]
+Id = Annotated[str, AfterValidator(_id), WithJsonSchema({"type": "string", "pattern": f"^{SENT_ID}$"})]
 Limit = Annotated[int, limit_up_to(MAX_PAGE), Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str, cursor_from("cursor of a Link header")]
 

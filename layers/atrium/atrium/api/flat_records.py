@@ -26,7 +26,7 @@ from atrium.api.records import (
     given,
 )
 from atrium.api.resolver import Confirmation, Listing, Model, View, lambda_handler, request_work
-from atrium.ids import ID
+from atrium.ids import SENT_ID
 from atrium.models import Phase
 from atrium.store import records, team
 from atrium.store.work import Work
@@ -78,7 +78,7 @@ class _Sent(Model):
 Assignee = Annotated[
     Id | None,
     BeforeValidator(lambda value: None if value == "" else value),
-    WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^({ID})?$"}, {"type": "null"}]}),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^({SENT_ID})?$"}, {"type": "null"}]}),
 ]
 
 

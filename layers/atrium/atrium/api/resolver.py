@@ -39,6 +39,7 @@ from atrium.errors import (
     Unavailable,
     WrongMediaType,
 )
+from atrium.ids import canonical
 from atrium.models import Caller
 from atrium.settings import MAX_BODY_BYTES, settings
 from atrium.store.table import connect, table
@@ -184,10 +185,17 @@ class Api(APIGatewayRestResolver):
         return Response(answer.status, "application/json", answer.body, headers)
 
 
+# The fields of bodies that are ids.
+_IDS = frozenset(("id", "principal_id", "role_id", "manager_id", "assigned_to", "assignedTo"))
+
+
 def _idempotency(event: Mapping[str, Any], sent: Any) -> IdempotencyKey | None:
     key = idempotency_key(event)
     if key is None:
         return None
+    if event["body"]:
+        # An id is the same in either case; a name is another one.
+        sent = {name: canonical(it) if name in _IDS and isinstance(it, str) else it for name, it in sent.items()}
     asked = [
         event.get("pathParameters"),
         event.get("multiValueQueryStringParameters"),
@@ -240,14 +248,17 @@ def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any
 
 def _prepared(event: Mapping[str, Any]) -> dict[str, Any]:
     """The event with its path made of the route and the values in it, percent-encoded, so that the one route of the
-    function always matches and judges the values itself; and with its body as text. Raises Refusal."""
+    function always matches and judges the values itself; with its ids in lower case, and its body as text. Raises
+    Refusal."""
     path = event["resource"]
-    for name, value in (event.get("pathParameters") or {}).items():
+    values = {name: canonical(value) for name, value in (event.get("pathParameters") or {}).items()}
+    for name, value in values.items():
         path = path.replace(f"{{{name}}}", quote(value, safe="", errors="replace"))
     body = _text(event) if event["httpMethod"] in ("POST", "PUT", "PATCH") and event.get("body") else None
     # Powertools would judge the content type again, by its own narrower rule.
     headers = {name: value for name, value in (event.get("headers") or {}).items() if name.lower() != "content-type"}
-    return {**event, "path": path, "headers": headers, "body": body, "isBase64Encoded": False}
+    prepared = {"path": path, "pathParameters": values, "headers": headers, "body": body, "isBase64Encoded": False}
+    return {**event, **prepared}
 
 
 def _text(event: Mapping[str, Any]) -> str:

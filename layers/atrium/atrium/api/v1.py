@@ -11,7 +11,7 @@ from atrium import documents, models, roles
 from atrium.api.paging import cursor_behind, cursor_from, limit_up_to
 from atrium.api.resolver import Api, Model, View, lambda_handler, request_work
 from atrium.errors import Invalid, Refusal
-from atrium.ids import UUID, from_uuid, to_uuid
+from atrium.ids import SENT_UUID, from_uuid, to_uuid
 from atrium.store import members, principals, projects
 from atrium.store.work import Work
 from atrium.text import Name
@@ -60,10 +60,15 @@ def _uuid(text: str) -> str:
     try:
         return from_uuid(text)
     except ValueError:
-        raise PydanticCustomError("uuid_parsing", "Must be a UUID, lower-case and hyphenated") from None
+        example = "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"
+        raise PydanticCustomError("uuid_parsing", f"Must be an id that is a UUID, such as {example}") from None
 
 
-Id = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid", "pattern": f"^{UUID}$"})]
+Id = Annotated[
+    str,
+    AfterValidator(_uuid),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": f"^{SENT_UUID}$"}),
+]
 Limit = Annotated[int, limit_up_to(100), Query(ge=1, le=100)]
 Cursor = Annotated[str, cursor_from("next_cursor of a page")]
 Status = models.Status
