@@ -115,7 +115,7 @@ _HEADERS = {
     "ETag": {
         "description": "The version of the resource, for `If-Match`.",
         "required": True,
-        "schema": {"type": "string", "examples": ['"3"']},
+        "schema": {"type": "string", "examples": ['"v-3"']},
     },
     "Link": {
         "description": 'Where a list goes on (RFC 8288): `<URL>; rel="next"`. Absent on the last page.',
@@ -146,7 +146,7 @@ _PARAMETERS = {
         "description": "The `ETag` of the version that is to be changed, or several; `*` for any. 412 for another one.",
         "schema": {"type": "string", "format": "entity-tags"},
         "examples": {
-            "version": {"summary": "One version", "value": '"3"'},
+            "version": {"summary": "One version", "value": '"v-3"'},
             "any": {"summary": "Any that exists", "value": "*"},
         },
     },

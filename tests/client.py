@@ -29,6 +29,11 @@ class Answer:
         return json.loads(self.content) if self.content else None
 
     @property
+    def version(self) -> int:
+        """The counter of its ETag."""
+        return int(self.headers["etag"].strip('"').rpartition("-")[2])
+
+    @property
     def replayed(self) -> bool:
         return self.headers.get("idempotent-replayed") == "true"
 

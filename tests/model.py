@@ -104,6 +104,23 @@ class Moment:
         return self._text == text
 
 
+class Membership:
+    """A membership's id, which is seen in ETags alone: any that no other one had, until an answer has shown it."""
+
+    def __init__(self, seen: dict[str, "Membership"]) -> None:
+        self._seen = seen
+
+    def is_shown_as(self, id: str) -> bool:
+        return self._seen.setdefault(id, self) is self and str(self) == id
+
+    @property
+    def is_known(self) -> bool:
+        return self in self._seen.values()
+
+    def __str__(self) -> str:
+        return next((id for id, one in self._seen.items() if one is self), "unknown")
+
+
 @dataclass(frozen=True)
 class Person:
     id: str
@@ -137,11 +154,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Expected:
-    """An answer. `more` is the id behind which the list goes on; a `confirms` shows no data."""
+    """An answer. `etag` is what stands in the quotes, in front of it the `membership` of which it is a version; `more`
+    is the id behind which the list goes on; a `confirms` shows no data."""
 
     status: int
     body: Any = None
-    etag: int | None = None
+    etag: str | None = None
+    membership: Membership | None = None
     more: str | None = None
     confirms: bool = False
     replayed: bool = False
@@ -196,6 +215,7 @@ def require(holds: object, otherwise: Refused) -> None:
 
 @dataclass
 class Member:
+    id: Membership
     role: str
     created_at: Moment
     updated_at: Moment
@@ -271,6 +291,7 @@ class Model:
         self.deleted: dict[str, Project] = {}
         self.changed: Project | None = None
         self._kept: dict[tuple[str, str, str], _Kept] = {}
+        self._memberships: dict[str, Membership] = {}
 
     def answer(self, call: Call, fresh: str, now: Moment) -> Expected:
         """The answer to a request, which is done. `fresh` is the id of what it creates."""
@@ -292,16 +313,17 @@ class Model:
             self._kept[call.by, call.route, call.key] = _Kept(call.asked, expected, now.begun + timedelta(days=30))
         return expected
 
-    def version(self, call: Call) -> int:
-        """What an ETag says now of what the request is about, 0 if that is not there."""
+    def version(self, call: Call, before: int = 0) -> str:
+        """What an ETag says now of what the request is about, or so many versions before."""
         project = self.projects.get(call.project)
         if project is None:
-            return 0
+            return _tag(call.route, 0)
         if not call.item:
-            return project.version if is_v1(call.route) else project.sequence
+            return _tag(call.route, (project.version if is_v1(call.route) else project.sequence) - before)
+        if member := project.members.get(call.item):
+            return _tag(call.route, f"{member.id}-{member.version - before}")
         found = next((records[call.item] for records in project.records.values() if call.item in records), None)
-        below = found or project.members.get(call.item)
-        return below.version if below else 0
+        return _tag(call.route, found.version - before if found else 0)
 
     # ------------------------------------------------------------ what every request goes through
 
@@ -360,8 +382,12 @@ class Model:
         require(_may(rank, permission), otherwise)
         return project
 
-    def _match(self, version: int) -> None:
-        require(self.call.if_match in (None, "*", f'"{version}"'), STALE)
+    def _match(self, version: object) -> None:
+        require(self.call.if_match in (None, "*", f'"{_tag(self.call.route, version)}"'), STALE)
+
+    def _match_member(self, member: Member) -> None:
+        """A version of a membership of which no answer has told cannot be named."""
+        self._match(f"{member.id}-{member.version}" if member.id.is_known else None)
 
     def _commit(
         self, project: Project, type: str, resource: dict[str, Any], changed: Iterable[str] | None = None
@@ -442,7 +468,7 @@ class Model:
             created_by=self.call.by,
             created_at=self.now,
             updated_at=self.now,
-            members={self.call.by: Member("manager", self.now, self.now)},
+            members={self.call.by: Member(Membership(self._memberships), "manager", self.now, self.now)},
         )
         self.projects[project.id] = project
         self._commit(project, "project.created", self._v1_project(project))
@@ -524,8 +550,8 @@ class Model:
 
     def get_member(self) -> Expected:
         project = self._open_to("member:read", NO_PROJECT)
-        member = self._the_member(project)
-        return Expected(200, self._member(project, self.call.item), etag=member.version)
+        self._the_member(project)
+        return self._shown_member(project, self.call.item)
 
     def add_member(self) -> Expected:
         """Whoever is added to a team becomes a contributor."""
@@ -537,29 +563,27 @@ class Model:
         require(is_known, invalid("principal", "No such principal", "unknown_principal"))
         twice = Refused(409, "The principal is a member of the project already.", 400)
         require(name not in project.members, twice)
-        project.members[name] = Member(role, self.now, self.now)
+        project.members[name] = Member(Membership(self._memberships), role, self.now, self.now)
         self._commit(project, "member.added", self._member(project, name))
-        if self.v1:
-            return Expected(201, self._member(project, name), etag=1)
-        return Expected(201, self._person(name))
+        return self._shown_member(project, name, 201) if self.v1 else Expected(201, self._person(name))
 
     def set_role(self) -> Expected:
         project = self._open_to("member:manage", NOT_MEMBERS, replays=True)
         role = self._granted()
         member = self._the_member(project)
-        self._match(member.version)
+        self._match_member(member)
         require(not project.is_archived, ARCHIVED)
         require(role == "manager" or project.manager != self.call.item, NAMED_MANAGER)
         changed = ["role_id"] if role != member.role else []
         self._set_role(member, role)
         self._commit(project, "member.role_changed", self._member(project, self.call.item), changed)
-        return Expected(200, self._member(project, self.call.item), etag=member.version)
+        return self._shown_member(project, self.call.item)
 
     def remove_member(self) -> Expected:
         """Its tasks stay assigned to it."""
         project = self._open_to("member:manage", NOT_MEMBERS)
         member = self._the_member(project)
-        self._match(member.version)
+        self._match_member(member)
         require(not project.is_archived, ARCHIVED)
         require(project.manager != self.call.item, NAMED_MANAGER)
         self._commit(project, "member.removed", self._member(project, self.call.item))
@@ -600,6 +624,10 @@ class Model:
         require(self.call.item in project.members, not_found("Member"))
         return project.members[self.call.item]
 
+    def _shown_member(self, project: Project, name: str, status: int = 200) -> Expected:
+        member = project.members[name]
+        return Expected(status, self._member(project, name), etag=str(member.version), membership=member.id)
+
     def _team(self, project: Project) -> list[str]:
         return sorted(project.members.keys() - {project.manager}, key=lambda name: self.people[name].id)
 
@@ -621,7 +649,7 @@ class Model:
         project = self._open_to("project:read", NO_PROJECT)
         record = self._the_record(project, kind)
         notes = {"notes": self._notes(record)} if not self.v1 else {}
-        return Expected(200, self._record(project, record) | notes, etag=record.version)
+        return Expected(200, self._record(project, record) | notes, etag=self._tag(record.version))
 
     def create_record(self, kind: str) -> Expected:
         project = self._open_to("record:write", NOT_RECORDS, replays=True)
@@ -635,7 +663,7 @@ class Model:
         record.fields |= self._next(record, fields)
         project.records[kind][record.id] = record
         self._commit(project, f"{kind}.created", self._v1_record(project, record))
-        return Expected(201, self._record(project, record), etag=1)
+        return Expected(201, self._record(project, record), etag=self._tag(1))
 
     def update_record(self, kind: str, changes: Callable[[Record], dict[str, Any]] | None = None) -> Expected:
         project = self._open_to("record:write", NOT_RECORDS, replays=True)
@@ -649,7 +677,7 @@ class Model:
         record.updated_at = self.now
         changed = [name for name, value in record.fields.items() if value != before[name]]
         self._commit(project, f"{kind}.updated", self._v1_record(project, record), changed)
-        return Expected(200, self._record(project, record), etag=record.version)
+        return Expected(200, self._record(project, record), etag=self._tag(record.version))
 
     def delete_record(self, kind: str) -> Expected:
         project = self._open_to("record:write", NOT_RECORDS)
@@ -736,8 +764,11 @@ class Model:
 
     def _shown(self, project: Project, status: int = 200) -> Expected:
         if self.v1:
-            return Expected(status, self._v1_project(project), etag=project.version)
-        return Expected(status, self._flat_project(project), etag=project.sequence)
+            return Expected(status, self._v1_project(project), etag=self._tag(project.version))
+        return Expected(status, self._flat_project(project), etag=self._tag(project.sequence))
+
+    def _tag(self, version: object) -> str:
+        return _tag(self.call.route, version)
 
     def _tenant_id(self, tenant: str) -> str:
         return self.spaces[f"{tenant}/default"]
@@ -854,6 +885,10 @@ class Model:
 class _Replay(Exception):
     def __init__(self, kept: _Kept) -> None:
         self.kept = kept
+
+
+def _tag(route: str, version: object) -> str:
+    return f"{'v' if is_v1(route) else 'f'}-{version}"
 
 
 def _rank(role: str | None) -> int:

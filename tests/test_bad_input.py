@@ -310,11 +310,17 @@ def test_a_bad_cursor_is_refused(shared: World, cursor: str) -> None:
     assert flat.seen == (400, {"error": "cursor: Must be the cursor of a Link header, unchanged"})
 
 
-@pytest.mark.parametrize("tag", ["1", "x", '"1', "'1'", '"1" "2"', '"1",', "W/1", '*, "1"', ""])
+@pytest.mark.parametrize(
+    "tag", ["1", "x", '"v-1', "'v-1'", '"v-1" "v-2"', '"v-1",x', "W/1", '*, "v-1"', "*,", "", " ", ",", " , ,"]
+)
 def test_a_bad_if_match_is_refused(shared: World, tag: str) -> None:
     project = shared.new_project(tenant="globex")
     options: Any = {"tenant": "globex", "headers": {"If-Match": tag}}
-    detail = {"loc": ["header", "If-Match"], "msg": 'Must be * or entity tags such as "3"', "type": "if_match"}
+    detail = {
+        "loc": ["header", "If-Match"],
+        "msg": "Must be * or a list of entity tags in quotes",
+        "type": "if_match",
+    }
     assert shared("PATCH", project, {"name": "B"}, **options).seen == (422, {"detail": [detail]})
     flat = shared("PUT", flat_path(project), FLAT, **options)
     assert flat.seen == (400, {"error": f"If-Match: {detail['msg']}"})
@@ -324,30 +330,32 @@ def test_if_match_holds_the_version_of_each_dialect(world: World) -> None:
     project = world.new_project()
     stale = "If-Match names another version than the current one. Read it again."
 
-    def patch(tag: str) -> Answer:
-        return world("PATCH", project, {"name": "B"}, headers={"If-Match": tag})
+    def patch(name: str, tag: str) -> Answer:
+        return world("PATCH", project, {"name": name}, headers={"If-Match": tag})
 
-    assert patch('"1"').headers["etag"] == '"2"'
-    assert patch('"1"').seen == (412, {"detail": stale})
-    assert patch('W/"2"').status == 412, "weak tags never match"
-    assert patch('"*"').status == 412, "in quotes it is a tag like any other"
-    assert patch('"1", "2"').headers["etag"] == '"3"'
-    assert patch("*").headers["etag"] == '"4"'
+    assert patch("B", '"v-1"').headers["etag"] == '"v-2"'
+    assert patch("C", '"v-1"').seen == (412, {"detail": stale})
+    for tag in ('W/"v-2"', '"*"', '"v-*"', '"2"', '"v-2-"', '"V-2"'):
+        assert patch("C", tag).status == 412, tag
+    assert patch("C", '"v-1", "v-2"').headers["etag"] == '"v-3"'
+    assert patch("D", "*").headers["etag"] == '"v-4"'
     member = world.new_member(project, "viewer", "viewer")
-    assert world("GET", project).headers["etag"] == '"4"', "a member is not the project's own field"
+    assert world("GET", project).headers["etag"] == '"v-4"', "a member is not the project's own field"
     flat = flat_path(project)
     tag = world("GET", flat).headers["etag"]
-    assert tag == '"5"', "but it is in the flat body"
+    assert tag == '"f-5"', "but it is in the flat body"
     put = {**FLAT, "clientName": "Acme"}
-    assert world("PUT", flat, put, headers={"If-Match": '"4"'}).seen == (412, {"error": stale})
-    assert world("PUT", flat, put, headers={"If-Match": tag}).headers["etag"] == '"6"'
+    assert world("PUT", flat, put, headers={"If-Match": '"f-4"'}).seen == (412, {"error": stale})
+    assert world("PUT", flat, put, headers={"If-Match": tag}).headers["etag"] == '"f-6"'
     role = {"role_id": world.role("contributor")}
-    assert world("PATCH", member, role, headers={"If-Match": '"2"'}).seen == (412, {"detail": stale})
-    assert world("PATCH", member, role, headers={"If-Match": '"1"'}).headers["etag"] == '"2"'
-    assert world("DELETE", member, headers={"If-Match": '"1"'}).status == 412
-    assert world("DELETE", member, headers={"If-Match": '"2"'}).status == 204
+    first = world("GET", member).headers["etag"]
+    other = first.replace('-1"', '-2"')
+    assert world("PATCH", member, role, headers={"If-Match": other}).seen == (412, {"detail": stale})
+    assert world("PATCH", member, role, headers={"If-Match": first}).headers["etag"] == other
+    assert world("DELETE", member, headers={"If-Match": first}).status == 412
+    assert world("DELETE", member, headers={"If-Match": other}).status == 204
     assert world("DELETE", flat, headers={"If-Match": tag}).seen == (412, {"error": stale})
-    assert world("DELETE", project, headers={"If-Match": '"1"'}).seen == (412, {"detail": stale})
+    assert world("DELETE", project, headers={"If-Match": '"v-1"'}).seen == (412, {"detail": stale})
     assert world("DELETE", project, headers={"If-Match": world("GET", project).headers["etag"]}).status == 204
 
 

@@ -196,7 +196,7 @@ def test_a_twin_whose_batch_read_was_torn_replays_too(world: World, kind: str) -
         "delete": ("DELETE", project, None, {}),
         "self-removal": ("DELETE", member, None, {}),
         "self-demotion": ("PATCH", member, {"role_id": world.role("viewer")}, {}),
-        "if-match": ("PATCH", project, {"name": "B"}, {"If-Match": '"1"'}),
+        "if-match": ("PATCH", project, {"name": "B"}, {"If-Match": '"v-1"'}),
     }[kind]
     options: Any = {"by": "outsider", "key": "k", "headers": headers}
     first = world(method, path, body, **options)

@@ -217,7 +217,7 @@ def test_a_conflict_is_counted(world: World, said: Said) -> None:
     project = world.new_project()
     world.new_member(project, "viewer", "viewer")
     said()
-    stale = world("PATCH", project, {"name": "B"}, headers={"If-Match": '"99"'})
+    stale = world("PATCH", project, {"name": "B"}, headers={"If-Match": '"v-99"'})
     member = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
     twice = world("POST", f"{project}/members", member)
     first, second = said()
@@ -637,7 +637,7 @@ def live_through_everything(world: World, elsewhere: World, template: Template) 
         world("POST", world.projects(), {"name": "Apollo"}, key="k")
     project = world.new_project()
     for path, body in ((project, {"name": "B"}), (flat_path(project), FLAT)):
-        stale = world("PATCH" if path == project else "PUT", path, body, headers={"If-Match": '"99"'})
+        stale = world("PATCH" if path == project else "PUT", path, body, headers={"If-Match": '"v-99"'})
         assert stale.status == 412
     other = world.new_project()
     renamed = ("PATCH", project, {"name": "B"}), ("PUT", flat_path(other), FLAT)

@@ -89,6 +89,9 @@ class WholeProject:
 
 @dataclass(frozen=True)
 class Member:
+    """A membership. `id` is its own: whoever is removed and added again has another one."""
+
+    id: str
     tenant: str
     project: str
     principal: str
@@ -96,6 +99,11 @@ class Member:
     created_at: str
     updated_at: str
     version: int
+
+    @property
+    def tag(self) -> str:
+        """Its version, which never comes again under the same principal."""
+        return f"{self.id}-{self.version}"
 
     def resource(self) -> dict[str, Any]:
         """Its v1 form."""

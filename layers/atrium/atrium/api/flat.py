@@ -22,6 +22,8 @@ __all__ = ["Confirmation", "flat_api", "lambda_handler"]
 
 
 class _FlatApi(Api):
+    tags = "f"
+
     def judge(self, refusal: Refusal) -> Refusal:
         """The document has one answer for an id that names nothing, however it is spelled: 404."""
         if isinstance(refusal, Invalid) and any(item.loc[0] == "path" for item in refusal.details):

@@ -10,7 +10,9 @@ from atrium.errors import Detail, Invalid
 OWS = " \t"
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
-_ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*+"'
+# A list as RFC 9110 (5.6.1) has recipients read it: elements may be empty. A comma within the quotes is a character.
+_TAGS = re.compile(rf"(?:[ \t]*+(?:{_TAG}[ \t]*+)?,)*+[ \t]*+(?:{_TAG}[ \t]*+)?")
 
 
 def values_of(event: Mapping[str, Any], name: str) -> list[str]:
@@ -38,19 +40,27 @@ def idempotency_key(event: Mapping[str, Any]) -> str | None:
     return key
 
 
-def if_match(event: Mapping[str, Any]) -> frozenset[str] | None:
-    """The versions that If-Match allows, `*` for any existing one; None without the header. Weak tags never match, and
-    the tag "*", in quotes, is one that nothing has.
-
-    Raises Invalid for anything but `*` or a list of entity tags (RFC 9110, 13.1.1).
-    """
-    sent = values_of(event, "If-Match")
+def entity_tags(event: Mapping[str, Any], name: str) -> list[str] | None:
+    """The entity tags of If-Match or If-None-Match as they were sent, `["*"]` for any existing one; None without the
+    header. Raises Invalid for anything else (RFC 9110, 13.1.1)."""
+    sent = values_of(event, name)
     if not sent:
         return None
-    tags = [tag.strip(OWS) for tag in ",".join(sent).split(",")]
-    if tags == ["*"]:
-        return frozenset("*")
-    found = [_ENTITY_TAG.fullmatch(tag) for tag in tags]
-    if not all(found):
-        raise Invalid(Detail(("header", "If-Match"), 'Must be * or entity tags such as "3"', "if_match"))
-    return frozenset(tag[2] for tag in found if tag is not None and not tag[1] and tag[2] != "*")
+    text = ",".join(sent)
+    if text.strip(OWS) == "*":
+        return ["*"]
+    tags = re.findall(_TAG, text) if _TAGS.fullmatch(text) else []
+    if not tags:
+        word = name.lower().replace("-", "_")
+        raise Invalid(Detail(("header", name), "Must be * or a list of entity tags in quotes", word))
+    return tags
+
+
+def is_known(event: Mapping[str, Any], etag: str) -> bool:
+    """Whether If-None-Match names an entity tag, or any. Tags are compared weakly; a header that cannot be read names
+    none, for the full answer is right then too."""
+    try:
+        tags = entity_tags(event, "If-None-Match") or []
+    except Invalid:
+        return False
+    return tags == ["*"] or etag in (tag.removeprefix("W/") for tag in tags)

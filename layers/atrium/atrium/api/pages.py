@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from atrium.api.headers import OWS, values_of
+from atrium.api.headers import is_known
 from atrium.settings import settings
 
 # Where Powertools keeps the Swagger UI that it carries. Looked up, since importing it costs more than all the rest.
@@ -30,8 +30,7 @@ def lambda_page(
     etag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
-        known = {tag.strip(OWS) for value in values_of(event, "If-None-Match") for tag in value.split(",")}
-        fresh = not known & {etag, f"W/{etag}", "*"}
+        fresh = not is_known(event, etag)
         headers = {
             **({"Content-Type": content_type} if fresh else {}),
             **_SECURITY,

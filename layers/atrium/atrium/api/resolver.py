@@ -14,7 +14,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, ClassVar, Self, TypeVar, get_args
 from urllib.parse import quote, urlencode
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Request, Response
@@ -23,7 +23,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from atrium import documents
-from atrium.api.headers import idempotency_key, if_match, values_of
+from atrium.api.headers import entity_tags, idempotency_key, values_of
 from atrium.api.paging import cursor_behind
 from atrium.api.telemetry import answered, say, what_failed
 from atrium.cold_start import warm
@@ -44,7 +44,7 @@ from atrium.models import Caller
 from atrium.settings import MAX_BODY_BYTES, settings
 from atrium.store.table import connect, table
 from atrium.store.wall import Spent, scope
-from atrium.store.work import Answer, IdempotencyKey, Work
+from atrium.store.work import Answer, Conditions, IdempotencyKey, Work
 
 # Every refusal's status. A dialect may answer Invalid with another one.
 STATUS: dict[type[Refusal], HTTPStatus] = {
@@ -75,16 +75,16 @@ class Model(BaseModel):
 class View(Model):
     """What a route answers."""
 
-    _version: int | None = PrivateAttr(default=None)
+    _version: int | str | None = PrivateAttr(default=None)
     _continued: dict[str, str | None] | None = PrivateAttr(default=None)
 
-    def at_version(self, version: int) -> Self:
-        """The same view, with the counter that its ETag shows."""
+    def at_version(self, version: int | str) -> Self:
+        """The same view, with what its ETag shows behind the dialect's prefix: hex digits and hyphens."""
         self._version = version
         return self
 
     @property
-    def version(self) -> int | None:
+    def version(self) -> int | str | None:
         return self._version
 
     def continued_at(self, records: str, after: str | None) -> Self:
@@ -113,7 +113,10 @@ class Listing(list[ViewT]):
 
 
 class Api(APIGatewayRestResolver):
-    """The resolver of one route. A dialect is a subclass that says how a refusal looks."""
+    """The resolver of one route. A dialect is a subclass that says how a refusal looks, and what its ETags begin with:
+    a tag of one dialect is no version to the other, which counts differently."""
+
+    tags: ClassVar[str]
 
     def __init__(self) -> None:
         super().__init__(enable_validation=True, json_body_deserializer=_object)
@@ -174,10 +177,10 @@ class Api(APIGatewayRestResolver):
                 table(),
                 caller,
                 _idempotency(event, sent) if writes else None,
-                if_match(event) if writes else None,
+                _conditions(event, self.tags) if writes else Conditions(),
             )
             self.append_context(work=work)  # type: ignore[no-untyped-call]
-            answer = work.settle(lambda: _answer(next_middleware(app), event))
+            answer = work.settle(lambda: _answer(next_middleware(app), event, self.tags))
         headers = answer.headers | ({"Idempotent-Replayed": "true"} if answer.replayed else {})
         if not answer.body:
             # The body of a proxy integration's answer is a string.
@@ -203,6 +206,20 @@ def _idempotency(event: Mapping[str, Any], sent: Any) -> IdempotencyKey | None:
     ]
     fingerprint = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
     return IdempotencyKey((event["httpMethod"], event["resource"], key), fingerprint)
+
+
+def _conditions(event: Mapping[str, Any], prefix: str) -> Conditions:
+    """What If-Match and If-None-Match ask of a write. Of tags of the other dialect, and of none, nothing has the
+    version; nor of weak ones, where If-Match names them. Raises Invalid."""
+
+    def versions(name: str, tag: str) -> frozenset[str] | None:
+        sent = entity_tags(event, name)
+        if sent is None:
+            return None
+        return frozenset(sent if sent == ["*"] else (found[1] for each in sent if (found := re.fullmatch(tag, each))))
+
+    version = f'"{prefix}-([0-9a-f-]+)"'
+    return Conditions(versions("If-Match", version), versions("If-None-Match", f"(?:W/)?{version}"))
 
 
 def request_work(request: Request) -> Work:
@@ -309,7 +326,7 @@ def _invalid(error: RequestValidationError) -> Invalid:
 # ---------------------------------------------------------------- the answer
 
 
-def _answer(response: Response[Any], event: Mapping[str, Any]) -> Answer:
+def _answer(response: Response[Any], event: Mapping[str, Any], tags: str) -> Answer:
     view = response.body
     headers: dict[str, str] = {}
     if isinstance(view, Listing):
@@ -318,7 +335,7 @@ def _answer(response: Response[Any], event: Mapping[str, Any]) -> Answer:
         body = documents.render([item.model_dump(by_alias=True) for item in view])
     elif isinstance(view, View):
         if view.version is not None:
-            headers["ETag"] = f'"{view.version}"'
+            headers["ETag"] = f'"{tags}-{view.version}"'
         if view.continued:
             project = event["requestContext"]["path"].removesuffix("/report")
             lists = {name: _address(event, f"{project}/{name}", after) for name, after in view.continued.items()}

@@ -20,6 +20,8 @@ __all__ = ["lambda_handler", "v1_api"]
 
 
 class _V1Api(Api):
+    tags = "v"
+
     def error(self, refusal: Refusal) -> dict[str, Any]:
         if isinstance(refusal, Invalid):
             return {"detail": [{"loc": list(item.loc), "msg": item.msg, "type": item.type} for item in refusal.details]}
@@ -167,7 +169,7 @@ class MemberView(View):
 
     @classmethod
     def of(cls, member: models.Member) -> "MemberView":
-        return cls.model_construct(**member.resource()).at_version(member.version)
+        return cls.model_construct(**member.resource()).at_version(member.tag)
 
 
 class PageMeta(View):

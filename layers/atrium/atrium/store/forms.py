@@ -40,6 +40,7 @@ class _Space(_Row):
 
 
 class _Member(_Row):
+    id: _Id
     principal: _Id
     role: _ProjectRole
     created_at: _Moment

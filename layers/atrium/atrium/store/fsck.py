@@ -422,7 +422,9 @@ def _membership(key: Key, meta: Item) -> Judgement:
         found.append(Damage("manager_unknown", key, {key: meta, keys.principal(tenant, manager): None}))
     elif row is None:
         moments = dict.fromkeys(("created_at", "updated_at"), meta["created_at"])
-        wanted = {"principal": manager, "role": Role.MANAGER.key, **moments, "version": 1}
+        # A membership that there was not yet, and the same one each time that this is looked at.
+        id = meta["last_event"]["id"]
+        wanted = {"id": id, "principal": manager, "role": Role.MANAGER.key, **moments, "version": 1}
         seen = {key: meta, member: None, mine: joined}
         found.append(Damage("manager_not_a_member", key, seen, {member: wanted, mine: _joined(meta)}))
     elif _is_right("member", row, principal=manager) and row["role"] != Role.MANAGER.key:

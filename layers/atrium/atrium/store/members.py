@@ -1,7 +1,8 @@
 """Members of a project.
 
 A member is two rows, in the project and with the principal, written together with META of the project. A change of a
-member holds the version of its row that it decided on, and a hand-over raises the version of the heir's row: so
+member holds the membership and the version of its row that it decided on (whoever is removed and added again in between
+is another membership, with a version 1 of its own), and a hand-over raises the version of the heir's row: so
 whichever of a hand-over and a removal or demotion of the heir commits second decides again on what the first one did.
 A project always has exactly one named manager, who is a member with that role.
 """
@@ -10,10 +11,11 @@ from dataclasses import replace
 
 from atrium import keys
 from atrium.errors import Conflict, Detail, Duplicate, Forbidden, Invalid, NotFound
+from atrium.ids import new_id
 from atrium.models import Member, Page, Project
 from atrium.roles import PROJECT_ROLES, Role, role_named
 from atrium.store.access import Access
-from atrium.store.projects import MAX_MEMBERS, change_project, open_project, require_active
+from atrium.store.projects import MAX_MEMBERS, change_project, member_row, open_project, require_active
 from atrium.store.table import Item, starting_with
 from atrium.store.work import Work
 
@@ -59,6 +61,7 @@ class Members:
             raise Conflict(f"A project may have at most {MAX_MEMBERS:,} members.")
         now = self._work.now
         member = Member(
+            id=new_id(),
             tenant=self._tenant,
             project=project,
             principal=principal,
@@ -67,10 +70,9 @@ class Members:
             updated_at=now,
             version=1,
         )
-        row = {"principal": principal, "role": granted.key, "created_at": now, "updated_at": now, "version": 1}
         access.hold(self._work)
         change_project(self._work, found, "member.added", member.resource(), joined=1)
-        self._work.put(key, row)
+        self._work.put(key, member_row(member))
         self._work.put(keys.principal_project(self._tenant, principal, project), {"id": project, "space": found.space})
         self._work.check(principal_key, "attribute_exists(#pk)")
         return member
@@ -85,7 +87,7 @@ class Members:
         granted = _grantable(access, role)
         member = self._member(found, key)
         _require_not_above(access, member)
-        self._work.match(member.version)
+        self._work.match(member.tag)
         require_active(found)
         if granted is not Role.MANAGER:
             self._require_not_manager(found, principal)
@@ -97,10 +99,11 @@ class Members:
         self._work.update(
             key,
             "SET #role = :role, #updated_at = :now, #version = :version",
-            "#version = :seen_version",
+            _AS_SEEN,
             role=granted.key,
             now=changed.updated_at,
             version=changed.version,
+            seen_id=member.id,
             seen_version=member.version,
         )
         return changed
@@ -113,12 +116,12 @@ class Members:
         access.require("member:manage", MAY_NOT_MANAGE)
         member = self._member(found, key)
         _require_not_above(access, member)
-        self._work.match(member.version)
+        self._work.match(member.tag)
         require_active(found)
         self._require_not_manager(found, principal)
         access.hold(self._work)
         change_project(self._work, found, "member.removed", member.resource(), joined=-1)
-        self._work.delete(key, "#version = :seen_version", seen_version=member.version)
+        self._work.delete(key, _AS_SEEN, seen_id=member.id, seen_version=member.version)
         self._work.delete(keys.principal_project(self._tenant, principal, project))
 
     def _member(self, project: Project, key: keys.Key) -> Member:
@@ -134,6 +137,9 @@ class Members:
             raise Conflict("This member is the project's manager. Hand the project over first: PATCH its manager_id.")
         self._work.check(keys.project(project.tenant, project.id), "#manager <> :leaving", leaving=principal)
 
+
+# Of a member's row: the membership that was read, and as it was then.
+_AS_SEEN = "#id = :seen_id AND #version = :seen_version"
 
 MAY_NOT_MANAGE = "You may not manage the members of this project."
 
@@ -155,6 +161,7 @@ def _require_not_above(access: Access, member: Member) -> None:
 
 def _to_member(project: Project, row: Item) -> Member:
     return Member(
+        id=row["id"],
         tenant=project.tenant,
         project=project.id,
         principal=row["principal"],

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from atrium import documents, keys
 from atrium.errors import Conflict, Detail, Forbidden, Invalid, NotFound, not_a_member, project_not_found
 from atrium.ids import from_uuid, new_id, to_uuid
-from atrium.models import Page, Project, ProjectRow, Record, Task, WholeProject
+from atrium.models import Member, Page, Project, ProjectRow, Record, Task, WholeProject
 from atrium.roles import Role
 from atrium.store.access import Access, project_access, space_access
 from atrium.store.table import Item, Range, Rows, starting_with
@@ -168,14 +168,14 @@ class Projects:
             members=1,
             bare=True,
         )
-        member = {"principal": me, "role": Role.MANAGER.key, "created_at": now, "updated_at": now, "version": 1}
+        member = Member(new_id(), tenant, project.id, me, Role.MANAGER, created_at=now, updated_at=now, version=1)
         access.hold(self._work)
         self._work.put(
             keys.project(tenant, project.id),
             {**vars(project), "last_event": _event(self._work, project, "project.created", project.resource())},
         )
         self._work.put(keys.space_project(tenant, space, project.id), list_row(project))
-        self._work.put(keys.member(tenant, project.id, me), member)
+        self._work.put(keys.member(tenant, project.id, me), member_row(member))
         self._work.put(keys.principal_project(tenant, me, project.id), {"id": project.id, "space": space})
         return project
 
@@ -426,6 +426,18 @@ def _list(work: Work, seen: Project, changed: Project) -> None:
         work.check(key, "#bare = :seen_bare", seen_bare=True)
     # Whatever stands there: META holds this change, and a row that was lost is there again.
     work.put(keys.space_project(seen.tenant, seen.space, seen.id), list_row(changed), when=None)
+
+
+def member_row(member: Member) -> Item:
+    """The member's row in its project."""
+    return {
+        "id": member.id,
+        "principal": member.principal,
+        "role": member.role.key,
+        "created_at": member.created_at,
+        "updated_at": member.updated_at,
+        "version": member.version,
+    }
 
 
 def to_record(kind: type[R], project: Project, row: Item) -> R:

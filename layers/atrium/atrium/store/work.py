@@ -70,6 +70,29 @@ class IdempotencyKey(NamedTuple):
     kept: bool = False
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """The versions that If-Match and If-None-Match name; "*" for any, None without the header."""
+
+    match: frozenset[str] | None = None
+    none_match: frozenset[str] | None = None
+
+    def __bool__(self) -> bool:
+        return self.match is not None or self.none_match is not None
+
+    def require(self, version: str | None) -> None:
+        """Of the version that a thing has now, None for what is only being made. Raises PreconditionFailed."""
+        now = frozenset() if version is None else frozenset(("*", version))
+        if self.match is not None and not self.match & now:
+            raise PreconditionFailed(
+                "If-Match names a version, and what is not there yet has none. Leave it out."
+                if version is None
+                else "If-Match names another version than the current one. Read it again."
+            )
+        if self.none_match is not None and self.none_match & now:
+            raise PreconditionFailed("If-None-Match names the current version.")
+
+
 @dataclass
 class _Change:
     """A write on one item while its transaction is being put together. Without an action it only checks."""
@@ -82,19 +105,19 @@ class _Change:
 
 
 class Work:
-    """The unit of work of one request of `caller`. `if_match` holds the versions that If-Match allows, None for any."""
+    """The unit of work of one request of `caller`, which asks for the conditions."""
 
     def __init__(
         self,
         table: Table,
         caller: Caller,
         key: IdempotencyKey | None = None,
-        if_match: frozenset[str] | None = None,
+        conditions: Conditions = Conditions(),
     ) -> None:
         self.caller = caller
         self.now = timestamp(datetime.now(UTC))
         self._table = table
-        self._if_match = if_match
+        self._conditions = conditions
         self._idempotency = key
         self._record_key = self._key_of_record(key) if key else None
         self._record: Item | None = None
@@ -132,14 +155,14 @@ class Work:
             names = ("status", "body", "headers", "confirms")
             raise Replay(Answer(**{name: self._record[name] for name in names}, replayed=True))
 
-    def match(self, version: int) -> None:
-        """Holds the current version against If-Match. Raises PreconditionFailed."""
-        if self._if_match is not None and not self._if_match & {"*", str(version)}:
-            raise PreconditionFailed("If-Match names another version than the current one. Read it again.")
+    def match(self, version: int | str | None) -> None:
+        """Holds the current version of what is changed against If-Match and If-None-Match; None for what is created.
+        Raises PreconditionFailed."""
+        self._conditions.require(None if version is None else str(version))
 
     @property
     def is_conditional(self) -> bool:
-        return self._if_match is not None
+        return bool(self._conditions)
 
     # ------------------------------------------------------------ writing
 
