@@ -42,7 +42,7 @@ _ENUMS = {
 _POWERTOOLS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 
 # Answers that are no single resource with a version.
-_WITHOUT_ETAG = ("Confirmation", "Note", "Person", "Reassignment", "Report", "V1Me")
+_WITHOUT_ETAG = ("Confirmation", "Person", "Reassignment", "Report", "V1Me")
 
 # Routes whose answer is no list, and may go on behind a Link.
 _CONTINUED = ("GetProject", "UpdateProject", "GetReport")
@@ -278,9 +278,9 @@ class Route:
 
     @property
     def is_conditional(self) -> bool:
-        """Whether it changes or deletes one resource that has a version."""
+        """Whether it changes or deletes one resource of which an answer shows the version."""
         creates = self.method == "POST" and self.name != "SetTaskStatus"
-        return self.writes and not creates and self.name != "DeleteTaskNote"
+        return self.writes and not creates and self.name != "RemoveTeamMember"
 
     @cached_property
     def _found(self) -> Json:
@@ -396,7 +396,7 @@ class Route:
             403: in_path or sends,
             404: in_path or self.name == "V1GetMe",
             409: self.writes and in_path and self.name not in _NEVER_IN_CONFLICT,
-            412: self.is_conditional,
+            412: self.writes,
             413: sends,
             415: sends,
         }

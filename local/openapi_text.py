@@ -38,7 +38,7 @@ flat `400`); a request that was refused does not use its key up.
 ## Concurrency
 
 A single resource has an `ETag`. Send it back as `If-Match` with a write, and the write is refused with `412` when
-somebody else was faster. The two dialects count differently: flat shows a project with its tasks and team, so its
+somebody else was faster; `*` stands for any version. A creation has no version to match, so `If-Match` refuses it. The two dialects count differently: flat shows a project with its tasks and team, so its
 `ETag` changes with them; v1's changes with the project's own fields. An `ETag` is good in its own dialect only, and a
 version never comes twice under one address: of who was removed and added again, the old `ETag` stays old.
 

@@ -198,6 +198,7 @@ NOT_RECORDS = Refused(403, "You may not change the records of this project.")
 NOT_MEMBERS = Refused(403, "You may not manage the members of this project.")
 ARCHIVED = Refused(409, "The project is archived. Set its status to active first.")
 NAMED_MANAGER = Refused(409, "This member is the project's manager. Hand the project over first: PATCH its manager_id.")
+NOT_YET = Refused(412, "If-Match names a version, and what is not there yet has none. Leave it out.")
 STALE = Refused(412, "If-Match names another version than the current one. Read it again.")
 REUSED = Refused(
     422,
@@ -322,6 +323,8 @@ class Model:
             return _tag(call.route, (project.version if is_v1(call.route) else project.sequence) - before)
         if member := project.members.get(call.item):
             return _tag(call.route, f"{member.id}-{member.version - before}")
+        if call.note:
+            return _tag(call.route, 1 - before)
         found = next((records[call.item] for records in project.records.values() if call.item in records), None)
         return _tag(call.route, found.version - before if found else 0)
 
@@ -385,9 +388,13 @@ class Model:
     def _match(self, version: object) -> None:
         require(self.call.if_match in (None, "*", f'"{_tag(self.call.route, version)}"'), STALE)
 
+    def _match_nothing(self) -> None:
+        """What is created has no version yet, whichever If-Match names."""
+        require(self.call.if_match is None, NOT_YET)
+
     def _match_member(self, member: Member) -> None:
-        """A version of a membership of which no answer has told cannot be named."""
-        self._match(f"{member.id}-{member.version}" if member.id.is_known else None)
+        """A version of a membership of which no answer has told cannot be named. Flat answers tell of none."""
+        self._match(f"{member.id}-{member.version}" if member.id.is_known and self.v1 else None)
 
     def _commit(
         self, project: Project, type: str, resource: dict[str, Any], changed: Iterable[str] | None = None
@@ -457,6 +464,7 @@ class Model:
         self._replay()
         may_create = _may(self._role_in(space), "project:create")
         require(may_create, Refused(403, "You may not create projects in this space."))
+        self._match_nothing()
         description = self.body.get("description")
         project = Project(
             id=self.fresh,
@@ -558,6 +566,7 @@ class Model:
         project = self._open_to("member:manage", NOT_MEMBERS, replays=True)
         name = self.body["principal"]
         role = self._granted() if self.v1 else "contributor"
+        self._match_nothing()
         require(not project.is_archived, ARCHIVED)
         is_known = name in self.people and self.people[name].tenant == self.me.tenant
         require(is_known, invalid("principal", "No such principal", "unknown_principal"))
@@ -653,6 +662,7 @@ class Model:
 
     def create_record(self, kind: str) -> Expected:
         project = self._open_to("record:write", NOT_RECORDS, replays=True)
+        self._match_nothing()
         require(not project.is_archived, ARCHIVED)
         self._require_assignee(project, None)
         required, others = KINDS[kind]
@@ -740,11 +750,12 @@ class Model:
     def add_note(self) -> Expected:
         project = self._open_to("record:write", NOT_RECORDS, replays=True)
         task = self._the_record(project, "task")
+        self._match_nothing()
         require(not project.is_archived, ARCHIVED)
         note = Note(self.fresh, self.body["content"], self.call.by, self.now)
         task.notes[note.id] = note
         self._commit(project, "note.created", self._v1_note(project, task, note))
-        return Expected(201, self._note(task, note))
+        return Expected(201, self._note(task, note), etag=self._tag(1))
 
     def delete_note(self) -> Expected:
         """Its author's alone to do, as long as it may write."""
@@ -755,6 +766,7 @@ class Model:
         require(_may(rank, "record:write"), NOT_RECORDS)
         note = task.notes[self.call.note]
         require(note.created_by == self.call.by, Refused(403, "Only its author can delete a note."))
+        self._match(1)
         require(not project.is_archived, ARCHIVED)
         self._commit(project, "note.deleted", self._v1_note(project, task, note))
         del task.notes[note.id]

@@ -229,7 +229,9 @@ class Decision(Record):
 
 @dataclass(frozen=True)
 class Note:
-    """A note on a task."""
+    """A note on a task. It never changes."""
+
+    version: ClassVar[int] = 1
 
     id: str
     tenant: str

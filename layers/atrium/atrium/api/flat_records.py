@@ -216,7 +216,7 @@ class NoteView(_Answered):
     @classmethod
     def of(cls, note: models.Note) -> Self:
         shown = ("id", "task", "content", "created_by", "created_at")
-        return cls.model_construct(**{name: getattr(note, name) for name in shown})
+        return cls.model_construct(**{name: getattr(note, name) for name in shown}).at_version(note.version)
 
 
 class TaskWithNotes(TaskView):

@@ -44,14 +44,15 @@ class Members:
         return self._member(found, key)
 
     def add(self, space: str | None, project: str, principal: str, role: Role | None) -> Member:
-        """Raises NotFound, Forbidden, Invalid for an unknown principal or role, Duplicate for one who is a member,
-        Conflict when there are too many."""
+        """Raises NotFound, Forbidden, PreconditionFailed, Invalid for an unknown principal or role, Duplicate for one
+        who is a member, Conflict when there are too many."""
         key = keys.member(self._tenant, project, principal)
         principal_key = keys.principal(self._tenant, principal)
         found, access, _ = open_project(self._work, project, space, key, principal_key)
         access.require_project_read()
         self._work.replay()
         granted = _grantable(access, role)
+        self._work.match(None)
         require_active(found)
         if self._work.item(principal_key) is None:
             raise Invalid(Detail(("body", "principal_id"), "No such principal", "unknown_principal"))
@@ -116,7 +117,7 @@ class Members:
         access.require("member:manage", MAY_NOT_MANAGE)
         member = self._member(found, key)
         _require_not_above(access, member)
-        self._work.match(member.tag)
+        self._work.match(member.tag if space else _NEVER_SHOWN)
         require_active(found)
         self._require_not_manager(found, principal)
         access.hold(self._work)
@@ -140,6 +141,9 @@ class Members:
 
 # Of a member's row: the membership that was read, and as it was then.
 _AS_SEEN = "#id = :seen_id AND #version = :seen_version"
+
+# The flat dialect shows no version of a member: there is one, and no tag names it.
+_NEVER_SHOWN = ""
 
 MAY_NOT_MANAGE = "You may not manage the members of this project."
 

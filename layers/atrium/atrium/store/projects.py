@@ -138,7 +138,7 @@ class Projects:
 
     def create(self, space: str, *, name: str, client: str, description: str) -> Project:
         """A new project, its caller the named manager. `description` is JSON text. Raises NotFound, Forbidden,
-        Invalid.
+        PreconditionFailed, Invalid.
         """
         _require_size(description)
         tenant, me = self._caller.tenant, self._caller.principal
@@ -150,6 +150,7 @@ class Projects:
         access.require("project:read", "You do not have access to this space.")
         self._work.replay()
         access.require("project:create", "You may not create projects in this space.")
+        self._work.match(None)
         now = self._work.now
         project = Project(
             id=new_id(),

@@ -60,9 +60,10 @@ class Records(Generic[R]):
         return self._found(found, id)
 
     def create(self, project: str, fields: Mapping[str, Any], *, space: str | None = None) -> R:
-        """Raises Conflict when the project is archived."""
+        """Raises PreconditionFailed, Conflict when the project is archived."""
         found, access, _ = open_project(self._work, project, space, *self._named(project, fields))
         self._may_write(access)
+        self._work.match(None)
         require_active(found)
         now = self._work.now
         record = self._kind(

@@ -61,10 +61,11 @@ class Tasks(Records[Task]):
         return Page(notes, notes[-1].id if rows.more else None)
 
     def add_note(self, project: str, task: str, content: str) -> Note:
-        """Raises NotFound, Forbidden, Conflict when the project is archived."""
+        """Raises NotFound, Forbidden, PreconditionFailed, Conflict when the project is archived."""
         found, access, _ = open_project(self._work, project, None, self._key(project, task))
         self._may_write(access)
         self._found(found, task)
+        self._work.match(None)
         require_active(found)
         note = Note(
             id=new_id(),
@@ -83,7 +84,8 @@ class Tasks(Records[Task]):
         return note
 
     def delete_note(self, project: str, task: str, id: str) -> None:
-        """Its author's alone to do. Raises NotFound, Forbidden, Conflict when the project is archived."""
+        """Its author's alone to do. Raises NotFound, Forbidden, PreconditionFailed, Conflict when the project is
+        archived."""
         key = keys.note(self._tenant, project, task, id)
         found, access, _ = open_project(self._work, project, None, self._key(project, task), key)
         access.require_project_read()
@@ -94,6 +96,7 @@ class Tasks(Records[Task]):
         access.require("record:write", MAY_NOT_WRITE)
         if row["created_by"] != self._work.caller.principal:
             raise Forbidden("Only its author can delete a note.")
+        self._work.match(Note.version)
         require_active(found)
         access.hold(self._work)
         self._work.check(self._key(project, task), "attribute_exists(#pk)")
