@@ -42,7 +42,7 @@ _ENUMS = {
 _POWERTOOLS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 
 # Answers that are no single resource with a version.
-_WITHOUT_ETAG = ("Confirmation", "Person", "Reassignment", "Report", "V1Me")
+_WITHOUT_ETAG = ("Confirmation", "Person", "Reassignment", "Report")
 
 # Routes whose answer is no list, and may go on behind a Link.
 _CONTINUED = ("GetProject", "UpdateProject", "GetReport")
@@ -113,9 +113,19 @@ _ERRORS = {
 _HEADERS = {
     "X-Request-Id": {"description": "Names this request in our logs.", "required": True, "schema": {"type": "string"}},
     "ETag": {
-        "description": "The version of the resource, for `If-Match`.",
+        "description": "The version of the resource, for `If-Match` and `If-None-Match`.",
         "required": True,
         "schema": {"type": "string", "examples": ['"v-3"']},
+    },
+    "Location": {
+        "description": "The URL of what was made.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri"},
+    },
+    "Cache-Control": {
+        "description": "What needs a credential is for whoever sent it alone. A client may keep it beside its `ETag`.",
+        "required": True,
+        "schema": {"type": "string", "const": "private, no-store"},
     },
     "Link": {
         "description": 'Where a list goes on (RFC 8288): `<URL>; rel="next"`. Absent on the last page.',
@@ -150,13 +160,25 @@ _PARAMETERS = {
             "any": {"summary": "Any that exists", "value": "*"},
         },
     },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The `ETag` of the version that you have, or several: 304, without a body, for the current one.",
+        "schema": {"type": "string", "format": "entity-tags"},
+    },
+}
+
+# What a reading route answers whose resource is the one that the caller has.
+_KNOWN = {
+    "description": "It is the version of `If-None-Match`.",
+    "headers": {name: _ref("headers", name) for name in ("X-Request-Id", "Cache-Control", "ETag")},
 }
 
 
 def _refusal(description: str, schema: str, sample: Any, *headers: str) -> Json:
     return {
         "description": description,
-        "headers": {name: _ref("headers", name) for name in ("X-Request-Id", *headers)},
+        "headers": {name: _ref("headers", name) for name in ("X-Request-Id", "Cache-Control", *headers)},
         "content": {JSON: {"schema": _ref("schemas", schema), "example": sample}},
     }
 
@@ -327,12 +349,17 @@ class Route:
         if self.is_conditional:
             parameters.append(_ref("parameters", "IfMatch"))
         ((success, answer),) = (each for each in found["responses"].items() if each[0].startswith("2"))
+        succeeded = self._success(answer, success)
+        answers = {success: succeeded}
+        if self.method == "GET" and "ETag" in succeeded["headers"]:
+            parameters.append(_ref("parameters", "IfNoneMatch"))
+            answers["304"] = _KNOWN
         refusals = {str(status): _ref("responses", name) for status, name in self._refusals()}
         return {
             **said,
             "parameters": parameters,
             **self._body(found),
-            "responses": dict(sorted({success: self._success(answer), **refusals}.items())),
+            "responses": dict(sorted({**answers, **refusals}.items())),
         }
 
     def _body(self, found: Json) -> Json:
@@ -356,12 +383,14 @@ class Route:
                 made["example"] = to_uuid(made["example"])
         return made
 
-    def _success(self, found: Json) -> Json:
+    def _success(self, found: Json, status: str) -> Json:
         schema = found["content"][JSON]["schema"]
         empty = schema.get("type") == "null"
         name = schema.get("$ref", "").rpartition("/")[2]
         headers = {
             "X-Request-Id": True,
+            "Cache-Control": True,
+            "Location": status == "201",
             "ETag": name and not name.endswith("Page") and name not in _WITHOUT_ETAG,
             "Link": not self.prefix and (self._is_paged or self.name in _CONTINUED),
             "Idempotent-Replayed": self.writes,

@@ -264,7 +264,8 @@ def test_preflight_is_answered_from_the_document_without_a_credential(template: 
         assert dict(reply.headers) == {
             "Access-Control-Allow-Origin": "*",
             "Access-Control-Allow-Methods": "GET,POST,PUT,PATCH,DELETE,OPTIONS",
-            "Access-Control-Allow-Headers": "Authorization,X-API-Key,Content-Type,Idempotency-Key,If-Match",
+            "Access-Control-Allow-Headers": "Authorization,X-API-Key,Content-Type,Idempotency-Key,If-Match"
+            ",If-None-Match",
             "Access-Control-Max-Age": "600",
         }
         assert not fake.events

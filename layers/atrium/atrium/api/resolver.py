@@ -23,7 +23,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from atrium import documents
-from atrium.api.headers import entity_tags, idempotency_key, values_of
+from atrium.api.headers import entity_tags, idempotency_key, is_known, values_of
 from atrium.api.paging import cursor_behind
 from atrium.api.telemetry import answered, say, what_failed
 from atrium.cold_start import warm
@@ -61,7 +61,7 @@ STATUS: dict[type[Refusal], HTTPStatus] = {
 _JSON = re.compile(r"application/json(\s*;\s*charset=\"?utf-8\"?)?\s*;?", re.IGNORECASE)
 
 # Headers of ours that a browser's script may read.
-EXPOSED = "ETag, Idempotent-Replayed, Link, Retry-After, X-Request-Id"
+EXPOSED = "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id"
 
 ViewT = TypeVar("ViewT", bound="View")
 
@@ -74,6 +74,9 @@ class Model(BaseModel):
 
 class View(Model):
     """What a route answers."""
+
+    # The field whose value is the last part of its address.
+    addressed_by: ClassVar[str] = "id"
 
     _version: int | str | None = PrivateAttr(default=None)
     _continued: dict[str, str | None] | None = PrivateAttr(default=None)
@@ -182,6 +185,8 @@ class Api(APIGatewayRestResolver):
             self.append_context(work=work)  # type: ignore[no-untyped-call]
             answer = work.settle(lambda: _answer(next_middleware(app), event, self.tags))
         headers = answer.headers | ({"Idempotent-Replayed": "true"} if answer.replayed else {})
+        if event["httpMethod"] == "GET" and (etag := headers.get("ETag")) and is_known(event, etag):
+            return Response(HTTPStatus.NOT_MODIFIED, body="", headers={"ETag": etag})
         if not answer.body:
             # The body of a proxy integration's answer is a string.
             return Response(answer.status, body="", headers=headers)
@@ -250,6 +255,8 @@ def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any
         replayed = "Idempotent-Replayed" in answer["multiValueHeaders"]
         answer["multiValueHeaders"] |= {
             "X-Request-Id": [request_id],
+            # A shared cache keeps what Authorization was sent for to itself, but knows nothing of X-API-Key.
+            "Cache-Control": ["private, no-store"],
             "Access-Control-Allow-Origin": [settings().cors_origin],
             "Access-Control-Expose-Headers": [EXPOSED],
         }
@@ -336,6 +343,8 @@ def _answer(response: Response[Any], event: Mapping[str, Any], tags: str) -> Ans
     elif isinstance(view, View):
         if view.version is not None:
             headers["ETag"] = f'"{tags}-{view.version}"'
+        if response.status_code == HTTPStatus.CREATED:
+            headers["Location"] = _location(event, getattr(view, view.addressed_by))
         if view.continued:
             project = event["requestContext"]["path"].removesuffix("/report")
             lists = {name: _address(event, f"{project}/{name}", after) for name, after in view.continued.items()}
@@ -344,6 +353,12 @@ def _answer(response: Response[Any], event: Mapping[str, Any], tags: str) -> Ans
     else:
         body = ""
     return Answer(response.status_code, body, headers, confirms=view is None or isinstance(view, Confirmation))
+
+
+def _location(event: Mapping[str, Any], id: str) -> str:
+    """The URL of what a request to a list has made."""
+    path = event["requestContext"]["path"].rstrip("/")
+    return _address({**event, "multiValueQueryStringParameters": None}, f"{path}/{id}", None)
 
 
 def _address(event: Mapping[str, Any], path: str, after: str | None) -> str:
