@@ -120,7 +120,8 @@ class Gateway:
     # ------------------------------------------------------------ routes
 
     def _match(self, exchange: _Exchange) -> Mapping[str, Any]:
-        segments = exchange.path.split("/")
+        # A slash at the end makes no other resource of it, and stays in what the function is told of the path.
+        segments = exchange.path.removesuffix("/").split("/")
         for path in self._paths:
             parameters = _parameters(path.split("/"), segments)
             operation = self._document["paths"][path].get(exchange.request.method.lower())

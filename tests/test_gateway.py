@@ -128,6 +128,17 @@ def test_the_event_is_that_of_a_proxy_integration(template: Template) -> None:
     assert event["requestContext"]["resourcePath"] == event["resource"]
 
 
+@pytest.mark.parametrize("path", ["/projects", "/projects/64a1f2c3b4e5d6f7a8b9c0d1/tasks"])
+def test_a_slash_at_the_end_is_routed_like_none_and_stays_in_the_path(template: Template, path: str) -> None:
+    fakes = [Fake(), Fake()]
+    for fake, slash in zip(fakes, ("", "/"), strict=True):
+        assert ask(template, fake, f"{path}{slash}?limit=1").status == 200
+    plain, slashed = (fake.events["route"] for fake in fakes)
+    assert (slashed["path"], slashed["requestContext"]["path"]) == (f"{path}/", f"{path}/")
+    for name in ("resource", "pathParameters", "queryStringParameters"):
+        assert slashed[name] == plain[name]
+
+
 def test_every_request_has_an_id_of_its_own(template: Template) -> None:
     fake = Fake()
     ids = set()
@@ -231,7 +242,7 @@ def test_every_answer_of_the_gateway_that_is_worth_a_retry_says_when(template: T
         ("GET", "/nope"),
         ("PATCH", "/projects"),
         ("HEAD", "/projects"),
-        ("GET", "/projects/"),
+        ("GET", "/projects//"),
         ("GET", "//projects"),
         ("GET", "/v1/spaces//projects"),
         ("GET", "/projects/a/b"),

@@ -5,19 +5,21 @@ import os
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 import pytest
 
 from atrium.ids import new_id
-from atrium.store import projects
+from atrium.store import projects, records
+from local.functions import call
 from local.gateway import Gateway
-from local.template import Template
-from tests.client import World, flat_id, flat_path, through, v1_id
+from local.template import Function, Template
+from tests.client import RECORDS, Answer, World, flat_id, flat_path, through, v1_id
 from tests.clock import Workers
 from tests.conftest import Count, full
 from tests.test_concurrency import every_page
@@ -138,6 +140,49 @@ def test_a_links_scheme_is_not_whatever_a_header_says(shared: World, sent: str, 
         shared.new_project()
     listed = shared("GET", "/projects?limit=1", headers={"X-Forwarded-Proto": sent})
     assert re.fullmatch(rf'<{scheme}://api\.test/projects\?limit=1&cursor=[\w-]+>; rel="next"', listed.headers["link"])
+
+
+@pytest.fixture
+def cut(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The flat path of a project with two records of each kind, of which it and its report show one."""
+    monkeypatch.setattr(projects, "MAX_SHOWN_TASKS", 1)
+    monkeypatch.setattr(records, "_MAX_REPORTED", 1)
+    project = world.new_project()
+    for kind in RECORDS:
+        for _ in range(2):
+            world.new_record(project, kind)
+    return flat_path(project)
+
+
+def urls(answer: Answer) -> list[str]:
+    """The targets of an answer's Link header, without their cursors, which are there but for a list's beginning."""
+    assert answer.status == 200, answer
+    return [re.sub(r"(?<=[?&]cursor=)[\w-]{22}$", "…", url) for url in re.findall("<(.*?)>", answer.headers["link"])]
+
+
+@pytest.mark.parametrize("before", ["", "/prod", "/a/b"])
+def test_links_are_made_of_the_resource_and_not_of_how_it_was_asked_for(
+    world: World, template: Template, cut: str, before: str
+) -> None:
+    """As API Gateway tells it: the path with the stage, or a domain's base path, before it, and with the slash that a
+    client put behind it. A query belongs to the list that it was sent to, as far as that knows it."""
+
+    def behind(function: Function, event: Mapping[str, Any]) -> Any:
+        context = event["requestContext"]
+        return call(function, {**event, "requestContext": {**context, "path": before + context["path"]}})
+
+    asked = World(through(Gateway(template.api, template.functions, behind, template.stage)), world.dev)
+    here = f"http://api.test{before}{cut}"
+    for slash in ("", "/"):
+        assert urls(asked("GET", f"{cut}{slash}?limit=1&cursor=zzz&phase=x")) == [f"{here}/tasks?cursor=…"]
+        rest = [f"{here}/tasks?cursor=…", f"{here}/datasets?cursor=…", f"{here}/decisions", f"{here}/experiments"]
+        assert urls(asked("GET", f"{cut}/report{slash}?phase=modeling&limit=1&cursor=zzz")) == rest
+        page = asked("GET", f"{cut}/datasets{slash}?_=1&limit=1&phase=data_understanding&page=7")
+        assert urls(page) == [f"{here}/datasets?limit=1&phase=data_understanding&cursor=…"]
+        note = asked("GET", f"{cut}/tasks{slash}?limit=1")
+        assert urls(note) == [f"{here}/tasks?limit=1&cursor=…"]
+    shown = asked("GET", cut).body
+    assert urls(asked("PUT", f"{cut}/?limit=1", shown | {"clientName": "Acme"})) == [f"{here}/tasks?cursor=…"]
 
 
 def test_the_flat_list_stops_at_its_size_and_links_to_the_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

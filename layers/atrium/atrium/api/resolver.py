@@ -144,6 +144,12 @@ class Api(APIGatewayRestResolver):
 
         return registered
 
+    @property
+    def declared(self) -> list[str]:
+        """The names of the query parameters of the route."""
+        (route,) = (*self._static_routes, *self._dynamic_routes)
+        return [parameter.alias for parameter in route.dependant.query_params]
+
     # ------------------------------------------------------------ what a dialect says
 
     def judge(self, refusal: Refusal) -> Refusal:
@@ -183,7 +189,7 @@ class Api(APIGatewayRestResolver):
                 _conditions(event, self.tags) if writes else Conditions(),
             )
             self.append_context(work=work)  # type: ignore[no-untyped-call]
-            answer = work.settle(lambda: _answer(next_middleware(app), event, self.tags))
+            answer = work.settle(lambda: _answer(next_middleware(app), event, self))
         headers = answer.headers | ({"Idempotent-Replayed": "true"} if answer.replayed else {})
         if event["httpMethod"] == "GET" and (etag := headers.get("ETag")) and is_known(event, etag):
             return Response(HTTPStatus.NOT_MODIFIED, body="", headers={"ETag": etag})
@@ -274,15 +280,20 @@ def _prepared(event: Mapping[str, Any]) -> dict[str, Any]:
     """The event with its path made of the route and the values in it, percent-encoded, so that the one route of the
     function always matches and judges the values itself; with its ids in lower case, and its body as text. Raises
     Refusal."""
-    path = event["resource"]
     values = {name: canonical(value) for name, value in (event.get("pathParameters") or {}).items()}
-    for name, value in values.items():
-        path = path.replace(f"{{{name}}}", quote(value, safe="", errors="replace"))
+    path = _filled(event["resource"], values)
     body = _text(event) if event["httpMethod"] in ("POST", "PUT", "PATCH") and event.get("body") else None
     # Powertools would judge the content type again, by its own narrower rule.
     headers = {name: value for name, value in (event.get("headers") or {}).items() if name.lower() != "content-type"}
     prepared = {"path": path, "pathParameters": values, "headers": headers, "body": body, "isBase64Encoded": False}
     return {**event, **prepared}
+
+
+def _filled(resource: str, values: Mapping[str, str]) -> str:
+    """A route with values in the place of its parameters."""
+    for name, value in values.items():
+        resource = resource.replace(f"{{{name}}}", quote(value, safe="", errors="replace"))
+    return resource
 
 
 def _text(event: Mapping[str, Any]) -> str:
@@ -333,21 +344,23 @@ def _invalid(error: RequestValidationError) -> Invalid:
 # ---------------------------------------------------------------- the answer
 
 
-def _answer(response: Response[Any], event: Mapping[str, Any], tags: str) -> Answer:
+def _answer(response: Response[Any], event: Mapping[str, Any], api: Api) -> Answer:
     view = response.body
     headers: dict[str, str] = {}
     if isinstance(view, Listing):
         if view.after is not None:
-            headers["Link"] = f'<{_address(event, event["requestContext"]["path"], view.after)}>; rel="next"'
+            sent = event.get("multiValueQueryStringParameters") or {}
+            own = {name: values[-1] for name, values in sent.items() if name in api.declared}
+            headers["Link"] = f'<{_page(event, event["resource"], view.after, own)}>; rel="next"'
         body = documents.render([item.model_dump(by_alias=True) for item in view])
     elif isinstance(view, View):
         if view.version is not None:
-            headers["ETag"] = f'"{tags}-{view.version}"'
+            headers["ETag"] = f'"{api.tags}-{view.version}"'
         if response.status_code == HTTPStatus.CREATED:
             headers["Location"] = _location(event, getattr(view, view.addressed_by))
         if view.continued:
-            project = event["requestContext"]["path"].removesuffix("/report")
-            lists = {name: _address(event, f"{project}/{name}", after) for name, after in view.continued.items()}
+            project = event["resource"].removesuffix("/report")
+            lists = {name: _page(event, f"{project}/{name}", after, {}) for name, after in view.continued.items()}
             headers["Link"] = ", ".join(f'<{url}>; rel="next"; title="{name}"' for name, url in lists.items())
         body = documents.render(view.model_dump(by_alias=True))
     else:
@@ -357,20 +370,26 @@ def _answer(response: Response[Any], event: Mapping[str, Any], tags: str) -> Ans
 
 def _location(event: Mapping[str, Any], id: str) -> str:
     """The URL of what a request to a list has made."""
-    path = event["requestContext"]["path"].rstrip("/")
-    return _address({**event, "multiValueQueryStringParameters": None}, f"{path}/{id}", None)
+    return address(event, event["resource"] + "/{made}", {**(event.get("pathParameters") or {}), "made": id})
 
 
-def _address(event: Mapping[str, Any], path: str, after: str | None) -> str:
-    """The URL of a page of a list: of this request's query, behind the item with the id `after`."""
-    sent = event.get("multiValueQueryStringParameters") or {}
-    query = {name: values[-1] for name, values in sent.items()}
-    if after is not None:
-        query["cursor"] = cursor_behind(after)
+def _page(event: Mapping[str, Any], resource: str, after: str | None, query: Mapping[str, str]) -> str:
+    """The URL of a page of a list with these parameters, behind the item with the id `after`; the list's ids are those
+    of the request."""
+    query = {**query, **({"cursor": cursor_behind(after)} if after is not None else {})}
+    url = address(event, resource, event.get("pathParameters") or {})
+    return f"{url}?{urlencode(query)}" if query else url
+
+
+def address(event: Mapping[str, Any], resource: str, ids: Mapping[str, str]) -> str:
+    """The absolute URL of a resource of this API: a route, such as `/projects/{id}`, with these ids in it. The host is
+    the request's, and so is what stands before its own route, a stage or the base path of a domain."""
     forwarded = values_of(event, "X-Forwarded-Proto")
     scheme = next((value for value in forwarded if value in ("http", "https")), "https")
-    url = f"{scheme}://{event['requestContext']['domainName']}{path}"
-    return f"{url}?{urlencode(query)}" if query else url
+    asked = event["requestContext"]
+    before = [part for part in asked["path"].split("/") if part][: -event["resource"].count("/")]
+    path = _filled(resource, {name: id.lower() for name, id in ids.items()})
+    return f"{scheme}://{'/'.join([asked['domainName'], *before])}{path}"
 
 
 def _wire(response: Response[str]) -> dict[str, Any]:
