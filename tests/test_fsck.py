@@ -443,10 +443,21 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
     ),
     "queue_row_of_living": ("deleted", {"project": queued, "task": lambda p: queued(p, p.task)}),
     "queue_row_malformed": (
-        None,
+        "deleted",
+        {
+            "of a living project": lambda p: p.rows.put(keys.purge(p.tenant, p.project), {"deleted_at": 1}),
+            "of a living task": lambda p: p.rows.put(keys.purge(p.tenant, p.project, p.task), {}),
+            "of nothing": lambda p: p.rows.put(keys.purge(p.tenant, GHOST), {"deleted_at": LONG_AGO}),
+            "another shard": lambda p: p.rows.copy(keys.purge(p.tenant, p.deleted), elsewhere(p)),
+            "another key": lambda p: p.rows.put(Key("PURGE#0", "!"), {"deleted_at": LONG_AGO, "x": {"y": [1]}}),
+        },
+    ),
+    "queue_row_malformed, of what is deleted": (
+        "purged",
         {
             "attribute": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), deleted_at=None),
-            "another key": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), project=GHOST),
+            "another's": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), project=GHOST),
+            "task": lambda p: p.rows.change(keys.purge(p.tenant, p.project, p.deleted_task), deleted_at=7),
         },
     ),
     "note_of_nothing": (
@@ -578,6 +589,11 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
         },
     ),
 }  # fmt: skip
+
+
+def elsewhere(p: Place) -> Key:
+    right = keys.purge(p.tenant, p.deleted)
+    return Key(next(pk for pk in keys.purge_shards() if pk != right.pk), right.sk)
 
 
 def research(p: Place) -> str:

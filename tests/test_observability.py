@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import boto3
 import jsonschema
 import pytest
 from botocore.exceptions import ClientError
@@ -455,6 +456,25 @@ def test_a_sweep_that_cannot_purge_tells_how_many_deletions_are_overdue(
     *failures, swept = said()
     assert [line["message"] for line in failures] == ["Not purged"] * len(unreadable)
     assert (swept["SweptDeletions"], swept["OverdueDeletions"]) == (0, 2)
+
+
+def test_rows_of_the_purge_queue_that_cannot_be_read_are_told_by_the_stream_and_by_each_sweep(
+    world: World, template: Template, said: Said
+) -> None:
+    client, rows = boto3.client("dynamodb"), [{"pk": {"S": "PURGE#0"}, "sk": {"S": f"odd-{n}"}} for n in range(12)]
+    for row in rows:
+        client.put_item(TableName=os.environ["TABLE_NAME"], Item={**row, "deleted_at": {"N": "1"}})
+    told = {"message": "No deletion can be read", "level": "ERROR"}
+    said()
+    record = {"dynamodb": {"NewImage": rows[0], "SequenceNumber": "7"}}
+    assert call(template.functions["PurgeDeleted"], {"Records": [record]}) == {"batchItemFailures": []}
+    assert said() == [{**told, "rows": 1, "deletions": ["7"]}]
+    for _ in range(2):
+        assert call(template.functions["SweepDeleted"], {}) == {"found": 12, "purged": 0}
+        line, swept = said()
+        assert len(line.pop("deletions")) == 10
+        assert line == {**told, "rows": 12}
+        assert (swept["SweptDeletions"], swept["OverdueDeletions"]) == (0, 12)
 
 
 def test_each_sweep_sends_a_pulse_that_the_publisher_is_invoked_for_and_does_not_publish(

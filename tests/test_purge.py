@@ -14,10 +14,11 @@ import pytest
 
 from atrium import keys
 from atrium.api import streams
+from atrium.errors import Unavailable
 from atrium.ids import new_id
 from atrium.models import timestamp
 from atrium.store import purge
-from atrium.store.table import table, wire_item
+from atrium.store.table import table, wire_item, wire_key
 from local.functions import FunctionFailed, call
 from local.template import TABLE_NAME, Template
 from tests.client import RECORDS, World, flat_id, flat_path
@@ -73,8 +74,8 @@ def deletion(crowd: Crowd, project: str, task: str | None = None) -> dict[str, A
     return {"eventName": "INSERT", "dynamodb": {"NewImage": queued(crowd, sk), "SequenceNumber": "100"}}
 
 
+LONG_AGO = "2020-01-01T00:00:00.000Z"
 DONE: dict[str, Any] = {"batchItemFailures": []}
-NOT_DONE = {"batchItemFailures": [{"itemIdentifier": "100"}]}
 
 
 def test_deleting_a_project_asks_the_same_of_the_table_whatever_it_holds(crowd: Crowd) -> None:
@@ -155,9 +156,17 @@ def test_what_is_not_deleted_is_never_purged(crowd: Crowd, template: Template) -
     note = world.new_note(task)
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
     row = {"tenant": {"S": tenant}, "project": {"S": id_of(project)}, "deleted_at": {"S": "2026-01-01T00:00:00.000Z"}}
-    for more in ({"space": {"S": tenant}}, {"task": {"S": id_of(task)}}, {}, {"space": {"S": "*"}}):
-        record = {"dynamodb": {"NewImage": {**row, **more}, "SequenceNumber": "100"}}
-        assert crowd.invoke(template.functions["PurgeDeleted"], {"Records": [record]}) == NOT_DONE
+    rows: tuple[tuple[str | None, dict[str, Any]], ...] = (
+        (None, {"space": {"S": tenant}}),
+        (id_of(task), {"task": {"S": id_of(task)}}),
+        (None, {}),
+        (None, {"space": {"S": "*"}}),
+    )
+    for named, more in rows:
+        place = wire_key(keys.purge(tenant, id_of(project), named))
+        record = {"dynamodb": {"NewImage": {**row, **place, **more}, "SequenceNumber": "100"}}
+        answer = crowd.invoke(template.functions["PurgeDeleted"], {"Records": [record]})
+        assert answer == DONE, "nothing is to be done, however often it comes"
     assert world("GET", flat_path(task)).body["notes"][0]["_id"] == note.rpartition("/")[2]
 
 
@@ -276,17 +285,55 @@ def test_the_sweep_purges_what_is_older_than_an_hour_and_a_bad_row_does_not_stop
     for project in old:
         item = deletion(crowd, project)["dynamodb"]["NewImage"]
         crowd.client.put_item(TableName=TABLE_NAME, Item=item | {"deleted_at": {"S": long_ago}})
-    bad = {"pk": {"S": "PURGE#0"}, "sk": {"S": "!"}, "deleted_at": {"S": long_ago}}
-    crowd.client.put_item(TableName=TABLE_NAME, Item=bad)
-    try:
-        swept = crowd.invoke(template.functions["SweepDeleted"], {})
-    finally:
-        crowd.client.delete_item(TableName=TABLE_NAME, Key={"pk": bad["pk"], "sk": bad["sk"]})
-    assert swept == {"found": 3, "purged": 2}
+    bad = unreadable_rows(world)
+    for row in bad:
+        crowd.client.put_item(TableName=TABLE_NAME, Item=row)
+    assert crowd.invoke(template.functions["SweepDeleted"], {}) == {"found": len(bad) + 2, "purged": 2}
     for project in old:
         assert rows_naming(crowd, id_of(project)) == []
     assert "PURGE" in rows_naming(crowd, id_of(fresh))
+    assert crowd.invoke(template.functions["SweepDeleted"], {}) == {"found": len(bad), "purged": 0}
+    repaired = crowd.invoke(template.functions["Fsck"], {"repair": True})["repaired"]
+    assert repaired == {"queue_row_malformed": len(bad)}
     assert crowd.invoke(template.functions["SweepDeleted"], {}) == {"found": 0, "purged": 0}
+
+
+def unreadable_rows(world: World) -> list[dict[str, Any]]:
+    """Rows of the purge queue of any make, in each of its shards: without what a deletion says, with numbers, sets and
+    bytes in the place of it, and one that says what another row has to say."""
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    fields = {name: {"S": tenant} for name in ("tenant", "project", "space")} | {"deleted_at": {"S": LONG_AGO}}
+    odd: list[dict[str, Any]] = [{"N": "1.5"}, {"N": "7"}, {"SS": ["a"]}, {"B": b"a"}, {"NULL": True}, {"BOOL": True}]
+    odd += [{"M": {"a": {"N": "1.5"}}}, {"L": []}, {"S": ""}, {"S": "yesterday"}]
+    made: list[dict[str, Any]] = [{**fields, name: value} for name in fields for value in odd]
+    made += [{}, {"deleted_at": fields["deleted_at"]}, fields, {**fields, "task": {"S": tenant}}]
+    keyed = [(f"PURGE#{number % 8}", f"odd-{number}") for number in range(len(made))]
+    # A place of its own, where a deletion of a project that is not there would stand.
+    keyed[1] = keys.purge(tenant, new_id())
+    return [{**row, "pk": {"S": pk}, "sk": {"S": sk}} for row, (pk, sk) in zip(made, keyed, strict=True)]
+
+
+def test_a_shard_that_does_not_answer_does_not_stop_the_sweep_of_the_others(
+    world: World, template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for project in [world.new_project() for _ in range(12)]:
+        assert world("DELETE", project).status == 204
+    silent = next(iter(purge.queued(table())))["pk"]
+    left = sorted(row["sk"] for row in purge.queued(table()) if row["pk"] == silent)
+    monkeypatch.setattr(streams, "SWEPT_AFTER", timedelta())
+    read = purge._shard
+
+    def shard(table_: Any, pk: str) -> Iterator[Any]:
+        if pk == silent:
+            raise Unavailable
+        return read(table_, pk)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(purge, "_shard", shard)
+        with pytest.raises(FunctionFailed, match="Unavailable"):
+            call(template.functions["SweepDeleted"], {})
+    assert sorted(row["sk"] for row in purge.queued(table())) == left
+    assert call(template.functions["SweepDeleted"], {}) == {"found": len(left), "purged": len(left)}
 
 
 def test_the_queue_is_read_to_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,12 +407,11 @@ def test_a_giant_deletion_holds_up_no_other_of_its_batch(giant: Any, template: T
     assert list(purge.queued(table())) == []
 
 
-def test_a_record_that_is_no_deletion_fails_and_its_batch_goes_on(crowd: Crowd, template: Template) -> None:
+def test_a_record_that_is_no_deletion_is_told_and_holds_up_nothing(crowd: Crowd, template: Template) -> None:
     world = crowd.world
     project = world.new_project()
     assert world("DELETE", project).status == 204
     poison = {"eventName": "INSERT", "dynamodb": {"NewImage": {"pk": {"S": "PURGE#1"}}, "SequenceNumber": "99"}}
     batch = {"Records": [poison, deletion(crowd, project)]}
-    answer = crowd.invoke(template.functions["PurgeDeleted"], batch)
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "99"}]}
+    assert crowd.invoke(template.functions["PurgeDeleted"], batch) == DONE
     assert rows_naming(crowd, id_of(project)) == []

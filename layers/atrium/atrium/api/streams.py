@@ -5,16 +5,17 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any
 
+from atrium import keys
 from atrium.api.telemetry import MAX_VALUES, counted, say, what_failed
 from atrium.cold_start import warm
 from atrium.errors import Unavailable
+from atrium.keys import Key
 from atrium.models import timestamp
 from atrium.store.outbox import bus, event_in
-from atrium.store.purge import Deletion, Purge, deadline, pulse, queued
-from atrium.store.table import Item, connect, plain_item, table
+from atrium.store.purge import Deletion, NotDeleted, Purge, Unreadable, deadline, pulse, queued
+from atrium.store.table import connect, plain_item, table
 
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
@@ -26,6 +27,9 @@ TURN = 20.0
 
 # As many deletions as a sweep takes on. Which ones, chance decides.
 MAX_SWEPT = 10_000
+
+# As many rows that cannot be read as one line names.
+_MAX_NAMED = 10
 
 # What a function keeps of its time for saying how far it came.
 _SPARE_SECONDS = 5.0
@@ -59,20 +63,31 @@ def publishing_handler() -> Handler:
 
 
 def purging_handler() -> Handler:
-    """The handler. Purges what each record's row of the purge queue names, and reports what is not purged yet."""
+    """The handler. Purges what each record's row of the purge queue names, and reports what is not purged yet. What
+    cannot be read, and what is not deleted, is not reported, since it would keep all that is behind it waiting. Its row
+    stays in the queue, where the sweep tells of it.
+    """
     warm(connect)
 
     def handler(batch: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        rows = {_position(record): plain_item(record["dynamodb"].get("NewImage", {})) for record in batch["Records"]}
-        purged = _purge_in_turns(rows, deadline(_seconds_left(context)))
-        return _failures(batch, rows.keys() - purged)
+        deletions: dict[str, Deletion] = {}
+        unreadable: list[str] = []
+        for record in batch["Records"]:
+            try:
+                deletions[_position(record)] = Deletion.of(plain_item(record["dynamodb"].get("NewImage", {})))
+            except Unreadable:
+                unreadable.append(_position(record))
+        _say_unreadable(unreadable)
+        over = _purge_in_turns(deletions, deadline(_seconds_left(context)))
+        return _failures(batch, deletions.keys() - over.keys())
 
     return handler
 
 
 def sweeping_handler() -> Handler:
-    """The handler. Purges what is in the purge queue for longer than SWEPT_AFTER; a bad row does not stop the rest. It
-    begins with a pulse through the stream: see observability.yaml.
+    """The handler. Purges what is in the purge queue for longer than SWEPT_AFTER. A row that cannot be read counts as
+    overdue until it is repaired, and neither it nor a shard that does not answer stops the rest. It begins with a pulse
+    through the stream: see observability.yaml. Raises Unavailable when it could not see the whole queue.
     """
     warm(connect)
 
@@ -81,36 +96,61 @@ def sweeping_handler() -> Handler:
         with suppress(Unavailable):  # there are four an hour
             pulse(table(), timestamp(datetime.now(UTC)))
         long_ago = timestamp(datetime.now(UTC) - SWEPT_AFTER)
-        waiting = (row for row in queued(table()) if row.get("deleted_at", "") <= long_ago)
-        rows = {f"{row['pk']} {row['sk']}": row for row in islice(waiting, MAX_SWEPT)}
-        found, purged = len(rows), len(_purge_in_turns(rows, stop))
+        due: dict[str, Deletion] = {}
+        unreadable: list[str] = []
+        unseen = None
+        try:
+            for row in queued(table()):
+                place = Key(row["pk"], row["sk"])
+                try:
+                    deletion = Deletion.of(row)
+                except Unreadable:
+                    unreadable.append(" ".join(keys.redacted(place)))
+                else:
+                    if deletion.deleted_at <= long_ago:
+                        due[" ".join(place)] = deletion
+                if len(due) == MAX_SWEPT:
+                    break
+        except Unavailable as error:
+            unseen = error
+        _say_unreadable(unreadable)
+        found, purged = len(due) + len(unreadable), sum(_purge_in_turns(due, stop).values())
+        if unseen is not None:
+            raise unseen
         counted("Swept", {"SweptDeletions": purged, "OverdueDeletions": found - purged}, found=found)
         return {"found": found, "purged": purged}
 
     return handler
 
 
-def _purge_in_turns(rows: Mapping[str, Item], stop: Callable[[], bool]) -> set[str]:
-    """Purges what rows of the purge queue name; the names of those of which all is gone. A purge that has had its turn
-    goes on when all others have had theirs."""
-    done: set[str] = set()
-    waiting = deque(rows)
+def _say_unreadable(names: Sequence[str]) -> None:
+    """Tells of rows of the purge queue that cannot be read: how many, and the names of some."""
+    if names:
+        say("No deletion can be read", "ERROR", rows=len(names), deletions=names[:_MAX_NAMED])
+
+
+def _purge_in_turns(deletions: Mapping[str, Deletion], stop: Callable[[], bool]) -> dict[str, bool]:
+    """Purges deletions. By name, those there is no more to be done about: whether all is gone, or nothing since it is
+    not deleted. A purge that has had its turn goes on when all others have had theirs."""
+    over: dict[str, bool] = {}
+    waiting = deque(deletions)
     while waiting and not stop():
         name = waiting.popleft()
         is_over = deadline(TURN)
         try:
-            if purge(rows[name], lambda is_over=is_over: stop() or is_over()):  # type: ignore[misc]
-                done.add(name)
+            if purge(deletions[name], lambda is_over=is_over: stop() or is_over()):  # type: ignore[misc]
+                over[name] = True
             elif is_over():
                 waiting.append(name)
         except Exception as error:
             say("Not purged", "ERROR", deletion=name, **what_failed(error))
-    return done
+            if isinstance(error, NotDeleted):
+                over[name] = False
+    return over
 
 
-def purge(row: Item, stop: Callable[[], bool]) -> bool:
-    """Purges what a row of the purge queue names; whether all of it is gone. Raises what `Purge.run` raises."""
-    deletion = Deletion.of(row)
+def purge(deletion: Deletion, stop: Callable[[], bool]) -> bool:
+    """Purges one deletion; whether all of it is gone. Raises what `Purge.run` raises."""
     work = Purge(table(), deletion)
     try:
         done = work.run(stop)

@@ -110,18 +110,6 @@ class _PrincipalCredential(_Row):
     created_at: _Moment
 
 
-class _Queued(_Row):
-    tenant: _Id
-    project: _Id
-    task: _Id | None = None
-    space: _Id | None = None
-    deleted_at: _Moment
-
-    def model_post_init(self, _: Any) -> None:
-        if (self.task is None) == (self.space is None):
-            raise ValueError("neither a project nor a task")
-
-
 class _Pulse(_Row):
     at: _Moment
 
@@ -152,7 +140,6 @@ _FORMS: Mapping[str, type[_Row]] = {
     "principal_credential": _PrincipalCredential,
     "replay": _Replay,
     "credential": _Credential,
-    "purge": _Queued,
     "pulse": _Pulse,
 }
 

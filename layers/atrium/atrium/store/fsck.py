@@ -16,7 +16,7 @@ found.
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -30,7 +30,7 @@ from atrium.models import timestamp
 from atrium.roles import Role
 from atrium.store.forms import is_formed
 from atrium.store.projects import MAX_MEMBERS, list_row, row_of, to_project
-from atrium.store.purge import Deletion, NotDeleted, Purge
+from atrium.store.purge import Deletion, NotDeleted, Purge, Unreadable
 from atrium.store.table import (
     MAX_BATCH,
     ConditionFailed,
@@ -281,9 +281,14 @@ def _as_seen(row: Item | None) -> tuple[str, Item]:
     values = {
         name: value
         for name, value in row.items()
-        if isinstance(value, str | int | dict) and name.isidentifier() and name not in ("pk", "sk")
+        if _is_comparable(value) and name.isidentifier() and name not in ("pk", "sk")
     }
     return " AND ".join(["attribute_exists(#pk)", *(f"#{name} = :{name}" for name in values)]), values
+
+
+def _is_comparable(value: Any) -> bool:
+    """Whether it goes back to the table as it came, whoever wrote it. Sets come as lists, fractions as Decimals."""
+    return isinstance(value, str | int) or (isinstance(value, dict) and all(map(_is_comparable, value.values())))
 
 
 # ---------------------------------------------------------------- judgements
@@ -313,6 +318,8 @@ def _judgement(key: Key, overdue: str, torn_since: str | None) -> Judgement:
 
 def _unknown(key: Key) -> Judgement:
     (row,) = yield [key]
+    if row and key.pk.startswith(keys.PURGE_PREFIX):
+        return [Damage("queue_row_malformed", key, {key: row}, {key: None})]  # of which no purge will ever come
     return [Damage("unknown_key", key, {key: row})] if row else []
 
 
@@ -644,20 +651,33 @@ def _principal_credential(key: Key, credential: str, **_: str) -> Judgement:
 
 
 def _queued(key: Key, overdue: str, tenant: str, project: str, task: str | None = None) -> Judgement:
-    (row,) = yield [key]
+    about = keys.record(tenant, project, "task", task) if task else keys.project(tenant, project)
+    row, deleted = yield [key, about]
     if row is None:
         return []
-    if not _is_right("purge", row) or Deletion.of(row).queued != key:
-        return _malformed("queue_row", key, row)
-    deletion = Deletion.of(row)
-    about = keys.record(tenant, project, "task", task) if task else keys.project(tenant, project)
-    (deleted,) = yield [about]
+    try:
+        deletion = Deletion.of(row)
+    except Unreadable:
+        return _unreadable(key, row, about, deleted, Deletion(tenant, project, task, None, overdue))
     if deleted is not None and "deleted_at" not in deleted:
         # It must never be purged. The purge refuses it too; this ends its trying.
         return [Damage("queue_row_of_living", key, {key: row, about: deleted}, {key: None})]
     if deletion.deleted_at <= overdue:
         return [Damage("purge_overdue", key, {key: row}, deletion=deletion)]
     return []
+
+
+def _unreadable(key: Key, row: Item, about: Key, deleted: Item | None, deletion: Deletion) -> list[Damage]:
+    """A row of the queue that does not say what was deleted; where it stands, and what is left of that, say it. The
+    purge takes the row with it."""
+    seen = {key: row, about: deleted}
+    if deletion.queued == key and deletion.task is None and deleted is not None and "deleted_at" in deleted:
+        if not _is_project(deleted):
+            return _malformed("queue_row", key, row)
+        return [Damage("queue_row_malformed", key, seen, deletion=replace(deletion, space=deleted["space"]))]
+    if deletion.queued == key and deletion.task is not None and deleted is None:
+        return [Damage("queue_row_malformed", key, seen, deletion=deletion)]
+    return [Damage("queue_row_malformed", key, seen, {key: None})]
 
 
 _JUDGED: Mapping[str, Callable[..., Judgement]] = {

@@ -11,11 +11,15 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from atrium import keys
+from atrium.errors import Unavailable
 from atrium.ids import is_id
 from atrium.keys import Key
+from atrium.models import timestamp
 from atrium.store.table import Item, Range, Table, Write, expressions, wire_key
 from atrium.store.wall import scope
 
@@ -25,13 +29,17 @@ PAGE = 400
 _chance = random.SystemRandom()
 
 
+class Unreadable(Exception):
+    """A row of the purge queue does not say what was deleted. Somebody wrote it who is not Atrium."""
+
+
 class NotDeleted(Exception):
     """The purge queue names what is not deleted. Somebody wrote it who is not Atrium; nothing was removed."""
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """A row of the purge queue: a deleted project, or a deleted task of one that is there."""
+    """A row of the purge queue: a deleted project (whose space is known), or a deleted task of one that is there."""
 
     tenant: str
     project: str
@@ -41,11 +49,14 @@ class Deletion:
 
     @classmethod
     def of(cls, row: Item) -> "Deletion":
-        """Raises KeyError and ValueError for a row that is none."""
-        deletion = cls(row["tenant"], row["project"], row.get("task"), row.get("space"), row["deleted_at"])
-        ids = (deletion.tenant, deletion.project, deletion.task, deletion.space)
-        if not all(is_id(id) for id in ids if id is not None) or (deletion.task is None) == (deletion.space is None):
-            raise ValueError("not a row of the purge queue")
+        """Raises Unreadable for a row that is none, whatever is in it."""
+        tenant, project, task, space, at = map(row.get, ("tenant", "project", "task", "space", "deleted_at"))
+        ids = (tenant, project, space if task is None else task)
+        if not all(isinstance(id, str) and is_id(id) for id in ids) or None not in (task, space) or not _is_moment(at):
+            raise Unreadable
+        deletion = cls(str(tenant), str(project), task, space, str(at))
+        if deletion.queued != (row.get("pk"), row.get("sk")):
+            raise Unreadable
         return deletion
 
     @property
@@ -119,11 +130,19 @@ class Purge:
 
 
 def queued(table: Table) -> Iterator[Item]:
-    """The rows of the purge queue: its shards in any order, each from a place of its own choosing on and round."""
+    """The rows of the purge queue: its shards in any order, each from a place of its own choosing on and round. Raises
+    Unavailable when a shard could not be read, after the rows of all others."""
+    unread = None
     for pk in _chance.sample(keys.purge_shards(), keys.PURGE_SHARDS):
-        rows = list(_shard(table, pk))
+        try:
+            rows = list(_shard(table, pk))
+        except Unavailable as error:
+            unread = error
+            continue
         place = _chance.randrange(len(rows)) if rows else 0
         yield from rows[place:] + rows[:place]
+    if unread is not None:
+        raise unread
 
 
 def _shard(table: Table, pk: str) -> Iterator[Item]:
@@ -146,6 +165,13 @@ def deadline(seconds: float) -> Callable[[], bool]:
     """Whether so many seconds from now have passed."""
     end = time.monotonic() + seconds
     return lambda: time.monotonic() >= end
+
+
+def _is_moment(at: Any) -> bool:
+    try:
+        return bool(timestamp(datetime.fromisoformat(at)) == at)
+    except (OverflowError, TypeError, ValueError):
+        return False
 
 
 def _delete(key: Key, when: str | None = None) -> Write:

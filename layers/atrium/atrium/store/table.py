@@ -354,6 +354,9 @@ def _plain(wired: dict[str, Any]) -> Any:
             return plain_item(value)
         case "L":
             return [_plain(item) for item in value]
+        case "B":
+            # This client gives a text, which it must not be taken for.
+            return value.encode() if isinstance(value, str) else value
         case _:
             return value
 
