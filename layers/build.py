@@ -39,7 +39,8 @@ UNUSED = (
 # description is left out, and every other operation's: reading them is half of making a client.
 SERVICES = {
     "dynamodb": {
-        *("BatchGetItem", "BatchWriteItem", "GetItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"),
+        *("BatchGetItem", "BatchWriteItem", "GetItem", "Query", "Scan", "TransactGetItems", "TransactWriteItems"),
+        "UpdateItem",
         # Nobody calls it: the client asks whether its service has it.
         "DescribeEndpoints",
     },

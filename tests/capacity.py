@@ -69,6 +69,8 @@ class Meter:
         match model.name:
             case "GetItem":
                 cost.read = units(size(parsed.get("Item", {})), READ)
+            case "TransactGetItems":
+                cost.read = sum(2 * units(size(found.get("Item", {})), READ) for found in parsed["Responses"])
             case "BatchGetItem":
                 (wanted,) = (request["Keys"] for request in params["RequestItems"].values())
                 found = [item for items in parsed["Responses"].values() for item in items]

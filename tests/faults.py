@@ -86,7 +86,7 @@ class FaultyClient:
                 return ReadTimeoutError(endpoint_url="injected")
             case "lost":
                 return ConnectionClosedError(endpoint_url="injected")
-            case "conflict" if operation == "TransactWriteItems":
+            case "conflict" if operation.startswith("Transact"):
                 answer = _answer(400, "TransactionCanceledException")
                 answer["CancellationReasons"] = [{"Code": "TransactionConflict"}]
                 cancelled: type[ClientError] = self._client.exceptions.TransactionCanceledException

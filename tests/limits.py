@@ -46,6 +46,10 @@ class Limits:
             case "BatchWriteItem":
                 writes = [write for writes in params["RequestItems"].values() for write in writes]
                 self._check_items("items of a batch write", [_first(write) for write in writes], MAX_WRITTEN)
+            case "TransactGetItems":
+                self._check_items(
+                    "items read by a transaction", list(map(_first, params["TransactItems"])), MAX_TRANSACTED
+                )
             case "BatchGetItem":
                 wanted = [key for request in params["RequestItems"].values() for key in request["Keys"]]
                 self._check_items("items of a batch read", [{"Key": key} for key in wanted], MAX_READ)

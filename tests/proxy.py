@@ -48,14 +48,16 @@ class Proxy:
         request = json.loads(body)
         self.calls.append(operation)
         error = self.before(operation, request)
-        if error == "TransactionConflict" and operation == "TransactWriteItems":
+        if error == "TransactionConflict" and operation.startswith("Transact"):
             return _cancelled(len(request["TransactItems"]))
         if error:
             return _error(error)
-        held = _items(request) if self.conflicts and operation == "TransactWriteItems" else set()
+        touched = _items(request) if self.conflicts and operation.startswith("Transact") else set()
+        # Reads hold nobody up.
+        held = touched if operation == "TransactWriteItems" else set()
         with self._landed:
-            while held & self._in_flight:
-                token = request["ClientRequestToken"]
+            while touched & self._in_flight:
+                token = request.get("ClientRequestToken", str(touched))
                 if self._refused[token] < self.MOST_CONFLICTS:
                     self._refused[token] += 1
                     self.conflicted += 1

@@ -19,10 +19,15 @@ batch and a query are no snapshot either: with `~n` a request reads item n of a 
 `~-n` one step after, and with both the first n items of a query, which comes along its keys, before the rest. The
 authorizer's calls are let through and are no steps. Nothing waits, so the time that a request has does not pass.
 
+Nor does a commit become visible at one moment. With `^n` its items do one after the other, each in a step of its own,
+from item n on (with `^-n` downwards), until then reads have what was there before; only transactions do not. They are
+in conflict with it where they touch what is not visible yet, and tried again for as long: so here they are no option
+until it is. One whose conditions on other items do not hold is refused at once.
+
 A case is a text too: `Apollo/V1UpdateProject,V1DeleteProject@contributor=k!~2`. The project's name; for each request
 its name in REQUESTS, then who sends it (the owner), its Idempotency-Key (one of its own; none after a bare `=`), `!`
-for an If-Match with the version that the table starts with, and how it reads. `case:schedule` is what a failure
-shows, and
+for an If-Match with the version that the table starts with, how it reads, and how it commits. `case:schedule` is what a
+failure shows, and
 
     SCHEDULE="Apollo/V1UpdateProject,V1DeleteProject:0110" pytest tests/test_schedules.py -k given
 
@@ -99,12 +104,14 @@ REQUESTS: dict[str, Callable[[World, str], Request]] = {
 
 @dataclass(frozen=True)
 class Sent:
-    """A request as an actor sends it. `torn` is the item that its reads bring before (or after) the others."""
+    """A request as an actor sends it. `torn` is the item that its reads bring before (or after) the others, `shown` the
+    item of its commit that is visible first; 0 for none."""
 
     request: str
     by: str
     key: str
     torn: int
+    shown: int
     raw: tuple[str, str, list[tuple[str, str]], bytes]
 
     @property
@@ -113,7 +120,9 @@ class Sent:
         return self.request, self.by, self.key
 
 
-_REQUEST = re.compile(r"(?P<name>\w+)(@(?P<by>\w+))?(=(?P<key>\w*))?(?P<match>!)?(~(?P<torn>-?\d+))?")
+_REQUEST = re.compile(
+    r"(?P<name>\w+)(@(?P<by>\w+))?(=(?P<key>\w*))?(?P<match>!)?(~(?P<torn>-?\d+))?(\^(?P<shown>-?\d+))?"
+)
 
 
 class Furnished(World):
@@ -173,7 +182,8 @@ class Cases:
             self.world(method, path, body, by=by, key=key or None, headers=headers)
         finally:
             self._captures = False
-        return Sent(found["name"], self.world.id(by), key, int(found["torn"] or 0), self._captured)
+        how = int(found["torn"] or 0), int(found["shown"] or 0)
+        return Sent(found["name"], self.world.id(by), key, *how, self._captured)
 
     def _send(self, *request: Any) -> Any:
         if not self._captures:
@@ -187,7 +197,10 @@ class Cases:
 
 class Rows:
     """The table past Atrium and the SDK, which would take half of the time; and what it was at the start. What is not
-    the tenant's is removed: the check of the table has less to do."""
+    the tenant's is removed: the check of the table has less to do.
+
+    `hidden` holds, under the keys of what is committed and not visible yet, what was there before; None for nothing.
+    """
 
     def __init__(self, endpoint: str, environment: Mapping[str, str], tenant: str) -> None:
         self.name = environment["TABLE_NAME"]
@@ -200,6 +213,34 @@ class Rows:
         found = {_key(item): item for item in self._answer("Scan", TableName=self.name)["Items"]}
         self.start = {key: item for key, item in found.items() if tenant in json.dumps(item)}
         self.restore(found.keys() - self.start.keys())
+        self.hidden: dict[Key, Any] = {}
+
+    def under(self, wanted: Iterable[Key]) -> dict[Key, Any]:
+        """The items under the keys."""
+        asked = [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in wanted]
+        requests = {self.name: {"Keys": asked, "ConsistentRead": True}}
+        found = self._answer("BatchGetItem", RequestItems=requests)["Responses"][self.name] if asked else []
+        return {_key(item): item for item in found}
+
+    def seen(self, operation: str, params: Mapping[str, Any], answer: Any) -> Any:
+        """The answer as a read has it from which something is hidden."""
+        found = {_key(item): item for item in _items(operation, answer)}
+        before = {key: self.hidden[key] for key in self.hidden if _asks_for(operation, params, key)}
+        now = {key: item for key, item in (found | before).items() if item is not None}
+        if operation == "Query":
+            return {**answer, "Items": [now[key] for key in sorted(now)]}
+        return {**answer, "Responses": {self.name: list(now.values())}}
+
+    def in_conflict(self, operation: str, params: Mapping[str, Any]) -> bool:
+        """Whether a transaction would be in conflict with one that is not visible yet, and refused for nothing else."""
+        if not self.hidden or not operation.startswith("Transact"):
+            return False
+        actions = [action for each in params["TransactItems"] for action in each.values()]
+        others = [action for action in actions if _subject(action) not in self.hidden]
+        if len(others) == len(actions):
+            return False
+        checks = [_as_check(action) for action in others if "ConditionExpression" in action]
+        return not checks or self.call("TransactWriteItems", {"TransactItems": checks})[0] is None
 
     def call(self, operation: str, params: Mapping[str, Any]) -> tuple[str | None, Any]:
         """The code of the error, None for none, and the answer."""
@@ -229,13 +270,7 @@ class Rows:
 
     def changed(self, touched: set[Key]) -> dict[Key, Any]:
         """What now stands under the keys, where it is something else than at the start: None for nothing."""
-        wanted = [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in touched]
-        if not wanted:
-            return {}
-        requests = {self.name: {"Keys": wanted, "ConsistentRead": True}}
-        found = {
-            _key(item): item for item in self._answer("BatchGetItem", RequestItems=requests)["Responses"][self.name]
-        }
+        found = self.under(touched)
         return {key: found.get(key) for key in touched if found.get(key) != self.start.get(key)}
 
     def restore(self, changed: Iterable[Key]) -> None:
@@ -258,6 +293,37 @@ def _items(operation: str, answer: Mapping[str, Any]) -> list[Any]:
 
 def _key(item: Mapping[str, Any]) -> Key:
     return Key(item["pk"]["S"], item["sk"]["S"])
+
+
+def _subject(action: Mapping[str, Any]) -> Key:
+    """The key of what an action of a transaction is about."""
+    return _key(action.get("Key") or action["Item"])
+
+
+def _written(params: Transaction) -> list[Key]:
+    """The keys of what a transaction writes."""
+    actions = [each for action in params["TransactItems"] for each in action.items()]
+    return [_subject(write) for kind, write in actions if kind != "ConditionCheck"]
+
+
+def _asks_for(operation: str, params: Mapping[str, Any], key: Key) -> bool:
+    if operation == "Query":
+        pk, start, until = (params["ExpressionAttributeValues"][name]["S"] for name in (":pk", ":start", ":until"))
+        after = params["ExclusiveStartKey"]["sk"]["S"] if "ExclusiveStartKey" in params else ""
+        return bool(key.pk == pk and start <= key.sk <= until and key.sk > after)
+    return any(_key(wanted) == key for request in params["RequestItems"].values() for wanted in request["Keys"])
+
+
+def _as_check(action: Mapping[str, Any]) -> dict[str, Any]:
+    """What an action of a transaction rests on, by itself."""
+    condition = action["ConditionExpression"]
+    key = {name: (action.get("Key") or action["Item"])[name] for name in ("pk", "sk")}
+    check = {"TableName": action["TableName"], "Key": key, "ConditionExpression": condition}
+    for kind in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        used = {name: given for name, given in action.get(kind, {}).items() if re.search(rf"{name}\b", condition)}
+        if used:
+            check[kind] = used
+    return {"ConditionCheck": check}
 
 
 # ---------------------------------------------------------------- a run
@@ -305,23 +371,50 @@ class _Actor:
         self.waits: tuple[str, dict[str, Any]] | None = None
         self.attempt: Attempt
         self._torn: Any = None
+        self._hidden: list[Key] = []
+        self._answer: Any = None
 
     def begin(self, attempt: Attempt) -> None:
         self.attempt = attempt
         self._pipe.send(attempt.sent.raw)
         self._next()
 
+    @property
+    def is_held_up(self) -> bool:
+        """Whether its call is in conflict with a commit, and would be until that is visible."""
+        return self.waits is not None and not self.commits and self._rows.in_conflict(*self.waits)
+
+    @property
+    def commits(self) -> bool:
+        """Whether its commit is not yet visible."""
+        return bool(self._hidden)
+
     def crash(self, after: bool) -> Transaction | None:
         """Ends the process, before its call takes effect or after. The transaction that was committed."""
         committed = self._made()[2] if after else None
         self._torn = None
+        while self._hidden:
+            self._show()
         self._pipe.send((ENDS, None))
         self._next()
         return committed
 
     def step(self) -> Transaction | None:
-        """Makes the call, or the first half of it. The transaction that was committed."""
+        """Makes the call, or the first half of it; or lets one more item of its commit be seen. The transaction that
+        was committed."""
+        if self._hidden:
+            self._show()
+            if not self._hidden:
+                self._pipe.send((None, self._answer))
+                self._next()
+            return None
+        before = self._before()
         error, answer, committed = self._made()
+        if committed and before:
+            self._answer, self._hidden = answer, list(before)
+            self._rows.hidden |= before
+            self.step()
+            return committed
         if self.waits and self.waits[0] in ("BatchGetItem", "Query") and self.attempt.sent.torn:
             if self._torn is None:
                 self._torn = answer
@@ -332,10 +425,28 @@ class _Actor:
         self._next()
         return committed
 
+    def _show(self) -> None:
+        del self._rows.hidden[self._hidden.pop(0)]
+
+    def _before(self) -> dict[Key, Any]:
+        """What is under the keys that the call would write, in the order in which that will be seen; nothing if all of
+        it will be at once."""
+        first = self.attempt.sent.shown
+        if not first or self.waits is None or self.waits[0] != "TransactWriteItems":
+            return {}
+        written = _written(self.waits[1])
+        if first < 0:
+            written.reverse()
+        first = (abs(first) - 1) % len(written)
+        found = self._rows.under(written)
+        return {key: found.get(key) for key in written[first:] + written[:first]}
+
     def _made(self) -> tuple[str | None, Any, Transaction | None]:
         assert self.waits is not None
         operation, params = self.waits
         error, answer = self._rows.call(operation, params)
+        if self._rows.hidden and operation in ("BatchGetItem", "Query"):
+            answer = self._rows.seen(operation, params, answer)
         return error, answer, params if operation == "TransactWriteItems" and error is None else None
 
     def _merged(self, operation: str, first: Any, second: Any) -> Any:
@@ -447,9 +558,10 @@ class Explorer:
 
     def _options(self, run: Run, crashes: bool) -> list[str]:
         """At most one crash in a run."""
-        waiting = {number: actor.waits for number, actor in enumerate(self._actors) if actor.waits}
-        options = [_CALL[number] for number in waiting]
+        able = {number: actor for number, actor in enumerate(self._actors) if actor.waits and not actor.is_held_up}
+        options = [_CALL[number] for number in able]
         if crashes and set(run.schedule) <= set(_CALL):
+            waiting = {number: actor.waits for number, actor in able.items() if actor.waits and not actor.commits}
             for number, (operation, _) in waiting.items():
                 options += [_BEFORE[number], _BEFORE_FOR_GOOD[number]]
                 # A read that nobody hears of is none.
@@ -507,12 +619,7 @@ class Explorer:
     def _committed(self, run: Run, attempt: Attempt, params: Transaction) -> None:
         attempt.commits += 1
         run.commits.append(attempt)
-        written = [
-            _key(write["Item"] if kind == "Put" else write["Key"])
-            for action in params["TransactItems"]
-            for kind, write in action.items()
-            if kind != "ConditionCheck"
-        ]
+        written = _written(params)
         self._touched |= set(written)
         projects = [key.pk for key in written if key.sk == "META" and "#P#" in key.pk]
         if len(projects) != 1:

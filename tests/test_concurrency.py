@@ -353,7 +353,7 @@ class Unwell:
             self._lost[threading.get_ident()] = kind
             return None
         if kind == "conflict":
-            return "TransactionConflict" + ("" if operation == "TransactWriteItems" else "Exception")
+            return "TransactionConflict" + ("" if operation.startswith("Transact") else "Exception")
         return kind
 
     def after(self, operation: str, request: dict[str, Any]) -> str | None:

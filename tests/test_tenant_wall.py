@@ -50,6 +50,7 @@ def check(key: Key) -> Write:
 ESCAPES: dict[str, Callable[[Table, str], Any]] = {
     "get": lambda t, own: t.get(keys.project(OTHER, OTHER)),
     "get all": lambda t, own: t.get_all([keys.project(own, OTHER), keys.project(OTHER, OTHER)]),
+    "get settled": lambda t, own: t.get_settled(keys.project(OTHER, OTHER)),
     "query": lambda t, own: t.query(starting_with(keys.space(OTHER, OTHER).pk, keys.PROJECT, None, 1)),
     "a tenant whose id starts alike": lambda t, own: t.get(keys.project(own + "0", OTHER)),
     "a tenant that is the start of another": lambda t, own: t.get(keys.project(own[:-1], OTHER)),
@@ -394,7 +395,7 @@ MISTAKES: dict[str, tuple[Callable[[Patch, Scene], None], str | Callable[[Scene]
     "a query over partitions": (asks_the_client(query_by_an_index), "V1ListProjects"),
     "a scan": (asks_the_client(lambda table, _: table._client.scan(TableName=table.name)), "V1ListProjects"),
     "a transaction of reads": (
-        asks_the_client(lambda table, _: table._client.transact_get_items(TransactItems=[])),
+        asks_the_client(lambda table, scene: table.get_settled(keys.project(scene.globex, scene.secret))),
         "V1ListProjects",
     ),
     "PartiQL": (

@@ -152,7 +152,7 @@ def items(params: Mapping[str, Any]) -> int:
 
 def actions(params: Mapping[str, Any], model: Any) -> set[str]:
     """The IAM actions that a call needs."""
-    if model.name != "TransactWriteItems":
+    if not model.name.startswith("Transact"):
         return {f"{model.service_model.service_name}:{model.name}"}
     kinds = {kind for action in params["TransactItems"] for kind in action}
     return {"dynamodb:ConditionCheckItem" if kind == "ConditionCheck" else f"dynamodb:{kind}Item" for kind in kinds}

@@ -120,6 +120,14 @@ class Table:
         answer = self._call("GetItem", TableName=self.name, Key=wire_key(key), ConsistentRead=True)
         return plain_item(answer["Item"]) if "Item" in answer else None
 
+    def get_settled(self, key: Key) -> Item | None:
+        """One item as no commit is about to change it. A commit becomes visible item by item, and a consistent read may
+        come between; this one is in conflict with a commit on the item that is not done, and made again until it is.
+        """
+        wanted = {"Get": {"TableName": self.name, "Key": wire_key(key)}}
+        (found,) = self._call("TransactGetItems", TransactItems=[wanted])["Responses"]
+        return plain_item(found["Item"]) if "Item" in found else None
+
     def get_all(self, wanted: Sequence[Key]) -> dict[Key, Item]:
         """The items that exist under at most 100 keys, consistently. One call, but for what the table left over."""
         found: dict[Key, Item] = {}
@@ -275,6 +283,7 @@ _METHODS = {
     "BatchGetItem": "batch_get_item",
     "Query": "query",
     "Scan": "scan",
+    "TransactGetItems": "transact_get_items",
     "TransactWriteItems": "transact_write_items",
     "UpdateItem": "update_item",
 }

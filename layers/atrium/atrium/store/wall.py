@@ -38,7 +38,9 @@ class Scope:
 
 _scope: ContextVar[Scope] = ContextVar("scope")
 
-_CALLS = {"GetItem", "BatchGetItem", "Query", "UpdateItem", "TransactWriteItems", "BatchWriteItem"}
+_CALLS = {
+    *("GetItem", "BatchGetItem", "TransactGetItems", "Query", "UpdateItem", "TransactWriteItems", "BatchWriteItem"),
+}
 
 
 @contextmanager
@@ -109,7 +111,7 @@ def _keys(operation: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
         case "BatchWriteItem":
             for requests in params["RequestItems"].values():
                 yield from (request["DeleteRequest"]["Key"] for request in requests)
-        case "TransactWriteItems":
+        case "TransactGetItems" | "TransactWriteItems":
             for action in params["TransactItems"]:
                 yield from (request.get("Key") or request["Item"] for request in action.values())
         case _:

@@ -5,7 +5,7 @@ idempotency record included; then it commits its writes, the conditions they res
 bytes of the answer in one transaction. So a crash at any point leaves either nothing or everything: there is no state
 in between, no lease, no key that gets stuck. When a condition fails, somebody else was faster: the request reads and
 decides again. The loser of two requests with one Idempotency-Key finds the winner's record on that second reading and
-gives the winner's answer.
+gives the winner's answer; so does one that was about to be refused for what the winner did (decision 0033).
 """
 
 import time
@@ -241,12 +241,13 @@ class Work:
     def _was_answered_meanwhile(self) -> bool:
         """Whether a twin of this request committed while this one read.
 
-        A batch is not read at one moment: this request may have seen what its twin changed (the project gone, its own
-        role lost, a newer version) and not yet its record. The record is there as soon as anything of the change is.
+        This request may have seen what its twin changed (the project gone, its own role lost, a newer version) and not
+        yet its record: a batch is not read at one moment, nor is a commit visible at one. Where anything of it is, the
+        record is there, or under way.
         """
         if self._record_key is None or self._record is not None:
             return False
-        record = self._table.get_all([self._record_key]).get(self._record_key)
+        record = self._table.get_settled(self._record_key)
         return record is not None and self._is_valid(record) and self._is_same(record)
 
     @staticmethod
