@@ -231,7 +231,7 @@ _REFUSALS = {
     413: ("ContentTooLarge", "The body is over 256 KB.", "The body may have at most 256 KB."),
     415: (
         "UnsupportedMediaType",
-        "The body is not declared as JSON in UTF-8.",
+        "The body is not declared as JSON in UTF-8, or has a `Content-Encoding`.",
         "Send the body as Content-Type: application/json, in UTF-8.",
     ),
     500: ("InternalError", "Our fault. With a key it is safe to send the same again.", "Internal server error."),

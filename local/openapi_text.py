@@ -65,7 +65,7 @@ cursor is opaque; send it back unchanged, with the same filter.
 | `404` | it does not exist, or not for you |
 | `409` | its state does not allow it: the project is archived, say |
 | `412` | `If-Match` names another version than the current one |
-| `413`, `415` | the body is over 256 KB, or not `application/json` in UTF-8 |
+| `413`, `415` | the body is over 256 KB; or it is not `application/json` in UTF-8, or has a `Content-Encoding` |
 | `429`, `503` | busy: send the same again after `Retry-After`, with the same key |
 | `500`, `502`, `504` | our fault; with an `Idempotency-Key` it is safe to send the same again |
 

@@ -35,12 +35,11 @@ def _objects(levels: int) -> str:
 
 # ---------------------------------------------------------------- bodies
 
+Headers = list[tuple[str, str]]
+
 # What a route gets instead of a valid body, made of that body.
 Body = Callable[[bytes], bytes]
 _MULTIPART = f'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n{MARK}\r\n--x--\r\n'.encode()
-
-# What comes with some of them.
-ENCODINGS = {"gzip": "gzip", "deflate": "deflate"}
 
 # Refused by every route that takes a body.
 NO_BODIES: dict[str, Body] = {
@@ -201,14 +200,62 @@ MEDIA_TYPES: dict[str, str] = {
     "a shorter type": "application/jso",
     "another charset": "application/json; charset=iso-8859-1",
     "UTF-16": "application/json; charset=utf-16",
+    "UTF-8 and another": "application/json; charset=utf-8; charset=utf-16",
+    "an escaped charset": 'application/json; charset="utf-\\1\\6"',
+    "an empty charset": 'application/json; charset=""',
+    "a charset without a value": "application/json; charset",
+    "a blank before the equals sign": "application/json; charset =utf-8",
+    "a parameter that never ends": f'application/json; a="{MARK}',
+    "a parameter with a line break": 'application/json; a="\n"',
+    "parameters without a semicolon": "application/json charset=utf-8",
+    "9 KB of an open quote": 'application/json; x="' + "\\x" * 9 * KB,
     "an unclosed charset": 'application/json; charset="latin1',
-    "an unknown parameter": f"application/json; {MARK}=1",
     "two types": "application/json, text/plain",
     "JSON twice": "application/json, application/json",
     "a type in quotes": '"application/json"',
     "markup": f"<{MARK}>",
     "not ASCII": "application/jsоn",
-    "9 KB": "application/json; x=" + "x" * 9 * KB,
+    "9 KB": "application/" + "x" * 9 * KB,
+}
+
+# JSON in UTF-8, said in other ways: taken by every route that takes a body.
+OUR_MEDIA_TYPES: dict[str, str] = {
+    "plain": "application/json",
+    "in capitals": "APPLICATION/JSON",
+    "UTF-8": "application/json; charset=utf-8",
+    "UTF-8 in capitals": "application/json; charset=UTF-8",
+    "UTF-8 without a hyphen": "application/json;charset=utf8",
+    "in quotes": 'application/json; charset="utf-8"',
+    "in quotes and capitals": 'Application/Json;Charset="UTF8"',
+    "with an escape": 'application/json; charset="u\\tf-8"',
+    "UTF-8 twice": "application/json; charset=utf-8; charset=UTF-8",
+    "blanks around it": " \tapplication/json \t; \t charset=utf-8 ",
+    "a semicolon behind it": "application/json;",
+    "semicolons": "application/json;; ;charset=utf-8;",
+    "an unknown parameter": f"application/json; {MARK}=1",
+    "a parameter before the charset": "application/json; profile=x; charset=utf-8",
+    "a quoted parameter": 'application/json; profile="a; charset=\\"latin1\\", b"; charset=utf-8',
+    "a stylized type": "application/json; odata.metadata=minimal; IEEE754Compatible=true",
+    "9 KB of a parameter": "application/json; x=" + "x" * 9 * KB,
+}
+
+# Codings that no route takes: 415. The body may be fine.
+CODINGS: dict[str, Headers] = {
+    "gzip": [("Content-Encoding", "gzip")],
+    "capitals": [("content-encoding", "GZIP")],
+    "deflate": [("Content-Encoding", "deflate")],
+    "br": [("Content-Encoding", "br")],
+    "zstd": [("Content-Encoding", "zstd")],
+    "an unknown one": [("Content-Encoding", MARK)],
+    "two": [("Content-Encoding", "identity, gzip")],
+    "two headers": [("Content-Encoding", "identity"), ("Content-Encoding", "gzip")],
+    "not ASCII": [("Content-Encoding", "idéntity")],
+}
+OUR_CODINGS: dict[str, Headers] = {
+    "identity": [("Content-Encoding", "identity")],
+    "identity in capitals": [("content-encoding", " Identity ")],
+    "empty": [("Content-Encoding", "")],
+    "identity twice": [("Content-Encoding", "identity, identity")],
 }
 
 # ---------------------------------------------------------------- values of fields
@@ -366,8 +413,6 @@ ODD_VALUES: dict[str, str] = {
 }
 
 # ---------------------------------------------------------------- headers
-
-Headers = list[tuple[str, str]]
 
 # On every request beside what it needs; none of them changes what it does, unless the route knows it.
 HEADERS: dict[str, Headers] = {

@@ -6,6 +6,7 @@ to place, so that each item and each place has its turn; `make prove` sends all.
 took longest.
 """
 
+import gzip
 import json
 import re
 import time
@@ -344,7 +345,6 @@ def test_no_route_takes_what_is_not_one_json_object(attack: Attack) -> None:
     with unchanged():
         for route, name in cells(TAKES_BODY, corpus.NO_BODIES, 5):
             target = attack.target(route)
-            encoding = [("Content-Encoding", corpus.ENCODINGS[name])] if name in corpus.ENCODINGS else []
             content = corpus.NO_BODIES[name](target.content)
             status = 413 if len(content) > corpus.MAX_BODY else invalid(target)
             attack.refused(f"{route}, {name}", target, status, content=content, headers=encoding)
@@ -358,6 +358,31 @@ def test_no_route_takes_another_media_type(attack: Attack) -> None:
             token = ("Authorization", f"Bearer {attack.world.principal('owner')['token']}")
             headers = [token, ("Content-Type", corpus.MEDIA_TYPES[name])]
             attack.refused(f"{route}, {name}", target, 415, instead=headers)
+        attack.judge()
+
+
+def test_every_route_takes_json_in_utf_8_however_it_is_said(attack: Attack) -> None:
+    ours = {name: [("Content-Type", kind)] for name, kind in corpus.OUR_MEDIA_TYPES.items()}
+    ours |= {name: [*JSON, *coding] for name, coding in corpus.OUR_CODINGS.items()}
+    for route, name in cells(TAKES_BODY, ours, 1):
+        target = attack.target(route)
+        token = ("Authorization", f"Bearer {attack.world.principal('owner')['token']}")
+        answer = attack.answered(f"{route}, {name}", target, instead=[token, *ours[name]])
+        if answer.status >= 300:
+            attack.say(f"{route}, {name}", answer, "refused")
+    attack.judge()
+
+
+def test_no_route_takes_a_content_coding(attack: Attack) -> None:
+    with unchanged():
+        for route, name in cells(TAKES_BODY, corpus.CODINGS, 1):
+            target = attack.target(route)
+            cell, headers = f"{route}, {name}", corpus.CODINGS[name]
+            for content in (target.content, gzip.compress(target.content, mtime=0)):
+                attack.refused(cell, target, 415, content=content, headers=headers)
+        told, gzipped = "Send the body as it is, without a Content-Encoding.", {"Content-Encoding": "gzip"}
+        assert attack.world("POST", "/projects", {}, headers=gzipped).seen == (415, {"error": told})
+        assert attack.world("POST", attack.world.projects(), {}, headers=gzipped).seen == (415, {"detail": told})
         attack.judge()
 
 

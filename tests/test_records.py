@@ -195,6 +195,7 @@ def test_moments_are_kept_in_utc_and_numbers_as_they_were_written(shared: World)
         ("2026-12-24T18:30:00+02:00", "2026-12-24T16:30:00.000Z"),
         ("2026-12-24T18:30", "2026-12-24T18:30:00.000Z"),
         ("2026-12-24T18:30:00.123456Z", "2026-12-24T18:30:00.123Z"),
+        ("2026-12-24t18:30:00.5z", "2026-12-24T18:30:00.500Z"),
     ):
         assert shared("PATCH", task, {"deadline": sent}).body["deadline"] == kept
     for number in ("0", "2.50", "1e2", "0.1"):

@@ -14,6 +14,12 @@ _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*+"'
 # A list as RFC 9110 (5.6.1) has recipients read it: elements may be empty. A comma within the quotes is a character.
 _TAGS = re.compile(rf"(?:[ \t]*+(?:{_TAG}[ \t]*+)?,)*+[ \t]*+(?:{_TAG}[ \t]*+)?")
 
+# A media type and its parameters (RFC 9110, 5.6.6 and 8.3.1). A parameter may be missing between two semicolons.
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_QUOTED = r'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
+_PARAMETER = re.compile(rf"[ \t]*+;[ \t]*+(?:({_WORD})=({_WORD}|{_QUOTED}))?")
+_MEDIA_TYPE = re.compile(rf"({_WORD}/{_WORD})((?:{_PARAMETER.pattern})*+)")
+
 
 def values_of(event: Mapping[str, Any], name: str) -> list[str]:
     """All values of a header, in the order they were sent. API Gateway keeps the case that the client wrote."""
@@ -21,6 +27,26 @@ def values_of(event: Mapping[str, Any], name: str) -> list[str]:
     one = event.get("headers")
     pairs = many.items() if many else [(key, [value]) for key, value in (one or {}).items()]
     return [value for key, values in pairs if key.lower() == name.lower() for value in values]
+
+
+def is_json(event: Mapping[str, Any]) -> bool:
+    """Whether each Content-Type, if there is any, is JSON and no other charset than UTF-8. Parameters that it does not
+    know are ignored (RFC 8259, 11)."""
+    for value in values_of(event, "Content-Type"):
+        found = _MEDIA_TYPE.fullmatch(value.strip(OWS))
+        if found is None or found[1].lower() != "application/json":
+            return False
+        for name, text in _PARAMETER.findall(found[2]):
+            charset = re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
+            if name.lower() == "charset" and charset.lower() not in ("utf-8", "utf8"):
+                return False
+    return True
+
+
+def is_encoded(event: Mapping[str, Any]) -> bool:
+    """Whether the body has a content coding (RFC 9110, 8.4)."""
+    codings = ",".join(values_of(event, "Content-Encoding")).split(",")
+    return any(coding.strip(OWS).lower() not in ("", "identity") for coding in codings)
 
 
 def idempotency_key(event: Mapping[str, Any]) -> str | None:

@@ -55,7 +55,8 @@ def _moment(text: str) -> str:
     try:
         if not text.isascii() or len(text) > 40:
             raise ValueError
-        moment = datetime.fromisoformat(text)
+        # RFC 3339 has `t` and `z` in either case.
+        moment = datetime.fromisoformat(text.upper())
         return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         message = "Must be a date or a time in ISO 8601, such as 2026-03-31 or 2026-03-31T17:00:00Z"

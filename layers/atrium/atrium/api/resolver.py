@@ -23,7 +23,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from atrium import documents
-from atrium.api.headers import entity_tags, idempotency_key, is_known, values_of
+from atrium.api.headers import entity_tags, idempotency_key, is_encoded, is_json, is_known, values_of
 from atrium.api.paging import cursor_behind
 from atrium.api.telemetry import answered, say, what_failed
 from atrium.cold_start import warm
@@ -57,8 +57,6 @@ STATUS: dict[type[Refusal], HTTPStatus] = {
     WrongMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-
-_JSON = re.compile(r"application/json(\s*;\s*charset=\"?utf-8\"?)?\s*;?", re.IGNORECASE)
 
 # Headers of ours that a browser's script may read.
 EXPOSED = "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id"
@@ -302,7 +300,9 @@ def _text(event: Mapping[str, Any]) -> str:
         raw = b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
         if len(raw) > MAX_BODY_BYTES:
             raise TooLarge(f"The body may have at most {MAX_BODY_BYTES // 1024} KB.")
-        if not all(_JSON.fullmatch(value.strip()) for value in values_of(event, "Content-Type")):
+        if is_encoded(event):
+            raise WrongMediaType("Send the body as it is, without a Content-Encoding.")
+        if not is_json(event):
             raise WrongMediaType("Send the body as Content-Type: application/json, in UTF-8.")
         return raw.decode()
     except (binascii.Error, UnicodeError):
