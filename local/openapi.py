@@ -432,7 +432,7 @@ class Route:
         yield from (
             (status, self.prefix + name) for status, (name, *_) in _REFUSALS.items() if applies.get(status, True)
         )
-        if self.prefix and in_path:
+        if self.prefix:
             yield 422, "V1UnprocessableContent"
         if not self.prefix and (self.writes or sends or asked):
             yield 400, "BadRequest"

@@ -16,7 +16,7 @@ experiments, decisions).
 | changes | `PUT` with all fields of a project | `PATCH` with those to change |
 | deletions | `200 {"message"}` | `204` |
 | errors | `{"error": "message"}` | `{"detail": "message"}`; `422` has a list |
-| unknown fields | ignored | refused |
+| unknown fields and query parameters | ignored | refused |
 
 A project made through one dialect is the same project in the other. An id has two spellings: `64a1f2c3b4e5d6f7a8b9c0d1`
 is `64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1`. `POST /projects` creates in the tenant's default space.

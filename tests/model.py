@@ -60,6 +60,18 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "AddTaskNote": ("content",),
     **{f"{dialect}Create{kind.title()}": fields for kind, (fields, _) in KINDS.items() for dialect in ("", "V1")},
 }
+# What a body may have, by route of v1; a change of a record as its creation.
+KNOWN: dict[str, tuple[str, ...]] = {
+    "V1CreateProject": ("name", "description"),
+    "V1UpdateProject": ("name", "description", "status", "manager"),
+    "V1AddMember": ("principal", "role"),
+    "V1UpdateMember": ("role",),
+    **{
+        f"V1{does}{kind.title()}": (*fields, *more)
+        for kind, (fields, more) in KINDS.items()
+        for does in ("Create", "Update")
+    },
+}
 # Here an empty text is not judged before the project is read, since what is stored may be sent back; or not at all,
 # since v1 gives back any description as it was sent.
 _JUDGED_LATE = {("UpdateProject", "client"), ("UpdateProject", "description"), ("FindTeamMember", "email")} | {
@@ -346,9 +358,9 @@ class Model:
                 *some, last = (f"'{phase}'" for phase in PHASES)
                 message = f"Input should be {', '.join(some)} or {last}"
                 require(value in PHASES, invalid(name, message, "literal_error"))
-        require(
-            not (self.v1 and "colour" in body), invalid("colour", "Extra inputs are not permitted", "extra_forbidden")
-        )
+        if self.v1 and "colour" in body:
+            known = ", ".join(sorted(spelled(route, name) for name in KNOWN[route]))
+            raise invalid("colour", f"Unknown field. Known: {known}", "extra_forbidden")
         body.pop("colour", None)
 
     def _meet(self) -> None:

@@ -46,7 +46,7 @@ V1_BODIES: dict[str, Body] = {
     ),
     "unknown field": (
         body(colour="red"),
-        (["body", "colour"], "Extra inputs are not permitted", "extra_forbidden"),
+        (["body", "colour"], "Unknown field. Known: description, name", "extra_forbidden"),
     ),
     "a description of the wrong type": (
         body(description=[1]),
@@ -291,14 +291,16 @@ def test_an_empty_or_null_patch_is_refused(shared: World) -> None:
     assert shared("PATCH", project, {"description": None}, **options).status == 200
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "1.5", "1e1", "", "+5", " 5", "1_0", "٣", "9" * 30])
+@pytest.mark.parametrize(
+    "limit", ["0", "101", "1001", "00001", "-1", "x", "1.5", "1e1", "", "+5", " 5", "1_0", "٣", "9" * 30]
+)
 def test_a_bad_limit_is_refused(shared: World, limit: str) -> None:
     refused = shared("GET", f"{shared.projects()}?limit={limit.replace('+', '%2B').replace(' ', '%20')}")
-    assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["query", "limit"])
+    told = {"loc": ["query", "limit"], "msg": "Must be a whole number from 1 to 100", "type": "limit"}
+    assert refused.seen == (422, {"detail": [told]})
     if limit != "101":
         flat = shared("GET", f"/projects?limit={limit.replace('+', '%2B').replace(' ', '%20')}")
-        assert flat.status == 400
-        assert flat.body["error"].startswith("limit: ")
+        assert flat.seen == (400, {"error": "limit: Must be a whole number from 1 to 1000"})
 
 
 @pytest.mark.parametrize("cursor", ["x", "", "AAAA", "%00", "A" * 22, "é", "=" * 22, "Z" * 5000, "a b"])

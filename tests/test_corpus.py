@@ -196,8 +196,8 @@ def problems_of_refusal(answer: Answer, target: Target, gateway: bool) -> Iterat
 
 
 def without_names(shown: str) -> str:
-    """A refusal's text without the plain names of unknown fields, which v1 does tell."""
-    return re.sub(r'"loc":\["body","\w{1,64}"\]', "", shown)
+    """A refusal's text without the plain names of unknown fields and parameters, which v1 does tell."""
+    return re.sub(r'"loc":\["(body|query)","\w{1,64}"\]', "", shown)
 
 
 def is_refusal(body: Any, status: int, *, v1: bool) -> bool:
@@ -347,7 +347,7 @@ def test_no_route_takes_what_is_not_one_json_object(attack: Attack) -> None:
             target = attack.target(route)
             content = corpus.NO_BODIES[name](target.content)
             status = 413 if len(content) > corpus.MAX_BODY else invalid(target)
-            attack.refused(f"{route}, {name}", target, status, content=content, headers=encoding)
+            attack.refused(f"{route}, {name}", target, status, content=content)
         attack.judge()
 
 
@@ -523,6 +523,40 @@ def test_odd_queries_break_nothing(attack: Attack) -> None:
                 if answer.status == 200 and MARK.encode() in answer.content:
                     attack.say(f"{route}, {name}", answer, "gives the query back")
         attack.judge()
+
+
+@pytest.mark.parametrize("route", EVERY_ROUTE)
+def test_an_unknown_parameter_is_refused_by_v1_and_ignored_by_flat(attack: Attack, route: str) -> None:
+    """Also by a route that writes: `?dry_run=true` must not be taken for what it says."""
+    target = attack.target(route)
+    known = sorted(known_parameters(target))
+    path = f"{target.path}{'&' if '?' in target.path else '?'}stauts=archived&%3Cb%3E=1"
+    content = target.content or None
+    if not target.v1:
+        answer = attack.world(target.method, path, content=content)
+        assert answer.status < 300, answer
+        attack.undo(target, answer)
+        return
+    with unchanged():
+        answer = attack.world(target.method, path, content=content)
+    names = f"Known: {', '.join(known)}" if known else "None is known here"
+    told = {"msg": f"Unknown parameter. {names}", "type": "extra_forbidden"}
+    assert answer.seen == (422, {"detail": [{"loc": ["query", name], **told} for name in ("?", "stauts")]})
+
+
+def known_parameters(target: Target) -> set[str]:
+    found = {"limit", "cursor"} if target.route in PAGED else set()
+    if re.fullmatch("V1List(Tasks|Datasets|Experiments|Decisions)", target.route):
+        found.add("phase")
+    return found | ({"status"} if target.route == "V1ListProjects" else set())
+
+
+def test_an_unknown_parameter_is_told_beside_what_else_is_wrong(attack: Attack) -> None:
+    answer = attack.world("GET", f"{attack.world.projects()}?limit=0&stauts=archived")
+    limit = {"loc": ["query", "limit"], "msg": "Must be a whole number from 1 to 100", "type": "limit"}
+    told = "Unknown parameter. Known: cursor, limit, status"
+    unknown = {"loc": ["query", "stauts"], "msg": told, "type": "extra_forbidden"}
+    assert answer.seen == (422, {"detail": [limit, unknown]})
 
 
 def first_cursor(attack: Attack) -> str:

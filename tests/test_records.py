@@ -178,7 +178,8 @@ def test_bad_values_are_refused_by_their_place(shared: World, kind: str, field: 
 def test_v1_refuses_unknown_fields_and_flat_ignores_them(shared: World) -> None:
     project = shared.new_project()
     body = RECORDS["tasks"] | {"sequence": 7}
-    found = {"loc": ["body", "sequence"], "msg": "Extra inputs are not permitted", "type": "extra_forbidden"}
+    known = "assigned_to, completed, deadline, description, estimated_hours, name, phase, priority, status"
+    found = {"loc": ["body", "sequence"], "msg": f"Unknown field. Known: {known}", "type": "extra_forbidden"}
     assert shared("POST", f"{project}/tasks", body).seen == (422, {"detail": [found]})
     assert shared("POST", f"{flat_path(project)}/tasks", body).status == 201
     for completed in ("true", 1, None):
@@ -194,8 +195,8 @@ def test_moments_are_kept_in_utc_and_numbers_as_they_were_written(shared: World)
         ("2026-12-24", "2026-12-24T00:00:00.000Z"),
         ("2026-12-24T18:30:00+02:00", "2026-12-24T16:30:00.000Z"),
         ("2026-12-24T18:30", "2026-12-24T18:30:00.000Z"),
-        ("2026-12-24T18:30:00.123456Z", "2026-12-24T18:30:00.123Z"),
         ("2026-12-24t18:30:00.5z", "2026-12-24T18:30:00.500Z"),
+        ("2026-12-24T18:30:00.123456Z", "2026-12-24T18:30:00.123Z"),
     ):
         assert shared("PATCH", task, {"deadline": sent}).body["deadline"] == kept
     for number in ("0", "2.50", "1e2", "0.1"):

@@ -37,11 +37,13 @@ def cursor_from(source: str) -> AfterValidator:
 
 
 def limit_up_to(most: int) -> BeforeValidator:
-    """Takes digits only; pydantic would take `+5`, ` 5` and `1_0` too. The range is the parameter's own."""
+    """Takes digits only; pydantic would take `+5`, ` 5` and `1_0` too. All that is wrong is told alike."""
 
-    def digits(value: Any) -> Any:
-        if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= len(str(most))):
-            raise PydanticCustomError("int_parsing", f"Must be a whole number from 1 to {most}")
+    def in_range(value: Any) -> Any:
+        text = str(value)
+        is_number = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+        if not (is_number and 1 <= int(text) <= most):
+            raise PydanticCustomError("limit", f"Must be a whole number from 1 to {most}")
         return value
 
-    return BeforeValidator(digits)
+    return BeforeValidator(in_range)

@@ -127,7 +127,7 @@ class Api(APIGatewayRestResolver):
         # middleware with the middleware, which a method would refuse: then it finds out again with each request.
         self._response_validation_middleware = lambda app, next_middleware: self._settle(app, next_middleware)  # type: ignore[assignment]
         self.exception_handler(Refusal)(self.refuse)
-        self.exception_handler(RequestValidationError)(lambda error: self.refuse(_invalid(error)))
+        self.exception_handler(RequestValidationError)(lambda error: self.refuse(self._invalid(error)))
 
     def route(self, *args: Any, **kwargs: Any) -> Any:
         register = super().route(*args, **kwargs)
@@ -149,6 +149,9 @@ class Api(APIGatewayRestResolver):
         return [parameter.alias for parameter in route.dependant.query_params]
 
     # ------------------------------------------------------------ what a dialect says
+
+    # Whether a name in a query that the route does not know is refused.
+    refuses_unknown_parameters = False
 
     def judge(self, refusal: Refusal) -> Refusal:
         """The refusal that the dialect's document knows for this one."""
@@ -177,6 +180,8 @@ class Api(APIGatewayRestResolver):
         identity = event["requestContext"]["authorizer"]
         caller = Caller(identity["tenant_id"], identity["principal_id"], identity["kind"])
         writes = event["httpMethod"] != "GET"
+        if unknown := self._unknown_parameters():
+            raise Invalid(*unknown)
         # Parsed here too, for a route that takes no body: what is not JSON is refused everywhere.
         sent = self.current_event.json_body if event["body"] else None
         with scope(caller.tenant) as self.spent:
@@ -195,6 +200,37 @@ class Api(APIGatewayRestResolver):
             # The body of a proxy integration's answer is a string.
             return Response(answer.status, body="", headers=headers)
         return Response(answer.status, "application/json", answer.body, headers)
+
+    # ------------------------------------------------------------ what is wrong with a request
+
+    def _invalid(self, error: RequestValidationError) -> Invalid:
+        """What Powertools found, without what was sent: its `input`, `ctx` and `url` are left out."""
+        found = [
+            Detail(_place(each["loc"]), self._unknown("field"), each["type"])
+            if each["type"] == "extra_forbidden"
+            else Detail(_place(each["loc"]), each["msg"], each["type"])
+            for each in error.errors()[:_MAX_DETAILS]
+        ]
+        return Invalid(*found, *self._unknown_parameters()[: _MAX_DETAILS - len(found)])
+
+    def _unknown_parameters(self) -> list[Detail]:
+        if not self.refuses_unknown_parameters:
+            return []
+        sent = self.current_event.raw_event.get("multiValueQueryStringParameters") or {}
+        unknown = sent.keys() - self._known("parameter")
+        told = self._unknown("parameter")
+        return [Detail(_place(("query", name)), told, "extra_forbidden") for name in sorted(unknown)[:_MAX_DETAILS]]
+
+    def _unknown(self, kind: str) -> str:
+        known = ", ".join(self._known(kind))
+        return f"Unknown {kind}. Known: {known}" if known else f"Unknown {kind}. None is known here"
+
+    def _known(self, kind: str) -> list[str]:
+        """The names of the parameters in a query, or the fields of a body, that the route knows."""
+        dependant = self.context["_route"].dependant
+        if kind == "parameter":
+            return sorted(parameter.alias for parameter in dependant.query_params)
+        return sorted(name for body in dependant.body_params for name in body.type_.model_fields)
 
 
 # The fields of bodies that are ids.
@@ -326,19 +362,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _MAX_DETAILS = 20
 
 
-def _invalid(error: RequestValidationError) -> Invalid:
-    """What Powertools found, without what was sent: its `input`, `ctx` and `url` are left out, and so is the name of an
-    unknown field that is no plain name."""
-    return Invalid(
-        *(
-            Detail(
-                tuple(part if isinstance(part, int) or _NAME.fullmatch(part) else "?" for part in found["loc"]),
-                found["msg"],
-                found["type"],
-            )
-            for found in error.errors()[:_MAX_DETAILS]
-        )
-    )
+def _place(loc: Iterable[str | int]) -> tuple[str | int, ...]:
+    """Where something is wrong; a name that a client made up is shown if it is a plain one."""
+    return tuple(part if isinstance(part, int) or _NAME.fullmatch(part) else "?" for part in loc)
 
 
 # ---------------------------------------------------------------- the answer

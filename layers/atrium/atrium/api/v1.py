@@ -22,6 +22,7 @@ __all__ = ["lambda_handler", "v1_api"]
 
 class _V1Api(Api):
     tags = "v"
+    refuses_unknown_parameters = True
 
     def error(self, refusal: Refusal) -> dict[str, Any]:
         if isinstance(refusal, Invalid):
