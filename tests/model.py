@@ -296,13 +296,15 @@ class _Kept:
 
 class Model:
     """`spaces` are the ids of spaces, `roles` those of roles. `changed` is the project that the last request changed,
-    `deleted` those that are not purged yet."""
+    `settled` whether its answer is kept under its key: it is too when there was nothing to change. `deleted` are the
+    projects that are not purged yet."""
 
     def __init__(self, people: Mapping[str, Person], spaces: Mapping[str, str], roles: Mapping[str, str]) -> None:
         self.people, self.spaces, self.roles = people, spaces, roles
         self.projects: dict[str, Project] = {}
         self.deleted: dict[str, Project] = {}
         self.changed: Project | None = None
+        self.settled = False
         self._kept: dict[tuple[str, str, str], _Kept] = {}
         self._memberships: dict[str, Membership] = {}
 
@@ -313,6 +315,7 @@ class Model:
         self.v1 = is_v1(call.route)
         self.body = dict(call.body or {})
         self.changed = None
+        self.settled = False
         self._met: _Kept | None = None
         try:
             self._judge_body()
@@ -322,7 +325,7 @@ class Model:
             return replace(replay.kept.answer, replayed=True)
         except Refused as refusal:
             return refusal.seen_by(call.route)
-        if self.changed and call.key:
+        if self.settled and call.key:
             self._kept[call.by, call.route, call.key] = _Kept(call.asked, expected, now.begun + timedelta(days=30))
         return expected
 
@@ -417,6 +420,7 @@ class Model:
         if changed is not None:
             project.event["changed"] = sorted(changed)
         self.changed = project
+        self.settled = True
 
     def _page(self, ids: Iterable[str], default: int) -> tuple[list[str], str | None]:
         """The next ids in their order, and the last one if there are more."""
@@ -507,8 +511,10 @@ class Model:
         may_transfer = _may(rank, "project:transfer")
         require(not heir or may_transfer, Refused(403, "You may not hand this project over."))
         self._match(project.version)
+        if not self._anew(project, self.body):
+            return self._shown(project)
         require(not project.is_archived or self.body.get("status") == "active", ARCHIVED)
-        if heir:
+        if heir and heir != project.manager:
             require(heir in project.members, invalid("manager", "Must be a member of the project", "not_a_member"))
             self._set_role(project.members[heir], "manager")
         return self._change_project(project, self.body)
@@ -520,8 +526,12 @@ class Model:
             self._replay()
         require(rank >= _rank("manager"), Refused(403, "Only the project manager can update this project."))
         self._match(project.sequence)
-        require(not project.is_archived, ARCHIVED)
         client, text = self.body["client"].strip(), self.body["description"]
+        is_new = text != project.summary or self._anew(project, {"name": self.body["name"], "client": client})
+        if not is_new:
+            self.settled = True
+            return self._shown(project)
+        require(not project.is_archived, ARCHIVED)
         require(client or not project.client, invalid("client", "Must not be empty", "string_too_short"))
         changes = {"name": self.body["name"], "client": client}
         if text != project.summary:
@@ -542,15 +552,20 @@ class Model:
         self.deleted[project.id] = self.projects.pop(project.id)
         return self._done("Project deleted successfully.")
 
+    def _anew(self, project: Project, changes: dict[str, Any]) -> dict[str, Any]:
+        """What changes something: the rest leaves even the version as it is."""
+        stripped = {name: value.strip() if name == "name" else value for name, value in changes.items()}
+        self.settled = not (anew := {n: value for n, value in stripped.items() if value != getattr(project, n)})
+        return anew
+
     def _change_project(self, project: Project, changes: dict[str, Any]) -> Expected:
-        before = {name: getattr(project, name) for name in changes}
-        for name, value in changes.items():
-            setattr(project, name, value.strip() if name == "name" else value)
+        anew = self._anew(project, changes)
+        for name, value in anew.items():
+            setattr(project, name, value)
         project.version += 1
         project.updated_at = self.now
         called = {"manager": "manager_id", "client": "client_name"}
-        changed = [called.get(name, name) for name in changes if getattr(project, name) != before[name]]
-        self._commit(project, "project.updated", self._v1_project(project), changed)
+        self._commit(project, "project.updated", self._v1_project(project), [called.get(name, name) for name in anew])
         return self._shown(project)
 
     def _joined(self) -> list[str]:
@@ -593,11 +608,13 @@ class Model:
         role = self._granted()
         member = self._the_member(project)
         self._match_member(member)
+        if role == member.role:
+            self.settled = True
+            return self._shown_member(project, self.call.item)
         require(not project.is_archived, ARCHIVED)
         require(role == "manager" or project.manager != self.call.item, NAMED_MANAGER)
-        changed = ["role_id"] if role != member.role else []
         self._set_role(member, role)
-        self._commit(project, "member.role_changed", self._member(project, self.call.item), changed)
+        self._commit(project, "member.role_changed", self._member(project, self.call.item), ["role_id"])
         return self._shown_member(project, self.call.item)
 
     def remove_member(self) -> Expected:
@@ -691,13 +708,16 @@ class Model:
         project = self._open_to("record:write", NOT_RECORDS, replays=True)
         record = self._the_record(project, kind)
         self._match(record.version)
+        following = self._next(record, changes(record) if changes else self.body)
+        changed = [name for name, value in following.items() if value != record.fields[name]]
+        if not changed:
+            self.settled = True
+            return Expected(200, self._record(project, record), etag=self._tag(record.version))
         require(not project.is_archived, ARCHIVED)
         self._require_assignee(project, record)
-        before = dict(record.fields)
-        record.fields |= self._next(record, changes(record) if changes else self.body)
+        record.fields |= following
         record.version += 1
         record.updated_at = self.now
-        changed = [name for name, value in record.fields.items() if value != before[name]]
         self._commit(project, f"{kind}.updated", self._v1_record(project, record), changed)
         return Expected(200, self._record(project, record), etag=self._tag(record.version))
 

@@ -99,7 +99,7 @@ WRITES = (
 
 def a_project_with_a_note(world: World) -> str:
     project = world.new_project()
-    world.new_member(project, "viewer", "viewer")
+    world.new_member(project, "viewer", "contributor")
     world.new_note(world.new_record(project, "tasks"))
     return project
 

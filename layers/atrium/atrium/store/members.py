@@ -15,7 +15,7 @@ from atrium.ids import new_id
 from atrium.models import Member, Page, Project
 from atrium.roles import PROJECT_ROLES, Role, role_named
 from atrium.store.access import Access
-from atrium.store.projects import MAX_MEMBERS, change_project, member_row, open_project, require_active
+from atrium.store.projects import MAX_MEMBERS, change_project, hold_project, member_row, open_project, require_active
 from atrium.store.table import Item, starting_with
 from atrium.store.work import Work
 
@@ -89,14 +89,16 @@ class Members:
         member = self._member(found, key)
         _require_not_above(access, member)
         self._work.match(member.tag)
+        access.hold(self._work)
+        if granted is member.role:
+            hold_project(self._work, found)
+            self._work.check(key, _AS_SEEN, seen_id=member.id, seen_version=member.version)
+            return member
         require_active(found)
         if granted is not Role.MANAGER:
             self._require_not_manager(found, principal)
         changed = replace(member, role=granted, updated_at=self._work.now, version=member.version + 1)
-        access.hold(self._work)
-        change_project(
-            self._work, found, "member.role_changed", changed.resource(), ["role_id"] if granted != member.role else []
-        )
+        change_project(self._work, found, "member.role_changed", changed.resource(), ["role_id"])
         self._work.update(
             key,
             "SET #role = :role, #updated_at = :now, #version = :version",

@@ -196,13 +196,17 @@ class Projects:
         if heir:
             access.require("project:transfer", "You may not hand this project over.")
         self._work.match(found.version)
+        access.hold(self._work)
+        changes = _anew(found, changes)
+        if not changes:
+            hold_project(self._work, found, "version")
+            return found
         if changes.get("status") != "active":
             require_active(found)
         if "description" in changes:
             _require_size(changes["description"])
-        if heir_key:
+        if heir_key and "manager" in changes:
             self._hand_over(heir_key)
-        access.hold(self._work)
         return self._change(found, changes)
 
     def revise(self, project: str, *, name: str, client: str, description: str) -> WholeProject:
@@ -219,15 +223,19 @@ class Projects:
         if not access.is_manager:
             raise Forbidden("Only the project manager can update this project.")
         self._work.match(found.sequence)
-        require_active(found)
-        if client != found.client and (problem := name_problem(client)):
-            raise Invalid(Detail(("body", "clientName"), problem[1], problem[0]))
-        changes: dict[str, Any] = {"name": name, "client": client}
-        if description != summary(found.description):
-            _require_description(description)
-            changes["description"] = _with_summary(found.description, description)
-            _require_size(changes["description"])
         access.hold(self._work)
+        changes = _anew(found, {"name": name, "client": client})
+        if description != summary(found.description):
+            changes["description"] = _with_summary(found.description, description)
+        if not changes:
+            hold_project(self._work, found, "sequence")
+            return whole
+        require_active(found)
+        if "client" in changes and (problem := name_problem(client)):
+            raise Invalid(Detail(("body", "clientName"), problem[1], problem[0]))
+        if "description" in changes:
+            _require_description(description)
+            _require_size(changes["description"])
         self._work.check(
             keys.project(found.tenant, found.id), "#sequence = :seen_sequence", seen_sequence=found.sequence
         )
@@ -270,7 +278,7 @@ class Projects:
             version=found.version + 1,
             sequence=found.sequence + 1,
         )
-        names = [_SHOWN_AS.get(name, name) for name in changes if getattr(found, name) != getattr(changed, name)]
+        names = [_SHOWN_AS.get(name, name) for name in changes]
         written = {name: getattr(changed, name) for name in (*changes, "updated_at", "version")}
         change_project(self._work, found, "project.updated", changed.resource(), names, **written)
         _list(self._work, found, changed)
@@ -371,6 +379,19 @@ def require_active(project: Project) -> None:
         raise Conflict("The project is archived. Set its status to active first.")
 
 
+# Of META: the project is not deleted, and as active or archived as it was read.
+_STANDS = "attribute_exists(#pk) AND attribute_not_exists(#deleted_at) AND #status = :seen_status"
+
+
+def hold_project(work: Work, project: Project, counter: str | None = None) -> None:
+    """Holds that a project is there as it was read: `counter` names what must not have counted on, its `version` or its
+    `sequence`."""
+    key = keys.project(project.tenant, project.id)
+    work.check(key, _STANDS, seen_status=project.status)
+    if counter:
+        work.check(key, f"#{counter} = :seen_{counter}", **{f"seen_{counter}": getattr(project, counter)})
+
+
 def change_project(
     work: Work,
     project: Project,
@@ -392,7 +413,7 @@ def change_project(
     work.update(
         key,
         f"SET {sets} ADD #sequence :one, #members :joined",
-        "attribute_exists(#pk) AND attribute_not_exists(#deleted_at) AND #status = :seen_status",
+        _STANDS,
         last_event=_event(work, replace(project, sequence=project.sequence + 1), type, resource, changed),
         one=1,
         joined=joined,
@@ -401,6 +422,11 @@ def change_project(
     )
     if joined > 0:
         work.check(key, "#members < :most_members", most_members=MAX_MEMBERS)
+
+
+def _anew(found: Project, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes that change something."""
+    return {name: value for name, value in changes.items() if value != getattr(found, name)}
 
 
 def summary(description: str) -> str:

@@ -17,7 +17,7 @@ from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Dataset, Decision, Experiment, Page, Project, Record, Report, Task, timestamp
 from atrium.store.access import Access
-from atrium.store.projects import change_project, open_project, require_active, to_record
+from atrium.store.projects import change_project, hold_project, open_project, require_active, to_record
 from atrium.store.table import Item, Range, starting_with
 from atrium.store.work import Work
 
@@ -84,18 +84,24 @@ class Records(Generic[R]):
         return record
 
     def update(self, project: str, id: str, changes: Mapping[str, Any], *, space: str | None = None) -> R:
-        """Raises PreconditionFailed, Conflict when the project is archived."""
+        """A record to which nothing happens keeps its version. Raises PreconditionFailed, Conflict when the project is
+        archived."""
         key = self._key(project, id)
         found, access, _ = open_project(self._work, project, space, key, *self._named(project, changes))
         self._may_write(access)
         record = self._found(found, id)
         self._work.match(record.version)
-        require_active(found)
-        changed = replace(record, **self._next(record, changes), updated_at=self._work.now, version=record.version + 1)
-        before, after = record.fields(), changed.fields()
         access.hold(self._work)
+        before, following = record.fields(), self._next(record, changes)
+        names = [name for name in following if following[name] != before[name]]
+        if not names:
+            hold_project(self._work, found)
+            self._work.check(key, "#version = :seen_version", seen_version=record.version)
+            return record
+        require_active(found)
+        changed = replace(record, **following, updated_at=self._work.now, version=record.version + 1)
         self._require_named(changed, record)
-        names = [name for name in after if after[name] != before[name]]
+        after = changed.fields()
         change_project(self._work, found, f"{self._kind.kind}.updated", changed.resource(), names)
         written = {name: after[name] for name in names} | {"updated_at": changed.updated_at, "version": changed.version}
         self._work.update(

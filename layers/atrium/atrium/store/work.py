@@ -198,14 +198,16 @@ class Work:
         """The answer that `decide` gives once everything it wrote is committed, or the answer given before.
 
         `decide` reads, then writes, then answers; it is called again from its reading whenever a condition it rested
-        on no longer holds. Raises Unavailable when that goes on for longer than a request may take.
+        on no longer holds. Where it only checks, since all is as it should be already, its answer is kept under the
+        Idempotency-Key on these conditions: so a retry is answered the same, and does not undo another client's change.
+        Without a key nothing is written. Raises Unavailable when it goes on for longer than a request may take.
         """
         losses = 0
         while True:
             self._seen, self._changes, self._record, self._told = {}, {}, None, None
             try:
                 answer = decide()
-                if self._changes:
+                if self._has_something_to_keep():
                     self._commit(answer)
                 return answer
             except Replay as replay:
@@ -216,6 +218,10 @@ class Work:
             except Refusal:
                 if not self._was_answered_meanwhile():
                     raise
+
+    def _has_something_to_keep(self) -> bool:
+        writes = any(change.action != "ConditionCheck" for change in self._changes.values())
+        return writes or bool(self._changes and self._idempotency)
 
     def _commit(self, answer: Answer) -> None:
         if self._idempotency and self._record_key:
