@@ -201,7 +201,7 @@ OPERATIONS = {
     "RemoveTeamMember": Text(
         "flat-team",
         "Remove a user from the team",
-        "manager",
+        "manager; everybody to leave",
         "The named manager cannot be removed (409). Tasks stay assigned to whom they were. " + _ARCHIVED,
     ),
     "FindTeamMember": Text(
@@ -263,7 +263,7 @@ OPERATIONS = {
     "V1RemoveMember": Text(
         "v1-members",
         "Remove a member",
-        "manager",
+        "manager; everybody to leave",
         "The named manager cannot be removed before the project is handed over (409). " + _ARCHIVED,
     ),
     "V1ListTasks": Text("v1-tasks", "List tasks", "viewer", _PAGED),

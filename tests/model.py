@@ -618,8 +618,9 @@ class Model:
         return self._shown_member(project, self.call.item)
 
     def remove_member(self) -> Expected:
-        """Its tasks stay assigned to it."""
-        project = self._open_to("member:manage", NOT_MEMBERS)
+        """Everybody may leave. Its tasks stay assigned to it."""
+        leaves = self.call.item == self.call.by
+        project = self._open_to("member:read" if leaves else "member:manage", NO_PROJECT if leaves else NOT_MEMBERS)
         member = self._the_member(project)
         self._match_member(member)
         require(not project.is_archived, ARCHIVED)

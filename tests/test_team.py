@@ -57,6 +57,41 @@ def test_what_cannot_be_is_refused(shared: World) -> None:
     assert [one["_id"] for one in shared("GET", team).body] == [shared.id("viewer")]
 
 
+@pytest.mark.parametrize("dialect", ["flat", "v1"])
+@pytest.mark.parametrize("role", ["viewer", "contributor", "manager"])
+def test_every_member_may_leave(shared: World, dialect: str, role: str) -> None:
+    """One who has no role in the space, and then none at all."""
+    project = shared.new_project()
+    v1 = shared.new_member(project, "outsider", role)
+    path = v1 if dialect == "v1" else f"{flat_path(project)}/team/{shared.id('outsider')}"
+    left = (204, None) if dialect == "v1" else (200, {"message": "Team member removed successfully."})
+    assert shared("DELETE", path, by="outsider", key=f"{dialect}-{role}").seen == left
+    assert shared("GET", v1).status == 404
+    assert shared("GET", project, by="outsider").status == 403
+    assert shared("DELETE", path, by="outsider", key=f"{dialect}-{role}").seen == left, "a replay"
+    assert shared("DELETE", path, by="outsider").status == 403
+
+
+@pytest.mark.parametrize("dialect", ["flat", "v1"])
+def test_who_leaves_takes_nobody_along(shared: World, dialect: str) -> None:
+    """No other member is removed, the named manager stays, and an archived project is left by nobody."""
+    project = shared.new_project()
+    team = f"{flat_path(project)}/team"
+    paths = {name: shared.new_member(project, name, "viewer") for name in ("viewer", "outsider")}
+    paths["owner"] = f"{project}/members/{shared.uuid('owner')}"
+    if dialect == "flat":
+        paths = {name: f"{team}/{shared.id(name)}" for name in paths}
+    assert shared("DELETE", paths["viewer"], by="outsider").status == 403
+    assert shared("DELETE", paths["owner"], by="owner").status == 409
+    assert shared("DELETE", paths["viewer"], by="viewer", headers={"If-Match": '"v-1"'}).status == 412
+    assert shared("PATCH", project, {"status": "archived"}).status == 200
+    assert shared("DELETE", paths["viewer"], by="viewer").status == 409
+    assert shared("PATCH", project, {"status": "active"}).status == 200
+    assert shared("DELETE", paths["viewer"], by="viewer").status in (200, 204)
+    assert [one["_id"] for one in shared("GET", team).body] == [shared.id("outsider")]
+    assert shared("DELETE", paths["viewer"], by="viewer").status == 404, "its role in the space is no membership"
+
+
 @pytest.mark.parametrize("email", ["nobody@acme.example", "viewer@globex.example", "", "viewer"])
 def test_who_is_not_of_the_tenant_is_not_found(shared: World, email: str) -> None:
     team = f"{flat_path(shared.new_project())}/team"

@@ -112,11 +112,13 @@ class Members:
         return changed
 
     def remove(self, space: str | None, project: str, principal: str) -> None:
-        """Raises NotFound, Forbidden, PreconditionFailed, Conflict for the named manager."""
+        """Everybody may leave, but the named manager. Raises NotFound, Forbidden, PreconditionFailed, Conflict for the
+        named manager, and when archived."""
         key = keys.member(self._tenant, project, principal)
         found, access, _ = open_project(self._work, project, space, key)
         access.require_project_read()
-        access.require("member:manage", MAY_NOT_MANAGE)
+        if principal != self._work.caller.principal:
+            access.require("member:manage", MAY_NOT_MANAGE)
         member = self._member(found, key)
         _require_not_above(access, member)
         self._work.match(member.tag if space else _NEVER_SHOWN)
