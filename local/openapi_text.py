@@ -53,7 +53,8 @@ private, no-store`.
 
 Lists are consistent: what you have made is in the next list, always. A page ends after `limit` entries, or earlier when
 they are large or a filter leaves some out: go on as long as there is a next page, not as long as pages are full. A
-cursor is opaque; send it back unchanged, with the same filter.
+cursor is opaque and good for its list alone; send it back unchanged. To another list, or with another filter, it is
+refused (`422`, flat `400`); `limit` may change from page to page.
 
 ## Errors
 

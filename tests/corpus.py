@@ -753,8 +753,9 @@ QUERIES: dict[str, str] = {
 Cursor = Callable[[str], str]
 
 
-def _checked(raw: bytes) -> str:
-    return urlsafe_b64encode(raw + crc32(raw).to_bytes(4)).decode().rstrip("=")
+def _checked(raw: bytes, listed: str = "") -> str:
+    """A cursor of a list, whose path and filters are given; without them, one whose checksum is of nothing else."""
+    return urlsafe_b64encode(raw + crc32(raw, crc32(listed.encode())).to_bytes(4)).decode().rstrip("=")
 
 
 def _raw(cursor: str) -> bytes:
@@ -792,6 +793,7 @@ NO_CURSORS: dict[str, Cursor] = {
     "of an id without its checksum": lambda cursor: urlsafe_b64encode(_raw(cursor)[:-4]).decode().rstrip("="),
     "of the id and a wrong checksum": lambda cursor: urlsafe_b64encode(_raw(cursor)[:-4] + bytes(4)).decode(),
     "of the checksum first": lambda cursor: urlsafe_b64encode(_raw(cursor)[-4:] + _raw(cursor)[:-4]).decode(),
+    "of no list": lambda cursor: _checked(_raw(cursor)[:-4]),
     "of a short id": lambda _: _checked(bytes(11)),
     "of a long id": lambda _: _checked(bytes(13)),
     "of no id": lambda _: _checked(b""),
@@ -802,13 +804,13 @@ NO_CURSORS: dict[str, Cursor] = {
     "9 KB of padding": lambda _: "%3D" * 3 * KB,
 }
 
-# Well-formed: a position and nothing else, also of nothing, or of what is somewhere else.
-CURSORS: dict[str, Cursor] = {
-    "before everything": lambda _: _checked(bytes(12)),
-    "behind everything": lambda _: _checked(b"\xff" * 12),
-    "of nobody": lambda _: _checked(bytes.fromhex("123e4567e89b426614174000")),
-    "sent twice": lambda cursor: f"{cursor}&cursor={cursor}",
-    "with its dashes encoded": lambda cursor: cursor.replace("-", "%2D").replace("_", "%5F"),
+# Well-formed, made of a real one and of its list: a position and nothing else, also of nothing.
+CURSORS: dict[str, Callable[[str, str], str]] = {
+    "before everything": lambda _, listed: _checked(bytes(12), listed),
+    "behind everything": lambda _, listed: _checked(b"\xff" * 12, listed),
+    "of nobody": lambda _, listed: _checked(bytes.fromhex("123e4567e89b426614174000"), listed),
+    "sent twice": lambda cursor, _: f"{cursor}&cursor={cursor}",
+    "with its dashes encoded": lambda cursor, _: cursor.replace("-", "%2D").replace("_", "%5F"),
 }
 
 # ---------------------------------------------------------------- credentials

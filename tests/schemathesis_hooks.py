@@ -2,7 +2,9 @@
 words for.
 """
 
+import re
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import schemathesis
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 from atrium.api.paging import cursor_behind
 from atrium.documents import is_text
 
-# A cursor ends with a checksum; a key is good for one request.
-schemathesis.openapi.format("cursor", st.binary(min_size=12, max_size=12).map(lambda raw: cursor_behind(raw.hex())))
+# What becomes a cursor once its list is known; a key is good for one request.
+POSITION = re.compile(r"position-([0-9a-f]{24})")
+schemathesis.openapi.format("cursor", st.binary(min_size=12, max_size=12).map(lambda raw: f"position-{raw.hex()}"))
 schemathesis.openapi.format("entity-tags", st.sampled_from(["*", '"v-1"', '"f-2"', '"v-1", "f-1-0"', '"99"']))
 schemathesis.openapi.format("idempotency-key", st.builds(lambda: str(uuid4())))
 
@@ -30,6 +33,17 @@ def _is_document(value: Any) -> bool:
             return value == 0 or 1e-130 <= abs(value) < 1e126
         case _:
             return True
+
+
+@schemathesis.hook
+def map_case(context: Any, case: Any) -> Any:
+    """A cursor is bound to its list: to the path and the filters."""
+    query = case.query or {}
+    found = POSITION.fullmatch(str(query.get("cursor")))
+    if found:
+        filters = sorted((name, value) for name, value in query.items() if name not in ("limit", "cursor"))
+        case.query = {**query, "cursor": cursor_behind(found[1], f"{case.formatted_path}?{urlencode(filters)}")}
+    return case
 
 
 @schemathesis.hook

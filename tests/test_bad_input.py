@@ -305,11 +305,15 @@ def test_a_bad_limit_is_refused(shared: World, limit: str) -> None:
 
 @pytest.mark.parametrize("cursor", ["x", "", "AAAA", "%00", "A" * 22, "é", "=" * 22, "Z" * 5000, "a b"])
 def test_a_bad_cursor_is_refused(shared: World, cursor: str) -> None:
-    refused = {"loc": ["query", "cursor"], "msg": "Must be the next_cursor of a page, unchanged", "type": "cursor"}
+    refused = {
+        "loc": ["query", "cursor"],
+        "msg": "Must be the next_cursor of a page of this list, unchanged",
+        "type": "cursor",
+    }
     quoted = cursor.replace(" ", "%20")
     assert shared("GET", f"{shared.projects()}?cursor={quoted}").seen == (422, {"detail": [refused]})
     flat = shared("GET", f"/projects?cursor={quoted}")
-    assert flat.seen == (400, {"error": "cursor: Must be the cursor of a Link header, unchanged"})
+    assert flat.seen == (400, {"error": "cursor: Must be the cursor of a Link header of this list, unchanged"})
 
 
 @pytest.mark.parametrize(

@@ -225,8 +225,9 @@ def test_in_a_cursor(border: Border, name: str) -> None:
     method, path, _ = EVERY_ROUTE[name](border.world, border.project)
     for id in map(flat_id, border.foreign[LISTS[name]]):
         beside = f"{int(id, 16) + 1:024x}"
-        shown = border.seen(method, f"{path}?cursor={cursor_behind(id)}")
-        assert shown == border.seen(method, f"{path}?cursor={cursor_behind(beside)}")
+        cursor, next_to_it = (cursor_behind(each, f"{path}?") for each in (id, beside))
+        shown = border.seen(method, f"{path}?cursor={cursor}")
+        assert shown == border.seen(method, f"{path}?cursor={next_to_it}")
         assert shown[0] == 200
         text = shown[1].decode()
         assert not [each for ids in border.foreign.values() for each in ids if each in text or flat_id(each) in text]

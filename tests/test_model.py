@@ -194,9 +194,9 @@ class Speaker:
         self.known = Known([], {kind: [] for kind in KINDS}, [])
         self.pages: list[Call] = []
         self.sent: list[Call] = []
-        # What a key was answered with, and the cursor behind an id.
+        # What a key was answered with, and the cursor behind an id in a list of a path and filters.
         self.answers: dict[tuple[str, str, str], bytes] = {}
-        self.cursors: dict[str, str] = {}
+        self.cursors: dict[tuple[str, str], str] = {}
         self.ahead = timedelta()
         self.changed: Project | None = None
         self._client = boto3.client("dynamodb")
@@ -238,10 +238,8 @@ class Speaker:
                 return self._send(call), 2 if fault == ("crash after", "commit") else 1
 
     def _send(self, call: Call) -> Answer:
-        method, path = ROUTES[call.route]
-        for name, value in self._address(call).items():
-            path = path.replace(f"{{{name}}}", value)
-        query = dict(call.query) | ({"cursor": self.cursors[call.after]} if call.after else {})
+        method, path = self._target(call)
+        query = dict(call.query) | ({"cursor": self.cursors[self._list(call), call.after]} if call.after else {})
         sent: Any = {} if call.body is None else {"body": self._spelled(call)}
         headers = {"If-Match": call.if_match} if call.if_match else {}
         by, tenant = ("owner", "globex") if call.by == "stranger" else (call.by, "acme")
@@ -250,6 +248,17 @@ class Speaker:
         about = " ".join(f"{name}={value}" for name, value in (("key", call.key), ("If-Match", call.if_match)) if value)
         say(f"{call.by}: {method} {target} {json.dumps(sent.get('body'))} {about} -> {answer.status}")
         return answer
+
+    def _target(self, call: Call) -> tuple[str, str]:
+        """The method and the path."""
+        method, path = ROUTES[call.route]
+        for name, value in self._address(call).items():
+            path = path.replace(f"{{{name}}}", value)
+        return method, path
+
+    def _list(self, call: Call) -> str:
+        """The path and the filters."""
+        return f"{self._target(call)} {sorted(item for item in call.query.items() if item[0] != 'limit')}"
 
     def _address(self, call: Call) -> dict[str, str]:
         """The values in the path."""
@@ -336,7 +345,7 @@ class Speaker:
             query = parse_qs(urlsplit(url).query)
             (cursor,) = query.pop("cursor")
             assert query == {name: [str(value)] for name, value in call.query.items()}
-        assert self.cursors.setdefault(more, cursor) == cursor
+        assert self.cursors.setdefault((self._list(call), more), cursor) == cursor
         self.pages.append(replace(call, after=more))
 
 

@@ -388,7 +388,11 @@ MISTAKES: dict[str, tuple[Callable[[Patch, Scene], None], str | Callable[[Scene]
     "threads that kept an earlier scope": (threads_with_an_earlier_scope, "V1ListProjects"),
     "a cursor used as a key": (
         cursor_as_a_key,
-        lambda scene: ("GET", f"{scene.world.projects()}?cursor={cursor_behind(scene.globex)}", None),
+        lambda scene: (
+            "GET",
+            f"{scene.world.projects()}?cursor={cursor_behind(scene.globex, f'{scene.world.projects()}?')}",
+            None,
+        ),
     ),
     "a list of everybody's deletions": (list_of_all_deletions, "V1ListProjects"),
     "a query by another placeholder": (asks_the_client(query_by_another_placeholder), "V1ListProjects"),

@@ -1,7 +1,8 @@
 """Pages of lists: their limits and cursors.
 
-A cursor is a position and nothing else. The partition that is read always comes from the path and the caller, so a
-forged cursor shows nothing that an honest one could not; its checksum is there to tell a client that it damaged one.
+A cursor is a position in one list: the id of an item, and a checksum over it and the list, which is a path and filters.
+The partition that is read always comes from the path and the caller, so a forged cursor shows nothing that an honest
+one could not; the checksum tells a client that it damaged one, or sent it to a list in which it would skip items.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -15,25 +16,30 @@ from pydantic_core import PydanticCustomError
 from atrium.ids import is_id
 
 
-def cursor_behind(id: str) -> str:
-    """The cursor of the page behind an item."""
+def cursor_behind(id: str, listed: str) -> str:
+    """The cursor of the page behind an item of a list, which is named by its path and filters."""
     raw = bytes.fromhex(id)
-    return urlsafe_b64encode(raw + crc32(raw).to_bytes(4)).decode().rstrip("=")
+    return urlsafe_b64encode(raw + crc32(raw, crc32(listed.encode())).to_bytes(4)).decode().rstrip("=")
+
+
+def position_of(cursor: str, listed: str) -> str:
+    """The id that a cursor of the list stands behind; empty for what is no cursor of it."""
+    try:
+        id = urlsafe_b64decode(cursor.encode("ascii") + b"==")[:-4].hex()
+    except (Error, UnicodeEncodeError):
+        return ""
+    return id if is_id(id) and cursor_behind(id, listed) == cursor else ""
 
 
 def cursor_from(source: str) -> AfterValidator:
-    """Turns a cursor into the id of the item that its page starts behind; `source` says where clients get one."""
+    """Refuses the position of what is no cursor; `source` says where clients get one."""
 
-    def position(cursor: str) -> str:
-        try:
-            id = urlsafe_b64decode(cursor.encode("ascii") + b"==")[:-4].hex()
-        except (Error, UnicodeEncodeError):
-            id = ""
-        if not is_id(id) or cursor_behind(id) != cursor:
-            raise PydanticCustomError("cursor", f"Must be the {source}, unchanged")
-        return id
+    def require(position: str) -> str:
+        if not position:
+            raise PydanticCustomError("cursor", f"Must be the {source} of this list, unchanged")
+        return position
 
-    return AfterValidator(position)
+    return AfterValidator(require)
 
 
 def limit_up_to(most: int) -> BeforeValidator:

@@ -11,7 +11,7 @@ import re
 import time
 from abc import abstractmethod
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, ClassVar, Self, TypeVar, get_args
@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from atrium import documents
 from atrium.api.headers import entity_tags, idempotency_key, is_encoded, is_json, is_known, values_of
-from atrium.api.paging import cursor_behind
+from atrium.api.paging import cursor_behind, position_of
 from atrium.api.telemetry import answered, say, what_failed
 from atrium.cold_start import warm
 from atrium.errors import (
@@ -111,6 +111,24 @@ class Listing(list[ViewT]):
     def __init__(self, views: Iterable[ViewT], after: str | None) -> None:
         super().__init__(views)
         self.after = after
+
+
+class PageView(View):
+    """A page of a list as an object; `after` as above. Only the answer knows of which list it is, and so the cursor."""
+
+    _after: str | None = PrivateAttr(default=None)
+
+    def ending_at(self, after: str | None) -> Self:
+        self._after = after
+        return self
+
+    @property
+    def after(self) -> str | None:
+        return self._after
+
+    @abstractmethod
+    def show_cursor(self, cursor: str | None) -> None:
+        """Puts the cursor of the next page in, None on the last one."""
 
 
 class Api(APIGatewayRestResolver):
@@ -284,7 +302,7 @@ def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any
         request_id = event["requestContext"]["requestId"]
         api.spent = Spent()
         try:
-            answer = api.resolve(_prepared(event), context)
+            answer = api.resolve(_prepared(event, api.declared), context)
         except Refusal as refusal:
             answer = _wire(api.refuse(refusal))
         except Exception as error:
@@ -310,17 +328,39 @@ def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any
 # ---------------------------------------------------------------- the request
 
 
-def _prepared(event: Mapping[str, Any]) -> dict[str, Any]:
+def _prepared(event: Mapping[str, Any], declared: Sequence[str]) -> dict[str, Any]:
     """The event with its path made of the route and the values in it, percent-encoded, so that the one route of the
-    function always matches and judges the values itself; with its ids in lower case, and its body as text. Raises
-    Refusal."""
-    values = {name: canonical(value) for name, value in (event.get("pathParameters") or {}).items()}
-    path = _filled(event["resource"], values)
+    function always matches and judges the values itself; with its ids in lower case, and a list's cursor as the
+    position that it stands for; and with its body as text. Raises Refusal."""
+    ids = {name: canonical(id) for name, id in (event.get("pathParameters") or {}).items()}
     body = _text(event) if event["httpMethod"] in ("POST", "PUT", "PATCH") and event.get("body") else None
     # Powertools would judge the content type again, by its own narrower rule.
     headers = {name: value for name, value in (event.get("headers") or {}).items() if name.lower() != "content-type"}
-    prepared = {"path": path, "pathParameters": values, "headers": headers, "body": body, "isBase64Encoded": False}
-    return {**event, **prepared}
+    query = event.get("multiValueQueryStringParameters")
+    if query and "cursor" in query and "cursor" in declared:
+        listed = _listed(event["resource"], ids, _own_query(event, declared))
+        query = {**query, "cursor": [position_of(cursor, listed) for cursor in query["cursor"]]}
+    return {
+        **event,
+        "path": _filled(event["resource"], ids),
+        "pathParameters": ids,
+        "headers": headers,
+        "multiValueQueryStringParameters": query,
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def _own_query(event: Mapping[str, Any], declared: Sequence[str]) -> dict[str, str]:
+    """The parameters that were sent, of those that the route has."""
+    sent = event.get("multiValueQueryStringParameters") or {}
+    return {name: values[-1] for name, values in sent.items() if name in declared}
+
+
+def _listed(resource: str, ids: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """What a cursor is bound to: a list's path and its filters, but not how long its pages are."""
+    filters = sorted((name, value) for name, value in query.items() if name not in ("limit", "cursor"))
+    return f"{_filled(resource, ids)}?{urlencode(filters, errors='replace')}"
 
 
 def _filled(resource: str, values: Mapping[str, str]) -> str:
@@ -375,9 +415,8 @@ def _answer(response: Response[Any], event: Mapping[str, Any], api: Api) -> Answ
     headers: dict[str, str] = {}
     if isinstance(view, Listing):
         if view.after is not None:
-            sent = event.get("multiValueQueryStringParameters") or {}
-            own = {name: values[-1] for name, values in sent.items() if name in api.declared}
-            headers["Link"] = f'<{_page(event, event["resource"], view.after, own)}>; rel="next"'
+            link = _page(event, event["resource"], view.after, _own_query(event, api.declared))
+            headers["Link"] = f'<{link}>; rel="next"'
         body = documents.render([item.model_dump(by_alias=True) for item in view])
     elif isinstance(view, View):
         if view.version is not None:
@@ -388,6 +427,10 @@ def _answer(response: Response[Any], event: Mapping[str, Any], api: Api) -> Answ
             project = event["resource"].removesuffix("/report")
             lists = {name: _page(event, f"{project}/{name}", after, {}) for name, after in view.continued.items()}
             headers["Link"] = ", ".join(f'<{url}>; rel="next"; title="{name}"' for name, url in lists.items())
+        if isinstance(view, PageView):
+            ids = event.get("pathParameters") or {}
+            listed = _listed(event["resource"], ids, _own_query(event, api.declared))
+            view.show_cursor(cursor_behind(view.after, listed) if view.after is not None else None)
         body = documents.render(view.model_dump(by_alias=True))
     else:
         body = ""
@@ -402,8 +445,10 @@ def _location(event: Mapping[str, Any], id: str) -> str:
 def _page(event: Mapping[str, Any], resource: str, after: str | None, query: Mapping[str, str]) -> str:
     """The URL of a page of a list with these parameters, behind the item with the id `after`; the list's ids are those
     of the request."""
-    query = {**query, **({"cursor": cursor_behind(after)} if after is not None else {})}
-    url = address(event, resource, event.get("pathParameters") or {})
+    ids = event.get("pathParameters") or {}
+    if after is not None:
+        query = {**query, "cursor": cursor_behind(after, _listed(resource, ids, query))}
+    url = address(event, resource, ids)
     return f"{url}?{urlencode(query)}" if query else url
 
 
@@ -414,8 +459,7 @@ def address(event: Mapping[str, Any], resource: str, ids: Mapping[str, str]) -> 
     scheme = next((value for value in forwarded if value in ("http", "https")), "https")
     asked = event["requestContext"]
     before = [part for part in asked["path"].split("/") if part][: -event["resource"].count("/")]
-    path = _filled(resource, {name: id.lower() for name, id in ids.items()})
-    return f"{scheme}://{'/'.join([asked['domainName'], *before])}{path}"
+    return f"{scheme}://{'/'.join([asked['domainName'], *before])}{_filled(resource, ids)}"
 
 
 def _wire(response: Response[str]) -> dict[str, Any]:

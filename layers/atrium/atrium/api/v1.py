@@ -9,8 +9,8 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 from pydantic_core import PydanticCustomError
 
 from atrium import documents, models, roles
-from atrium.api.paging import cursor_behind, cursor_from, limit_up_to
-from atrium.api.resolver import Api, Model, View, lambda_handler, request_work
+from atrium.api.paging import cursor_from, limit_up_to
+from atrium.api.resolver import Api, Model, PageView, View, lambda_handler, request_work
 from atrium.errors import Invalid, Refusal
 from atrium.ids import SENT_UUID, from_uuid, to_uuid
 from atrium.store import members, principals, projects
@@ -180,28 +180,31 @@ class PageMeta(View):
     has_more: bool
     next_cursor: str | None
 
-    @classmethod
-    def of(cls, page: models.Page[Any]) -> "PageMeta":
-        return cls(has_more=page.after is not None, next_cursor=page.after and cursor_behind(page.after))
+
+class Paged(PageView):
+    """What the pages of this dialect share: `meta`, which stands behind their `data`."""
+
+    def show_cursor(self, cursor: str | None) -> None:
+        vars(self)["meta"] = PageMeta(has_more=cursor is not None, next_cursor=cursor)
 
 
-class ProjectPage(View):
+class ProjectPage(Paged):
     data: list[ProjectSummary]
     meta: PageMeta
 
     @classmethod
     def of(cls, page: models.Page[models.ProjectRow]) -> "ProjectPage":
         data = [ProjectSummary.model_construct(**row.resource()) for row in page.items]
-        return cls.model_construct(data=data, meta=PageMeta.of(page))
+        return cls.model_construct(data=data).ending_at(page.after)
 
 
-class MemberPage(View):
+class MemberPage(Paged):
     data: list[MemberView]
     meta: PageMeta
 
     @classmethod
     def of(cls, page: models.Page[models.Member]) -> "MemberPage":
-        return cls.model_construct(data=[MemberView.of(member) for member in page.items], meta=PageMeta.of(page))
+        return cls.model_construct(data=[MemberView.of(member) for member in page.items]).ending_at(page.after)
 
 
 class RoleView(View):

@@ -20,7 +20,7 @@ from atrium.api.records import (
     given,
 )
 from atrium.api.resolver import Model, View, lambda_handler
-from atrium.api.v1 import Cursor, Id, Limit, PageMeta, Sent, v1_api
+from atrium.api.v1 import Cursor, Id, Limit, Paged, PageMeta, Sent, v1_api
 from atrium.models import Phase
 
 __all__ = [
@@ -141,11 +141,11 @@ class DecisionView(DecisionFields, RecordView):
     pass
 
 
-class Page(View, Generic[ViewT]):
+class Page(Paged, Generic[ViewT]):
     data: list[ViewT]
     meta: PageMeta
 
 
 def page_of(view: type[ViewT], page: models.Page[Any]) -> Page[ViewT]:
     data = [view.of(record) for record in page.items]
-    return Page[view].model_construct(data=data, meta=PageMeta.of(page))  # type: ignore[valid-type]
+    return Page[view].model_construct(data=data).ending_at(page.after)  # type: ignore[valid-type]
