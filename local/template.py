@@ -278,6 +278,8 @@ class Template:
                 return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
             case "AWS::Events::EventBus", "Arn":
                 return f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{self._values[name]}"
+            case "AWS::Logs::LogGroup", "Arn":
+                return f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}:*"
             case "AWS::DynamoDB::Table", "Arn":
                 return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE_NAME}"
             case "AWS::DynamoDB::Table", "StreamArn":

@@ -1,4 +1,4 @@
-"""How often a route asks the table, one call after the other; and that its permissions are exactly what it asks for."""
+"""How often a route asks the table, one call after the other; and that its role says exactly what it asks for."""
 
 import json
 from collections.abc import Callable
@@ -14,12 +14,15 @@ from atrium.settings import settings
 from atrium.store.outbox import bus
 from atrium.store.purge import queued
 from atrium.store.table import table, wire_item
+from local.event_schemas import TYPES
 from local.functions import FunctionFailed, call
-from local.template import ROOT, Function, Template
+from local.template import ACCOUNT, REGION, ROOT, Function, Template
+from tests import iam
 from tests.client import RECORDS, World, flat_id, flat_path, in_camel_case, new_key
 from tests.conftest import inline
+from tests.iam import needless, of_its_calls, role_of, statements
 from tests.test_template import routes
-from tests.trace import Trace, permissions
+from tests.trace import Trace
 
 Request = tuple[str, str, Any]
 
@@ -131,7 +134,7 @@ def test_a_read_takes_one_round_trip_and_its_permissions_are_what_it_uses(
     assert trace.round_trips(route) == trips
     assert trace.width(route) <= 3
     assert trace.round_trips("Authorizer") <= 1
-    assert trace.actions(route) == permissions(template, route)
+    assert needless(of_its_calls(template, route), trace.asked(route)) == set()
 
 
 @pytest.mark.parametrize("route", WRITES)
@@ -142,13 +145,13 @@ def test_a_write_takes_two_round_trips_and_its_replay_and_refusal_one_and_its_pe
     whether a twin of a request that is refused was answered meanwhile, where it has a key.
     """
     world, trace = traced
-    used: set[str] = set()
+    asked: list[iam.Request] = []
     method, path, body = WRITES[route](world, a_project(world))
     for refused, trips in ((None, 1), (new_key(), 2)):
         trace.clear()
         assert world(method, path, body, by="outsider", key=refused).status in (403, 404)
         assert trace.round_trips(route) == trips
-        used |= trace.actions(route)
+        asked += trace.asked(route)
     # A creation goes by the role in the space, and a note is its author's.
     for by in ("owner",) if "Create" in route or route == "DeleteTaskNote" else ("owner", "contributor"):
         project = a_project(world)
@@ -162,12 +165,12 @@ def test_a_write_takes_two_round_trips_and_its_replay_and_refusal_one_and_its_pe
         assert first.status in (200, 201, 204), first
         assert trace.round_trips(route) == 2
         assert [call.operation for call in trace.of(route)].count("TransactWriteItems") == 1
-        used |= trace.actions(route)
+        asked += trace.asked(route)
         trace.clear()
         second = world(method, path, body, by=by, key=key)
         assert (second.status, second.content, second.replayed) == (first.status, first.content, True)
         assert trace.round_trips(route) == 1
-    assert used == permissions(template, route)
+    assert needless(of_its_calls(template, route), asked) == set()
 
 
 def test_listing_all_projects_takes_three_round_trips_however_many_there_are(traced: tuple[World, Trace]) -> None:
@@ -211,7 +214,7 @@ def test_a_caller_without_a_space_role_pays_a_second_trip_for_its_list(traced: t
 def test_the_authorizers_permissions_are_what_it_uses(traced: tuple[World, Trace], template: Template) -> None:
     world, trace = traced
     assert world("GET", "/v1/me").status == 200
-    assert trace.actions("Authorizer") == permissions(template, "Authorizer")
+    assert needless(of_its_calls(template, "Authorizer"), trace.asked("Authorizer")) == set()
 
 
 # ---------------------------------------------------------------- functions without a URL, and what is not allowed
@@ -248,6 +251,15 @@ def to_add_a_viewer(world: World, sample: Any) -> list[Any]:
     return [{"detail": {**ids, "project_id": project["id"], "resource": project}}]
 
 
+def to_publish(world: World, sample: Any) -> list[Any]:
+    """One of each type."""
+    events = [deepcopy(sample) for _ in TYPES]
+    for event, type in zip(events, TYPES, strict=True):
+        for record in event["Records"]:
+            record["dynamodb"]["NewImage"]["last_event"]["M"]["type"] = {"S": type}
+    return events
+
+
 # For each the events that make it do all that it does. The check of the table is in test_fsck.py.
 WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
     "Provision": to_provision,
@@ -255,7 +267,7 @@ WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
     "RotateCredential": lambda world, sample: [sample, {**sample, "request_token": "again"}],
     "RevokeCredential": lambda world, sample: [sample],
     "ListCredentials": lambda world, sample: [sample],
-    "PublishEvents": lambda world, sample: [sample],
+    "PublishEvents": to_publish,
     "PurgeDeleted": to_purge,
     "SweepDeleted": to_purge,
     "CreateProjectFromEvent": to_create,
@@ -291,7 +303,7 @@ def test_the_permissions_of_a_function_without_a_url_are_what_it_uses(
         asked = {"request_token": "refused"} if name == "Provision" else sample(function) | {"request_token": "refused"}
         with pytest.raises(FunctionFailed, match="Refused"):
             trace.invoke(function, asked | REFUSED[name])
-    assert trace.actions(name) == permissions(template, name)
+    assert needless(of_its_calls(template, name), trace.asked(name)) == set()
 
 
 def test_every_function_without_a_url_has_its_permissions_compared(template: Template) -> None:
@@ -299,34 +311,53 @@ def test_every_function_without_a_url_has_its_permissions_compared(template: Tem
     assert set(WITHOUT_URL) == automation - {"Fsck"}
 
 
-# What Lambda itself does in a function's name: it writes the log and the trace, and reads what the function is behind.
-ALWAYS = {"service-role/AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"}
-BEHIND = {
-    "PublishEvents": {"service-role/AWSLambdaDynamoDBExecutionRole"},
-    "PurgeDeleted": {"service-role/AWSLambdaDynamoDBExecutionRole"},
-    "CreateProjectFromEvent": {"service-role/AWSLambdaSQSQueueExecutionRole"},
+STREAM = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/atrium/stream/local"
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:ProjectRequests"
+DEAD_LETTERS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:DeadLetters"
+
+READS_STREAM = [f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")]
+READS_QUEUE = [f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")]
+HANDS_ON = ["sqs:SendMessage"]
+
+# What Lambda itself does in a function's name: it writes the log and the trace, reads what the function is behind, and
+# sends on what failed.
+ALWAYS = {
+    f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:Logs:*": ["logs:CreateLogStream", "logs:PutLogEvents"],
+    "*": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
 }
-HANDS_ON = {"PublishEvents", "PurgeDeleted", "AddViewer"}
+BEHIND = {
+    "PublishEvents": {STREAM: READS_STREAM, DEAD_LETTERS: HANDS_ON},
+    "PurgeDeleted": {STREAM: READS_STREAM, DEAD_LETTERS: HANDS_ON},
+    "CreateProjectFromEvent": {QUEUE: READS_QUEUE},
+    "AddViewer": {DEAD_LETTERS: HANDS_ON},
+}
 
 
 def test_lambda_may_do_in_a_functions_name_what_its_sources_need(template: Template) -> None:
     for name in template.functions:
-        role = template.resources[f"{name}Role"]["Properties"]
-        managed = {arn.removeprefix("arn:aws:iam::aws:policy/") for arn in role["ManagedPolicyArns"]}
-        assert managed == ALWAYS | BEHIND.get(name, set()), name
-        assert "PermissionsBoundary" not in role
-        statements = [
-            statement
-            for policy in role.get("Policies", [])
-            if not policy["PolicyName"].startswith(f"{name}RolePolicy")
-            for statement in policy["PolicyDocument"]["Statement"]
+        called = of_its_calls(template, name)
+        rest = [each for each in statements(template, name) if each not in called]
+        assert {each["Resource"]: each["Action"] for each in rest} == ALWAYS | BEHIND.get(name, {}), name
+        assert len(rest) == len(ALWAYS | BEHIND.get(name, {})), name
+        assert not any("Condition" in each for each in rest), name
+
+
+def test_a_role_is_lambdas_and_has_no_policy_of_awss(template: Template) -> None:
+    """Those of AWS's are about everything of an account."""
+    for name in template.functions:
+        role = role_of(template, name)
+        assert set(role) <= {"AssumeRolePolicyDocument", "ManagedPolicyArns", "Policies"}, name
+        assert role["ManagedPolicyArns"] == [{"Ref": "LogAndTrace"}], name
+        assert role["AssumeRolePolicyDocument"]["Statement"] == [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
         ]
-        send = {
-            "Effect": "Allow",
-            "Action": "sqs:SendMessage",
-            "Resource": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
-        }
-        assert statements == ([send] if name in HANDS_ON else []), name
+
+
+def test_no_two_roles_say_the_same(template: Template) -> None:
+    roles = {name: item["Properties"] for name, item in template.resources.items() if item["Type"] == "AWS::IAM::Role"}
+    assert len({json.dumps(role) for role in roles.values()}) == len(roles)
+    used = {template.resources[name]["Properties"]["Role"]["Fn::GetAtt"][0] for name in template.functions}
+    assert used == set(roles)
 
 
 def test_what_a_function_is_not_allowed_is_refused_as_in_the_cloud(
@@ -334,8 +365,8 @@ def test_what_a_function_is_not_allowed_is_refused_as_in_the_cloud(
 ) -> None:
     """Else only users would miss a permission that the template forgot. A test that swallows the refusal fails too."""
     forgetful = deepcopy(template)
-    (policy,) = forgetful.resources["V1DeleteProjectRole"]["Properties"]["Policies"]
-    policy["PolicyDocument"]["Statement"][0]["Action"].remove("dynamodb:DeleteItem")
+    (policy,) = role_of(forgetful, "V1DeleteProject")["Policies"]
+    policy["PolicyDocument"]["Statement"][1]["Action"].remove("dynamodb:DeleteItem")
     refused = pytest.raises(AssertionError, match="V1DeleteProject dynamodb:DeleteItem")
     with refused, inline(forgetful, engine, tmp_path, call) as world:
         project = world.new_project()

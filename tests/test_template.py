@@ -15,6 +15,7 @@ from moto import mock_aws
 from atrium.api.resolver import EXPOSED
 from local.template import ROOT, Template, create_table
 from tests.conftest import the_template
+from tests.iam import of_its_calls, statements
 
 FUNCTIONS = ROOT / "functions"
 
@@ -93,30 +94,26 @@ def test_every_route_but_the_documentation_asks_for_a_credential_and_every_path_
         assert "options" in operations
 
 
-def test_a_public_function_may_do_nothing(template: Template) -> None:
+def test_a_public_function_calls_nothing(template: Template) -> None:
     for name in routes(template, public=True):
-        assert template.resources[f"{name}Role"]["Properties"].get("Policies", []) == []
-
-
-# What a function may be allowed, by service: each on the one thing of ours of its kind.
-ALLOWED_ON = {
-    "dynamodb": {"Fn::GetAtt": ["Table", "Arn"]},
-    "events": {"Fn::GetAtt": ["Bus", "Arn"]},
-    "sqs": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
-}
+        assert of_its_calls(template, name) == []
 
 
 def test_permissions_name_actions_on_our_own_things_and_one_function_alone_may_scan(template: Template) -> None:
-    roles = {name: item["Properties"] for name, item in template.resources.items() if item["Type"] == "AWS::IAM::Role"}
-    assert {name.removesuffix("Role") for name in roles} == set(template.functions)
-    for name, role in roles.items():
-        for policy in role.get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-                for action in actions:
-                    assert statement["Resource"] == ALLOWED_ON[action.partition(":")[0]], (name, action)
-                    assert "*" not in action, name
-                    assert "Scan" not in action or name == "FsckRole", name
+    """What stands for anything is where AWS has nothing narrower: X-Ray's actions have no resource."""
+    ours = {
+        *template.queues,
+        *(template.resolve({"Fn::GetAtt": [name, "Arn"]}) for name in ("Table", "Bus", "Logs")),
+        template.stream,
+    }
+    for name in template.functions:
+        for statement in statements(template, name):
+            assert not any("*" in action for action in statement["Action"]), name
+            assert "dynamodb:Scan" not in statement["Action"] or name == "Fsck", name
+            if statement["Resource"] == "*":
+                assert {action.partition(":")[0] for action in statement["Action"]} == {"xray"}, name
+            else:
+                assert statement["Resource"] in ours, name
 
 
 def test_every_queue_and_stream_hands_on_what_it_cannot_process(template: Template) -> None:

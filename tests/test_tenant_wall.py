@@ -28,6 +28,7 @@ from atrium.store.wall import TenantWall, scope
 from atrium.store.work import Work
 from local.functions import FunctionFailed, call
 from local.template import Template
+from tests import iam
 from tests.client import World, flat_id, flat_path, new_key, v1_id
 from tests.conftest import Count, inline
 from tests.test_fsck import Rows
@@ -463,33 +464,45 @@ def test_a_mistake_in_the_code_above_ends_at_the_wall(
 @pytest.fixture
 def counted(
     template: Template, engine: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[World, Counter[Any], Counter[Any]]]:
-    """A world, the requests that any client of its functions sends to DynamoDB, and those that the wall has judged."""
+) -> Iterator[tuple[World, Counter[Any], Counter[Any], Counter[Any]]]:
+    """A world, the requests that any client of its functions sends to DynamoDB, those that the wall has judged, and
+    those that were held against the statements of the function's role.
+    """
     sent: Counter[Any] = Counter()
     judged: Counter[Any] = Counter()
+    permitted: Counter[Any] = Counter()
 
     def judge(params: Any, model: Any, **more: Any) -> None:
         if running():
             judged[running(), model.name] += 1
         guard(params, model, **more)
 
+    def ask(params: Any, model: Any, *more: Any) -> list[iam.Request]:
+        if model.service_model.service_name == "dynamodb":
+            permitted[running(), model.name] += 1
+        return requests(params, model, *more)
+
     def send(request: Any, event_name: str, **_: Any) -> None:
         if running():
             sent[running(), event_name.rpartition(".")[2]] += 1
 
-    guard = wall.guard
+    guard, requests = wall.guard, iam.requests
     monkeypatch.setattr(tables, "guard", judge)
+    monkeypatch.setattr(iam, "requests", ask)
     events = FUNCTIONS.get_component("event_emitter")
     events.register("before-send.dynamodb", send)
     with inline(template, engine, tmp_path, call) as world:
-        yield world, sent, judged
+        yield world, sent, judged, permitted
     events.unregister("before-send.dynamodb", send)
 
 
 def test_every_call_of_every_function_is_judged(
-    counted: tuple[World, Counter[Any], Counter[Any]], template: Template, monkeypatch: pytest.MonkeyPatch, count: Count
+    counted: tuple[World, Counter[Any], Counter[Any], Counter[Any]],
+    template: Template,
+    monkeypatch: pytest.MonkeyPatch,
+    count: Count,
 ) -> None:
-    world, sent, judged = counted
+    world, sent, judged, permitted = counted
     monkeypatch.setattr(reactions, "settings", lambda: SimpleNamespace(viewer_principal=world.uuid("outsider")))
     project = a_project(world)
     for name, request in EVERY_ROUTE.items():
@@ -502,7 +515,7 @@ def test_every_call_of_every_function_is_judged(
         for event in events(world, sample(template.functions[name])):
             call(template.functions[name], event)
     call(template.functions["Fsck"], {})
-    assert sent == judged
+    assert sent == judged == permitted
     asks_nothing = {"V1ListRoles", "PublishEvents", *routes(template, public=True)}
     assert {name for name, _ in sent} == set(template.functions) - asks_nothing
     count(calls=sum(sent.values()))

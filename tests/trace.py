@@ -1,6 +1,7 @@
 """What the functions ask of AWS: which calls, how many of them one after the other, and which they are allowed."""
 
 import importlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from atrium.store.table import Table
 from local import functions
 from local.functions import call
 from local.template import Function, Template
+from tests import iam
 from tests.clock import NET
 
 # What the functions' clients of the table are made by. Tests that ask the table themselves have boto3's.
@@ -33,7 +35,7 @@ class Call:
 
     function: str
     operation: str
-    actions: set[str]
+    asked: list[iam.Request]
     size: int
     began: float
     ended: float = 0.0
@@ -61,9 +63,9 @@ class Trace:
     def of(self, function: str) -> list[Call]:
         return [made for made in self.calls if made.function == function]
 
-    def actions(self, function: str) -> set[str]:
-        """The IAM actions that the function used."""
-        return {action for made in self.of(function) for action in made.actions}
+    def asked(self, function: str) -> list[iam.Request]:
+        """What the function's calls asked of IAM."""
+        return [request for made in self.of(function) for request in made.asked]
 
     def round_trips(self, function: str) -> int:
         """The longest chain of calls of which each began after the one before it had ended."""
@@ -79,7 +81,8 @@ class Trace:
         return max((sum(one.began <= at.began < one.ended for one in made) for at in made), default=0)
 
     def _begin(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
-        made = Call(self._function, model.name, actions(params, model), items(params), time.monotonic())
+        asked = iam.requests(params, model, os.environ["TABLE_NAME"])
+        made = Call(self._function, model.name, asked, items(params), time.monotonic())
         self.calls.append(made)
         self._open[threading.get_ident()] = made
         if (meeting := _meeting.get()) is not None:
@@ -150,32 +153,12 @@ def items(params: Mapping[str, Any]) -> int:
 # ---------------------------------------------------------------- permissions
 
 
-def actions(params: Mapping[str, Any], model: Any) -> set[str]:
-    """The IAM actions that a call needs."""
-    if not model.name.startswith("Transact"):
-        return {f"{model.service_model.service_name}:{model.name}"}
-    kinds = {kind for action in params["TransactItems"] for kind in action}
-    return {"dynamodb:ConditionCheckItem" if kind == "ConditionCheck" else f"dynamodb:{kind}Item" for kind in kinds}
-
-
-def permissions(template: Template, function: str) -> set[str]:
-    """The actions of a function's own statements. What Lambda does in its name, sending to the queue of what failed,
-    stands in policies of other names."""
-    return {
-        action
-        for policy in template.resources[f"{function}Role"]["Properties"].get("Policies", [])
-        if policy["PolicyName"].startswith(f"{function}RolePolicy")
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in statement["Action"]
-    }
-
-
 @dataclass(frozen=True)
 class _Running:
-    """The function that runs, what it may do, and the place for what it was refused."""
+    """The function that runs, what its role says, and the place for what it was refused."""
 
     function: str
-    allowed: set[str]
+    statements: list[iam.Statement]
     refused: list[str]
 
 
@@ -184,11 +167,11 @@ _running: ContextVar[_Running | None] = ContextVar("running", default=None)
 
 @contextmanager
 def enforced(template: Template) -> Iterator[None]:
-    """Refuses every call of this process's functions that their statements in the template do not allow, as IAM would.
+    """Refuses every call of this process's functions that the statements of their roles do not allow, as IAM would.
     What was refused fails the test in the end, too, if it swallowed that. A test that asks AWS from inside of a
     function, in a hook, does so in a context of its own.
     """
-    allowed = {name: permissions(template, name) for name in template.functions}
+    statements = {name: iam.statements(template, name) for name in template.functions}
     refused: list[str] = []
 
     def import_module(name: str) -> Any:
@@ -197,7 +180,7 @@ def enforced(template: Template) -> Iterator[None]:
 
         def handler(event: Mapping[str, Any], context: Any) -> Any:
             name = context.function_name
-            token = _running.set(_Running(name, allowed[name], refused))
+            token = _running.set(_Running(name, statements[name], refused))
             try:
                 return module.handler(event, context)
             finally:
@@ -228,7 +211,8 @@ def _judge(params: Mapping[str, Any], model: Any, **_: Any) -> None:
     now = _running.get()
     if now is None:
         return
-    if missing := actions(params, model) - now.allowed:
-        now.refused.extend(f"{now.function} {action}" for action in missing)
+    asked = iam.requests(params, model, os.environ["TABLE_NAME"])
+    if missing := [request for request in asked if not iam.is_allowed(request, now.statements)]:
+        now.refused.extend(f"{now.function} {request}" for request in missing)
         answer: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
         raise ClientError(answer, model.name)

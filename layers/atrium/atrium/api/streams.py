@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from atrium import keys
@@ -67,7 +68,7 @@ def purging_handler() -> Handler:
     cannot be read, and what is not deleted, is not reported, since it would keep all that is behind it waiting. Its row
     stays in the queue, where the sweep tells of it.
     """
-    warm(connect)
+    warm(partial(connect, "GetItem"))
 
     def handler(batch: Mapping[str, Any], context: Any) -> dict[str, Any]:
         deletions: dict[str, Deletion] = {}
@@ -89,7 +90,7 @@ def sweeping_handler() -> Handler:
     overdue until it is repaired, and neither it nor a shard that does not answer stops the rest. It begins with a pulse
     through the stream: see observability.yaml. Raises Unavailable when it could not see the whole queue.
     """
-    warm(connect)
+    warm(partial(connect, "GetItem"))
 
     def handler(_: Mapping[str, Any], context: Any) -> dict[str, Any]:
         stop = deadline(_seconds_left(context))

@@ -297,15 +297,18 @@ def table() -> Table:
     return made
 
 
-def connect(operation: str = "BatchGetItem") -> None:
+_NOTHING = keys.principal("0" * 24, "0" * 24)
+
+
+def connect(operation: str = "BatchGetItem", nothing: Key = _NOTHING) -> None:
     """Makes this process's table and opens its connection, by one read of an item that is not there. It is tried once;
-    the `operation` is the one that the function's requests begin with, and so may call."""
-    made, nobody = table(), wire_key(keys.principal("0" * 24, "0" * 24))
+    the `operation` is the one that the function's requests begin with, on a key like theirs: both it may."""
+    made, key = table(), wire_key(nothing)
     by_operation: dict[str, dict[str, Any]] = {
-        "BatchGetItem": {"RequestItems": {made.name: {"Keys": [nobody]}}},
-        "GetItem": {"TableName": made.name, "Key": nobody},
+        "BatchGetItem": {"RequestItems": {made.name: {"Keys": [key]}}},
+        "GetItem": {"TableName": made.name, "Key": key},
     }
-    with scope("0" * 24):
+    with scope("0" * 24, credentials=True):
         made._attempt(operation, **by_operation[operation])
 
 
