@@ -22,7 +22,7 @@ from atrium import models
 from atrium.ids import ID, is_id, to_uuid
 from atrium.text import ANY_TEXT
 from local import openapi_examples as examples
-from local.openapi_text import FIELDS, INFO, OPERATIONS, SCHEMAS, TAGS
+from local.openapi_text import FIELDS, INFO, OPERATIONS, PARAMETERS, SCHEMAS, TAGS
 from local.template import ROOT, Template
 
 DOCUMENT = ROOT / "functions" / "openapi.json"
@@ -37,6 +37,18 @@ _ENUMS = {
     "Priority": models.Priority,
     "ProjectStatus": models.Status,
 }
+
+# An object of a client's own: any members. Of the strings in it, generators make nothing.
+_OBJECT = {"type": "object", "additionalProperties": True}
+
+# What a v1 refusal may call what is wrong: pydantic's words first, then ours.
+ERROR_TYPES = (
+    *("bool_type", "extra_forbidden", "greater_than_equal", "int_parsing", "int_type", "less_than_equal"),
+    *("literal_error", "missing", "string_too_long", "string_too_short", "string_type", "too_long", "uuid_parsing"),
+    *("cursor", "datetime_parsing", "description_type", "hours", "idempotency_key", "idempotency_key_reused"),
+    *("if_match", "json_invalid", "not_a_member", "object_type", "string_control", "unknown_principal"),
+    "unknown_role",
+)
 
 # How Powertools describes its own refusals, which no client of Atrium sees.
 _POWERTOOLS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
@@ -87,7 +99,7 @@ def _object(description: str, **properties: Json) -> Json:
 _MESSAGE = {"type": "string", "description": "What is wrong, for people."}
 
 _ERRORS = {
-    "Error": _object("What a refusal looks like in the flat dialect.", error=_MESSAGE),
+    "FlatError": _object("What a refusal looks like in the flat dialect.", error=_MESSAGE),
     "V1Error": _object("What a refusal looks like in the v1 dialect.", detail=_MESSAGE),
     "V1ValidationError": _object(
         "What is wrong with what was sent, place by place; at most twenty places.",
@@ -101,7 +113,7 @@ _ERRORS = {
             "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
         },
         msg={"type": "string", "description": "What to do about it, for people."},
-        type={"type": "string", "description": "What it is, for programs."},
+        type={"type": "string", "enum": sorted(ERROR_TYPES), "description": "What it is, for programs."},
     ),
     "GatewayError": _object(
         "What the gateway answers by itself, for clients of either dialect.",
@@ -148,17 +160,21 @@ _PARAMETERS = {
         "name": "Idempotency-Key",
         "in": "header",
         "description": "Makes it safe to send the request again: it happens once. 1 to 255 visible ASCII characters.",
-        "schema": {"type": "string", "format": "idempotency-key", "pattern": "^[!-~]{1,255}$"},
+        "schema": {
+            "type": "string",
+            "format": "idempotency-key",
+            "minLength": 1,
+            "maxLength": 255,
+            "pattern": "^[!-~]{1,255}$",
+        },
     },
     "IfMatch": {
         "name": "If-Match",
         "in": "header",
-        "description": "The `ETag` of the version that is to be changed, or several; `*` for any. 412 for another one.",
+        # Without an example: a page that can be tried out would send it with every change.
+        "description": "The `ETag` of the version that is to be changed, quotes included, or several with commas "
+        "between them; `*` for any. 412 for another one.",
         "schema": {"type": "string", "format": "entity-tags"},
-        "examples": {
-            "version": {"summary": "One version", "value": '"v-3"'},
-            "any": {"summary": "Any that exists", "value": "*"},
-        },
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
@@ -241,7 +257,9 @@ _REFUSALS = {
 
 def _of_dialects() -> Json:
     found = {
-        "BadRequest": _refusal("Something sent is not acceptable.", "Error", {"error": "projectName: Field required"}),
+        "BadRequest": _refusal(
+            "Something sent is not acceptable.", "FlatError", {"error": "projectName: Field required"}
+        ),
         "V1UnprocessableContent": _refusal(
             "Something sent is not acceptable.",
             "V1ValidationError",
@@ -251,16 +269,14 @@ def _of_dialects() -> Json:
     for prefix, field in (("", "error"), ("V1", "detail")):
         for status, (name, meaning, message) in _REFUSALS.items():
             headers = ("Retry-After",) if status == 503 else ()
-            found[f"{prefix}{name}"] = _refusal(meaning, f"{prefix}Error", {field: message}, *headers)
+            found[f"{prefix}{name}"] = _refusal(meaning, f"{prefix or 'Flat'}Error", {field: message}, *headers)
     return found
 
 
 def _page(name: str) -> Json:
     """The answers of a route for everybody."""
     headers = {name: _ref("headers", name) for name in ("X-Request-Id", "ETag")}
-    kind, shape = (
-        (JSON, {"type": "object"}) if name == "GetOpenapi" else ("text/html; charset=utf-8", {"type": "string"})
-    )
+    kind, shape = (JSON, _OBJECT) if name == "GetOpenapi" else ("text/html; charset=utf-8", {"type": "string"})
     return {
         "200": {"description": "The document.", "headers": headers, "content": {kind: {"schema": shape}}},
         "304": {"description": "It is the one of `If-None-Match`.", "headers": headers},
@@ -373,7 +389,7 @@ class Route:
         name, schema = found["name"], found["schema"]
         if "anyOf" in schema:  # one that may be left out; there is no null in a URL
             (schema,) = (each for each in schema["anyOf"] if each != {"type": "null"})
-        words = FIELDS.get(f"{self.prefix}.{name}") or FIELDS[name]
+        words = PARAMETERS.get(name) or FIELDS.get(f"{self.prefix}.{name}") or FIELDS[name]
         # A form that no pattern says: it has a checksum.
         form = {"type": "string", "format": "cursor"} if name == "cursor" else _sent(schema)
         made = {"name": name, "in": found["in"], "description": words, "schema": form}
@@ -487,7 +503,9 @@ def _answered(schema: str, field: str, found: Json) -> Json:
         return {"anyOf": [_answered(schema, field, each) for each in found["anyOf"]]}
     if "items" in found:
         return {"type": "array", "items": _answered(schema, field, found["items"])}
-    made = {key: value for key, value in found.items() if key in ("type", "enum", "const", "$ref")}
+    made = {
+        key: value for key, value in found.items() if key in ("type", "enum", "const", "$ref", "additionalProperties")
+    }
     name = to_snake(field)
     if made == {"type": "string"} and (name in _MOMENTS or name.endswith("_at")):
         made["format"] = "date-time"
@@ -498,7 +516,9 @@ def _answered(schema: str, field: str, found: Json) -> Json:
 
 
 def _shared(schema: Json) -> Json:
-    """The same, by its name if it is an enumeration with one."""
+    """The same, by its name if it has one."""
+    if schema == _OBJECT:
+        return _ref("schemas", "V1ProjectDescription")
     for name, choice in _ENUMS.items():
         if schema.get("enum") == list(get_args(choice)):
             return {**_ref("schemas", name), **{key: schema[key] for key in schema.keys() & {"default"}}}
@@ -538,7 +558,10 @@ def document() -> Json:
     warnings.simplefilter("ignore", PydanticJsonSchemaWarning)
     template = Template()
     paths: Json = {}
-    schemas = _ERRORS | {name: {"type": "string", "enum": list(get_args(each))} for name, each in _ENUMS.items()}
+    described = {"V1ProjectDescription": {"description": SCHEMAS["ProjectDescription"], **_OBJECT}}
+    schemas = (
+        _ERRORS | described | {name: {"type": "string", "enum": list(get_args(each))} for name, each in _ENUMS.items()}
+    )
     all_routes = routes(template)
     for route in all_routes:
         operation = paths.setdefault(route.path, {})[route.method.lower()] = route.operation()
@@ -552,9 +575,11 @@ def document() -> Json:
             "version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
             "summary": "Projects for teams, in two dialects over one store.",
             "description": INFO,
+            "contact": {"name": "The team that runs this deployment"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        # Relative to where the document is: right behind a stage, on a domain of one's own, and on a laptop.
+        # What is served has the absolute URL in its place (functions/get_openapi.py): behind a stage, on a domain of
+        # one's own, or on a laptop.
         "servers": [{"url": ".", "description": "Where this document comes from"}],
         "security": [{"BearerToken": []}, {"ApiKey": []}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from local.gateway import Gateway, Reply, Request
 from local.server import Server
@@ -21,6 +22,11 @@ class Staged(Gateway):
     def handle(self, request: Request) -> Reply:
         assert request.target.startswith(f"{self._prefix}/"), request.target
         return super().handle(replace(request, target=request.target.removeprefix(self._prefix)))
+
+    def _event(self, exchange: Any) -> dict[str, Any]:
+        event = super()._event(exchange)
+        event["requestContext"]["path"] = self._prefix + event["requestContext"]["path"]
+        return event
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local.openapi import DOCUMENT
+from local.functions import call
 from local.template import ROOT, Template
 from tests.client import Answer, World
 from tests.clock import NET
@@ -49,6 +49,27 @@ def test_a_page_says_what_browsers_may_make_of_it(shared: World, path: str) -> N
     assert "unsafe-inline" not in policy.get("script-src", "")
 
 
+def test_the_document_says_at_which_url_it_was_asked_for(template: Template) -> None:
+    """As API Gateway puts it: behind a stage, and on a domain of one's own, which has none in its paths."""
+    asked = json.loads((ROOT / "events/get_openapi.json").read_text())
+    for domain, path, url in (
+        (
+            "abc.execute-api.eu-west-1.amazonaws.com",
+            "/prod/openapi.json",
+            "https://abc.execute-api.eu-west-1.amazonaws.com/prod",
+        ),
+        ("api.example.com", "/openapi.json", "https://api.example.com"),
+        ("api.example.com", "/openapi.json/", "https://api.example.com"),
+    ):
+        context = {**asked["requestContext"], "domainName": domain, "path": path}
+        event = {**asked, "requestContext": context, "multiValueHeaders": {"X-Forwarded-Proto": ["https"]}}
+        answer = call(template.functions["GetOpenapi"], event)
+        assert [server["url"] for server in json.loads(answer["body"])["servers"]] == [url]
+        etag = {"If-None-Match": answer["multiValueHeaders"]["ETag"]}
+        again = call(template.functions["GetOpenapi"], {**event, "multiValueHeaders": etag})
+        assert again["statusCode"] == 304
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_that_is_known_is_not_sent_again(shared: World, path: str) -> None:
     first = shared("GET", path, by=None)
@@ -62,7 +83,10 @@ def test_a_page_that_is_known_is_not_sent_again(shared: World, path: str) -> Non
 
 def test_the_document_is_the_committed_one(shared: World) -> None:
     answer = shared("GET", "/openapi.json", by=None)
-    assert answer.content == DOCUMENT.read_bytes()
+    document = json.loads(answer.content)
+    (server,) = document.pop("servers")
+    assert server == {**COMMITTED["servers"][0], "url": "http://api.test"}
+    assert document == {name: part for name, part in COMMITTED.items() if name != "servers"}
     assert header(answer, "Content-Type") == "application/json"
 
 

@@ -61,7 +61,7 @@ def test_it_creates_lists_changes_and_deletes_in_the_flat_dialect(client: Simple
     changed = ask("flat_projects.update_project", project.field_id, body=revision, if_match=made.headers["etag"])
     assert (changed.status_code, changed.parsed.project_name) == (200, "Gemini")
     late = ask("flat_projects.update_project", project.field_id, body=revision, if_match=made.headers["etag"])
-    assert (late.status_code, type(late.parsed)) == (412, models.Error)
+    assert (late.status_code, type(late.parsed)) == (412, models.FlatError)
     new_task = models.NewTask(name="Build", description="A rocket", phase=models.Phase.BUSINESS)
     task = ask("flat_tasks.create_task", project.field_id, body=new_task).parsed
     status = models.TaskStatusChange(status=models.TaskStatus.INPROGRESS)

@@ -1,5 +1,6 @@
 """The OpenAPI document says what the API does: every route, everything it takes, every answer it gives."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -9,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from local.openapi import DOCUMENT, document
-from local.openapi_text import FIELDS, OPERATIONS, SCHEMAS
+from local.openapi import DOCUMENT, ERROR_TYPES, document
+from local.openapi_text import FIELDS, OPERATIONS, PARAMETERS, SCHEMAS
 from local.template import ROOT, Template
 from tests.client import UUID, World
 from tests.conftest import the_template
@@ -20,6 +21,14 @@ from tests.test_template import routes
 
 COMMITTED: Any = json.loads(DOCUMENT.read_text())
 
+
+SCHEMAS_OF: dict[str, Any] = COMMITTED["components"]["schemas"]
+SENT = {
+    content["schema"]["$ref"].rpartition("/")[2]
+    for item in COMMITTED["paths"].values()
+    for operation in item.values()
+    for content in operation.get("requestBody", {}).get("content", {}).values()
+}
 
 # By the logical ids of their functions: the routes of the template, and what the committed document says of them.
 BEHIND_CREDENTIALS = routes(the_template())
@@ -42,7 +51,7 @@ def validator(schema: Any) -> Draft202012Validator:
     """Judges by a schema of the document and takes no property that it does not name."""
     closed = json.loads(json.dumps(COMMITTED["components"]))
     for component in closed["schemas"].values():
-        if component.get("type") == "object":
+        if component.get("type") == "object" and "properties" in component:
             component["additionalProperties"] = False
     return Draft202012Validator({**schema, "components": closed}, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
@@ -77,7 +86,9 @@ def test_it_says_who_may_as_the_readme_does() -> None:
 def test_no_words_are_left_over() -> None:
     text = DOCUMENT.read_text()
     unused = [
-        words for words in (*FIELDS.values(), *SCHEMAS.values()) if json.dumps(words, ensure_ascii=False) not in text
+        words
+        for words in (*FIELDS.values(), *PARAMETERS.values(), *SCHEMAS.values())
+        if json.dumps(words, ensure_ascii=False) not in text
     ]
     assert unused == []
 
@@ -141,6 +152,97 @@ def test_a_refusal_is_as_described(shared: World, status: int) -> None:
             for name, header in described["headers"].items():
                 assert name.lower() in answer.headers or not resolved(header).get("required"), (route, name)
     assert found
+
+
+# ---------------------------------------------------------------- what generators make of it
+
+
+def schemas_within(item: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a part of the document, the schemas among them."""
+    if isinstance(item, dict):
+        yield item
+    for each in item.values() if isinstance(item, dict) else item if isinstance(item, list) else ():
+        yield from schemas_within(each)
+
+
+def test_an_object_without_members_of_its_own_says_that_it_takes_any() -> None:
+    """Otherwise some generators make a type of it that no value has."""
+    bare = [each for each in schemas_within(COMMITTED) if each.get("type") == "object" and "properties" not in each]
+    assert len(bare) == 2
+    assert all(each["additionalProperties"] is True for each in bare)
+
+
+def test_no_schema_is_called_as_something_that_every_program_has() -> None:
+    assert {"Error", "Object", "String", "Number", "Date", "Map", "Set", "Promise"} & set(SCHEMAS_OF) == set()
+
+
+def test_what_has_a_few_values_names_them() -> None:
+    properties = {name: SCHEMAS_OF[schema]["properties"][name] for schema, name in FEW_VALUES}
+    closed = {name: resolved(each).get("enum", [resolved(each).get("const")]) for name, each in properties.items()}
+    roles = ["viewer", "contributor", "manager", "owner"]
+    assert closed == {
+        "kind": ["user", "service"],
+        "role": roles,
+        "key": roles,
+        "status": ["pending", "onHold", "inProgress", "underReview", "completed"],
+        "type": sorted(ERROR_TYPES),
+    }
+
+
+FEW_VALUES = [
+    ("V1Me", "kind"),
+    ("V1SpaceRole", "role"),
+    ("V1Role", "key"),
+    ("TaskSummary", "status"),
+    ("V1ErrorDetail", "type"),
+]
+
+
+def test_every_text_that_is_sent_says_how_long_it_may_be() -> None:
+    unbounded = [
+        f"{name}.{field}"
+        for name, schema in SCHEMAS_OF.items()
+        if name in SENT
+        for field, each in schema["properties"].items()
+        for one in each.get("anyOf", [each])
+        if one.get("type") == "string" and not {"maxLength", "format"} & one.keys() and "{24}" not in one["pattern"]
+    ]
+    assert unbounded == []
+    key = COMMITTED["components"]["parameters"]["IdempotencyKey"]["schema"]
+    assert (key["minLength"], key["maxLength"]) == (1, 255)
+
+
+def test_a_page_that_can_be_tried_out_sends_no_version_of_its_own() -> None:
+    """Swagger UI fills a parameter's example in: every update would be refused with 412."""
+    optional = [
+        each for each in schemas_within(COMMITTED) if {"in", "schema"} <= each.keys() and "required" not in each
+    ]
+    assert len(optional) > 20
+    assert [each["name"] for each in optional if {"example", "examples"} & (each.keys() | each["schema"].keys())] == []
+
+
+def test_the_words_for_what_is_wrong_are_those_in_the_code() -> None:
+    """What a refusal calls a problem stands where it is found; a client that switches on it needs the list."""
+    found = set()
+    for path in (ROOT / "layers/atrium/atrium").rglob("*.py"):
+        if path.name in ("provisioning.py", "automation.py", "reactions.py", "tenants.py", "keyring.py"):
+            continue  # without a URL
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            place = {"PydanticCustomError": 0, "Detail": 2}.get(getattr(call.func, "id", ""))
+            if place is not None and len(call.args) > place and isinstance(call.args[place], ast.Constant):
+                found.add(call.args[place].value)  # type: ignore[attr-defined]
+    assert len(found) > 10
+    assert found - set(ERROR_TYPES) - OF_THE_FLAT_DIALECT == set()
+
+
+# Its refusals have no word of that kind.
+OF_THE_FLAT_DIALECT = {"id", "search"}
+
+
+def test_ids_say_whose_they_are_and_where_they_are_from() -> None:
+    said = [each["description"] for each in schemas_within(COMMITTED) if isinstance(each.get("description"), str)]
+    assert len(said) > 500
+    assert [each for each in said if re.fullmatch(r"The (\w+'s )?id\.?", each)] == []
 
 
 # ---------------------------------------------------------------- samples

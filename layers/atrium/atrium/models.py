@@ -12,6 +12,7 @@ Status = Literal["active", "archived"]
 Phase = Literal["business", "data_understanding", "data_preparation", "modeling", "evaluation", "deployment"]
 TaskStatus = Literal["pending", "onHold", "inProgress", "underReview", "completed"]
 Priority = Literal["high", "medium", "low"]
+PrincipalKind = Literal["user", "service"]
 T = TypeVar("T")
 
 
@@ -280,7 +281,7 @@ class Person:
 class Principal:
     id: str
     tenant: str
-    kind: str
+    kind: PrincipalKind
     name: str
     email: str
     spaces: dict[str, Role]

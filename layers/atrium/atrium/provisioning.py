@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from atrium.access_tokens import MAX_NAME, is_name
 from atrium.credentials import IDENTITY, identity_digest
 from atrium.ids import canonical, from_uuid
+from atrium.models import PrincipalKind
 from atrium.text import MAX_EMAIL, Name
 
 T = TypeVar("T")
@@ -82,7 +83,7 @@ class NewPrincipal(_Strict):
 
     name: Name
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=MAX_EMAIL)]
-    kind: Literal["user", "service"] = "user"
+    kind: PrincipalKind = "user"
     roles: Annotated[
         dict[str, Literal["viewer", "contributor", "manager", "owner"]],
         Field(max_length=100),

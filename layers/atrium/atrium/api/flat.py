@@ -14,9 +14,9 @@ from atrium.api.resolver import Api, Confirmation, Listing, Model, View, lambda_
 from atrium.errors import Duplicate, Invalid, Refusal, project_not_found
 from atrium.ids import SENT_ID, canonical, is_id
 from atrium.store import projects
-from atrium.store.projects import summary
+from atrium.store.projects import MAX_DESCRIPTION_BYTES, summary
 from atrium.store.work import Work
-from atrium.text import Name, Text
+from atrium.text import MAX_NAME, Name, Text
 
 __all__ = ["Confirmation", "flat_api", "lambda_handler"]
 
@@ -90,8 +90,10 @@ class ProjectRevision(Model):
     """
 
     projectName: Name
-    clientName: Annotated[str, Strict(), AfterValidator(str.strip)]
-    description: Annotated[str, Strict()]
+    clientName: Annotated[
+        str, Strict(), AfterValidator(str.strip), WithJsonSchema({"type": "string", "maxLength": MAX_NAME})
+    ]
+    description: Annotated[str, Strict(), WithJsonSchema({"type": "string", "maxLength": MAX_DESCRIPTION_BYTES})]
 
 
 # ---------------------------------------------------------------- what is answered
@@ -100,7 +102,7 @@ class ProjectRevision(Model):
 class TaskSummary(View):
     id: str = Field(alias="_id")
     name: str
-    status: str
+    status: models.TaskStatus
 
 
 class ProjectView(View):

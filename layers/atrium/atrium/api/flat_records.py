@@ -137,7 +137,14 @@ def _long_enough(text: str) -> str:
 SearchText = Annotated[
     str,
     AfterValidator(_long_enough),
-    WithJsonSchema({"type": "string", "minLength": 2, "pattern": rf"^\s*\S[\s\S]{{0,{MAX_SEARCHED - 2}}}\S\s*$"}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 2,
+            "maxLength": MAX_SEARCHED,
+            "pattern": rf"^\s*\S[\s\S]{{0,{MAX_SEARCHED - 2}}}\S\s*$",
+        }
+    ),
     Query(alias="q"),
 ]
 

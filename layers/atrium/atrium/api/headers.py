@@ -49,6 +49,15 @@ def is_encoded(event: Mapping[str, Any]) -> bool:
     return any(coding.strip(OWS).lower() not in ("", "identity") for coding in codings)
 
 
+def api_url(event: Mapping[str, Any]) -> str:
+    """Where the API is: scheme, host and what stands before the request's own route, a stage or a domain's base path."""
+    forwarded = values_of(event, "X-Forwarded-Proto")
+    scheme = next((value for value in forwarded if value in ("http", "https")), "https")
+    asked = event["requestContext"]
+    before = [part for part in asked["path"].split("/") if part][: -event["resource"].count("/")]
+    return f"{scheme}://{'/'.join([asked['domainName'], *before])}"
+
+
 def idempotency_key(event: Mapping[str, Any]) -> str | None:
     """The Idempotency-Key, bare or as a quoted string. Raises Invalid."""
     sent = values_of(event, "Idempotency-Key")

@@ -23,7 +23,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from atrium import documents
-from atrium.api.headers import entity_tags, idempotency_key, is_encoded, is_json, is_known, values_of
+from atrium.api.headers import api_url, entity_tags, idempotency_key, is_encoded, is_json, is_known
 from atrium.api.paging import cursor_behind, position_of
 from atrium.api.telemetry import answered, say, what_failed
 from atrium.cold_start import warm
@@ -453,13 +453,8 @@ def _page(event: Mapping[str, Any], resource: str, after: str | None, query: Map
 
 
 def address(event: Mapping[str, Any], resource: str, ids: Mapping[str, str]) -> str:
-    """The absolute URL of a resource of this API: a route, such as `/projects/{id}`, with these ids in it. The host is
-    the request's, and so is what stands before its own route, a stage or the base path of a domain."""
-    forwarded = values_of(event, "X-Forwarded-Proto")
-    scheme = next((value for value in forwarded if value in ("http", "https")), "https")
-    asked = event["requestContext"]
-    before = [part for part in asked["path"].split("/") if part][: -event["resource"].count("/")]
-    return f"{scheme}://{'/'.join([asked['domainName'], *before])}{_filled(resource, ids)}"
+    """The absolute URL of a resource of this API: a route, such as `/projects/{id}`, with these ids in it."""
+    return api_url(event) + _filled(resource, ids)
 
 
 def _wire(response: Response[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from atrium.api.resolver import Api, Model, PageView, View, lambda_handler, requ
 from atrium.errors import Invalid, Refusal
 from atrium.ids import SENT_UUID, from_uuid, to_uuid
 from atrium.store import members, principals, projects
+from atrium.store.projects import MAX_DESCRIPTION_BYTES
 from atrium.store.work import Work
 from atrium.text import Name
 
@@ -76,12 +77,21 @@ Id = Annotated[
 Limit = Annotated[int, limit_up_to(100), Query(ge=1, le=100)]
 Cursor = Annotated[str, cursor_from("next_cursor of a page")]
 Status = models.Status
+RoleKey = Annotated[str, WithJsonSchema({"type": "string", "enum": [role.key for role in roles.Role]})]
 
 # Kept as JSON text, so that it comes back as it was sent.
 Description = Annotated[
     Any,
     AfterValidator(lambda value: _description(value)),
-    WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}, {"type": "null"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "object", "additionalProperties": True},
+                {"type": "string", "maxLength": MAX_DESCRIPTION_BYTES - len('""')},
+                {"type": "null"},
+            ]
+        }
+    ),
 ]
 
 
@@ -209,7 +219,7 @@ class MemberPage(Paged):
 
 class RoleView(View):
     id: str
-    key: str
+    key: RoleKey
     permissions: list[str]
 
 
@@ -226,7 +236,7 @@ class RolePage(View):
 class SpaceRole(View):
     space_id: str
     role_id: str
-    role: str
+    role: RoleKey
 
 
 class Me(View):
@@ -235,7 +245,7 @@ class Me(View):
     principal_id: str
     id: str
     tenant_id: str
-    kind: str
+    kind: models.PrincipalKind
     name: str
     email: str
     spaces: list[SpaceRole]

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from atrium.credentials import IDENTITY, KINDS
 from atrium.ids import is_id
-from atrium.models import Dataset, Decision, Experiment, Project, Record, Task
+from atrium.models import Dataset, Decision, Experiment, PrincipalKind, Project, Record, Task
 from atrium.store.table import Item
 
 
@@ -23,7 +23,6 @@ _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 _SpaceRole = Literal["viewer", "contributor", "manager", "owner"]
 _ProjectRole = Literal["viewer", "contributor", "manager"]
-_PrincipalKind = Literal["user", "service"]
 _CredentialKind = Annotated[str, Field(pattern=f"^({'|'.join((*KINDS, IDENTITY))})$")]
 
 
@@ -57,7 +56,7 @@ class _Note(_Row):
 
 class _Principal(_Row):
     id: _Id
-    kind: _PrincipalKind
+    kind: PrincipalKind
     name: str
     email: str
     spaces: dict[_Id, _SpaceRole]
@@ -94,7 +93,7 @@ class _Credential(_Row):
     id: _Id
     tenant: _Id
     principal: _Id
-    principal_kind: _PrincipalKind
+    principal_kind: PrincipalKind
     kind: _CredentialKind
     created_at: _Moment
     expires_at: _Moment | None = None
