@@ -20,6 +20,8 @@ from uuid import UUID, uuid4
 import boto3
 import pytest
 
+from atrium.api.paging import cursor_behind
+from atrium.ids import new_id
 from atrium.settings import settings
 from atrium.store.table import table
 from tests import corpus
@@ -575,6 +577,25 @@ def test_no_list_takes_a_bad_cursor(attack: Attack) -> None:
             path = f"{target.path}?cursor={corpus.NO_CURSORS[name](real)}"
             attack.refused(f"{route}, {name}", target, invalid(target), path=path)
         attack.judge()
+
+
+@pytest.mark.parametrize("route", PAGED)
+def test_a_made_up_cursor_tells_an_outsider_what_no_cursor_does(attack: Attack, route: str) -> None:
+    target = attack.target(route)
+    elsewhere = attack.world.new_project(space="research")
+    attack.world.new_member(elsewhere, "outsider", "viewer")
+    well_formed = cursor_behind(new_id())
+    for by, tenant in (("outsider", "acme"), ("owner", "globex")):
+        plain = attack.world("GET", target.path, by=by, tenant=tenant)
+        # Everybody has a list of projects.
+        assert plain.status == (200 if route == "ListProjects" else 403 if tenant == "acme" else 404)
+        for cursor in ("x", "", well_formed, well_formed[:-1], "x&cursor=y"):
+            answer = attack.world("GET", f"{target.path}?cursor={cursor}", by=by, tenant=tenant)
+            if route != "ListProjects":
+                assert (answer.status, answer.content) == (plain.status, plain.content), cursor
+            elif cursor != well_formed:
+                assert answer.status == 400
+    assert attack.world("DELETE", elsewhere).status == 204
 
 
 def test_a_well_formed_cursor_is_a_position_and_nothing_else(attack: Attack) -> None:

@@ -29,7 +29,7 @@ DECIMALS = st.tuples(
     st.text("0123456789", min_size=1, max_size=37),
     st.sampled_from(["", "e5", "E-7", "e+12", "E100", "e-100"]),
 ).map(lambda parts: f"{parts[0]}{parts[1]}.{parts[2]}{parts[3]}")
-NUMBERS = (DIGITS | DECIMALS | st.sampled_from(["0", "-0", "1E5", "1e-130", "9.99e125", "0e999"])).map(documents.Raw)
+NUMBERS = (DIGITS | DECIMALS | st.sampled_from(["0", "-0", "1E5", "1e-130", "9.99e125", "0e125"])).map(documents.Raw)
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | NUMBERS | TEXT,
     lambda below: st.lists(below, max_size=4) | st.dictionaries(TEXT, below, max_size=4),

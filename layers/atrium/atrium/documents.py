@@ -114,7 +114,8 @@ def _number(text: str) -> Number:
         raise NotJson(_RANGE) from None
     if len(number.as_tuple().digits) > MAX_DIGITS:
         raise NotJson(f"Numbers may have at most {MAX_DIGITS} digits")
-    if number and not MIN_EXPONENT <= number.adjusted() <= MAX_EXPONENT:
+    # A zero has an exponent too.
+    if not MIN_EXPONENT <= number.adjusted() <= MAX_EXPONENT:
         raise NotJson(_RANGE)
     return number
 

@@ -50,7 +50,7 @@ def is_encoded(event: Mapping[str, Any]) -> bool:
 
 
 def api_url(event: Mapping[str, Any]) -> str:
-    """Where the API is: scheme, host and what stands before the request's own route, a stage or a domain's base path."""
+    """Where the API is: scheme, host, and what stands before a route, such as a stage or a domain's base path."""
     forwarded = values_of(event, "X-Forwarded-Proto")
     scheme = next((value for value in forwarded if value in ("http", "https")), "https")
     asked = event["requestContext"]

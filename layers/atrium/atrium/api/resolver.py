@@ -141,6 +141,7 @@ class Api(APIGatewayRestResolver):
         super().__init__(enable_validation=True, json_body_deserializer=_object)
         # By the request that is being answered, as far as it came.
         self.spent = Spent()
+        self.refused_cursor = False
         # Powertools has no public way to leave the answer to us (decision 0004). It keeps what it finds out about a
         # middleware with the middleware, which a method would refuse: then it finds out again with each request.
         self._response_validation_middleware = lambda app, next_middleware: self._settle(app, next_middleware)  # type: ignore[assignment]
@@ -223,6 +224,7 @@ class Api(APIGatewayRestResolver):
 
     def _invalid(self, error: RequestValidationError) -> Invalid:
         """What Powertools found, without what was sent: its `input`, `ctx` and `url` are left out."""
+        self.refused_cursor = any(each["loc"][:2] == ("query", "cursor") for each in error.errors())
         found = [
             Detail(_place(each["loc"]), self._unknown("field"), each["type"])
             if each["type"] == "extra_forbidden"
@@ -300,9 +302,14 @@ def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any
         nonlocal cold
         began = time.perf_counter()
         request_id = event["requestContext"]["requestId"]
-        api.spent = Spent()
+        api.spent, api.refused_cursor = Spent(), False
         try:
-            answer = api.resolve(_prepared(event, api.declared), context)
+            prepared = _prepared(event, api.declared)
+            answer = api.resolve(prepared, context)
+            if api.refused_cursor:
+                # A made-up cursor tells an outsider no more than none.
+                without = api.resolve(_without_cursor(prepared), context)
+                answer = without if without["statusCode"] >= 400 else answer
         except Refusal as refusal:
             answer = _wire(api.refuse(refusal))
         except Exception as error:
@@ -368,6 +375,12 @@ def _filled(resource: str, values: Mapping[str, str]) -> str:
     for name, value in values.items():
         resource = resource.replace(f"{{{name}}}", quote(value, safe="", errors="replace"))
     return resource
+
+
+def _without_cursor(event: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("queryStringParameters", "multiValueQueryStringParameters")
+    queries = {name: {key: it for key, it in (event.get(name) or {}).items() if key != "cursor"} for name in names}
+    return {**event, **queries}
 
 
 def _text(event: Mapping[str, Any]) -> str:

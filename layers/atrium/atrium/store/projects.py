@@ -98,8 +98,11 @@ class Projects:
             page, rows = listed, list(listed)
         else:
             page, rows = joined, self._rows_of(space, joined)
-            if not rows and not page.more and after is None:
-                raise Forbidden("You do not have access to this space.")
+            if not rows and not page.more:
+                if after is None:
+                    raise Forbidden("You do not have access to this space.")
+                # Behind the end, or behind a made-up cursor: judged as without one.
+                self.list_space(space, status=status, limit=limit, after=None)
         shown = [self._row(row) for row in rows if status in (None, row["status"])]
         return Page(tuple(shown), page[-1]["id"] if page.more else None)
 
