@@ -147,6 +147,7 @@ class Field:
                 "--no-deps",
                 "--no-compile",
                 f"--target={folder}",
+                "--require-hashes",
                 f"--requirement={pins}",
             )
         run(str(PYTHON), "-m", "compileall", "-q", "-j0", "--invalidation-mode=unchecked-hash", str(folder))
@@ -179,7 +180,8 @@ def make_runtime(python: str, folder: Path) -> None:
     """An environment of this interpreter with the runtime's client and nothing else."""
     shutil.rmtree(folder, ignore_errors=True)
     run(python, "-m", "venv", "--without-pip", str(folder))
-    pip("--python", str(folder / "bin" / "python"), "install", "--requirement", str(ROOT / "local" / "runtime.txt"))
+    pins = ROOT / "local" / "runtime.txt"
+    pip("--python", str(folder / "bin" / "python"), "install", "--require-hashes", f"--requirement={pins}")
 
 
 def build_ours(python: str, folder: Path) -> None:

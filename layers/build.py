@@ -107,7 +107,7 @@ def install(requirements: Path, target: Path, version: str, platform: str) -> li
     exact = ["--no-deps", "--only-binary=:all:", "--implementation=cp", f"--python-version={version}", *platforms]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        wanted = [f"--target={target}", f"--requirement={requirements}", f"--report={report}"]
+        wanted = [f"--target={target}", f"--report={report}", "--require-hashes", f"--requirement={requirements}"]
         subprocess.run([*pip, *exact, *wanted], check=True)
         installed = json.loads(report.read_text())["install"]
     wheels = [

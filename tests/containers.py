@@ -118,7 +118,7 @@ def make_image() -> None:
     platforms = [f"--platform={form}_{os.uname().machine}" for form in ("manylinux2014", "manylinux_2_28")]
     exact = ["--no-deps", "--only-binary=:all:", "--python-version=3.13", *platforms, f"--target={runtime}"]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *exact, f"--requirement={ROOT}/local/runtime.txt"], check=True)
+    subprocess.run([*pip, *exact, "--require-hashes", f"--requirement={ROOT}/local/runtime.txt"], check=True)
     (runtime / "bootstrap").write_text(BOOTSTRAP)
     (runtime / "bootstrap").chmod(0o755)
     (root / "var" / "task").mkdir()

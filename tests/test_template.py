@@ -321,9 +321,39 @@ def test_functions_run_on_lambdas_python_on_arm(template: Template) -> None:
 # ---------------------------------------------------------------- the repository
 
 
+PINS = [
+    *(ROOT / name for name in ("requirements.txt", "benchmarks/requirements.txt", "tests/mutation/requirements.txt")),
+    *(ROOT / name for name in ("local/runtime.txt", "tests/ministack.txt")),
+    *(path for pattern in ("layers/*", "benchmarks/peers/*") for path in ROOT.glob(f"{pattern}/requirements.txt")),
+]
+
+
 def pins(path: Path) -> dict[str, str]:
-    found = [line.split(" ;")[0].split("==") for line in path.read_text().splitlines()]
-    return {name.strip(): version.strip() for name, version in found}
+    """The version of each package."""
+    return dict(re.findall(r"^([\w.,\[\]-]+)==([^\s;]+)", path.read_text(), re.MULTILINE))
+
+
+def test_every_pin_has_hashes_and_no_file_of_pins_says_where_they_come_from() -> None:
+    assert len(PINS) == 10
+    for path in PINS:
+        assert path.with_suffix(".in").is_file() or path.with_name("requirements.in").is_file(), path
+        lines = path.read_text().replace("\\\n", " ").splitlines()
+        assert len(lines) == len(pins(path)) > 0, path
+        for line in lines:
+            assert re.fullmatch(r"[\w.,\[\]-]+==[^\s;]+( ; [^-]+?)? +(--hash=sha256:[0-9a-f]{64} *)+", line), (path, line)
+
+
+def test_every_installation_requires_the_hashes() -> None:
+    folders = ("layers", "local", "tests", "benchmarks")
+    sources = [ROOT / "Makefile", *(path for folder in folders for path in (ROOT / folder).glob("*.py"))]
+    sources.remove(Path(__file__))
+    found = 0
+    for path in sources:
+        text = path.read_text()
+        wanted = len(re.findall(r"--requirement\b", text))
+        assert len(re.findall(r'--require-hashes[\s",f]+--requirement\b', text)) == wanted, path
+        found += wanted
+    assert found == 8
 
 
 def test_the_layer_is_pinned_to_what_is_tested() -> None:
