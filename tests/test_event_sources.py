@@ -101,7 +101,7 @@ def test_the_template_is_where_the_settings_are_from(publishing: EventSource, te
     assert {source.function.name: source.batch_size for source in template.event_sources} == {
         "PublishEvents": 100,
         "PurgeDeleted": 10,
-        "CreateProjectFromEvent": 10,
+        "CreateProjectFromEvent": 1,
     }
 
 
@@ -269,12 +269,12 @@ def test_a_message_looks_like_lambdas_and_what_is_processed_is_gone(
 ) -> None:
     queue = MessageQueue(template.queues[requests.source])
     seen: list[Any] = []
-    source = QueueSource(requests, queue, lambda _, event: seen.append(event), letters.leave)
-    for number in range(11):
+    source = QueueSource(replace(requests, batch_size=2), queue, lambda _, event: seen.append(event), letters.leave)
+    for number in range(3):
         queue.send(f"{number}")
     for _ in range(3):
         source.deliver(within=0)
-    assert [len(event["Records"]) for event in seen] == [10, 1], "BatchSize"
+    assert [len(event["Records"]) for event in seen] == [2, 1], "BatchSize"
     sample = json.loads((Path(__file__).parent.parent / "events/automation/create_project_from_event.json").read_text())
     assert set(seen[0]["Records"][0]) == set(sample["Records"][0])
     message = seen[0]["Records"][0]
@@ -297,7 +297,7 @@ def test_only_the_message_that_was_reported_comes_again_until_it_is_a_dead_lette
         failed = [each["messageId"] for each in records if each["body"] == "poison"]
         return {"batchItemFailures": [{"itemIdentifier": id} for id in failed]}
 
-    source = QueueSource(requests, queue, invoke, letters.leave)
+    source = QueueSource(replace(requests, batch_size=10), queue, invoke, letters.leave)
     for body in ("a", "poison", "b"):
         queue.send(body)
     for _ in range(8):
@@ -320,7 +320,7 @@ def test_a_batch_that_failed_or_reported_nonsense_comes_again_whole(
             raise FunctionFailed("KeyError", "broken")
         return {"batchItemFailures": [{"itemIdentifier": "unknown"}]} if len(batches) == 2 else None
 
-    source = QueueSource(requests, queue, invoke, letters.leave)
+    source = QueueSource(replace(requests, batch_size=10), queue, invoke, letters.leave)
     queue.send("a")
     queue.send("b")
     for _ in range(5):

@@ -1,16 +1,20 @@
 """Functions that act on events: the rules, the exactly-once and the events of HTTP."""
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import pytest
 
 from atrium.settings import settings
+from local import event_sources
+from local.event_sources import MessageQueue, QueueSource
 from local.functions import FunctionFailed, call
-from local.template import Template
-from tests.client import A_MOMENT, A_UUID, World, flat_path
+from local.template import Function, Template
+from tests.client import A_MOMENT, A_UUID, World, flat_path, new_key
+from tests.clock import HANGS
 from tests.conftest import Crowd, full
 from tests.test_changes import event, require_published_form
 from tests.test_concurrency import at_once
@@ -175,6 +179,44 @@ def test_one_event_delivered_many_times_at_once_makes_one_project(crowd: Crowd, 
         wanted = request(crowd.world, id=f"storm-{number}")
         results = at_once(*[partial(crowd.invoke, function, wanted)] * 16)
         assert all(made == results[0] for made in results)
+
+
+def test_of_ten_requests_that_each_take_their_longest_none_is_lost_and_none_is_done_twice(
+    crowd: Crowd, template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table does not answer the first calls of each request until its time is nearly up. By the functions' clock no
+    invocation takes longer than it may; one that did would be no invocation that failed, but ten that come again."""
+    monkeypatch.setattr(event_sources, "REDELIVERED_AFTER", 0.0)
+    (source,) = (each for each in template.event_sources if each.function.name == "CreateProjectFromEvent")
+    queue = MessageQueue(template.queues[source.source])
+    letters: list[Any] = []
+    unanswered: Counter[str] = Counter()
+    receives: Counter[str] = Counter()
+
+    def hangs(operation: str, asked: dict[str, Any]) -> str | None:
+        text = json.dumps(asked, sort_keys=True)
+        if operation == "TransactWriteItems" or "#I#" not in text or unanswered[text] == 3:
+            return None
+        unanswered[text] += 1
+        return HANGS
+
+    def invoke(function: Function, event: Mapping[str, Any]) -> Any:
+        receives.update(json.loads(record["body"])["detail"]["name"] for record in event["Records"])
+        return crowd.invoke(function, event)
+
+    wanted = [f"Slow {number}" for number in range(10)]
+    for name in wanted:
+        queue.send(json.dumps(envelope(request(crowd.world, id=new_key(), name=name))))
+    crowd.proxy.before = hangs
+    deliveries = QueueSource(source, queue, invoke, lambda queue, letter: letters.append(letter))
+    for _ in wanted:
+        deliveries.deliver(within=0)
+    crowd.proxy.before = lambda operation, asked: None
+    assert queue.receive(10, within=0) == []
+    assert letters == []
+    assert receives == Counter(wanted)
+    assert sum(unanswered.values()) == 30
+    assert sorted(name for name in names(crowd.world) if name.startswith("Slow")) == wanted
 
 
 # ---------------------------------------------------------------- somebody else's automation
