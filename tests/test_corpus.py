@@ -584,7 +584,7 @@ def test_a_made_up_cursor_tells_an_outsider_what_no_cursor_does(attack: Attack, 
     target = attack.target(route)
     elsewhere = attack.world.new_project(space="research")
     attack.world.new_member(elsewhere, "outsider", "viewer")
-    well_formed = cursor_behind(new_id())
+    well_formed = cursor_behind(new_id(), f"{target.path}?")
     for by, tenant in (("outsider", "acme"), ("owner", "globex")):
         plain = attack.world("GET", target.path, by=by, tenant=tenant)
         # Everybody has a list of projects.
