@@ -56,6 +56,13 @@ they are large or a filter leaves some out: go on as long as there is a next pag
 cursor is opaque and good for its list alone; send it back unchanged. To another list, or with another filter, it is
 refused (`422`, flat `400`); `limit` may change from page to page.
 
+## Text
+
+A name is 1 to 200 characters on one line, trimmed, without controls and without what turns the direction of text
+around. A text has up to 10,000 characters. One that must not be empty has something visible in it: blanks, marks,
+joiners and fillers alone are none. The patterns in the schemas say the part of this that the regular expressions of
+every language can say.
+
 ## Errors
 
 | status | when |

@@ -322,6 +322,30 @@ NO_VALUES: dict[str, str] = {
     "a closed array": "1]",
 }
 
+# As JSON text: nothing is seen of it. Refused by every field that must not be blank, as no text at all is.
+BLANKS: dict[str, str] = {
+    "nothing": '""',
+    "a blank": '" "',
+    "blanks of Unicode": '"\\u2003\\u00a0\\u3000\\u1680\\u2028"',
+    "zero width": '"\\u200b"',
+    "zero width, joined": '"\\u200b\\u200c\\u200d\\u2060\\ufeff"',
+    "soft hyphens": '"\\u00ad\\u00ad"',
+    "a Hangul filler": '"\\u3164"',
+    "other Hangul fillers": '"\\u115f\\u1160\\uffa0"',
+    "a blank pattern of Braille": '"\\u2800"',
+    "a lone mark": '"\\u0301"',
+    "an enclosing mark": '"\\u20dd"',
+    "a mark on a blank": '" \\u0301"',
+    "variation selectors": '"\\ufe0f\\ufe0e\\udb40\\udd00"',
+    "a grapheme joiner": '"\\u034f"',
+    "a Mongolian separator": '"\\u180b\\u180e"',
+    "Khmer vowels that are not seen": '"\\u17b4\\u17b5"',
+    "tags": '"\\udb40\\udc41\\udb40\\udc7f"',
+    "a direction": '"\\u200e\\u200f\\u061c"',
+    "operators that are not seen": '"\\u2061\\u2062\\u2063\\u2064\\u2065"',
+    "notes that are not seen": '"\\ud834\\udd59\\ud834\\udd73"',
+}
+
 # Accepted where it fits the field, and then given back as it was sent.
 ODD_VALUES: dict[str, str] = {
     "null": "null",
@@ -351,7 +375,11 @@ ODD_VALUES: dict[str, str] = {
     "empty": '""',
     "a blank": '" "',
     "blanks of Unicode": '"\\u2003\\u00a0\\u3000"',
-    "zero width": '"\\u200b"',
+    "a joined emoji": '"👩\\u200d👩\\u200d👧"',
+    "a selected emoji": '"❤\\ufe0f"',
+    "a mark on a letter": '"a\\u0301"',
+    "a vowel sign": '"\\u0928\\u093f"',
+    "private use alone": '"\\ue000"',
     "blanks around it": f'"  {MARK}\\u2003"',
     "a line break": f'"{MARK}\\nb"',
     "a tab": f'"{MARK}\\tb"',

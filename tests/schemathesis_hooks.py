@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from atrium.api.paging import cursor_behind
 from atrium.documents import is_text
+from atrium.text import MAX_NAME, name_problem
 
 # What becomes a cursor once its list is known; a key is good for one request.
 POSITION = re.compile(r"position-([0-9a-f]{24})")
@@ -21,10 +22,11 @@ schemathesis.openapi.format("idempotency-key", st.builds(lambda: str(uuid4())))
 
 
 def _is_document(value: Any) -> bool:
-    """Whether a document holds no control characters and no number beyond DynamoDB's, at any depth."""
+    """Whether a document holds no control characters and no number beyond DynamoDB's, at any depth; and no text that
+    might not be a name, wherever it stands."""
     match value:
         case str():
-            return is_text(value)
+            return is_text(value) and (value == "" or name_problem(value[:MAX_NAME]) is None)
         case dict():
             return all(is_text(key) and _is_document(item) for key, item in value.items())
         case list():

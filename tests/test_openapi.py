@@ -64,6 +64,31 @@ def test_it_is_valid() -> None:
     validate(COMMITTED)
 
 
+EVENT_SCHEMAS = [json.loads(path.read_text()) for path in sorted((ROOT / "docs" / "events").glob("*.json"))]
+
+
+def patterns(item: Any) -> Iterator[str]:
+    """Every pattern of a schema, at any depth."""
+    if isinstance(item, dict):
+        if isinstance(found := item.get("pattern"), str):
+            yield found
+        item = list(item.values())
+    if isinstance(item, list):
+        for each in item:
+            yield from patterns(each)
+
+
+# What ECMAScript, PCRE, RE2 and Python read alike: ASCII, classes, groups, and of escapes a class or two hex digits.
+READ_BY_ALL = re.compile(r"(?:[\x20-\x5b\x5d-\x7e]|\\[sSdD]|\\x[0-9a-f]{2})+")
+
+
+@pytest.mark.parametrize("pattern", sorted({*patterns(COMMITTED), *patterns(EVENT_SCHEMAS)}))
+def test_a_pattern_is_one_to_every_language(pattern: str) -> None:
+    re.compile(pattern)
+    assert READ_BY_ALL.fullmatch(pattern)
+    assert re.search(r"\(\?|[*+?}]\+", pattern) is None
+
+
 def test_every_route_is_in_it_and_nothing_else() -> None:
     described = {(method.upper(), path) for path, item in COMMITTED["paths"].items() for method in item}
     assert described == set(ROUTES.values())

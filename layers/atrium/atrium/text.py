@@ -1,6 +1,7 @@
 """What text Atrium takes where."""
 
 import re
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, Strict, WithJsonSchema
@@ -19,10 +20,20 @@ _MAX_WORDS = 5
 # Names stand on one line and are shown next to other text, so they hold no line breaks and nothing that reorders it.
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+# Categories of Unicode of which nothing is seen: blanks, controls, formats, and marks without what they stand on.
+_UNSEEN = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Mn", "Me"))
+# Fillers, which are letters and symbols to Unicode; and places that it keeps for characters that are to be ignored.
+_FILLERS = re.compile("[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]")
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text is seen. An emoji with joiners and selectors is."""
+    return all(unicodedata.category(each) in _UNSEEN or _FILLERS.match(each) for each in text)
+
 
 def name_problem(text: str) -> tuple[str, str] | None:
     """What keeps a trimmed text from being a name: a word for programs and one for people."""
-    if not text:
+    if is_blank(text):
         return "string_too_short", "Must not be empty"
     if len(text) > MAX_NAME:
         return "string_too_long", f"Must have at most {MAX_NAME} characters"
@@ -39,13 +50,14 @@ def _name(text: str) -> str:
 
 
 def _given(text: str) -> str:
-    if not text.strip():
+    if is_blank(text):
         raise PydanticCustomError("string_too_short", "Must not be empty")
     return text
 
 
-# What JSON Schema can say of names and texts, and of every string of a document that is sent (atrium.documents).
-_CONTROL, _BREAK = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f", r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+# What JSON Schema can say of names and texts, and of every string of a document that is sent (atrium.documents): less
+# than what is checked, in what the regular expressions of all languages have in common.
+_CONTROL, _BREAK = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f", r"\x00-\x1f\x7f-\x9f"
 ANY_TEXT = {"type": "string", "pattern": rf"^[^{_CONTROL}]*$"}
 _A_NAME = {
     "type": "string",
@@ -60,10 +72,10 @@ _A_TEXT = {
     "pattern": rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$",
 }
 
-# 1 to 200 characters on one line, trimmed.
+# 1 to 200 characters on one line, trimmed, something visible among them.
 Name = Annotated[str, Strict(), AfterValidator(_name), WithJsonSchema(_A_NAME)]
 
-# Up to 10,000 characters; of a required one, not all blank.
+# Up to 10,000 characters; of a required one, something visible.
 OptionalText = Annotated[str, Strict(), Field(max_length=MAX_TEXT), WithJsonSchema({**ANY_TEXT, "maxLength": MAX_TEXT})]
 Text = Annotated[OptionalText, AfterValidator(_given), WithJsonSchema(_A_TEXT)]
 

@@ -21,7 +21,7 @@ from atrium.roles import Role
 from atrium.store.access import Access, project_access, space_access
 from atrium.store.table import Item, Range, Rows, starting_with
 from atrium.store.work import Work
-from atrium.text import MAX_TEXT, name_problem
+from atrium.text import MAX_TEXT, is_blank, name_problem
 
 R = TypeVar("R", bound=Record)
 
@@ -516,7 +516,7 @@ def _with_summary(description: str, text: str) -> str:
 
 
 def _require_description(text: str) -> None:
-    if not text.strip():
+    if is_blank(text):
         raise Invalid(Detail(("body", "description"), "Must not be empty", "string_too_short"))
     if len(text) > MAX_TEXT:
         message = f"Must have at most {MAX_TEXT} characters"
