@@ -19,6 +19,9 @@ from pydantic.alias_generators import to_snake
 from pydantic.json_schema import PydanticJsonSchemaWarning
 
 from atrium import models
+from atrium.api.flat import flat_api
+from atrium.api.v1 import v1_api
+from atrium.errors import Archived
 from atrium.ids import ID, is_id, to_uuid
 from atrium.text import ANY_TEXT
 from local import openapi_examples as examples
@@ -238,7 +241,7 @@ _BUSY = "The service is busy. Send the same request again, with the same Idempot
 _REFUSALS = {
     403: ("Forbidden", "Your role does not allow it.", "You do not have access to this project."),
     404: ("NotFound", "It does not exist, or not for you.", "Project not found."),
-    409: ("Conflict", "Its state does not allow it.", "The project is archived. Set its status to active first."),
+    409: ("Conflict", "Its state does not allow it.", ""),
     412: (
         "PreconditionFailed",
         "`If-Match` names another version.",
@@ -266,9 +269,11 @@ def _of_dialects() -> Json:
             {"detail": [{"loc": ["body", "name"], "msg": "Field required", "type": "missing"}]},
         ),
     }
-    for prefix, field in (("", "error"), ("V1", "detail")):
+    for prefix, field, api in (("", "error", flat_api), ("V1", "detail", v1_api)):
         for status, (name, meaning, message) in _REFUSALS.items():
             headers = ("Retry-After",) if status == 503 else ()
+            if status == 409:
+                message = api().words[Archived]
             found[f"{prefix}{name}"] = _refusal(meaning, f"{prefix or 'Flat'}Error", {field: message}, *headers)
     return found
 

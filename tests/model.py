@@ -193,7 +193,8 @@ class Refused(Exception):
         if is_v1(route):
             detail = [{"loc": loc, "msg": self.message, "type": self.type}] if loc else self.message
             return Expected(self.status, {"detail": detail})
-        return Expected(self.flat or self.status, {"error": f"{loc[-1]}: {self.message}" if loc else self.message})
+        message = FLAT_WORDS.get(self.message, self.message)
+        return Expected(self.flat or self.status, {"error": f"{loc[-1]}: {message}" if loc else message})
 
 
 def invalid(name: str, message: str, type: str) -> Refused:
@@ -210,6 +211,13 @@ NOT_RECORDS = Refused(403, "You may not change the records of this project.")
 NOT_MEMBERS = Refused(403, "You may not manage the members of this project.")
 ARCHIVED = Refused(409, "The project is archived. Set its status to active first.")
 NAMED_MANAGER = Refused(409, "This member is the project's manager. Hand the project over first: PATCH its manager_id.")
+TWICE = Refused(409, "The principal is a member of the project already.", 400)
+# What flat clients can do about it is another thing, or has another name.
+FLAT_WORDS = {
+    ARCHIVED.message: "The project is archived: it can be read and deleted, but not changed.",
+    NAMED_MANAGER.message: "This user is the project's manager, who cannot be removed.",
+    TWICE.message: "This user is a member of the project already.",
+}
 NOT_YET = Refused(412, "If-Match names a version, and what is not there yet has none. Leave it out.")
 STALE = Refused(412, "If-Match names another version than the current one. Read it again.")
 REUSED = Refused(
@@ -597,8 +605,7 @@ class Model:
         require(not project.is_archived, ARCHIVED)
         is_known = name in self.people and self.people[name].tenant == self.me.tenant
         require(is_known, invalid("principal", "No such principal", "unknown_principal"))
-        twice = Refused(409, "The principal is a member of the project already.", 400)
-        require(name not in project.members, twice)
+        require(name not in project.members, TWICE)
         project.members[name] = Member(Membership(self._memberships), role, self.now, self.now)
         self._commit(project, "member.added", self._member(project, name))
         return self._shown_member(project, name, 201) if self.v1 else Expected(201, self._person(name))

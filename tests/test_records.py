@@ -413,12 +413,13 @@ def test_an_archived_projects_records_are_read_and_not_written(shared: World) ->
         assert shared("PATCH", path, {"phase": "business"}).seen == (409, {"detail": refused})
         assert shared("DELETE", path).seen == (409, {"detail": refused})
     flat = flat_path(records["tasks"])
+    refused = "The project is archived: it can be read and deleted, but not changed."
     for method, path, body in (
         ("PUT", flat, {"name": "B", "description": "C"}),
         ("POST", f"{flat}/status", {"status": "completed"}),
         ("PATCH", f"{flat}/phase", {"phase": "business"}),
         ("PATCH", f"{flat}/completed", {}),
-        ("PATCH", f"{flat}/reassign", {"assignedTo": None}),
+        ("PATCH", f"{flat}/reassign", {"assignedTo": shared.id("owner")}),
         ("POST", f"{flat}/notes", {"content": "x"}),
         ("DELETE", note, {}),
         ("POST", f"{flat_path(project)}/team", {"id": shared.id("viewer")}),

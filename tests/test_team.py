@@ -39,7 +39,7 @@ def test_what_cannot_be_is_refused(shared: World) -> None:
     project = shared.new_project()
     team = f"{flat_path(project)}/team"
     shared.new_member(project, "viewer", "viewer")
-    already = (400, {"error": "The principal is a member of the project already."})
+    already = (400, {"error": "This user is a member of the project already."})
     assert shared("POST", team, {"id": shared.id("viewer")}).seen == already
     assert shared("POST", team, {"id": shared.id("owner")}).seen == already
     unknown = (400, {"error": "id: No such principal"})
@@ -52,7 +52,7 @@ def test_what_cannot_be_is_refused(shared: World) -> None:
     assert shared("POST", team, {}).seen == (400, {"error": "id: Field required"})
     assert shared("DELETE", f"{team}/{shared.id('outsider')}").seen == (404, {"error": "Member not found."})
     manager = shared("DELETE", f"{team}/{shared.id('owner')}")
-    message = "This member is the project's manager. Hand the project over first: PATCH its manager_id."
+    message = "This user is the project's manager, who cannot be removed."
     assert manager.seen == (409, {"error": message})
     assert [one["_id"] for one in shared("GET", team).body] == [shared.id("viewer")]
 

@@ -340,7 +340,10 @@ def test_every_pin_has_hashes_and_no_file_of_pins_says_where_they_come_from() ->
         lines = path.read_text().replace("\\\n", " ").splitlines()
         assert len(lines) == len(pins(path)) > 0, path
         for line in lines:
-            assert re.fullmatch(r"[\w.,\[\]-]+==[^\s;]+( ; [^-]+?)? +(--hash=sha256:[0-9a-f]{64} *)+", line), (path, line)
+            assert re.fullmatch(r"[\w.,\[\]-]+==[^\s;]+( ; [^-]+?)? +(--hash=sha256:[0-9a-f]{64} *)+", line), (
+                path,
+                line,
+            )
 
 
 def test_every_installation_requires_the_hashes() -> None:

@@ -32,6 +32,20 @@ class Conflict(Refusal):
     """The thing's state does not allow it."""
 
 
+class Archived(Conflict):
+    """Its project is archived."""
+
+    def __init__(self) -> None:
+        super().__init__("The project is archived.")
+
+
+class NamedManager(Conflict):
+    """A project always has a named manager, who cannot be removed or demoted."""
+
+    def __init__(self) -> None:
+        super().__init__("This member is the project's manager.")
+
+
 class Duplicate(Conflict):
     """It is there already."""
 

@@ -1,7 +1,8 @@
 """The flat dialect: camelCase, 24-digit ids, bare answers, errors as `{"error": "message"}`."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -11,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from atrium import documents, models
 from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, Confirmation, Listing, Model, View, lambda_handler, request_work
-from atrium.errors import Duplicate, Invalid, Refusal, project_not_found
+from atrium.errors import Archived, Duplicate, Invalid, NamedManager, Refusal, project_not_found
 from atrium.ids import SENT_ID, canonical, is_id
 from atrium.store import projects
 from atrium.store.projects import MAX_DESCRIPTION_BYTES, summary
@@ -23,6 +24,11 @@ __all__ = ["Confirmation", "flat_api", "lambda_handler"]
 
 class _FlatApi(Api):
     tags = "f"
+    words: ClassVar[Mapping[type[Refusal], str]] = {
+        Archived: "The project is archived: it can be read and deleted, but not changed.",
+        NamedManager: "This user is the project's manager, who cannot be removed.",
+        Duplicate: "This user is a member of the project already.",
+    }
 
     def judge(self, refusal: Refusal) -> Refusal:
         """The document has one answer for an id that names nothing, however it is spelled: 404."""
@@ -36,7 +42,7 @@ class _FlatApi(Api):
     def error(self, refusal: Refusal) -> dict[str, Any]:
         if isinstance(refusal, Invalid):
             return {"error": "; ".join(f"{_SPELLED.get(d.loc[-1], d.loc[-1])}: {d.msg}" for d in refusal.details)}
-        return {"error": refusal.message}
+        return {"error": self.message(refusal)}
 
 
 # What a field that the store names is called in this dialect.

@@ -136,6 +136,8 @@ class Api(APIGatewayRestResolver):
     a tag of one dialect is no version to the other, which counts differently."""
 
     tags: ClassVar[str]
+    # What to do about a refusal, where that is another thing in each dialect.
+    words: ClassVar[Mapping[type[Refusal], str]]
 
     def __init__(self) -> None:
         super().__init__(enable_validation=True, json_body_deserializer=_object)
@@ -178,6 +180,9 @@ class Api(APIGatewayRestResolver):
 
     def status(self, refusal: Refusal) -> HTTPStatus:
         return next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
+
+    def message(self, refusal: Refusal) -> str:
+        return self.words.get(type(refusal), refusal.message)
 
     @abstractmethod
     def error(self, refusal: Refusal) -> dict[str, Any]:

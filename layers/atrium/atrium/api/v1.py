@@ -1,7 +1,8 @@
 """The v1 dialect: snake_case, UUIDs, `data` and `meta`, errors as `detail`."""
 
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -11,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from atrium import documents, models, roles
 from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, Model, PageView, View, lambda_handler, request_work
-from atrium.errors import Invalid, Refusal
+from atrium.errors import Archived, Invalid, NamedManager, Refusal
 from atrium.ids import SENT_UUID, from_uuid, to_uuid
 from atrium.store import members, principals, projects
 from atrium.store.projects import MAX_DESCRIPTION_BYTES
@@ -24,11 +25,15 @@ __all__ = ["lambda_handler", "v1_api"]
 class _V1Api(Api):
     tags = "v"
     refuses_unknown_parameters = True
+    words: ClassVar[Mapping[type[Refusal], str]] = {
+        Archived: "The project is archived. Set its status to active first.",
+        NamedManager: "This member is the project's manager. Hand the project over first: PATCH its manager_id.",
+    }
 
     def error(self, refusal: Refusal) -> dict[str, Any]:
         if isinstance(refusal, Invalid):
             return {"detail": [{"loc": list(item.loc), "msg": item.msg, "type": item.type} for item in refusal.details]}
-        return {"detail": refusal.message}
+        return {"detail": self.message(refusal)}
 
 
 def v1_api() -> Api:

@@ -10,7 +10,7 @@ A project always has exactly one named manager, who is a member with that role.
 from dataclasses import replace
 
 from atrium import keys
-from atrium.errors import Conflict, Detail, Duplicate, Forbidden, Invalid, NotFound
+from atrium.errors import Conflict, Detail, Duplicate, Forbidden, Invalid, NamedManager, NotFound
 from atrium.ids import new_id
 from atrium.models import Member, Page, Project
 from atrium.roles import PROJECT_ROLES, Role, role_named
@@ -136,10 +136,10 @@ class Members:
         return _to_member(project, row)
 
     def _require_not_manager(self, project: Project, principal: str) -> None:
-        """Raises Conflict for the named manager, now or at the commit: a batch may bring the member's row from after a
+        """Raises NamedManager, for who is it now or at the commit: a batch may bring the member's row from after a
         hand-over, and META from before it."""
         if project.manager == principal:
-            raise Conflict("This member is the project's manager. Hand the project over first: PATCH its manager_id.")
+            raise NamedManager
         self._work.check(keys.project(project.tenant, project.id), "#manager <> :leaving", leaving=principal)
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from atrium import documents, keys
-from atrium.errors import Conflict, Detail, Forbidden, Invalid, NotFound, not_a_member, project_not_found
+from atrium.errors import Archived, Detail, Forbidden, Invalid, NotFound, not_a_member, project_not_found
 from atrium.ids import from_uuid, new_id, to_uuid
 from atrium.models import Member, Page, Project, ProjectRow, Record, Task, WholeProject
 from atrium.roles import Role
@@ -377,9 +377,9 @@ def open_project(
 
 
 def require_active(project: Project) -> None:
-    """Raises Conflict for an archived project."""
+    """Raises Archived."""
     if project.status == "archived":
-        raise Conflict("The project is archived. Set its status to active first.")
+        raise Archived
 
 
 # Of META: the project is not deleted, and as active or archived as it was read.
