@@ -133,6 +133,7 @@ class Members:
         row = self._work.item(key)
         if row is None:
             raise NotFound("Member not found.")
+        self._work.not_before(row["updated_at"])
         return _to_member(project, row)
 
     def _require_not_manager(self, project: Project, principal: str) -> None:

@@ -227,6 +227,7 @@ class Projects:
             raise Forbidden("Only the project manager can update this project.")
         self._work.match(found.sequence)
         access.hold(self._work)
+        self._work.not_before(rows[0]["last_event"]["time"])
         changes = _anew(found, {"name": name, "client": client})
         if description != summary(found.description):
             changes["description"] = _with_summary(found.description, description)
@@ -288,15 +289,20 @@ class Projects:
         return changed
 
     def _hand_over(self, heir: keys.Key) -> None:
-        """The heir's row becomes a manager's; that it is a member holds at the commit."""
-        if self._work.item(heir) is None:
+        """The heir's row becomes a manager's; that it is a member, as it was read, holds at the commit."""
+        row = self._work.item(heir)
+        if row is None:
             raise not_a_member("manager_id")
+        self._work.not_before(row["updated_at"])
         self._work.update(
             heir,
             "SET #role = :manager, #updated_at = :now ADD #version :one",
+            "#id = :seen_id AND #version = :seen_version",
             manager=Role.MANAGER.key,
             now=self._work.now,
             one=1,
+            seen_id=row["id"],
+            seen_version=row["version"],
         )
 
     def _whole_range(self, project: str) -> Range:
@@ -372,6 +378,7 @@ def open_project(
     meta = work.item(meta_key)
     if meta is None or "deleted_at" in meta or space not in (None, meta["space"]):
         raise project_not_found()
+    work.not_before(meta["last_event"]["time"])
     found = to_project(meta)
     return found, project_access(caller, work.item(me), found.space, work.item(mine)), rows
 

@@ -162,6 +162,7 @@ class Records(Generic[R]):
         row = self._work.item(self._key(project.id, id))
         if row is None:
             raise not_found(self._kind.kind)
+        self._work.not_before(row["updated_at"])
         return to_record(self._kind, project, row)
 
 

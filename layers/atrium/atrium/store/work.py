@@ -155,6 +155,11 @@ class Work:
             names = ("status", "body", "headers", "confirms")
             raise Replay(Answer(**{name: self._record[name] for name in names}, replayed=True))
 
+    def not_before(self, moment: str) -> None:
+        """The moment of the decision is not before that of something it rests on: the clocks of two processes differ,
+        and what is shown of time never runs backwards."""
+        self.now = max(self.now, moment)
+
     def match(self, version: int | str | None) -> None:
         """Holds the current version of what is changed against If-Match and If-None-Match; None for what is created.
         Raises PreconditionFailed."""
@@ -205,6 +210,7 @@ class Work:
         losses = 0
         while True:
             self._seen, self._changes, self._record, self._told = {}, {}, None, None
+            self.now = timestamp(datetime.now(UTC))
             try:
                 answer = decide()
                 if self._has_something_to_keep():
