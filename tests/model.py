@@ -261,6 +261,7 @@ class Record:
     updated_at: Moment
     version: int = 1
     notes: dict[str, Note] = field(default_factory=dict)
+    note_changes: int = 0
 
 
 @dataclass
@@ -349,7 +350,7 @@ class Model:
         if call.note:
             return _tag(call.route, 1 - before)
         found = next((records[call.item] for records in project.records.values() if call.item in records), None)
-        return _tag(call.route, found.version - before if found else 0)
+        return _tag(call.route, _version_of(call.route, found, before) if found else 0)
 
     # ------------------------------------------------------------ what every request goes through
 
@@ -695,7 +696,7 @@ class Model:
         project = self._open_to("project:read", NO_PROJECT)
         record = self._the_record(project, kind)
         notes = {"notes": self._notes(record)} if not self.v1 else {}
-        return Expected(200, self._record(project, record) | notes, etag=self._tag(record.version))
+        return Expected(200, self._record(project, record) | notes, etag=self._record_tag(record))
 
     def create_record(self, kind: str) -> Expected:
         project = self._open_to("record:write", NOT_RECORDS, replays=True)
@@ -710,29 +711,29 @@ class Model:
         record.fields |= self._next(record, fields)
         project.records[kind][record.id] = record
         self._commit(project, f"{kind}.created", self._v1_record(project, record))
-        return Expected(201, self._record(project, record), etag=self._tag(1))
+        return Expected(201, self._record(project, record), etag=self._record_tag(record))
 
     def update_record(self, kind: str, changes: Callable[[Record], dict[str, Any]] | None = None) -> Expected:
         project = self._open_to("record:write", NOT_RECORDS, replays=True)
         record = self._the_record(project, kind)
-        self._match(record.version)
+        self._match(_version_of(self.call.route, record))
         following = self._next(record, changes(record) if changes else self.body)
         changed = [name for name, value in following.items() if value != record.fields[name]]
         if not changed:
             self.settled = True
-            return Expected(200, self._record(project, record), etag=self._tag(record.version))
+            return Expected(200, self._record(project, record), etag=self._record_tag(record))
         require(not project.is_archived, ARCHIVED)
         self._require_assignee(project, record)
         record.fields |= following
         record.version += 1
         record.updated_at = self.now
         self._commit(project, f"{kind}.updated", self._v1_record(project, record), changed)
-        return Expected(200, self._record(project, record), etag=self._tag(record.version))
+        return Expected(200, self._record(project, record), etag=self._record_tag(record))
 
     def delete_record(self, kind: str) -> Expected:
         project = self._open_to("record:write", NOT_RECORDS)
         record = self._the_record(project, kind)
-        self._match(record.version)
+        self._match(_version_of(self.call.route, record))
         require(not project.is_archived, ARCHIVED)
         self._commit(project, f"{kind}.deleted", self._v1_record(project, record))
         del project.records[kind][record.id]
@@ -794,6 +795,7 @@ class Model:
         require(not project.is_archived, ARCHIVED)
         note = Note(self.fresh, self.body["content"], self.call.by, self.now)
         task.notes[note.id] = note
+        task.note_changes += 1
         self._commit(project, "note.created", self._v1_note(project, task, note))
         return Expected(201, self._note(task, note), etag=self._tag(1))
 
@@ -810,6 +812,7 @@ class Model:
         require(not project.is_archived, ARCHIVED)
         self._commit(project, "note.deleted", self._v1_note(project, task, note))
         del task.notes[note.id]
+        task.note_changes += 1
         return self._done("Note deleted successfully.")
 
     # ------------------------------------------------------------ how things look
@@ -821,6 +824,9 @@ class Model:
 
     def _tag(self, version: object) -> str:
         return _tag(self.call.route, version)
+
+    def _record_tag(self, record: Record) -> str:
+        return self._tag(_version_of(self.call.route, record))
 
     def _tenant_id(self, tenant: str) -> str:
         return self.spaces[f"{tenant}/default"]
@@ -941,6 +947,12 @@ class _Replay(Exception):
 
 def _tag(route: str, version: object) -> str:
     return f"{'v' if is_v1(route) else 'f'}-{version}"
+
+
+def _version_of(route: str, record: Record, before: int = 0) -> str:
+    """A flat task shows its notes too."""
+    notes = f"-{record.note_changes}" if record.kind == "task" and not is_v1(route) else ""
+    return f"{record.version - before}{notes}"
 
 
 def _rank(role: str | None) -> int:

@@ -371,6 +371,54 @@ def test_if_match_of_a_record_holds_at_the_commit(world: World, meanwhile: Meanw
     assert world("GET", record).body["phase"] == "business"
 
 
+@pytest.mark.parametrize("change", ["add a note", "delete a note"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_if_match_of_a_flat_task_holds_its_notes_at_the_commit(
+    world: World, meanwhile: Meanwhile, method: str, change: str
+) -> None:
+    project = a_project_with_a_note(world)
+    task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
+    tag = world("GET", flat_path(task)).headers["etag"]
+    meanwhile(lambda other: writes(other, project)[change]())
+    body = {"name": "B", "description": "C"}
+    assert world(method, flat_path(task), body, headers={"If-Match": tag}).status == 412
+    assert world("GET", task).body["name"] == RECORDS["tasks"]["name"]
+
+
+def test_a_flat_task_that_is_changed_while_a_note_is_written_shows_both_in_its_tag(
+    world: World, meanwhile: Meanwhile
+) -> None:
+    """A change of v1, where notes are not shown, does not mind."""
+    project = a_project_with_a_note(world)
+    task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
+    meanwhile(lambda other: writes(other, project)["add a note"]())
+    changed = world("PUT", flat_path(task), {"name": "B", "description": "C"})
+    assert changed.headers["etag"] == world("GET", flat_path(task)).headers["etag"] == '"f-2-2"'
+    meanwhile(lambda other: writes(other, project)["add a note"]())
+    assert world("PATCH", task, {"name": "C"}, headers={"If-Match": '"v-2"'}).headers["etag"] == '"v-3"'
+
+
+def test_notes_that_are_read_with_a_task_are_never_older_than_its_tag(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the tag would vouch for notes that its holder has not seen, for ever."""
+    project = a_project_with_a_note(world)
+    task = flat_path(f"{project}/tasks/{first(world, f'{project}/tasks')}")
+    before = world("GET", task)
+    query = Table.query
+
+    def interrupted(table: Table, wanted: Any) -> Any:
+        monkeypatch.setattr(Table, "query", query)
+        assert other("POST", f"{task}/notes", {"content": "Meanwhile"}).status == 201
+        return query(table, wanted)
+
+    monkeypatch.setattr(Table, "query", interrupted)
+    shown = world("GET", task)
+    assert [note["content"] for note in shown.body["notes"]] == ["Remember", "Meanwhile"]
+    assert shown.headers["etag"] == before.headers["etag"]
+    assert world("GET", task, headers={"If-None-Match": shown.headers["etag"]}).status == 200
+
+
 def test_who_was_demoted_meanwhile_writes_no_record(world: World, meanwhile: Meanwhile) -> None:
     project = world.new_project()
     member = world.new_member(project, "outsider", "contributor")

@@ -72,7 +72,8 @@ READS: dict[str, tuple[int, Callable[[World, str], Request]]] = {
     "ListTeam": (2, lambda w, p: ("GET", f"{flat_path(p)}/team", None)),
     "SearchTeam": (1, lambda w, p: ("GET", f"{flat_path(p)}/team/search?q=outs", None)),
     "FindTeamMember": (1, lambda w, p: ("POST", f"{flat_path(p)}/team/find", {"email": "viewer@acme.example"})),
-    "GetTask": (1, lambda w, p: ("GET", flat_path(w.new_record(p, "tasks")), None)),
+    # The task, then its notes, since it has some.
+    "GetTask": (2, lambda w, p: ("GET", w.new_note(w.new_record(p, "tasks")).rpartition("/notes/")[0], None)),
     "ListTaskNotes": (1, lambda w, p: ("GET", f"{flat_path(w.new_record(p, 'tasks'))}/notes", None)),
     **{f"List{kind.title()}": (1, in_kind("GET", kind, flat=True)) for kind in RECORDS},
     **{f"V1List{kind.title()}": (1, in_kind("GET", kind)) for kind in RECORDS},
@@ -171,6 +172,14 @@ def test_a_write_takes_two_round_trips_and_its_replay_and_refusal_one_and_its_pe
         assert (second.status, second.content, second.replayed) == (first.status, first.content, True)
         assert trace.round_trips(route) == 1
     assert needless(of_its_calls(template, route), asked) == set()
+
+
+def test_a_task_without_notes_is_read_in_one_round_trip(traced: tuple[World, Trace]) -> None:
+    world, trace = traced
+    task = flat_path(world.new_record(a_project(world), "tasks"))
+    trace.clear()
+    assert world("GET", task).body["notes"] == []
+    assert trace.round_trips("GetTask") == 1
 
 
 def test_listing_all_projects_takes_three_round_trips_however_many_there_are(traced: tuple[World, Trace]) -> None:

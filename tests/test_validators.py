@@ -91,6 +91,36 @@ def test_a_note_has_a_version_to_be_deleted_by(shared: World) -> None:
     assert shared("DELETE", note, headers={"If-Match": made.headers["etag"]}).status == 200
 
 
+def test_a_flat_tasks_tag_covers_its_notes_and_v1s_does_not(shared: World) -> None:
+    """Flat shows a task with its notes."""
+    task = shared.new_record(shared.new_project(), "tasks")
+    flat = flat_path(task)
+
+    def tags() -> tuple[str, str]:
+        return shared("GET", flat).headers["etag"], shared("GET", task).headers["etag"]
+
+    assert tags() == ('"f-1-0"', '"v-1"')
+    note = shared.new_note(task)
+    assert tags() == ('"f-1-1"', '"v-1"')
+    body = {"name": "B", "description": "C"}
+    for method, path, sent in (
+        ("PUT", flat, body),
+        ("POST", f"{flat}/status", {"status": "completed"}),
+        ("PATCH", f"{flat}/phase", {"phase": "business"}),
+        ("PATCH", f"{flat}/completed", {}),
+        ("PATCH", f"{flat}/reassign", {"assignedTo": shared.id("owner")}),
+        ("DELETE", flat, None),
+    ):
+        assert shared(method, path, sent, headers={"If-Match": '"f-1-0"'}).status == 412
+    assert shared("PATCH", task, {"name": "A"}, headers={"If-Match": '"v-1"'}).headers["etag"] == '"v-2"'
+    assert shared("PUT", flat, body, headers={"If-Match": '"f-2-1"'}).headers["etag"] == '"f-3-1"'
+    assert shared("GET", flat, headers={"If-None-Match": '"f-3-1"'}).status == 304
+    assert shared("DELETE", note).status == 200
+    assert tags() == ('"f-3-2"', '"v-3"')
+    assert "note_changes" not in shared("GET", task).body
+    assert shared("DELETE", flat, headers={"If-Match": '"f-3-2"'}).status == 200
+
+
 def test_the_document_offers_if_match_where_an_answer_shows_a_version(shared: World) -> None:
     document = shared("GET", "/openapi.json", by=None).body
     offering = {

@@ -134,6 +134,11 @@ class Record:
     updated_at: str
     version: int
 
+    @property
+    def whole_version(self) -> str:
+        """The version of the record together with all that is shown with it."""
+        return str(self.version)
+
     def fields(self) -> dict[str, Any]:
         """The kind's own fields, as they are stored."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _OF_EVERY_RECORD}
@@ -159,7 +164,8 @@ _OF_EVERY_RECORD = frozenset(field.name for field in fields(Record))
 class Task(Record):
     """`completed` is a checkbox and has nothing to do with `status`. `started_at` is when the task first left pending,
     `finished_at` when it last became completed, None while it is not. `completed_by` holds the latest changes of the
-    status. `estimated_hours` is JSON text of a number."""
+    status. `estimated_hours` is JSON text of a number. `note_changes` counts what happened to the notes, which are no
+    part of the task's own version."""
 
     kind = "task"
 
@@ -175,6 +181,14 @@ class Task(Record):
     started_at: str | None
     finished_at: str | None
     completed_by: list[dict[str, str]]
+    note_changes: int = 0
+
+    @property
+    def whole_version(self) -> str:
+        return f"{self.version}-{self.note_changes}"
+
+    def fields(self) -> dict[str, Any]:
+        return {name: value for name, value in super().fields().items() if name != "note_changes"}
 
     def resource(self) -> dict[str, Any]:
         return super().resource() | {

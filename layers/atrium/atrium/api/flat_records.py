@@ -175,7 +175,7 @@ class RecordView(_Answered):
             created_at=record.created_at,
             updated_at=record.updated_at,
             **cls.fields_of(record),
-        ).at_version(record.version)
+        ).at_version(record.whole_version)
 
     @classmethod
     def fields_of(cls, record: Any) -> dict[str, Any]:

@@ -90,8 +90,10 @@ class Records(Generic[R]):
         found, access, _ = open_project(self._work, project, space, key, *self._named(project, changes))
         self._may_write(access)
         record = self._found(found, id)
-        self._work.match(record.version)
+        self._work.match(record.version if space else record.whole_version)
         access.hold(self._work)
+        if space is None:
+            self._hold_whole(record)
         before, following = record.fields(), self._next(record, changes)
         names = [name for name in following if following[name] != before[name]]
         if not names:
@@ -120,9 +122,11 @@ class Records(Generic[R]):
         access.require_project_read()
         access.require("record:write", MAY_NOT_WRITE)
         record = self._found(found, id)
-        self._work.match(record.version)
+        self._work.match(record.version if space else record.whole_version)
         require_active(found)
         access.hold(self._work)
+        if space is None and self._work.is_conditional:
+            self._hold_whole(record)
         change_project(self._work, found, f"{self._kind.kind}.deleted", record.resource())
         self._work.delete(key, "#version = :seen_version", seen_version=record.version)
         self._left_behind(record)
@@ -143,6 +147,9 @@ class Records(Generic[R]):
     def _next(self, _record: R, changes: Mapping[str, Any]) -> Mapping[str, Any]:
         """The changes, and what follows from them."""
         return changes
+
+    def _hold_whole(self, record: R) -> None:
+        """Holds that nothing changes meanwhile of what is shown with the record."""
 
     def _left_behind(self, record: R) -> None:
         """Notes what a deleted record leaves to be purged."""
@@ -216,5 +223,4 @@ def _cut_off(last: Item) -> dict[str, str | None]:
 
 
 def _row(record: Record) -> Item:
-    common = ("id", "created_by", "created_at", "updated_at", "version")
-    return {name: getattr(record, name) for name in common} | record.fields()
+    return {name: value for name, value in vars(record).items() if name not in ("tenant", "space", "project")}
