@@ -39,9 +39,11 @@ flat `400`); a request that was refused does not use its key up.
 
 A single resource has an `ETag`. Send it back as `If-Match` with a write, and the write is refused with `412` when
 somebody else was faster; `*` stands for any version. What is created has no version yet: there `If-Match` is refused.
-The two dialects count differently: flat shows a project with its tasks and team, so its `ETag` changes with them; v1's
-changes with the project's own fields. An `ETag` is good in its own dialect only, and a version never comes twice under
-one address: a member who is removed and added again has another.
+The two dialects count differently: flat shows a project with its tasks and team, and a task with its notes, so the
+`ETag` changes with them; v1's changes with their own fields. An `ETag` is good in its own dialect only, and a version
+never comes twice under one address: a member who is removed and added again has another.
+
+A change to the values that are there already changes nothing: `200`, the same `ETag`, no event.
 
 Send it as `If-None-Match` with a `GET`, and the answer is `304` without a body while the resource is the same. A write
 with it is refused with `412` if it names the current version.
