@@ -338,7 +338,7 @@ def test_every_pin_has_hashes_and_no_file_of_pins_says_where_they_come_from() ->
     for path in PINS:
         assert path.with_suffix(".in").is_file() or path.with_name("requirements.in").is_file(), path
         lines = path.read_text().replace("\\\n", " ").splitlines()
-        assert len(lines) == len(pins(path)) > 0, path
+        assert lines, path
         for line in lines:
             assert re.fullmatch(r"[\w.,\[\]-]+==[^\s;]+( ; [^-]+?)? +(--hash=sha256:[0-9a-f]{64} *)+", line), (
                 path,
