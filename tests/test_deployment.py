@@ -62,6 +62,8 @@ GIVEN = {
     "RestoredTable": "atrium-restored",
     "ReservedConcurrency": "5",
     "AuthorizerConcurrency": "50",
+    "ThrottleRate": "50",
+    "ThrottleBurst": "80",
     "WarmReadUnits": "20000",
     "WarmWriteUnits": "8000",
     "MaxReadUnits": "4000",
@@ -123,6 +125,37 @@ def test_reserved_concurrency_is_each_functions_but_the_authorizers(template: Te
     assert set(bounds.values()) == {5}
     assert {function.concurrency for function in template.functions.values()} == {None}
     assert Template(ReservedConcurrency="5").functions["Authorizer"].concurrency is None
+
+
+def test_the_stage_and_the_public_routes_are_throttled(template: Template, given: Template) -> None:
+    """Every route has the stage's limit but those without a credential, which have lower ones of their own. A path is
+    spelled as CloudFormation wants it."""
+
+    def limits(of: Template) -> dict[str, tuple[int, int]]:
+        return {
+            f"{each['HttpMethod']} {each['ResourcePath']}": (
+                int(each["ThrottlingRateLimit"]),
+                int(each["ThrottlingBurstLimit"]),
+            )
+            for each in of.resolve(of.resources["ApiStage"]["Properties"]["MethodSettings"])
+        }
+
+    public = {
+        f"{method} /{path.replace('/', '~1')}": (20, 40) for method, path in routes(template, public=True).values()
+    }
+    assert limits(template) == {"* /*": (1000, 2000), **public}
+    assert limits(given) == {"* /*": (50, 80), **public}
+    responses = template.api["x-amazon-apigateway-gateway-responses"]
+    assert responses["THROTTLED"]["statusCode"] == "429"
+    assert responses["THROTTLED"]["responseParameters"]["gatewayresponse.header.Retry-After"] == "'1'"
+
+
+def test_opening_the_door_again_gives_the_stage_what_the_template_gives_it(template: Template) -> None:
+    closed, opened = re.findall(
+        r"rateLimit,value=(\d+)' 'op=replace,path=/\*/\*/throttling/burstLimit,value=(\d+)", OPERATIONS
+    )
+    assert closed == ("0", "0")
+    assert opened == tuple(str(SOURCE["Parameters"][name]["Default"]) for name in ("ThrottleRate", "ThrottleBurst"))
 
 
 def test_the_tables_throughput_is_warmed_and_bounded_by_parameters(given: Template) -> None:
