@@ -192,7 +192,7 @@ OF = {
         "kind": "user",
         "name": "Grace Hopper",
         "email": "grace@acme.example",
-        "spaces": [{"space_id": SPACE, "role_id": ROLE.uuid, "role": ROLE.key}],
+        "spaces": [{"space_id": SPACE, "name": "Acme", "is_default": True, "role_id": ROLE.uuid, "role": ROLE.key}],
     },
 }
 

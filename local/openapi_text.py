@@ -32,8 +32,10 @@ one in both headers is one credential; two different ones are refused with 401, 
 
 Every write takes an `Idempotency-Key`, 1 to 255 visible ASCII characters. Send the same request with the same key
 again, after a time-out or a `503`, say, and it happens once: the answer is the first one, byte for byte, with
-`Idempotent-Replayed: true`. Keys are remembered for 30 days. A key that was used for another request is refused (`422`,
-flat `400`); a request that was refused does not use its key up.
+`Idempotent-Replayed: true`. A key belongs to who sends it, a method and a route, and is remembered for 30 days: on
+another route, or from somebody else, the same text is another key. With the same three and another path, query or body
+it is refused (`422`, flat `400`). The order of a body's members and the blanks between them make no other body; leaving
+a field out instead of sending `null` does. A request that was refused does not use its key up.
 
 ## Concurrency
 
@@ -226,7 +228,12 @@ OPERATIONS = {
         "manager",
         "Those whose e-mail address, or a word of whose name, begins with `q`; at most ten.",
     ),
-    "V1GetMe": Text("v1-caller", "Get the caller", "anyone", "Who the credential speaks for, its spaces and roles."),
+    "V1GetMe": Text(
+        "v1-caller",
+        "Get the caller",
+        "anyone",
+        "Who the credential speaks for, its spaces by their names, and its roles in them.",
+    ),
     "V1ListRoles": Text(
         "v1-caller",
         "List roles",
@@ -431,6 +438,8 @@ FIELDS = {
     "Task._id": "The task's id, for the paths of this task and of its notes.",
     "TaskSummary._id": "The task's id, for the paths of this task and of its notes.",
     "TaskWithNotes._id": "The task's id, for the paths of this task and of its notes.",
+    "is_default": "Whether it is the tenant's default space, where `POST /projects` creates.",
+    "SpaceRole.name": "The space's name.",
     "V1Dataset.id": "The dataset's id, for the path of this dataset.",
     "V1Decision.id": "The decision's id, for the path of this decision.",
     "V1Experiment.id": "The experiment's id, for the path of this experiment.",

@@ -449,8 +449,18 @@ class Model:
 
     def me_(self) -> Expected:
         roles = sorted((self.spaces[space], role) for space, role in self.me.roles.items())
-        shown = [{"space_id": v1_id(space), "role_id": self.roles[role], "role": role} for space, role in roles]
         tenant = v1_id(self._tenant_id(self.me.tenant))
+        names = {self.spaces[space]: space.rpartition("/")[2] for space in self.me.roles}
+        shown = [
+            {
+                "space_id": v1_id(space),
+                "name": self.me.tenant.title() if names[space] == "default" else names[space],
+                "is_default": names[space] == "default",
+                "role_id": self.roles[role],
+                "role": role,
+            }
+            for space, role in roles
+        ]
         ids = {"principal_id": v1_id(self.me.id), "id": self.me.id, "tenant_id": tenant}
         return Expected(200, {**ids, "kind": "user", "name": self.me.name, "email": self.me.email, "spaces": shown})
 

@@ -61,7 +61,7 @@ def on_task(method: str, suffix: str, body: Any, *, assign: bool = False) -> Cal
 READS: dict[str, tuple[int, Callable[[World, str], Request]]] = {
     "ListProjects": (3, lambda w, p: ("GET", "/projects", None)),
     "GetProject": (1, lambda w, p: ("GET", flat_path(p), None)),
-    "V1GetMe": (1, lambda w, p: ("GET", "/v1/me", None)),
+    "V1GetMe": (2, lambda w, p: ("GET", "/v1/me", None)),
     "V1ListRoles": (0, lambda w, p: ("GET", "/v1/roles", None)),
     "V1ListProjects": (1, lambda w, p: ("GET", w.projects(), None)),
     "V1GetProject": (1, lambda w, p: ("GET", p, None)),

@@ -178,7 +178,8 @@ def test_v1_roles_are_the_catalogue_in_every_tenant(world: World) -> None:
 
 def test_v1_me_says_who_the_caller_is_and_where(world: World) -> None:
     answer = world("GET", "/v1/me", by="viewer")
-    spaces = world.dev["tenants"]["acme"]["spaces"].values()
+    spaces = world.dev["tenants"]["acme"]["spaces"]
+    named = {spaces["default"]: "Acme", spaces["research"]: "research"}
     assert answer.seen == (
         200,
         {
@@ -189,7 +190,14 @@ def test_v1_me_says_who_the_caller_is_and_where(world: World) -> None:
             "name": "Viewer of Acme",
             "email": "viewer@acme.example",
             "spaces": [
-                {"space_id": space, "role_id": world.role("viewer"), "role": "viewer"} for space in sorted(spaces)
+                {
+                    "space_id": space,
+                    "name": named[space],
+                    "is_default": space == spaces["default"],
+                    "role_id": world.role("viewer"),
+                    "role": "viewer",
+                }
+                for space in sorted(named)
             ],
         },
     )

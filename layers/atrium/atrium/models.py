@@ -292,13 +292,25 @@ class Person:
 
 
 @dataclass(frozen=True)
+class SpaceRole:
+    """A role in a space. The default one, in which the flat dialect makes projects, has the tenant's id."""
+
+    space: str
+    name: str
+    role: Role
+    is_default: bool
+
+
+@dataclass(frozen=True)
 class Principal:
+    """Who calls, with its roles in spaces, in the order of their ids."""
+
     id: str
     tenant: str
     kind: PrincipalKind
     name: str
     email: str
-    spaces: dict[str, Role]
+    spaces: tuple[SpaceRole, ...]
 
 
 @dataclass(frozen=True)

@@ -240,6 +240,8 @@ class RolePage(View):
 
 class SpaceRole(View):
     space_id: str
+    name: str
+    is_default: bool
     role_id: str
     role: RoleKey
 
@@ -258,8 +260,14 @@ class Me(View):
     @classmethod
     def of(cls, principal: models.Principal) -> "Me":
         spaces = [
-            SpaceRole(space_id=to_uuid(space), role_id=role.uuid, role=role.key)
-            for space, role in sorted(principal.spaces.items())
+            SpaceRole(
+                space_id=to_uuid(each.space),
+                name=each.name,
+                is_default=each.is_default,
+                role_id=each.role.uuid,
+                role=each.role.key,
+            )
+            for each in principal.spaces
         ]
         view = cls(
             principal_id=to_uuid(principal.id),

@@ -2,7 +2,7 @@
 
 from atrium import keys
 from atrium.errors import NotFound
-from atrium.models import Caller, Principal
+from atrium.models import Caller, Principal, SpaceRole
 from atrium.roles import role_named
 from atrium.store.table import Table
 from atrium.store.work import Work
@@ -13,20 +13,32 @@ class Principals:
         self._work = work
 
     def me(self) -> Principal:
-        """The caller, with its space roles. Raises NotFound."""
+        """The caller, with its space roles. Raises NotFound.
+
+        Two round trips: which spaces, the first one says. A space whose row is not there has no projects either.
+        """
         caller = self._work.caller
         key = keys.principal(caller.tenant, caller.principal)
         self._work.read(key)
         item = self._work.item(key)
         if item is None:
             raise NotFound("Principal not found.")
+        roles = {space: role_named(role) for space, role in sorted(item["spaces"].items())}
+        rows = {space: keys.space(caller.tenant, space) for space in roles}
+        if rows:
+            self._work.read(*rows.values())
+        found = {space: self._work.item(row) for space, row in rows.items()}
         return Principal(
             id=caller.principal,
             tenant=caller.tenant,
             kind=item["kind"],
             name=item["name"],
             email=item["email"],
-            spaces={space: role_named(role) for space, role in item["spaces"].items()},
+            spaces=tuple(
+                SpaceRole(space, row["name"], roles[space], is_default=space == caller.tenant)
+                for space, row in found.items()
+                if row is not None
+            ),
         )
 
 
