@@ -226,7 +226,10 @@ OPERATIONS = {
         "flat-team",
         "Search users by name or e-mail",
         "manager",
-        "Those whose e-mail address, or a word of whose name, begins with `q`; at most ten.",
+        "Those whose e-mail address, or a word of whose name, begins with `q`, whatever its case and accents; at most "
+        "ten. A manager of the project's space finds everybody; others find those who have a role in a space in which "
+        "they have one too, among the first hundred by name and by address: search for more of the name, or find by "
+        "the whole address.",
     ),
     "V1GetMe": Text(
         "v1-caller",

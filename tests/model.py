@@ -657,12 +657,15 @@ class Model:
         return Expected(200, self._person(found[0]))
 
     def search_people(self) -> Expected:
-        """By the beginning of an e-mail address or of a word of a name."""
-        self._open_to("member:manage", NOT_MEMBERS)
+        """By the beginning of an e-mail address or of a word of a name: everybody for a manager of the project's space,
+        for others who shares a space with them."""
+        project = self._open_to("member:manage", NOT_MEMBERS)
+        sees_all = self._role_in(project.space) >= _rank("manager")
         text = self.call.query["q"]
         found = [
             name
             for name in self._colleagues()
+            if (sees_all or self.me.roles.keys() & self.people[name].roles.keys())
             if f" {text}" in f" {self.people[name].name.lower()}" or self.people[name].email.startswith(text)
         ]
         return self._listed(

@@ -178,7 +178,7 @@ def upper(ids: Mapping[str, str]) -> dict[str, str]:
         ({"spaces": [{"name": "a"}, {"name": "a"}]}, "spaces.1.name: Stands twice in the request"),
         ({"spaces": [{"name": "default"}]}, "spaces.0.name: Stands twice in the request"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
-        ({"principals": [{**ADA, "email": "x"}]}, "principals.0.email: String should match pattern"),
+        ({"principals": [{**ADA, "email": "x"}]}, "principals.0.email: Must be an e-mail address"),
         ({"principals": [{**ADA, "roles": {"default": "king"}}]}, "principals.0.roles.default: Input should be"),
         ({"principals": [{**ADA, "roles": {"lab": "owner"}}]}, "principals.0.roles: Names a space that is not there"),
         ({"principals": [ADA, {**ADA, "email": "ADA@initech.example"}]}, "principals: The same e-mail stands twice"),

@@ -1,8 +1,10 @@
 """The flat dialect's team: who is in it, who may change it, how people are found."""
 
+from urllib.parse import quote
+
 import pytest
 
-from local.functions import call
+from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.client import World, flat_id, flat_path
 
@@ -137,6 +139,110 @@ def test_search_takes_every_character_as_itself(shared: World, text: str) -> Non
         [("Authorization", f"Bearer {shared.principal('owner')['token']}")],
     )
     assert answer.seen == (200, [])
+
+
+def test_people_are_found_by_every_word_of_their_name_in_any_form(world: World, template: Template) -> None:
+    team = f"{flat_path(world.new_project())}/team"
+    people = {
+        "zoe": "Zoë Ångström",
+        "zoez": "Zoe\u0308 A\u030angstro\u0308m",
+        "eight": "One Two Three Four Five Six Sevenfold Eighty",
+        "city": "İstanbul Straße",
+        "wide": "Ｗide Ｎame",
+        "fifty": " ".join(f"w{number:02}" for number in range(50)),
+    }
+    tenant = world.dev["tenants"]["acme"]["tenant_id"]
+    principals = [{"name": name, "email": f"{key}@people.example"} for key, name in people.items()]
+    for number, some in enumerate((principals[:3], principals[3:])):
+        call(template.functions["Provision"], {"request_token": f"p{number}", "tenant_id": tenant, "principals": some})
+
+    def found(text: str) -> list[str]:
+        answer = world("GET", f"{team}/search?q={quote(text)}")
+        assert answer.status == 200, answer
+        return [one["email"].partition("@")[0] for one in answer.body]
+
+    for text in ("zoë", "Zoe\u0308", "ZOE", "ångström", "A\u030angstro\u0308m", "angstrom", "zo\u00ade"):
+        assert found(text) == ["zoe", "zoez"], text
+    for text in ("eighty", "sevenfold eig", "six", "two  three"):
+        assert found(text) == ["eight"], text
+    for text in ("istanbul", "İstanbul", "ISTANBUL", "İSTANBUL", "strasse", "STRAẞE"):
+        assert found(text) == ["city"], text
+    assert found("wide") == found("ｗｉｄｅ") == ["wide"]
+    assert found("w49") == found("w00 w01 w02") == ["fifty"]
+    for text in ("\u0308\u0308", "é", "e\u0301", "\u200b\u200b\u200b"):
+        refused = world("GET", f"{team}/search?q={quote(text)}")
+        assert refused.seen == (400, {"error": "q: Must have 2 to 100 characters"})
+    # What grows as it is compared fits into a key, or is nobody.
+    for text in ("\ufdfa" * 100, "\U0001d163" * 100, "\u0390" * 100):
+        assert found(text) == []
+        assert world("POST", f"{team}/find", {"email": text * 2}).status in (400, 404)
+    long = [{"name": "w " * 51, "email": "x@people.example"}]
+    with pytest.raises(FunctionFailed, match="name: Must have at most 50 words"):
+        call(template.functions["Provision"], {"request_token": "p3", "tenant_id": tenant, "principals": long})
+
+
+def test_an_address_is_one_however_it_is_spelled(world: World, template: Template) -> None:
+    team = f"{flat_path(world.new_project())}/team"
+    tenant = world.dev["tenants"]["acme"]["tenant_id"]
+    request = {"request_token": "p", "tenant_id": tenant}
+    stored = {"Jörg": "Jörg@xn--mnchen-3ya.example", "Eva": " Eva@faß.example ", "Odd": "odd@xn--a.example"}
+    people = [{"name": name, "email": email} for name, email in stored.items()]
+    call(template.functions["Provision"], request | {"principals": people})
+    spellings = {
+        "Jörg": (
+            "jörg@münchen.example",
+            "JO\u0308RG@MÜNCHEN.EXAMPLE",
+            " jörg@XN--MNCHEN-3YA.example\n",
+            "ｊörg@münchen。example",
+        ),
+        "Eva": ("eva@faß.example", "EVA@xn--fa-hia.example"),
+        "Odd": ("odd@xn--a.example",),
+    }
+    for name, emails in spellings.items():
+        for email in emails:
+            answer = world("POST", f"{team}/find", {"email": email})
+            assert (answer.status, answer.body.get("name")) == (200, name), email
+            assert answer.body["email"] == stored[name].strip()
+    for email in ("eva@fass.example", "jorg@münchen.example"):
+        assert world("POST", f"{team}/find", {"email": email}).seen == (404, {"error": "User not found."})
+    assert [one["name"] for one in world("GET", f"{team}/search?q={quote('jörg@mün')}").body] == ["Jörg"]
+    twin = {"name": "Twin", "email": "JÖRG@münchen.example"}
+    with pytest.raises(FunctionFailed, match="Belongs to a principal already"):
+        call(template.functions["Provision"], request | {"request_token": "q", "principals": [twin]})
+    for email in ("\u200b@acme.example", "a b@acme.example", "a@b@c", "a@", "\ufdfa" * 100 + "@a.example"):
+        wrong = [{"name": "Wrong", "email": email}]
+        with pytest.raises(FunctionFailed, match="email: Must"):
+            call(template.functions["Provision"], request | {"request_token": "r", "principals": wrong})
+
+
+def test_a_project_of_ones_own_does_not_open_the_directory(world: World, template: Template) -> None:
+    """A contributor manages the projects that it creates."""
+    tenant = world.dev["tenants"]["acme"]
+    request = {"request_token": "p", "tenant_id": tenant["tenant_id"], "spaces": [{"name": "board"}]}
+    board = [{"name": f"Director {n}", "email": f"d{n}@acme.example", "roles": {"board": "owner"}} for n in range(5)]
+    spies = [
+        {"name": "Director of Spies", "email": "spy@acme.example", "roles": {tenant["spaces"]["research"]: "viewer"}}
+    ]
+    call(template.functions["Provision"], request | {"principals": board + spies})
+    teams = {name: f"{flat_path(world.new_project(by=name))}/team" for name in ("owner", "contributor")}
+    of_a_member = world.new_project()
+    world.new_member(of_a_member, "outsider", "manager")
+    teams["outsider"] = f"{flat_path(of_a_member)}/team"
+
+    def found(by: str, text: str) -> list[str]:
+        answer = world("GET", f"{teams[by]}/search?q={quote(text)}", by=by)
+        assert answer.status == 200, answer
+        return [one["email"].partition("@")[0] for one in answer.body]
+
+    everybody = ["d0", "d1", "d2", "d3", "d4", "spy"]
+    assert found("owner", "director") == everybody
+    assert found("contributor", "director") == found("contributor", "spy@") == ["spy"]
+    assert found("contributor", "of acme") == ["contributor", "owner", "viewer"]
+    assert found("contributor", "d0@acme.example") == found("contributor", "outsider") == []
+    assert found("outsider", "director") == found("outsider", "outsider") == found("outsider", "owner") == []
+    for by in teams:
+        exact = world("POST", f"{teams[by]}/find", {"email": "d0@acme.example"}, by=by)
+        assert (exact.status, exact.body["name"]) == (200, "Director 0")
 
 
 def test_a_search_brings_ten_people_at_most(world: World, template: Template) -> None:

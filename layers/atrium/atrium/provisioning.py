@@ -1,5 +1,6 @@
 """What an operator may ask for. None of it has a URL: whoever may invoke the function may ask."""
 
+import re
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -9,7 +10,7 @@ from atrium.access_tokens import MAX_NAME, is_name
 from atrium.credentials import IDENTITY, identity_digest
 from atrium.ids import canonical, from_uuid
 from atrium.models import PrincipalKind
-from atrium.text import MAX_EMAIL, Name
+from atrium.text import MAX_EMAIL, MAX_WORDS, Name, address, findable, is_blank
 
 T = TypeVar("T")
 
@@ -69,6 +70,22 @@ class NewCredential(_Strict):
         return self.sha256
 
 
+def _person(name: str) -> str:
+    if len(findable(name)) > MAX_WORDS:
+        raise PydanticCustomError("too_long", f"Must have at most {MAX_WORDS} words")
+    return name
+
+
+def _email(text: str) -> str:
+    text = text.strip()
+    parts = text.split("@")
+    if len(parts) != 2 or any(is_blank(part) or re.search(r"\s", part) for part in parts):
+        raise PydanticCustomError("email", "Must be an e-mail address")
+    if max(len(text), len(address(text))) > MAX_EMAIL:
+        raise PydanticCustomError("string_too_long", f"Must have at most {MAX_EMAIL} characters")
+    return text
+
+
 def _canonical_keys(roles: dict[str, T]) -> dict[str, T]:
     found = {canonical(space): role for space, role in roles.items()}
     if len(found) < len(roles):
@@ -81,8 +98,8 @@ class NewPrincipal(_Strict):
     one.
     """
 
-    name: Name
-    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=MAX_EMAIL)]
+    name: Annotated[Name, AfterValidator(_person)]
+    email: Annotated[str, AfterValidator(_email)]
     kind: PrincipalKind = "user"
     roles: Annotated[
         dict[str, Literal["viewer", "contributor", "manager", "owner"]],

@@ -13,9 +13,10 @@ MAX_TEXT = 10_000
 # RFC 5321, 4.5.3.1.3, without the angle brackets; in UTF-8 still a sort key of less than 1,024 bytes.
 MAX_EMAIL = 254
 
-# How much of a name is searched for, and in how many places it is found.
+# How much of a name is searched for, and how many words one of a principal may have: each is found, by a row of its
+# own in the transaction that makes the principal.
 MAX_SEARCHED = 100
-_MAX_WORDS = 5
+MAX_WORDS = 50
 
 # Names stand on one line and are shown next to other text, so they hold no line breaks and nothing that reorders it.
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -80,12 +81,40 @@ OptionalText = Annotated[str, Strict(), Field(max_length=MAX_TEXT), WithJsonSche
 Text = Annotated[OptionalText, AfterValidator(_given), WithJsonSchema(_A_TEXT)]
 
 
+def _words(text: str) -> list[str]:
+    """The words of a text as they are compared: without case, accents and what is not seen."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(each for each in plain if unicodedata.category(each) not in ("Mn", "Me", "Cf")).split()
+
+
 def searched(text: str) -> str:
-    """How a text is compared when somebody looks for it: without case, its words one blank apart."""
-    return " ".join(text.casefold().split())[:MAX_SEARCHED]
+    """How a text is compared when a name is looked for: its words one blank apart."""
+    return " ".join(_words(text))[:MAX_SEARCHED]
 
 
 def findable(name: str) -> list[str]:
-    """The beginnings by which a name is found: from each of its first words to the end."""
-    words = name.split()
-    return list(dict.fromkeys(searched(" ".join(words[place:])) for place in range(min(len(words), _MAX_WORDS))))
+    """The beginnings by which a name is found: from each of its words to the end."""
+    words = _words(name)
+    return list(dict.fromkeys(" ".join(words[place:])[:MAX_SEARCHED] for place in range(len(words))))
+
+
+def address(email: str) -> str:
+    """How an e-mail address is compared: trimmed, without case, and its domain in the characters that people read, so
+    that `xn--mnchen-3ya.de` and `münchen.de` are one (RFC 5890). Accents count."""
+    local, at, domain = _folded(email.strip()).rpartition("@")
+    # The full stop of ideographic scripts separates labels too.
+    return local + at + ".".join(map(_readable, domain.replace("\u3002", ".").split(".")))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+
+
+def _readable(label: str) -> str:
+    try:
+        shown = _folded(label.removeprefix("xn--").encode("ascii").decode("punycode"))
+        # Not every label that begins so is an encoded one; and a lone surrogate is no text.
+        same = f"xn--{shown.encode('punycode').decode()}" == label and shown.encode()
+    except (ValueError, OverflowError):
+        return label
+    return shown if same else label

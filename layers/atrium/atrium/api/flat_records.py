@@ -30,7 +30,7 @@ from atrium.ids import SENT_ID
 from atrium.models import Phase
 from atrium.store import records, team
 from atrium.store.work import Work
-from atrium.text import MAX_EMAIL, MAX_SEARCHED, Text
+from atrium.text import MAX_EMAIL, MAX_SEARCHED, Text, address, searched
 
 __all__ = [
     "MAX_PAGE",
@@ -124,12 +124,19 @@ class NewTeamMember(_Sent):
     id: Id
 
 
+def _short_enough(email: str) -> str:
+    # Some characters become many when they are compared.
+    if len(address(email)) > MAX_EMAIL:
+        raise PydanticCustomError("string_too_long", f"Must have at most {MAX_EMAIL} characters")
+    return email
+
+
 class EmailQuery(_Sent):
-    email: Annotated[str, Strict(), Field(max_length=MAX_EMAIL)]
+    email: Annotated[str, Strict(), Field(max_length=MAX_EMAIL), AfterValidator(_short_enough)]
 
 
 def _long_enough(text: str) -> str:
-    if not 2 <= len(text.strip()) <= MAX_SEARCHED:
+    if len(searched(text)) < 2 or len(text.strip()) > MAX_SEARCHED:
         raise PydanticCustomError("search", f"Must have 2 to {MAX_SEARCHED} characters")
     return text
 

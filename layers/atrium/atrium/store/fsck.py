@@ -44,7 +44,7 @@ from atrium.store.table import (
     wire_key,
 )
 from atrium.store.wall import scope
-from atrium.text import findable
+from atrium.text import address, findable
 
 # The purge follows a deletion within seconds, and the sweep within an hour or so. Later than this, both have failed.
 OVERDUE_AFTER = timedelta(hours=2)
@@ -573,7 +573,7 @@ def _roles(key: Key, tenant: str, person: Item) -> Judgement:
 
 def _findable(key: Key, tenant: str, person: Item) -> Judgement:
     """The principal stands in the directory, under its e-mail address and each place its name is found by."""
-    email_key = keys.email(tenant, person["email"].lower())
+    email_key = keys.email(tenant, address(person["email"]))
     name_keys = [keys.name(tenant, words, person["id"]) for words in findable(person["name"])]
     row, *named = yield [email_key, *name_keys]
     entry = _entry(person)
@@ -585,7 +585,7 @@ def _findable(key: Key, tenant: str, person: Item) -> Judgement:
         return found
     other_key = keys.principal(tenant, row["principal"])
     (other,) = yield [other_key]
-    if other is not None and _is_right("principal", other) and other["email"].lower() == person["email"].lower():
+    if other is not None and _is_right("principal", other) and address(other["email"]) == address(person["email"]):
         return [*found, Damage("email_shared", key, {key: person, email_key: row, other_key: other})]
     seen = {key: person, email_key: row}
     return [*found, Damage("directory_row_missing", key, seen, {email_key: {**row, **entry}})]
@@ -598,7 +598,7 @@ def _email(key: Key, tenant: str, email: str) -> Judgement:
     principal = row.get("principal")
     if not isinstance(principal, str):
         return [Damage("directory_row_of_nobody", key, {key: row}, {key: None})]
-    return (yield from _entered(key, row, tenant, principal, lambda person: person["email"].lower() == email))
+    return (yield from _entered(key, row, tenant, principal, lambda person: address(person["email"]) == email))
 
 
 def _name(key: Key, tenant: str, words: str, principal: str) -> Judgement:

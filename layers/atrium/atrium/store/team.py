@@ -8,14 +8,20 @@ from atrium.errors import NotFound
 from atrium.keys import Key
 from atrium.models import Person
 from atrium.roles import Role
+from atrium.store.access import space_access
 from atrium.store.members import MAY_NOT_MANAGE, Members
 from atrium.store.projects import MAX_MEMBERS, open_project
 from atrium.store.table import Item, Range, starting_with
 from atrium.store.work import Work
-from atrium.text import searched
+from atrium.text import address, searched
 
-# How many people a search brings.
+# How many people a search brings; and among how many of each beginning, by name and by e-mail address, it looks for
+# those whom the caller may find.
 MAX_FOUND = 10
+MAX_LOOKED_AT = 100
+
+# How much of an address is searched for. In UTF-8 the end of its range is a sort key of less than 1,024 bytes.
+_MAX_BEGINNING = 200
 
 
 class Team:
@@ -51,7 +57,7 @@ class Team:
 
     def find(self, project: str, email: str) -> Person:
         """Who has an e-mail address. Raises NotFound and Forbidden."""
-        key = keys.email(self._tenant, email.lower())
+        key = keys.email(self._tenant, address(email))
         _, access, _ = open_project(self._work, project, None, key)
         access.require_project_read()
         access.require("member:manage", MAY_NOT_MANAGE)
@@ -63,20 +69,33 @@ class Team:
     def search(self, project: str, text: str) -> list[Person]:
         """People whose e-mail address, or a word of whose name, begins with the text; at most MAX_FOUND.
 
+        Everybody for a manager of the project's space; else those who have a role in a space in which the caller has
+        one too: a project of one's own must not open the whole directory. A second round trip says who they are.
         Raises NotFound and Forbidden.
         """
         pk = keys.directory(self._tenant)
-        by_email, by_name = (keys.EMAIL + text.strip().lower(), keys.NAME + searched(text))
-        _, access, found = open_project(
+        by_email, by_name = (keys.EMAIL + address(text)[:_MAX_BEGINNING], keys.NAME + searched(text))
+        project_found, access, found = open_project(
             self._work,
             project,
             None,
-            ranges=[Range(pk, start, start + "\U0010ffff", MAX_FOUND) for start in (by_email, by_name)],
+            ranges=[Range(pk, start, start + "\U0010ffff", MAX_LOOKED_AT) for start in (by_email, by_name)],
         )
         access.require_project_read()
         access.require("member:manage", MAY_NOT_MANAGE)
         people = {row["principal"]: _person(row["principal"], row) for rows in found for row in rows}
+        me = self._work.item(self._principal(self._work.caller.principal))
+        if not space_access(self._work.caller, me, project_found.space).is_manager:
+            people = self._near(people, set(me["spaces"]) if me else set())
         return sorted(people.values(), key=lambda person: person.email)[:MAX_FOUND]
+
+    def _near(self, people: dict[str, Person], spaces: set[str]) -> dict[str, Person]:
+        """Those with a role in one of the spaces."""
+        if not spaces or not people:
+            return {}
+        self._work.read(*map(self._principal, people))
+        rows = {id: self._work.item(self._principal(id)) for id in people}
+        return {id: people[id] for id, row in rows.items() if row is not None and spaces & row["spaces"].keys()}
 
     def _principal(self, id: str) -> Key:
         return keys.principal(self._tenant, id)

@@ -15,7 +15,7 @@ from atrium.models import Caller
 from atrium.provisioning import DEFAULT_SPACE, NewPrincipal, Provisioning
 from atrium.store.keyring import Keyring
 from atrium.store.work import Work
-from atrium.text import findable
+from atrium.text import address, findable
 
 # What one transaction of DynamoDB may have.
 MAX_ITEMS = 100
@@ -76,7 +76,7 @@ class Tenants:
         """The rows that must not be there yet, or must be."""
         claimed = []
         for principal in request.principals:
-            claimed.append(keys.email(self._tenant, principal.email.lower()))
+            claimed.append(keys.email(self._tenant, address(principal.email)))
             claimed += [keys.credential(given.digest) for given in principal.credentials if given.digest]
             claimed += [keys.space(self._tenant, id) for id in map(_uuid_or_none, principal.roles) if id]
         return claimed
@@ -86,7 +86,7 @@ class Tenants:
 
     def _add_principal(self, number: int, new: NewPrincipal, spaces: dict[str, str]) -> dict[str, Any]:
         id = self._id("principal", number)
-        email_key = keys.email(self._tenant, new.email.lower())
+        email_key = keys.email(self._tenant, address(new.email))
         if self._work.item(email_key) is not None:
             raise Invalid(Detail(("principals", number, "email"), "Belongs to a principal already", "value_error"))
         roles = {self._space(number, space, spaces): role for space, role in new.roles.items()}
@@ -155,7 +155,7 @@ def _require_size(request: Provisioning) -> None:
 
 
 def _require_distinct(request: Provisioning) -> None:
-    emails = [principal.email.lower() for principal in request.principals]
+    emails = [address(principal.email) for principal in request.principals]
     digests = [given.digest for principal in request.principals for given in principal.credentials if given.digest]
     for values, name in ((emails, "e-mail"), (digests, "sha256 or identity")):
         if len(set(values)) < len(values):
