@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from pebble import ProcessExpired, ProcessPool
 
+from atrium.settings import MAX_RETURNED_BYTES
 from local.template import ROOT, Function
 from local.terminal import FunctionOutput, say
 
@@ -50,6 +51,13 @@ class FunctionThrottled(FunctionFailed):
 
 class FunctionTimedOut(Exception):
     """The function did not end in its time; its process has been killed."""
+
+
+class _TooMuchReturned(Exception):
+    """Lambda's runtime for Python writes what a function returns as JSON in UTF-8, and Lambda takes no more of it."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The function returned {size:,} bytes; Lambda takes {MAX_RETURNED_BYTES:,}.")
 
 
 class Invoker(Protocol):
@@ -81,7 +89,12 @@ def call(function: Function, event: Mapping[str, Any]) -> Any:
     module, _, attribute = function.handler.rpartition(".")
     try:
         handler: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-        return json.loads(json.dumps(handler(json.loads(json.dumps(event)), context)))
+        returned = json.dumps(handler(json.loads(json.dumps(event)), context), ensure_ascii=False)
+        if (size := len(returned.encode(errors="surrogatepass"))) > MAX_RETURNED_BYTES:
+            raise _TooMuchReturned(size)
+        return json.loads(returned)
+    except _TooMuchReturned as error:
+        raise FunctionFailed("Function.ResponseSizeTooLarge", str(error), f"{error}\n") from None
     except Exception as error:
         # From the function on; the frames before it are this module's and the import machinery's.
         where = "".join(traceback.format_exception(error.with_traceback(_of_the_function(error.__traceback__))))

@@ -60,7 +60,7 @@ _POWERTOOLS = ("HTTPValidationError", "ValidationError", "ResponseValidationErro
 _WITHOUT_ETAG = ("Confirmation", "Person", "Reassignment", "Report")
 
 # Routes whose answer is no list, and may go on behind a Link.
-_CONTINUED = ("GetProject", "UpdateProject", "GetReport")
+_CONTINUED = ("GetProject", "UpdateProject", "GetReport", "GetTask")
 
 # A new project has no state that could forbid it, and an archived one may be deleted.
 _NEVER_IN_CONFLICT = ("DeleteProject", "V1CreateProject", "V1DeleteProject")
@@ -143,7 +143,9 @@ _HEADERS = {
         "schema": {"type": "string", "const": "private, no-store"},
     },
     "Link": {
-        "description": 'Where a list goes on (RFC 8288): `<URL>; rel="next"`. Absent on the last page.',
+        "description": 'Where a list goes on (RFC 8288): `<URL>; rel="next"`. Absent on the last page. A link with a '
+        "`title` is of the list that it names, inside of what is shown; with an `anchor`, inside of the entry whose "
+        "URL that is.",
         "schema": {"type": "string"},
     },
     "Idempotent-Replayed": {

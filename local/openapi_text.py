@@ -119,6 +119,10 @@ _FINAL = "It is final, and as quick for ten thousand records as for none: from t
 _ARCHIVED = "Refused with 409 while the project is archived."
 _PAGED = "By age, the oldest first. "
 _KEPT = "What is left out stays as it is. "
+_SHOWN = (
+    "Shown are at most a thousand tasks, 200 KB of them, and those in the first 4 MB of the project, where their "
+    "descriptions count."
+)
 _CHANGED = "Give at least one field; what is left out stays as it is. "
 
 # By the function's logical id in template.yaml.
@@ -127,7 +131,10 @@ OPERATIONS = {
         "flat-projects",
         "List projects",
         "anyone",
-        "Every project that you can read, as a member or by a role in its space, with its tasks and team. " + _PAGED,
+        "Every project that you can read, as a member or by a role in its space, with its tasks and team. "
+        + _PAGED
+        + "An entry that does not show all of its tasks has a link of its own, whose `anchor` is the project's URL and "
+        'whose `title` is `"tasks"`. ' + _SHOWN,
     ),
     "CreateProject": Text(
         "flat-projects",
@@ -139,7 +146,7 @@ OPERATIONS = {
         "flat-projects",
         "Get a project",
         "viewer",
-        "With its team and its first thousand tasks; the rest is behind `Link`.",
+        "With its team and its first tasks; the rest is behind `Link`. " + _SHOWN,
     ),
     "UpdateProject": Text(
         "flat-projects",
@@ -156,7 +163,7 @@ OPERATIONS = {
     ),
     "ListTasks": Text("flat-tasks", "List tasks", "viewer", _PAGED),
     "CreateTask": Text("flat-tasks", "Create a task", "contributor", _ARCHIVED),
-    "GetTask": Text("flat-tasks", "Get a task", "viewer", "With its notes, the oldest first."),
+    "GetTask": Text("flat-tasks", "Get a task", "viewer", "With its first thousand notes; the rest is behind `Link`."),
     "UpdateTask": Text(
         "flat-tasks",
         "Update a task",

@@ -15,6 +15,7 @@ import boto3
 import pytest
 
 from atrium.ids import new_id
+from atrium.settings import MAX_RETURNED_BYTES
 from atrium.store import projects, records
 from local.functions import call
 from local.gateway import Gateway
@@ -242,20 +243,60 @@ def test_links_are_made_of_the_resource_and_not_of_how_it_was_asked_for(
     assert urls(asked("PUT", f"{cut}/?limit=1", shown | {"clientName": "Acme"})) == [f"{here}/tasks?cursor=…"]
 
 
-def test_the_flat_list_stops_at_its_size_and_links_to_the_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At 5 MB, of which `make test` tries a tenth: a Lambda answer may have 6 MB."""
-    most = full(500_000, projects.MAX_LIST_BYTES)
-    monkeypatch.setattr(projects, "MAX_LIST_BYTES", most)
-    ids = []
-    for number in range(most // 30_000 + 15):
-        body = {"name": f"P{number}", "description": {"summary": "x" * 30_000}}
-        ids.append(flat_id(world("POST", world.projects(), body).body["id"]))
+def test_a_list_of_projects_ends_early_when_much_had_to_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the batch in which it was so much, with a link to the rest; not before a first one."""
+    made = [world.new_project() for _ in range(20)]
+    for project in made:
+        world.new_record(project, "tasks")
+    ids = [flat_id(path.rpartition("/")[2]) for path in made]
+    monkeypatch.setattr(projects, "MAX_LIST_UNITS", 0)
+    pages, target = [], "/projects"
+    while target:
+        page = world("GET", target)
+        assert page.status == 200
+        pages.append([project["_id"] for project in page.body])
+        target = page.headers["link"].partition(">")[0].partition("api.test")[2] if "link" in page.headers else ""
+    assert pages == [ids[:7], ids[7:14], ids[14:]]
+
+
+def test_a_list_of_projects_whose_text_escapes_ends_where_the_answer_is_full(world: World) -> None:
+    """Pasted JSON: of each of its quotes Lambda counts four bytes."""
+    text = '{"a":"b"}' * 1_100
+    id = world("POST", "/projects", FLAT | {"description": text}).body["_id"]
+    copies(id, 419)
     first = world("GET", "/projects")
-    assert 0.9 * most < len(first.content) < 1.1 * most
-    url = urlsplit(first.headers["link"].partition(">")[0][1:])
-    second = world("GET", f"{url.path}?{url.query}")
-    assert [project["_id"] for project in (*first.body, *second.body)] == ids
-    assert "link" not in second.headers
+    assert first.status == 200
+    assert 0.98 * MAX_RETURNED_BYTES < len(json.dumps(first.content.decode(), ensure_ascii=False)) < MAX_RETURNED_BYTES
+    assert {project["description"] for project in first.body} == {text}
+    (link,) = re.findall(r'<http://api.test(/projects\?cursor=[\w-]{22})>; rel="next"$', first.headers["link"])
+    rest = world("GET", link)
+    assert (rest.status, "link" in rest.headers) == (200, False)
+    ids = [project["_id"] for project in (*first.body, *rest.body)]
+    assert len(ids) == 420
+    assert ids == sorted(set(ids))
+
+
+def test_an_entry_that_does_not_show_all_tasks_says_where_they_go_on(
+    world: World, cut: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a link whose anchor is the project (RFC 8288, 3.2); a page has ten of them at most."""
+    id = cut.rpartition("/")[2]
+    listed = world("GET", "/projects")
+    (form,) = [listed.headers["link"]]
+    (cursor,) = re.findall(r"cursor=([\w-]{22})", form)
+    url = f"http://api.test{cut}"
+    assert form == f'<{url}/tasks?cursor={cursor}>; rel="next"; title="tasks"; anchor="{url}"'
+    assert (len(listed.body), listed.body[0]["_id"]) == (1, id)
+    assert len(world("GET", f"{cut}/tasks?cursor={cursor}").body) == 1
+    copies(id, 11)
+    monkeypatch.setattr(projects, "_WIDE", 64)
+    first = world("GET", "/projects")
+    own, *others = first.headers["link"].split(", ")
+    assert re.fullmatch(r'<http://api\.test/projects\?cursor=[\w-]{22}>; rel="next"', own)
+    assert len(first.body) == len(others) == 10
+    assert [each.rpartition("/")[2].strip('"') for each in others] == [project["_id"] for project in first.body]
+    rest = world("GET", own.partition(">")[0].partition("api.test")[2])
+    assert (len(rest.body), rest.headers["link"].count("anchor=")) == (2, 2)
 
 
 # ---------------------------------------------------------------- while others write

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from atrium import documents
+from atrium.api.room import cost
+from atrium.settings import MAX_RETURNED_BYTES
 from local import environments
 from local.environments import Environments
 from local.functions import FunctionFailed, FunctionTimedOut
@@ -37,6 +40,8 @@ def handler(event, context):
         os._exit(event["status"])
     if event.get("raise"):
         raise ValueError("wrong")
+    if "times" in event:
+        return event["text"] * event["times"] + "x" * event["more"]
     return {
         "process": os.getpid(),
         "parent": os.getppid(),
@@ -86,6 +91,19 @@ def test_a_function_gets_its_event_and_has_its_own_variables_alone(make: Make) -
     environment.stop()
     assert not exists(result["process"])
     assert not environment.alive
+
+
+def test_lambda_takes_as_much_as_is_counted_for_an_answer_and_not_a_byte_more(make: Make) -> None:
+    """Of a text in which there is all that an answer may have: quotes, escapes, and characters of each length."""
+    text = documents.render(["a", 'q"\\', "\t\r\n", "é", "\u2028\u2029", "한", "\U0001f600"])
+    # The quotes around it are the rest.
+    times, more = divmod(MAX_RETURNED_BYTES - 2, cost(text))
+    environment = make()
+    whole = environment.invoke({"text": text, "times": times, "more": more})
+    assert whole == text * times + "x" * more
+    with pytest.raises(FunctionFailed) as refused:
+        environment.invoke({"text": text, "times": times, "more": more + 1})
+    assert refused.value.error_type == "Function.ResponseSizeTooLarge"
 
 
 def test_init_and_peak_memory_are_the_functions(make: Make) -> None:

@@ -182,15 +182,18 @@ def test_a_task_without_notes_is_read_in_one_round_trip(traced: tuple[World, Tra
     assert trace.round_trips("GetTask") == 1
 
 
-def test_listing_all_projects_takes_three_round_trips_however_many_there_are(traced: tuple[World, Trace]) -> None:
+def test_listing_all_projects_takes_three_round_trips_for_the_first_seven_and_one_for_each_seven_more(
+    traced: tuple[World, Trace],
+) -> None:
     world, trace = traced
-    for number in range(8):
+    for number in range(14):
         project = world.new_project(f"Apollo {number}", space=("default", "research")[number % 2])
         world.new_member(project, "viewer", "viewer")
-    trace.clear()
-    assert len(world("GET", "/projects").body) == 8
-    assert trace.round_trips("ListProjects") == 3
-    assert trace.width("ListProjects") <= 8
+    for count, trips in ((7, 3), (14, 4)):
+        trace.clear()
+        assert len(world("GET", f"/projects?limit={count}").body) == count
+        assert trace.round_trips("ListProjects") == trips
+        assert trace.width("ListProjects") <= 8
 
 
 def test_one_call_brings_all_listed_projects_without_tasks_and_team(traced: tuple[World, Trace]) -> None:

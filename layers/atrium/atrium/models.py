@@ -78,21 +78,34 @@ class Project(ProjectRow):
 
 
 @dataclass(frozen=True)
+class ShownTask:
+    """What a project shows of a task."""
+
+    id: str
+    name: str
+    status: TaskStatus
+
+
+@dataclass(frozen=True)
 class WholeProject:
     """A project with the members other than its named manager, and its first tasks. `after` is the last one's id if
     there are more."""
 
     project: Project
     team: tuple[str, ...]
-    tasks: tuple["Task", ...]
+    tasks: tuple[ShownTask, ...]
     after: str | None = None
+
+    @property
+    def id(self) -> str:
+        return self.project.id
 
 
 @dataclass(frozen=True)
 class Member:
-    """A membership. `id` is its own: whoever is removed and added again has another one."""
+    """A membership. `membership` is its own id: a principal who is removed and added again has another one."""
 
-    id: str
+    membership: str
     tenant: str
     project: str
     principal: str
@@ -102,9 +115,14 @@ class Member:
     version: int
 
     @property
+    def id(self) -> str:
+        """By which its project's list is in order."""
+        return self.principal
+
+    @property
     def tag(self) -> str:
         """Its version, which never comes again under the same principal."""
-        return f"{self.id}-{self.version}"
+        return f"{self.membership}-{self.version}"
 
     def resource(self) -> dict[str, Any]:
         """Its v1 form."""

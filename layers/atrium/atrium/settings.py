@@ -54,3 +54,6 @@ IDEMPOTENCY_DAYS = 30
 # Bodies: bytes as sent, and levels of nesting (DynamoDB's own limit).
 MAX_BODY_BYTES = 256 * 1024
 MAX_DEPTH = 32
+
+# What Lambda takes of what a function returns, as JSON: of an answer, status, headers and body together.
+MAX_RETURNED_BYTES = 6 * 1024 * 1024 + 100

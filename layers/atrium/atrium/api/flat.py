@@ -1,6 +1,6 @@
 """The flat dialect: camelCase, 24-digit ids, bare answers, errors as `{"error": "message"}`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, ClassVar
 
@@ -141,5 +141,5 @@ class ProjectView(View):
         return cls.of(models.WholeProject(project, team=(), tasks=()))
 
 
-def listing(page: models.Page[models.WholeProject]) -> Listing[ProjectView]:
-    return Listing(map(ProjectView.of, page.items), page.after)
+def listing(pages: Iterable[models.Page[models.WholeProject]]) -> Listing[ProjectView]:
+    return Listing(ProjectView.of, pages)

@@ -1,6 +1,6 @@
 """Records, reports and teams in the flat dialect."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Self
 
 from aws_lambda_powertools.event_handler import Depends
@@ -26,6 +26,7 @@ from atrium.api.records import (
     given,
 )
 from atrium.api.resolver import Confirmation, Listing, Model, View, lambda_handler, request_work
+from atrium.api.room import Room
 from atrium.ids import SENT_ID
 from atrium.models import Phase
 from atrium.store import records, team
@@ -237,10 +238,10 @@ class TaskWithNotes(TaskView):
     notes: list[NoteView]
 
     @classmethod
-    def of_both(cls, task: models.Task, notes: Iterable[models.Note]) -> Self:
+    def of_both(cls, task: models.Task, notes: models.Page[models.Note]) -> Self:
         view = cls.of(task)
-        view.notes = list(map(NoteView.of, notes))
-        return view
+        view.notes = list(map(NoteView.of, notes.items))
+        return view.continued_at("notes", notes.after) if notes.after else view
 
 
 class Reassignment(View):
@@ -273,15 +274,35 @@ class ReportView(_Answered):
 
     @classmethod
     def of(cls, report: models.Report) -> Self:
+        """As much of each kind as an answer holds. A task that is stalled is shown twice."""
+        room = Room()
+        stalled = {task.id for task in report.stalled}
+        texts: dict[str, dict[str, str]] = {}
+        after = dict(report.after)
+        of_kind: dict[str, tuple[type[RecordView], Sequence[models.Record]]] = {
+            "task": (TaskView, report.tasks),
+            "dataset": (DatasetView, report.datasets),
+            "decision": (DecisionView, report.decisions),
+            "experiment": (ExperimentView, report.experiments),
+        }
+        for kind, (shown, found) in of_kind.items():
+            fitting = texts[kind] = {}
+            for record in found:
+                text = shown.of(record).text()
+                if not room.take(f"{text},{text}" if record.id in stalled else text):
+                    after[kind] = next(reversed(fitting), None)
+                    break
+                fitting[record.id] = text
         view = cls.model_construct(
-            tasks=list(map(TaskView.of, report.tasks)),
-            datasets=list(map(DatasetView.of, report.datasets)),
-            experiments=list(map(ExperimentView.of, report.experiments)),
-            decisions=list(map(DecisionView.of, report.decisions)),
-            stalled_tasks=list(map(TaskView.of, report.stalled)),
+            tasks=list(texts["task"].values()),
+            datasets=list(texts["dataset"].values()),
+            experiments=list(texts["experiment"].values()),
+            decisions=list(texts["decision"].values()),
+            stalled_tasks=[text for id, text in texts["task"].items() if id in stalled],
         )
-        for kind, after in report.after.items():
-            view.continued_at(f"{kind}s", after)
+        for kind in of_kind:
+            if kind in after:
+                view.continued_at(f"{kind}s", after[kind])
         return view
 
 
@@ -297,8 +318,8 @@ class PersonView(_Answered):
 
 def listing(view: Any, page: models.Page[Any]) -> Listing[Any]:
     """A page as a bare array of views."""
-    return Listing(map(view.of, page.items), page.after)
+    return Listing(view.of, [page])
 
 
 def people(found: Iterable[models.Person]) -> Listing[PersonView]:
-    return Listing(map(PersonView.of, found), None)
+    return Listing(PersonView.of, [models.Page(tuple(found), None)])

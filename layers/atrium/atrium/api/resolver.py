@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from atrium import documents
 from atrium.api.headers import api_url, entity_tags, idempotency_key, is_encoded, is_json, is_known
 from atrium.api.paging import cursor_behind, position_of
+from atrium.api.room import Room
 from atrium.api.telemetry import answered, say, what_failed
 from atrium.cold_start import warm
 from atrium.errors import (
@@ -40,7 +41,7 @@ from atrium.errors import (
     WrongMediaType,
 )
 from atrium.ids import canonical
-from atrium.models import Caller
+from atrium.models import Caller, Page
 from atrium.settings import MAX_BODY_BYTES, settings
 from atrium.store.table import connect, table
 from atrium.store.wall import Spent, scope
@@ -60,6 +61,9 @@ STATUS: dict[type[Refusal], HTTPStatus] = {
 
 # Headers of ours that a browser's script may read.
 EXPOSED = "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id"
+
+# How many items of a page may be cut, each of which has a link: API Gateway takes 10 KB of headers, many clients less.
+MAX_CUT = 10
 
 ViewT = TypeVar("ViewT", bound="View")
 
@@ -98,6 +102,10 @@ class View(Model):
     def continued(self) -> dict[str, str | None]:
         return self._continued or {}
 
+    def text(self) -> documents.Raw:
+        """The view as it is answered. Parts of it may be text already."""
+        return documents.Raw(documents.render(self.model_dump(by_alias=True, warnings=False)))
+
 
 class Confirmation(View):
     """An answer that says what was done and shows no data."""
@@ -106,11 +114,29 @@ class Confirmation(View):
 
 
 class Listing(list[ViewT]):
-    """An answer that is a bare array; `after` is the id behind which its next page starts, for the Link header."""
+    """A page of a list: the items of some pages, one behind the other, as many as an answer holds, as text; by itself
+    an answer that is a bare array. `after` is the id behind which the next page starts, None on the last one; `cut` has
+    of each item that is continued, by its id, where.
+    """
 
-    def __init__(self, views: Iterable[ViewT], after: str | None) -> None:
-        super().__init__(views)
-        self.after = after
+    def __init__(self, show: Callable[[Any], ViewT], pages: Iterable[Page[Any]]) -> None:
+        super().__init__()
+        self.after: str | None = None
+        self.cut: dict[str, dict[str, str | None]] = {}
+        self._fill(show, pages, Room())
+
+    def _fill(self, show: Callable[[Any], ViewT], pages: Iterable[Page[Any]], room: Room) -> None:
+        for page in pages:
+            for item in page.items:
+                view = show(item)
+                text: Any = view.text()
+                if (view.continued and len(self.cut) == MAX_CUT) or not room.take(text):
+                    return
+                self.append(text)
+                self.after = item.id
+                if view.continued:
+                    self.cut[item.id] = view.continued
+            self.after = page.after
 
 
 class PageView(View):
@@ -430,12 +456,12 @@ def _place(loc: Iterable[str | int]) -> tuple[str | int, ...]:
 
 def _answer(response: Response[Any], event: Mapping[str, Any], api: Api) -> Answer:
     view = response.body
+    ids = event.get("pathParameters") or {}
     headers: dict[str, str] = {}
     if isinstance(view, Listing):
-        if view.after is not None:
-            link = _page(event, event["resource"], view.after, _own_query(event, api.declared))
-            headers["Link"] = f'<{link}>; rel="next"'
-        body = documents.render([item.model_dump(by_alias=True) for item in view])
+        if links := _links(view, event, _own_query(event, api.declared)):
+            headers["Link"] = ", ".join(links)
+        body = documents.render(list(view))
     elif isinstance(view, View):
         if view.version is not None:
             headers["ETag"] = f'"{api.tags}-{view.version}"'
@@ -443,13 +469,12 @@ def _answer(response: Response[Any], event: Mapping[str, Any], api: Api) -> Answ
             headers["Location"] = _location(event, getattr(view, view.addressed_by))
         if view.continued:
             project = event["resource"].removesuffix("/report")
-            lists = {name: _page(event, f"{project}/{name}", after, {}) for name, after in view.continued.items()}
+            lists = {name: _page(event, f"{project}/{name}", ids, after, {}) for name, after in view.continued.items()}
             headers["Link"] = ", ".join(f'<{url}>; rel="next"; title="{name}"' for name, url in lists.items())
         if isinstance(view, PageView):
-            ids = event.get("pathParameters") or {}
             listed = _listed(event["resource"], ids, _own_query(event, api.declared))
             view.show_cursor(cursor_behind(view.after, listed) if view.after is not None else None)
-        body = documents.render(view.model_dump(by_alias=True))
+        body = view.text()
     else:
         body = ""
     return Answer(response.status_code, body, headers, confirms=view is None or isinstance(view, Confirmation))
@@ -460,10 +485,25 @@ def _location(event: Mapping[str, Any], id: str) -> str:
     return address(event, event["resource"] + "/{made}", {**(event.get("pathParameters") or {}), "made": id})
 
 
-def _page(event: Mapping[str, Any], resource: str, after: str | None, query: Mapping[str, str]) -> str:
-    """The URL of a page of a list with these parameters, behind the item with the id `after`; the list's ids are those
-    of the request."""
+def _links(listing: Listing[Any], event: Mapping[str, Any], query: Mapping[str, str]) -> list[str]:
+    """The next page of a list, and where each of its items that is cut goes on (RFC 8288)."""
     ids = event.get("pathParameters") or {}
+    links = []
+    if listing.after is not None:
+        links.append(f'<{_page(event, event["resource"], ids, listing.after, query)}>; rel="next"')
+    item = f"{event['resource']}/{{item}}"
+    for id, lists in listing.cut.items():
+        anchor = address(event, item, {**ids, "item": id})
+        for name, after in lists.items():
+            url = _page(event, f"{item}/{name}", {**ids, "item": id}, after, {})
+            links.append(f'<{url}>; rel="next"; title="{name}"; anchor="{anchor}"')
+    return links
+
+
+def _page(
+    event: Mapping[str, Any], resource: str, ids: Mapping[str, str], after: str | None, query: Mapping[str, str]
+) -> str:
+    """The URL of a page of a list with these parameters, behind the item with the id `after`."""
     if after is not None:
         query = {**query, "cursor": cursor_behind(after, _listed(resource, ids, query))}
     url = address(event, resource, ids)

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from atrium import documents, models, roles
 from atrium.api.paging import cursor_from, limit_up_to
-from atrium.api.resolver import Api, Model, PageView, View, lambda_handler, request_work
+from atrium.api.resolver import Api, Listing, Model, PageView, View, lambda_handler, request_work
 from atrium.errors import Archived, Invalid, NamedManager, Refusal
 from atrium.ids import SENT_UUID, from_uuid, to_uuid
 from atrium.store import members, principals, projects
@@ -166,6 +166,10 @@ class ProjectSummary(View):
     created_at: str
     updated_at: str
 
+    @classmethod
+    def of_row(cls, row: models.ProjectRow) -> "ProjectSummary":
+        return cls.model_construct(**row.resource())
+
 
 class ProjectView(ProjectSummary):
     description: Description
@@ -209,8 +213,8 @@ class ProjectPage(Paged):
 
     @classmethod
     def of(cls, page: models.Page[models.ProjectRow]) -> "ProjectPage":
-        data = [ProjectSummary.model_construct(**row.resource()) for row in page.items]
-        return cls.model_construct(data=data).ending_at(page.after)
+        data = Listing(ProjectSummary.of_row, [page])
+        return cls.model_construct(data=data).ending_at(data.after)
 
 
 class MemberPage(Paged):
@@ -219,7 +223,8 @@ class MemberPage(Paged):
 
     @classmethod
     def of(cls, page: models.Page[models.Member]) -> "MemberPage":
-        return cls.model_construct(data=[MemberView.of(member) for member in page.items]).ending_at(page.after)
+        data = Listing(MemberView.of, [page])
+        return cls.model_construct(data=data).ending_at(data.after)
 
 
 class RoleView(View):

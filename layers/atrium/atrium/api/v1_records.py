@@ -19,7 +19,7 @@ from atrium.api.records import (
     complete,
     given,
 )
-from atrium.api.resolver import Model, View, lambda_handler
+from atrium.api.resolver import Listing, Model, View, lambda_handler
 from atrium.api.v1 import Cursor, Id, Limit, Paged, PageMeta, Sent, v1_api
 from atrium.models import Phase
 
@@ -147,5 +147,5 @@ class Page(Paged, Generic[ViewT]):
 
 
 def page_of(view: type[ViewT], page: models.Page[Any]) -> Page[ViewT]:
-    data = [view.of(record) for record in page.items]
-    return Page[view].model_construct(data=data).ending_at(page.after)  # type: ignore[valid-type]
+    data = Listing(view.of, [page])
+    return Page[view].model_construct(data=data).ending_at(data.after)  # type: ignore[valid-type]

@@ -62,7 +62,7 @@ class Members:
             raise Conflict(f"A project may have at most {MAX_MEMBERS:,} members.")
         now = self._work.now
         member = Member(
-            id=new_id(),
+            membership=new_id(),
             tenant=self._tenant,
             project=project,
             principal=principal,
@@ -92,7 +92,7 @@ class Members:
         access.hold(self._work)
         if granted is member.role:
             hold_project(self._work, found)
-            self._work.check(key, _AS_SEEN, seen_id=member.id, seen_version=member.version)
+            self._work.check(key, _AS_SEEN, seen_id=member.membership, seen_version=member.version)
             return member
         require_active(found)
         if granted is not Role.MANAGER:
@@ -106,7 +106,7 @@ class Members:
             role=granted.key,
             now=changed.updated_at,
             version=changed.version,
-            seen_id=member.id,
+            seen_id=member.membership,
             seen_version=member.version,
         )
         return changed
@@ -126,7 +126,7 @@ class Members:
         self._require_not_manager(found, principal)
         access.hold(self._work)
         change_project(self._work, found, "member.removed", member.resource(), joined=-1)
-        self._work.delete(key, _AS_SEEN, seen_id=member.id, seen_version=member.version)
+        self._work.delete(key, _AS_SEEN, seen_id=member.membership, seen_version=member.version)
         self._work.delete(keys.principal_project(self._tenant, principal, project))
 
     def _member(self, project: Project, key: keys.Key) -> Member:
@@ -170,7 +170,7 @@ def _require_not_above(access: Access, member: Member) -> None:
 
 def _to_member(project: Project, row: Item) -> Member:
     return Member(
-        id=row["id"],
+        membership=row["id"],
         tenant=project.tenant,
         project=project.id,
         principal=row["principal"],

@@ -8,7 +8,7 @@ change has the condition that it is absent: nothing is added to a deleted projec
 change or nothing, since a change is one transaction.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from atrium import documents, keys
 from atrium.errors import Archived, Detail, Forbidden, Invalid, NotFound, not_a_member, project_not_found
 from atrium.ids import from_uuid, new_id, to_uuid
-from atrium.models import Member, Page, Project, ProjectRow, Record, Task, WholeProject
+from atrium.models import Member, Page, Project, ProjectRow, Record, ShownTask, WholeProject
 from atrium.roles import Role
 from atrium.store.access import Access, project_access, space_access
 from atrium.store.table import Item, Range, Rows, starting_with
@@ -28,9 +28,6 @@ R = TypeVar("R", bound=Record)
 # A description as JSON text. META holds it twice: in the field and in last_event.
 MAX_DESCRIPTION_BYTES = 32 * 1024
 
-# GET /projects stops adding whole entries at this many bytes of them; a Lambda answer may have 6 MB.
-MAX_LIST_BYTES = 5_000_000
-
 # A project and its members must fit into one megabyte, which is what one query brings.
 MAX_MEMBERS = 1_000
 
@@ -38,6 +35,9 @@ MAX_MEMBERS = 1_000
 # the stored answer of a PUT. The rest is on the pages of GET /projects/{id}/tasks.
 MAX_SHOWN_TASKS = 1_000
 MAX_SHOWN_TASK_BYTES = 200_000
+
+# How far into a project it is read for that. The table counts descriptions too, which are not shown.
+_WHOLE_MEGABYTES = 4
 
 # What the fields are called where they are shown.
 _SHOWN_AS = {"manager": "manager_id", "client": "client_name"}
@@ -106,9 +106,12 @@ class Projects:
         shown = [self._row(row) for row in rows if status in (None, row["status"])]
         return Page(tuple(shown), page[-1]["id"] if page.more else None)
 
-    def list_all(self, *, limit: int, after: str | None) -> Page[WholeProject]:
-        """Every project that the caller can read, by age, whole. Three round trips: who am I, what is there, how does
-        it look now."""
+    def list_all(self, *, limit: int, after: str | None) -> Iterator[Page[WholeProject]]:
+        """Every project that the caller can read, by age, whole: a page in parts, each of which is read when it is
+        asked for. Three round trips to the first one: who am I, what is there, how does it look now.
+
+        The last part comes early when much had to be read: so there is a page in little time, whatever is stored.
+        """
         listed_as = partial(starting_with, prefix=keys.PROJECT, after=after, limit=limit, only=("id", "bare"))
         (joined,) = self._work.read(self._me, ranges=[listed_as(self._me.pk)])
         me = self._work.item(self._me)
@@ -121,21 +124,20 @@ class Projects:
         bare = {row["id"] for rows in listed for row in rows if row.get("bare")}
         more = len(ids) > limit or end is not None
         ids = ids[:limit]
-        shown: list[WholeProject] = []
-        size = 0
-        for position in range(0, len(ids), _BATCH):
-            batch = ids[position : position + _BATCH]
-            for id, rows in zip(batch, self._whole_rows(batch, bare), strict=True):
+        units = 0.0
+        for batch in _batches(ids, bare):
+            shown: list[WholeProject] = []
+            for rows in self._entries(batch, bare):
+                units += rows.units
                 try:
                     whole, access = self._whole(rows)
                 except NotFound:  # deleted, since or not yet purged
                     continue
                 if access.allows("project:read"):
                     shown.append(whole)
-                    size += _weight(whole)
-                if size > MAX_LIST_BYTES:
-                    return Page(tuple(shown), id if more or id != ids[-1] else None)
-        return Page(tuple(shown), ids[-1] if more else None)
+            yield Page(tuple(shown), batch[-1] if more or batch[-1] != ids[-1] else None)
+            if units > MAX_LIST_UNITS:
+                return
 
     # ------------------------------------------------------------ writing
 
@@ -306,30 +308,35 @@ class Projects:
         )
 
     def _whole_range(self, project: str) -> Range:
-        """META, members and tasks stand next to each other in a project's partition; one megabyte holds the first two
-        and a thousand common tasks.
+        """META, members and tasks stand next to each other in a project's partition.
 
         A query is no snapshot: what commits meanwhile is seen behind the place where it is. META comes first, so an
         ETag may be older than what is shown with it, never newer.
         """
-        pk = keys.project(self._caller.tenant, project).pk
-        return Range(pk, keys.META, keys.TASK + "\x7f", MAX_MEMBERS + 1 + MAX_SHOWN_TASKS)
+        return self._range(project, keys.META, MAX_MEMBERS + 1 + MAX_SHOWN_TASKS, ())
 
-    def _whole_rows(self, projects: Sequence[str], bare: Set[str]) -> list[Rows]:
-        """What stands in the range of each project. All there is of a bare one is META, so one batch brings the bare
-        ones; one that has grown since it was listed is read again."""
-        metas = {id: keys.project(self._caller.tenant, id) for id in projects if id in bare}
-        others = [id for id in projects if id not in bare]
-        ranges = self._work.read(*metas.values(), ranges=[self._whole_range(id) for id in others])
-        found = dict(zip(others, ranges, strict=True))
-        for id, key in metas.items():
-            meta = self._work.item(key)
-            if meta is None or meta.get("bare"):
-                found[id] = Rows([meta] if meta else [])
-        grown = [id for id in projects if id not in found]
-        ranges = self._work.read(ranges=[self._whole_range(id) for id in grown])
-        found |= zip(grown, ranges, strict=True)
-        return [found[id] for id in projects]
+    def _range(self, project: str, start: str, limit: int, only: tuple[str, ...]) -> Range:
+        pk = keys.project(self._caller.tenant, project).pk
+        return Range(pk, start, keys.TASK + "\x7f", limit, _WHOLE_MEGABYTES, only, _shows_all_it_may)
+
+    def _entries(self, projects: Sequence[str], bare: Set[str]) -> list[Rows]:
+        """META of each project, then its members and tasks, of which only what is shown is brought. All there is of a
+        bare project is META; one that has grown since it was listed is read again.
+
+        Entries have no ETag, so it does not matter which of both is read first.
+        """
+        metas = [keys.project(self._caller.tenant, id) for id in projects]
+        wide = [id for id in projects if id not in bare]
+        below = dict(zip(wide, self._work.read(*metas, ranges=[self._below(id) for id in wide]), strict=True))
+        found = {id: meta for id, key in zip(projects, metas, strict=True) if (meta := self._work.item(key))}
+        grown = [id for id, meta in found.items() if id not in below and not meta.get("bare")]
+        below |= zip(grown, self._work.read(ranges=[self._below(id) for id in grown]), strict=True)
+        entries = ((found[id], below.get(id, Rows())) for id in projects if id in found)
+        return [Rows([meta, *rows], rows.more, rows.units + _units(meta)) for meta, rows in entries]
+
+    def _below(self, project: str) -> Range:
+        only = ("pk", "sk", "principal", "role", "id", "name", "status")
+        return self._range(project, keys.ROLE, MAX_MEMBERS + MAX_SHOWN_TASKS, only)
 
     def _whole(self, rows: Rows) -> tuple[WholeProject, Access]:
         items = {row["sk"]: row for row in rows}
@@ -338,13 +345,13 @@ class Projects:
             raise project_not_found()
         project = to_project(meta)
         members = [row["principal"] for sk, row in items.items() if sk.startswith(keys.ROLE)]
-        tasks = [to_record(Task, project, row) for sk, row in items.items() if sk.startswith(keys.TASK)]
+        tasks = _tasks(rows)
         shown = _first_shown(tasks)
         whole = WholeProject(
             project,
             team=tuple(principal for principal in members if principal != project.manager),
-            tasks=shown,
-            after=shown[-1].id if rows.more or len(shown) < len(tasks) else None,
+            tasks=tuple(ShownTask(row["id"], row["name"], row["status"]) for row in shown),
+            after=shown[-1]["id"] if rows.more or len(shown) < len(tasks) else None,
         )
         mine = items.get(keys.ROLE + self._caller.principal)
         return whole, project_access(self._caller, self._work.item(self._me), project.space, mine)
@@ -358,8 +365,30 @@ class Projects:
         return ProjectRow(tenant=self._caller.tenant, **{name: row[name] for name in _LISTED})
 
 
-# How many projects GET /projects reads before it weighs them.
-_BATCH = 64
+# GET /projects reads so many projects at once, with so many among them that have more than META: each of these is a
+# query, beside the batch of all METAs, and there are eight threads. It stops behind the batch in which it has taken so
+# many capacity units, one for each 4 KB: 24 MB.
+_BATCH, _WIDE = 64, 7
+MAX_LIST_UNITS = 6_144
+
+
+def _units(meta: Item) -> float:
+    """About what reading META takes: nothing else in it is large."""
+    event = meta.get("last_event") or {}
+    return (len(meta["description"]) + len(event.get("resource", ""))) / 4_096
+
+
+def _batches(projects: Sequence[str], bare: Set[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    wide = 0
+    for id in projects:
+        if len(batch) == _BATCH or (wide == _WIDE and id not in bare):
+            yield batch
+            batch, wide = [], 0
+        batch.append(id)
+        wide += id not in bare
+    if batch:
+        yield batch
 
 
 def open_project(
@@ -468,7 +497,7 @@ def _list(work: Work, seen: Project, changed: Project) -> None:
 def member_row(member: Member) -> Item:
     """The member's row in its project."""
     return {
-        "id": member.id,
+        "id": member.membership,
         "principal": member.principal,
         "role": member.role.key,
         "created_at": member.created_at,
@@ -536,23 +565,20 @@ def _require_size(description: str) -> None:
         raise Invalid(Detail(("body", "description"), f"Must have at most {kilobytes} KB as JSON", "too_long"))
 
 
-def _first_shown(tasks: Sequence[Task]) -> tuple[Task, ...]:
+def _tasks(rows: Iterable[Item]) -> list[Item]:
+    return [row for row in rows if row["sk"].startswith(keys.TASK)]
+
+
+def _first_shown(tasks: Sequence[Item]) -> Sequence[Item]:
     size = 0
     for number, task in enumerate(tasks[:MAX_SHOWN_TASKS]):
-        size += _task_weight(task)
+        # About the bytes of a task in its project.
+        size += 100 + len(documents.render(task["name"]).encode())
         if size > MAX_SHOWN_TASK_BYTES:
-            return tuple(tasks[:number])
-    return tuple(tasks[:MAX_SHOWN_TASKS])
+            return tasks[:number]
+    return tasks[:MAX_SHOWN_TASKS]
 
 
-def _task_weight(task: Task) -> int:
-    """About the bytes of a task in its project's flat entry."""
-    return 100 + len(documents.render(task.name).encode())
-
-
-def _weight(whole: WholeProject) -> int:
-    """About the bytes of a project's flat entry."""
-    project = whole.project
-    texts = [project.name, project.client, project.description]
-    size = sum(len(text.encode()) for text in texts) + 300 + 30 * len(whole.team)
-    return size + sum(map(_task_weight, whole.tasks))
+def _shows_all_it_may(rows: Sequence[Item]) -> bool:
+    tasks = _tasks(rows)
+    return len(_first_shown(tasks)) < len(tasks)

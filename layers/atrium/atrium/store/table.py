@@ -76,6 +76,7 @@ class Write:
 class Range:
     """A range of one partition, ascending, both ends inclusive: its first `limit` items, or as many as stand in its
     first `megabytes`, where the table counts what is stored. `only` names the attributes that are wanted, if not all.
+    `enough` says behind a megabyte whether its items, and those before it, will do.
     """
 
     pk: str
@@ -84,14 +85,17 @@ class Range:
     limit: int
     megabytes: int = 1
     only: tuple[str, ...] = ()
+    enough: Callable[[Sequence[Item]], bool] | None = None
 
 
 class Rows(list[Item]):
-    """The items of a range; `more` says whether it goes on behind them."""
+    """The items of a range; `more` says whether it goes on behind them, `units` what reading them took: one for each
+    4 KB that is stored, wanted or not."""
 
-    def __init__(self, items: Iterable[Item] = (), more: bool = False) -> None:
+    def __init__(self, items: Iterable[Item] = (), more: bool = False, units: float = 0) -> None:
         super().__init__(items)
         self.more = more
+        self.units = units
 
 
 def starting_with(
@@ -156,18 +160,23 @@ class Table:
                 ":until": {"S": wanted.until},
             },
             "ConsistentRead": True,
+            "ReturnConsumedCapacity": "TOTAL",
         }
         if wanted.only:
-            params["ProjectionExpression"] = ", ".join(wanted.only)
+            params |= expressions({}, ProjectionExpression=", ".join(f"#{name}" for name in wanted.only))
+        units = 0.0
         for _ in range(wanted.megabytes):
             # One more than wanted, since the table names a next page behind the last item too.
             params["Limit"] = wanted.limit + 1 - len(items)
             answer = self._call("Query", **params)
             items += map(plain_item, answer["Items"])
+            units += answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
             if "LastEvaluatedKey" not in answer or len(items) > wanted.limit:
-                return Rows(items[: wanted.limit], len(items) > wanted.limit)
+                return Rows(items[: wanted.limit], len(items) > wanted.limit, units)
+            if wanted.enough and wanted.enough(items):
+                break
             params["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        return Rows(items, more=True)
+        return Rows(items, more=True, units=units)
 
     def scan_keys(self, after: Key | None = None) -> tuple[list[Key], Key | None]:
         """The keys of one page of the whole table, from behind `after`, consistently; and the key that the next page

@@ -40,14 +40,17 @@ class Tasks(Records[Task]):
     def __init__(self, work: Work) -> None:
         super().__init__(work, Task)
 
-    def get_with_notes(self, project: str, id: str) -> tuple[Task, tuple[Note, ...]]:
-        """A task and its notes, the oldest first. A task that has had some takes a second round trip: the task first,
-        so that its version may be older than what is shown with it, never newer. Raises NotFound and Forbidden."""
+    def get_with_notes(self, project: str, id: str) -> tuple[Task, Page[Note]]:
+        """A task and its notes, the oldest first, as many as one read brings. A task that has had some takes a second
+        round trip: the task first, so that its version may be older than what is shown with it, never newer. Raises
+        NotFound and Forbidden.
+        """
         task = self.get(project, id)
         if not task.note_changes:
-            return task, ()
+            return task, Page((), None)
         (rows,) = self._work.read(ranges=[self._notes(project, id, _MAX_SHOWN_NOTES, None)])
-        return task, tuple(_to_note(task.tenant, project, id, row) for row in rows)
+        notes = tuple(_to_note(task.tenant, project, id, row) for row in rows)
+        return task, Page(notes, notes[-1].id if rows.more else None)
 
     def toggle_completed(self, project: str, id: str) -> Task:
         """Raises what `update` raises."""
