@@ -255,6 +255,7 @@ def test_16_clients_with_if_match_lose_no_update(crowd: Crowd) -> None:
 
 def test_16_clients_without_if_match_all_succeed(crowd: Crowd) -> None:
     world = crowd.world
+    crowd.proxy.conflicts = True
     project = world.new_project()
     rounds = full(5, 20)
 

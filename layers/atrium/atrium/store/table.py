@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum, auto
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -59,6 +60,13 @@ _UNREACHABLE = (
 
 class ConditionFailed(Exception):
     """A transaction changed nothing, because a condition of it no longer holds."""
+
+
+class _Passing(Enum):
+    """Why a call is to be made again: the service fails or has too much to do, or another transaction is under way."""
+
+    FAILURE = auto()
+    CONFLICT = auto()
 
 
 # ---------------------------------------------------------------- calls
@@ -228,7 +236,9 @@ class Table:
     def touch(self, key: Key, expression: str, when: str | None, values: Item) -> None:
         """A best-effort update, tried once. Raises ConditionFailed, or Unavailable."""
         request = {"Key": wire_key(key), **expressions(values, UpdateExpression=expression, ConditionExpression=when)}
-        if self._seconds_left() <= 0 or self._attempt("UpdateItem", TableName=self.name, **request) is None:
+        if self._seconds_left() <= 0:
+            raise Unavailable
+        if isinstance(self._attempt("UpdateItem", TableName=self.name, **request), _Passing):
             raise Unavailable
 
     def disconnect(self) -> None:
@@ -239,14 +249,14 @@ class Table:
         attempt = 0
         while self._seconds_left() > 0:
             answer = self._attempt(operation, **params)
-            if answer is not None:
+            if not isinstance(answer, _Passing):
                 return answer
             attempt += 1
-            self._pause(attempt)
+            self._pause(attempt, answer)
         raise Unavailable
 
-    def _attempt(self, operation: str, **params: Any) -> dict[str, Any] | None:
-        """The call's answer, None after a failure that passes."""
+    def _attempt(self, operation: str, **params: Any) -> dict[str, Any] | _Passing:
+        """The call's answer, or what passes."""
         try:
             answer: dict[str, Any] = getattr(self._client, _METHODS[operation])(**params)
             return answer
@@ -256,6 +266,8 @@ class Table:
             reasons = {reason.get("Code") for reason in error.response["CancellationReasons"]} - {"None", None}
             if "ConditionalCheckFailed" in reasons:
                 raise ConditionFailed from None
+            if reasons == {"TransactionConflict"}:
+                return _Passing.CONFLICT
             if not reasons <= {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}:
                 raise
         except ClientError as error:
@@ -263,12 +275,16 @@ class Table:
                 raise
         except _UNREACHABLE:
             pass
-        return None
+        return _Passing.FAILURE
 
-    def _pause(self, attempt: int) -> None:
-        """Wait before a call, or what was left over of one, is made again. Full jitter: up to 20 ms, 40 ms … 640 ms."""
+    def _pause(self, attempt: int, after: _Passing = _Passing.FAILURE) -> None:
+        """Wait before a call, or what was left over of one, is made again. Full jitter: up to 20 ms, 40 ms … 640 ms.
+
+        A conflict is no overload. There it is up to 100 ms, each time: whoever waited longer and longer would be
+        overtaken by all who come (decision 0034).
+        """
         spent().retries += 1
-        time.sleep(_chance.uniform(0, 0.01 * 2 ** min(attempt, 6)))
+        time.sleep(_chance.uniform(0, 0.1 if after is _Passing.CONFLICT else 0.01 * 2 ** min(attempt, 6)))
 
     def pause(self, losses: int) -> None:
         """Wait before deciding again after a lost race. Raises Unavailable when the request's time is used up.
