@@ -153,7 +153,9 @@ OPERATIONS = {
         "Update a project",
         "manager",
         "All three fields are required. What you got from `GET` may be sent back as it is: other fields are ignored. A "
-        "description that was an object in v1 keeps its other members; only its `summary` changes. " + _ARCHIVED,
+        "description that was an object in v1 keeps its other members; only its `summary` changes. With an "
+        "`Idempotency-Key` the answer is kept, and shows as many tasks as make 20 KB; its `Link` header leads to the "
+        "others. " + _ARCHIVED,
     ),
     "DeleteProject": Text(
         "flat-projects",

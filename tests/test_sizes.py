@@ -21,6 +21,7 @@ from atrium.store.table import table
 from atrium.text import MAX_EMAIL, MAX_NAME, MAX_TEXT
 from tests.client import RECORDS, Answer, World, flat_id, flat_path, v1_id
 from tests.conftest import full
+from tests.test_fsck import Rows
 from tests.trace import Trace
 
 
@@ -72,12 +73,33 @@ def test_a_project_with_many_tasks_shows_the_first_thousand_and_says_where_the_r
     assert [task["_id"] for task in every_item(world, f"{flat_path(project)}/tasks")] == ids
     (listed,) = world("GET", "/projects").body
     assert listed == shown.body
-    put = world("PUT", flat_path(project), shown.body, key="k")
+    put = world("PUT", flat_path(project), shown.body)
     assert (put.status, put.body) == (200, shown.body)
     assert links(put) == links(shown)
-    again = world("PUT", flat_path(project), shown.body, key="k")
+
+
+def test_a_small_request_stores_a_small_answer_however_large_the_project_is(world: World) -> None:
+    """With an Idempotency-Key a PUT shows as many tasks as are worth keeping for 30 days, and where the others are."""
+    project = world.new_project()
+    ids = copies(world, project, "tasks", 900, name="x" * 200)
+    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    before = {row["pk"] for row in rows.all()}
+    body = {"projectName": "A", "clientName": "B", "description": "C"}
+    assert len(json.dumps(body)) < 62
+    put = world("PUT", flat_path(project), body, key="k")
+    assert put.status == 200
+    first = [task["_id"] for task in put.body["tasks"]]
+    assert first == ids[: len(first)]
+    assert 50 < len(first) < 100
+    assert [task["_id"] for task in every_item(world, links(put)["tasks"])] == ids[len(first) :]
+    (record,) = (row for row in rows.all() if row["pk"] not in before)
+    assert len(json.dumps(record)) < projects.MAX_STORED_TASK_BYTES + 2_000
+    again = world("PUT", flat_path(project), body, key="k")
     assert (again.status, again.content, again.replayed) == (200, put.content, True)
-    assert links(again) == links(shown)
+    assert links(again) == links(put)
+    without = world("PUT", flat_path(project), body)
+    assert without.body == world("GET", flat_path(project)).body
+    assert len(without.body["tasks"]) > 600
 
 
 def test_the_longest_names_and_texts_fit_into_one_answer_and_its_stored_copy(world: World) -> None:
@@ -89,10 +111,11 @@ def test_the_longest_names_and_texts_fit_into_one_answer_and_its_stored_copy(wor
     assert shown.status == 200
     assert 100 < len(shown.body["tasks"]) < 300
     body = {"projectName": "\U0001f600" * 200, "clientName": '"' * 200, "description": "\U0001f600" * 8_000}
-    for _ in range(2):
-        put = world("PUT", flat_path(project), body, key="k")
-        assert (put.status, len(put.body["tasks"])) == (200, len(shown.body["tasks"]))
-    assert put.replayed
+    put = world("PUT", flat_path(project), body)
+    assert (put.status, len(put.body["tasks"])) == (200, len(shown.body["tasks"]))
+    stored, again = (world("PUT", flat_path(project), body, key="k") for _ in range(2))
+    assert (again.status, again.content, again.replayed) == (200, stored.content, True)
+    assert 0 < len(stored.body["tasks"]) < len(shown.body["tasks"])
     assert len(list(every_item(world, f"{flat_path(project)}/tasks"))) == 600
     report = world("GET", f"{flat_path(project)}/report")
     assert report.status == 200

@@ -35,6 +35,8 @@ MAX_MEMBERS = 1_000
 # the stored answer of a PUT. The rest is on the pages of GET /projects/{id}/tasks.
 MAX_SHOWN_TASKS = 1_000
 MAX_SHOWN_TASK_BYTES = 200_000
+# The same in an answer that is stored to be repeated: a request of 62 bytes stores it for 30 days (decision 0039).
+MAX_STORED_TASK_BYTES = 20_000
 
 # How far into a project it is read for that. The table counts descriptions too, which are not shown.
 _WHOLE_MEGABYTES = 4
@@ -235,7 +237,7 @@ class Projects:
             changes["description"] = _with_summary(found.description, description)
         if not changes:
             hold_project(self._work, found, "sequence")
-            return whole
+            return self._storable(whole)
         require_active(found)
         if "client" in changes and (problem := name_problem(client)):
             raise Invalid(Detail(("body", "clientName"), problem[1], problem[0]))
@@ -245,7 +247,14 @@ class Projects:
         self._work.check(
             keys.project(found.tenant, found.id), "#sequence = :seen_sequence", seen_sequence=found.sequence
         )
-        return replace(whole, project=self._change(found, changes))
+        return self._storable(replace(whole, project=self._change(found, changes)))
+
+    def _storable(self, whole: WholeProject) -> WholeProject:
+        """As much of it as an answer shows: with an Idempotency-Key, what is worth storing."""
+        if not self._work.is_repeatable:
+            return whole
+        tasks = whole.tasks[: _fitting([task.name for task in whole.tasks], MAX_STORED_TASK_BYTES)]
+        return whole if len(tasks) == len(whole.tasks) else replace(whole, tasks=tasks, after=tasks[-1].id)
 
     def delete(self, project: str, *, space: str | None = None) -> None:
         """Deletes a project at once and for good; `space` as in v1, None in the flat dialect.
@@ -346,7 +355,7 @@ class Projects:
         project = to_project(meta)
         members = [row["principal"] for sk, row in items.items() if sk.startswith(keys.ROLE)]
         tasks = _tasks(rows)
-        shown = _first_shown(tasks)
+        shown = tasks[: _fitting([row["name"] for row in tasks], MAX_SHOWN_TASK_BYTES)]
         whole = WholeProject(
             project,
             team=tuple(principal for principal in members if principal != project.manager),
@@ -569,16 +578,16 @@ def _tasks(rows: Iterable[Item]) -> list[Item]:
     return [row for row in rows if row["sk"].startswith(keys.TASK)]
 
 
-def _first_shown(tasks: Sequence[Item]) -> Sequence[Item]:
+def _fitting(names: Sequence[str], most: int) -> int:
+    """How many tasks with these names fit into so many bytes of a project's entry."""
     size = 0
-    for number, task in enumerate(tasks[:MAX_SHOWN_TASKS]):
-        # About the bytes of a task in its project.
-        size += 100 + len(documents.render(task["name"]).encode())
-        if size > MAX_SHOWN_TASK_BYTES:
-            return tasks[:number]
-    return tasks[:MAX_SHOWN_TASKS]
+    for number, name in enumerate(names[:MAX_SHOWN_TASKS]):
+        size += 100 + len(documents.render(name).encode())
+        if size > most:
+            return number
+    return min(len(names), MAX_SHOWN_TASKS)
 
 
 def _shows_all_it_may(rows: Sequence[Item]) -> bool:
     tasks = _tasks(rows)
-    return len(_first_shown(tasks)) < len(tasks)
+    return _fitting([row["name"] for row in tasks], MAX_SHOWN_TASK_BYTES) < len(tasks)

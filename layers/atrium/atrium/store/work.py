@@ -166,6 +166,11 @@ class Work:
         self._conditions.require(None if version is None else str(version))
 
     @property
+    def is_repeatable(self) -> bool:
+        """Whether the answer is stored, to be given again."""
+        return self._idempotency is not None
+
+    @property
     def is_conditional(self) -> bool:
         return bool(self._conditions)
 
