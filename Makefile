@@ -58,7 +58,7 @@ token: $(READY) ## Print an access token of make run's issuer: SUB=viewer@acme.e
 invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1CreateProject E=events/v1/create_project.json
 	@$(BIN)/python -m local.invoke "$(F)" "$(E)"
 
-fsck: $(READY) $(ENGINE) ## Check the data of make run; repair it with REPAIR=1 (DATA_DIR=)
+fsck: $(READY) $(ENGINE) ## Check the data of make run, or one tenant's (TENANT=); repair it with REPAIR=1 (DATA_DIR=)
 	@$(BIN)/python -m local.fsck
 
 sam-local: $(READY) ## Let `sam local` use the data of make run, from containers (docs/sam-local.md; HOST=)

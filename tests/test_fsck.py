@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ import boto3
 import pytest
 
 from atrium import keys
+from atrium.api import checking
 from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.store import fsck
 from atrium.store.table import Item, Table, plain_item, table, wire_item, wire_key
 from local.database import free_port
 from local.endpoints import endpoints_of
+from local.fsck import checked
 from local.functions import FunctionFailed, call
 from local.template import ROOT, TABLE_NAME, Template
 from tests.client import RECORDS, Answer, World, flat_id, flat_path, new_key, v1_id
@@ -240,7 +243,18 @@ def test_a_check_writes_nothing(place: Place, check: Callable[..., Any]) -> None
     assert place.rows.all() == before
 
 
-@pytest.mark.parametrize("event", [{"repair": 1}, {"repair": "true"}, {"tenant": "x"}])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"repair": 1},
+        {"repair": "true"},
+        {"tenant": "x"},
+        {"tenant_id": "x"},
+        {"after": ["PULSE"]},
+        {"segment": 4, "segments": 4},
+        {"segment": -1},
+    ],
+)
 def test_an_event_that_asks_for_something_else_is_refused(
     shared: World, check: Callable[..., Any], event: dict[str, Any]
 ) -> None:
@@ -684,6 +698,88 @@ def test_a_table_of_many_pages_is_checked_to_its_end(place: Place, check: Callab
     assert sum(summary["rows"].values()) == len(place.rows.all())
 
 
+def in_parts(check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, rows: int, **event: Any) -> list[Any]:
+    """The summaries of runs of which each has time for so many rows, and a few more where a place may not be told."""
+    found: list[Any] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(fsck, "MAX_BATCH", rows)
+        while not found or found[-1]["after"] is not None:
+            patch.setattr(checking, "deadline", lambda _: partial(next, iter([False]), True))
+            found.append(check(**event, **({"after": found[-1]["after"]} if found else {})))
+            assert len(found) < 1_000
+    return found
+
+
+def together(summaries: list[Any], name: str) -> dict[str, int]:
+    return dict(sum((Counter(summary[name]) for summary in summaries), Counter()))
+
+
+@pytest.mark.parametrize(("kind", "way"), CASES[:: full(9, 1)])
+def test_runs_that_go_on_where_the_last_one_stopped_find_what_one_run_finds(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, kind: str, way: str
+) -> None:
+    DAMAGE[kind][1][way](place)
+    whole = check()
+    for rows in (1, 7, 50):
+        parts = in_parts(check, monkeypatch, rows)
+        assert len(parts) > sum(whole["rows"].values()) / rows / 4
+        assert [part["complete"] for part in parts] == [False] * (len(parts) - 1) + [True]
+        for name in ("rows", "damage", "left"):
+            assert together(parts, name) == whole[name]
+        assert [detail for part in parts for detail in part["details"]] == whole["details"]
+        text = json.dumps([part["after"] for part in parts]).casefold()
+        assert not re.search(r"@|acme\b|key#|owner|viewer|contributor", text)
+
+
+def test_segments_find_together_what_one_run_finds(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("orphan", "list_row_missing", "members_miscounted", "purge_overdue", "directory_row_missing"):
+        next(iter(DAMAGE[kind][1].values()))(place)
+    whole = check()
+    for rows in (10_000, 5):
+        parts = [part for i in range(4) for part in in_parts(check, monkeypatch, rows, segment=i, segments=4)]
+        assert sum(part["complete"] for part in parts) == 4
+        assert sum(bool(part["rows"]) for part in parts) > 1
+        for name in ("rows", "damage", "left"):
+            assert together(parts, name) == whole[name]
+
+
+def test_a_check_of_one_tenant_looks_at_its_rows_and_no_others(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.rows.delete(place.listed)
+    other = flat_id(place.world.dev["tenants"]["globex"]["tenant_id"])
+    (foreign,) = (
+        Key(r["pk"], r["sk"])
+        for r in place.rows.all()
+        if r["pk"].startswith(f"T#{other}#S#") and "name" in r and r["sk"].startswith("PROJECT#")
+    )
+    place.rows.delete(foreign)
+    for tenant in (place.tenant, other):
+        own = [
+            row
+            for row in place.rows.all()
+            if row["pk"].startswith(f"T#{tenant}#") or row["sk"].startswith(f"{tenant}#") or row.get("tenant") == tenant
+        ]
+        for parts in ([check(tenant_id=v1_id(tenant))], in_parts(check, monkeypatch, 3, tenant_id=v1_id(tenant))):
+            assert together(parts, "damage") == {"list_row_missing": 1}
+            assert sum(together(parts, "rows").values()) == len(own)
+            assert {"credential", "principal", "project"} <= together(parts, "rows").keys()
+
+
+def test_a_check_of_one_tenant_gets_on_through_pages_without_a_row_of_its_own(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(400):
+        place.rows.put(Key(f"T#{GHOST}#Z", f"{number}"), {"ballast": "x" * 20_000})
+    tenant = v1_id(flat_id(place.world.dev["tenants"]["globex"]["tenant_id"]))
+    whole = check(tenant_id=tenant)
+    parts = in_parts(check, monkeypatch, 10_000, tenant_id=tenant)
+    assert len(parts) > 1, "no batch was full, so it stopped behind a page without one"
+    assert (together(parts, "rows"), parts[-1]["complete"]) == (whole["rows"], True)
+
+
 def test_rows_of_any_make_are_survived(place: Place, check: Callable[..., Any]) -> None:
     """Numbers, sets and bytes that Atrium never writes, in the place of every attribute of a row."""
     client = boto3.client("dynamodb")
@@ -963,6 +1059,33 @@ def check_and_repair(directory: Path, repair: Callable[[], tuple[int, Any]]) -> 
     assert (status, summary["repaired"], summary["left"]) == (0, {"space_member_missing": 1}, {})
     status, summary = command(directory)
     assert (status, summary["clean"], summary["damage"], summary["rows"]["principal"]) == (0, True, {}, 8)
+    tenant = json.loads((directory / "dev.json").read_text())["tenants"]["globex"]["tenant_id"]
+    status, summary = command(directory, TENANT=tenant)
+    assert (status, summary["clean"], 0 < summary["rows"]["principal"] < 8) == (0, True, True)
+
+
+def test_the_command_goes_on_until_all_is_checked(
+    place: Place, template: Template, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("orphan", "list_row_missing", "members_miscounted"):
+        next(iter(DAMAGE[kind][1].values()))(place)
+    whole = check()
+    monkeypatch.setattr(fsck, "MAX_BATCH", 7)
+    monkeypatch.setattr(checking, "deadline", lambda _: partial(next, iter([False]), True))
+    assert check()["after"] is not None
+    assert checked(template.functions["Fsck"], {}) == whole
+    assert checked(template.functions["Fsck"], {"repair": True})["left"] == {}
+
+
+def test_the_command_ends_when_it_gets_no_further(
+    place: Place, template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise Unavailable
+
+    monkeypatch.setattr(Table, "get_all", refuse)
+    summary = checked(template.functions["Fsck"], {})
+    assert (summary["complete"], summary["clean"], summary["rows"]) == (False, False, {})
 
 
 def test_the_command_says_what_it_cannot_check(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ found.
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -58,6 +59,9 @@ _LOOKS = 4
 # How many findings a summary tells in detail.
 MAX_DETAILS = 100
 
+# How many letters of a name or an address a place in the directory may show.
+_LETTERS = 3
+
 # A change that a restored table has a part of was made not longer than this before its moment.
 TORN_WITHIN = timedelta(minutes=10)
 
@@ -91,7 +95,11 @@ Judgement = Generator[Sequence[Key | Range], Sequence[Any], list[Damage]]
 
 
 class Check:
-    """One run over a table. `until` says when it is time to stop, `restored_to` to which moment it was restored."""
+    """One run over a table, or over what is behind the row `after`: in the order of the table, which stays the same.
+
+    `segment` (i, n) is the part of the table that it looks at, `tenant` the one tenant. `until` says when it is time to
+    stop, `restored_to` to which moment the table was restored.
+    """
 
     def __init__(
         self,
@@ -101,8 +109,15 @@ class Check:
         until: Callable[[], bool] = lambda: False,
         overdue_after: timedelta = OVERDUE_AFTER,
         restored_to: datetime | None = None,
+        after: Key | None = None,
+        segment: tuple[int, int] | None = None,
+        tenant: str | None = None,
     ) -> None:
         self._table = table
+        self._after = after
+        self._segment = segment
+        self._tenant = tenant
+        self._stopped_at: Key | None = None
         self._repairs = repair
         self._until = until
         self._overdue = timestamp(datetime.now(UTC) - overdue_after)
@@ -116,20 +131,20 @@ class Check:
 
     def run(self) -> dict[str, Any]:
         """The summary: see `summary`. A table that does not answer, or too little time, leaves it incomplete."""
-        try:
-            self._complete = self._pass()
-        except Unavailable:
-            self._complete = False
+        with suppress(Unavailable):
+            self._pass()
         return self.summary()
 
     def summary(self) -> dict[str, Any]:
-        """As JSON: whether all of the table was looked at, whether nothing is left, how many rows by kind, how much
-        damage was found, repaired and left by kind, how many rows changed too often to be judged, and the first
-        findings. No e-mail address, name, secret or hash of one.
+        """As JSON: whether it came to the end of the table, and else the row behind which the next run goes on; whether
+        nothing is left of what was found, how many rows by kind, how much damage was found, repaired and left by kind,
+        how many rows changed too often to be judged, and the first findings. No e-mail address, name, secret or hash of
+        one.
         """
         left = self._found - self._repaired
         return {
             "complete": self._complete,
+            "after": None if self._complete or self._after is None else list(self._after),
             "clean": self._complete and not left,
             "rows": _sorted(self._rows),
             "damage": _sorted(self._found),
@@ -141,22 +156,44 @@ class Check:
 
     # ------------------------------------------------------------ the pass
 
-    def _pass(self) -> bool:
-        """Whether it reached the end of the table."""
-        after: Key | None = None
+    def _pass(self) -> None:
+        """Checks row after row. One that is checked is done with, so a run may end behind any of them, and another go
+        on there: behind the first one after its time where that can be told."""
+        is_late = self._until()
+        if is_late:
+            return
+        rows, waiting = self._scan(), list[Key]()
+        key = next(rows, None)
+        while key is not None:
+            waiting.append(key)
+            following = next(rows, None)
+            place = _place(key, following)
+            if len(waiting) >= MAX_BATCH or following is None or (is_late and place):
+                self._check(waiting)
+                waiting = []
+                self._after = place or self._after
+                is_late = is_late or self._until()
+                if is_late and place and following is not None:
+                    return
+            key = following
+        self._after, self._complete = self._stopped_at, self._stopped_at is None
+
+    def _scan(self) -> Iterator[Key]:
+        """The keys of the table. With one tenant's alone there may be pages without any, and no end of them."""
+        after = self._after
         while True:
             with scope(None, everything=True):
-                page, after = self._table.scan_keys(after)
-            for position in range(0, len(page), MAX_BATCH):
-                if self._until():
-                    return False
-                self._check(page[position : position + MAX_BATCH])
+                page, after = self._table.scan_keys(after, self._segment, self._tenant)
+            yield from page
             if after is None:
-                return True
+                return
+            if not page and keys.redacted(after) == after and self._until():
+                self._stopped_at = after
+                return
 
     def _check(self, wanted: Sequence[Key]) -> None:
-        self._rows.update(_kind(key) for key in wanted)
         suspected = self._look(wanted)
+        self._rows.update(_kind(key) for key in wanted)
         for _ in range(_LOOKS - 1):
             if not suspected:
                 return
@@ -227,6 +264,19 @@ class Check:
         except Exception as error:
             return f"left, {type(error).__name__}"
         return str(damage.repair)
+
+
+def _place(key: Key, following: Key | None) -> Key | None:
+    """A place behind a row and before the one that follows, as it may be told; None where none may. In the directory it
+    is a few letters, which are no name and no address."""
+    if keys.redacted(key) == key:
+        return key
+    if following is None or following.pk != key.pk:
+        return None
+    if key.pk.startswith(keys.CREDENTIAL_PREFIX):
+        return None
+    beginnings = (following.sk[:length] for length in range(1, len(keys.EMAIL) + _LETTERS + 1))
+    return next((Key(key.pk, sk) for sk in beginnings if key.sk < sk < following.sk), None)
 
 
 def _known_as(damage: Damage) -> dict[str, str]:

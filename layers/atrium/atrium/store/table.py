@@ -186,10 +186,19 @@ class Table:
             params["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
         return Rows(items, more=True, units=units)
 
-    def scan_keys(self, after: Key | None = None) -> tuple[list[Key], Key | None]:
+    def scan_keys(
+        self, after: Key | None = None, segment: tuple[int, int] | None = None, tenant: str | None = None
+    ) -> tuple[list[Key], Key | None]:
         """The keys of one page of the whole table, from behind `after`, consistently; and the key that the next page
-        starts behind, None on the last one."""
+        starts behind, None on the last one. Of the table's segment (i, n) alone, if one is given, and only those of a
+        tenant's rows: its partitions, its rows of the purge queue, and its credentials."""
         params: dict[str, Any] = {"ExclusiveStartKey": wire_key(after)} if after else {}
+        if segment is not None:
+            params |= {"Segment": segment[0], "TotalSegments": segment[1]}
+        if tenant is not None:
+            own = "begins_with(pk, :own) OR begins_with(sk, :queued) OR tenant = :tenant"
+            values = {"own": keys.tenant_prefix(tenant), "queued": f"{tenant}#", "tenant": tenant}
+            params |= expressions(values, FilterExpression=own)
         answer = self._call("Scan", TableName=self.name, ProjectionExpression="pk, sk", ConsistentRead=True, **params)
         page, last = answer["Items"], answer.get("LastEvaluatedKey")
         return [_plain_key(wired) for wired in page], _plain_key(last) if last else None
