@@ -2,17 +2,20 @@
 
 import gzip
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from local.functions import call
 from local.template import ROOT, Template
-from tests.client import Answer, World
+from tests.client import Answer, World, curls
 from tests.clock import NET
 from tests.live import served
 from tests.test_openapi import COMMITTED
@@ -113,11 +116,43 @@ def in_a_browser(script: str, *arguments: str) -> Any:
     return json.loads(ran.stdout)
 
 
+LANGUAGES = ["curl", "Python", "JavaScript"]
+
+
+def run(samples: dict[str, str], owner: dict[str, str], url: str) -> dict[str, tuple[int, Any]]:
+    """What each sample is answered, by language. The machine need not have curl."""
+    assert list(samples) == LANGUAGES
+    secrets = {"ATRIUM_TOKEN": owner["token"], "ATRIUM_KEY": owner["api_key"]}
+    text = samples["curl"]
+    for name, secret in secrets.items():
+        text = text.replace(f"${name}", secret)
+    ((method, _, headers, body),) = curls(text)
+    assert url in text
+    answer = httpx.request(method, shlex.split(text)[1 if method == "GET" else 3], headers=headers, content=body)
+    answers = {"curl": f"{answer.status_code} {answer.text}"}
+    node = str(Path(sys.executable).with_name("node"))
+    for language, command in (("Python", [sys.executable, "-"]), ("JavaScript", [node, "--input-type=module", "-"])):
+        ran = subprocess.run(
+            command,
+            input=samples[language],
+            env=os.environ | secrets,
+            capture_output=True,
+            text=True,
+            timeout=NET,
+        )
+        assert ran.returncode == 0, ran.stderr[-2000:]
+        answers[language] = ran.stdout
+    told = {language: text.partition(" ") for language, text in answers.items()}
+    return {language: (int(status), json.loads(body)) for language, (status, _, body) in told.items()}
+
+
 @pytest.mark.parametrize("stage", ["", "/prod"])
 def test_in_a_browser_it_renders_takes_a_key_and_sends_a_request(shared: World, stage: str) -> None:
     owner = shared.principal("owner")
     with served(shared, stage) as url:
         seen = in_a_browser("docs.mjs", url, owner["api_key"])
+        ran = {name: run(samples, owner, url) for name, samples in seen["samples"].items()}
+        sent = run(seen["sent"], owner, url)
     assert seen["errors"] == []
     assert seen["title"] == "Atrium API"
     assert seen["groups"] == [tag["name"] for tag in COMMITTED["tags"]]
@@ -129,9 +164,61 @@ def test_in_a_browser_it_renders_takes_a_key_and_sends_a_request(shared: World, 
     assert seen["button"] == "Authorized"
     me = shared("GET", "/v1/me").body
     assert seen["answer"] == {"url": f"{url}/v1/me", "status": 200, "body": me}
-    assert seen["kept"] is True
+    assert seen["secret"] is False
+    assert sent == dict.fromkeys(LANGUAGES, (200, me))
+    assert {name: {status for status, _ in each.values()} for name, each in ran.items()} == {
+        "flat-projects-create_project": {201},
+        "v1-projects-v1_update_project": {404},  # of the example's ids
+        "flat-projects-delete_project": {404},
+    }
+    example = COMMITTED["paths"]["/projects"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    for language, (_, made) in ran["flat-projects-create_project"].items():
+        assert example.items() <= made.items(), language
+    assert seen["kept"] == {
+        "the same tab": ["Authorized", False],
+        "another tab": ["Authorize", False],
+        "another tab, ticked": ["Authorized", True],
+        "the same tab, unticked": ["Authorized", False],
+        "another tab, unticked": ["Authorize", False],
+        "the same tab, logged out": ["Authorize", False],
+        "what an older page kept": ["Authorize", False],
+    }
     pages = [f"{url}/docs", f"{url}/openapi.json"]
-    assert seen["asked"] == [*pages, f"{url}/v1/me", *pages]
+    assert seen["asked"] == [*pages, f"{url}/v1/me", *pages, *pages]
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1400])
+def test_in_a_browser_it_is_read_by_everybody_and_linked_to_and_searched(
+    shared: World, width: int, colours: str
+) -> None:
+    with served(shared) as url:
+        seen = in_a_browser("reading.mjs", url, str(width), colours)
+    looks = ["closed", "open", "the dialog"]
+    assert seen["found"] == {look: [] for look in looks}
+    assert seen["wider"] == dict.fromkeys(looks, 0)
+    # Each refusal is a line, and more when it is asked for.
+    answers = COMMITTED["paths"]["/v1/spaces/{space_id}/projects/{project_id}"]["patch"]["responses"]
+    assert seen["refusals"] == [status for status in answers if status >= "400"]
+    assert seen["unfolded"] == 0
+    # Escape closes the dialog, and one is where one was.
+    assert seen["focus"] == ["credentials", "enter"]
+    # What is linked to is seen, from within and in a new tab, though the other dialect is the chosen one, and stays it.
+    assert seen["linked"] == {
+        "#/flat-tasks/update_task": [True, True, "v1"],
+        "#/v1-decisions/v1_delete_decision": [True, True, "flat"],
+        "#/v1-members": [True, True, "flat"],
+        "#errors": [True, True, "v1"],
+    }
+    sections = re.findall(r"^## (.*)$", COMMITTED["info"]["description"], re.MULTILINE)
+    assert seen["sections"] == [[title, title] for title in sections]
+    every = [operation["operationId"] for path in COMMITTED["paths"].values() for operation in path.values()]
+    assert seen["search"] == {
+        "e-mail find": [["add_team_member", "find_team_member"], "2 operations"],
+        "PATCH reassign": [["reassign_task"], "1 operation"],
+        "no such thing": [[], "0 operations"],
+        "": [every, ""],
+    }
 
 
 def test_in_a_browser_its_text_is_drawn_with_the_tests_own_font_on_every_screen(shared: World) -> None:

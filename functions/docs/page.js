@@ -1,22 +1,25 @@
 "use strict";
 
 const root = document.documentElement;
-// Private windows of some browsers forbid it.
-const kept = {
-  get: (name) => { try { return localStorage.getItem(name); } catch { return null; } },
-  set: (name, value) => { try { localStorage.setItem(name, value); } catch { /* not kept, then */ } },
-};
+// What a tab keeps and what a device keeps. Private windows of some browsers forbid it; then nothing is kept.
+const storage = (named) => ({
+  get: (name) => { try { return window[named].getItem(name); } catch { return null; } },
+  set: (name, value) => { try { window[named].setItem(name, value); } catch { /* not kept, then */ } },
+  remove: (name) => { try { window[named].removeItem(name); } catch { /* nor was it kept */ } },
+});
+const tab = storage("sessionStorage");
+const device = storage("localStorage");
 
 // ---------------------------------------------------------------- light and dark
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const paint = () => {
-  const wanted = kept.get("atrium-theme");
+  const wanted = device.get("atrium-theme");
   root.classList.toggle("dark-mode", wanted ? wanted === "dark" : dark.matches);
 };
 dark.addEventListener("change", paint);
 document.getElementById("theme").addEventListener("click", () => {
-  kept.set("atrium-theme", root.classList.contains("dark-mode") ? "light" : "dark");
+  device.set("atrium-theme", root.classList.contains("dark-mode") ? "light" : "dark");
   paint();
 });
 paint();
@@ -26,71 +29,436 @@ paint();
 const buttons = [...document.querySelectorAll("button[data-show]")];
 const show = (dialect) => {
   document.body.dataset.show = dialect;
-  kept.set("atrium-dialect", dialect);
   for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.show === dialect));
 };
-for (const button of buttons) button.addEventListener("click", () => show(button.dataset.show));
-const before = kept.get("atrium-dialect");
+for (const button of buttons) {
+  button.addEventListener("click", () => {
+    show(button.dataset.show);
+    device.set("atrium-dialect", button.dataset.show);
+    count();
+  });
+}
+const before = device.get("atrium-dialect");
 show(buttons.some((button) => button.dataset.show === before) ? before : "all");
+const isShown = (tag) => {
+  const dialect = tag.split("-")[0];
+  return document.body.dataset.show === "all" || !["flat", "v1"].includes(dialect) || dialect === document.body.dataset.show;
+};
 
-// ---------------------------------------------------------------- the list of groups
+// ---------------------------------------------------------------- links into the page
 
-const list = (tags) => {
-  const side = document.getElementById("side");
-  const groups = [["flat", "Flat", "flat-"], ["v1", "v1", "v1-"], ["", "", ""]];
-  const rest = [...tags];
-  for (const [dialect, title, prefix] of groups) {
-    const own = rest.filter((tag) => tag.name.startsWith(prefix));
-    rest.splice(0, rest.length, ...rest.filter((tag) => !own.includes(tag)));
-    const section = document.createElement("section");
-    section.dataset.dialect = dialect;
-    if (title) section.append(Object.assign(document.createElement("h2"), { textContent: title }));
-    for (const tag of own) {
-      const link = document.createElement("a");
-      link.href = `#/${tag.name}`;
-      link.textContent = tag.name.slice(prefix.length).replace(/^./, (letter) => letter.toUpperCase());
-      link.addEventListener("click", (event) => {
-        event.preventDefault();
-        const heading = document.getElementById(`operations-tag-${tag.name}`);
-        if (heading.dataset.isOpen === "false") heading.click();
-        heading.scrollIntoView({ block: "start" });
-        history.replaceState(null, "", link.href);
-      });
-      section.append(link);
-    }
-    side.append(section);
+// #/flat-tasks is a group, #/flat-tasks/get_task an operation, anything else the id of a section.
+const target = () => /^#\/([^/]+)(?:\/([^/]+))?$/.exec(decodeURIComponent(location.hash))?.slice(1) ?? [];
+// What a link names is shown, whichever dialect was chosen before; the choice is kept for the next visit.
+const reveal = () => {
+  const [group] = target();
+  if (group && !isShown(group)) show(group.split("-")[0]);
+};
+const follow = () => {
+  reveal();
+  const [group, operation] = target();
+  if (!group) {
+    document.getElementById(location.hash.slice(1))?.scrollIntoView();
+    return;
   }
+  window.ui.layoutActions.parseDeepLinkHash(location.hash);
+  document.getElementById(operation ? `operations-${group}-${operation}` : `operations-tag-${group}`)?.scrollIntoView();
+};
+reveal();
+window.addEventListener("hashchange", follow);
+
+// ---------------------------------------------------------------- the list at the side
+
+const section = (title, links, dialect = "") => {
+  const made = document.createElement("section");
+  made.dataset.dialect = dialect;
+  if (title) made.append(Object.assign(document.createElement("h2"), { textContent: title }));
+  for (const [href, textContent] of links) made.append(Object.assign(document.createElement("a"), { href, textContent }));
+  return made;
+};
+const list = (sections, groups) => {
+  const links = (prefix) =>
+    groups
+      .filter((group) => (prefix ? group.startsWith(prefix) : !/^(flat|v1)-/.test(group)))
+      .map((group) => [`#/${group}`, group.slice(prefix.length).replace(/^./, (letter) => letter.toUpperCase())]);
+  document.getElementById("groups").replaceChildren(
+    section("Guide", sections, "guide"),
+    section("Flat", links("flat-"), "flat"),
+    section("v1", links("v1-"), "v1"),
+    section("", links("")),
+  );
+};
+
+// ---------------------------------------------------------------- search
+
+const search = document.getElementById("search");
+const count = () => {
+  const groups = search.value.trim() ? window.ui.specSelectors.taggedOperations() : null;
+  const found = groups?.reduce((sum, group, name) => sum + (isShown(name) ? group.get("operations").size : 0), 0);
+  document.body.toggleAttribute("data-searching", found !== undefined);
+  document.getElementById("found").textContent = found === undefined ? "" : found === 1 ? "1 operation" : `${found} operations`;
+};
+search.addEventListener("input", () => {
+  window.ui.layoutActions.updateFilter(search.value.trim());
+  count();
+});
+// Every word is somewhere in what is said of an operation.
+const matches = (group, phrase) => (operation) => {
+  const said = ["summary", "description", "operationId"].map((name) => operation.getIn(["operation", name], ""));
+  const text = [group, operation.get("method"), operation.get("path"), ...said].join(" ").toLowerCase();
+  return phrase.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+};
+const narrowed = (groups, phrase) =>
+  groups
+    .map((group, name) => group.update("operations", (all) => all.filter(matches(name, phrase))))
+    .filter((group) => group.get("operations").size);
+
+// ---------------------------------------------------------------- credentials
+
+// A tab keeps the credential until it is closed; the device does only if that is wished.
+const CREDENTIAL = "atrium-credential";
+// Where this page once kept it without being asked.
+device.remove("authorized");
+const credential = {
+  use: (name, value) => {
+    const schema = window.ui.specSelectors.securityDefinitions()?.get(name);
+    if (!schema) return;
+    window.ui.authActions.restoreAuthorization({ authorized: { [name]: { name, schema, value } } });
+    tab.set(CREDENTIAL, JSON.stringify([name, value]));
+  },
+  keep: (wished) => {
+    const known = tab.get(CREDENTIAL);
+    if (wished && known) device.set(CREDENTIAL, known);
+    else device.remove(CREDENTIAL);
+  },
+  isKept: () => device.get(CREDENTIAL) !== null,
+  forget: () => {
+    window.ui.authActions.restoreAuthorization({ authorized: {} });
+    tab.remove(CREDENTIAL);
+    device.remove(CREDENTIAL);
+  },
+  recall: () => {
+    const known = tab.get(CREDENTIAL) ?? device.get(CREDENTIAL);
+    if (known) credential.use(...JSON.parse(known));
+  },
+};
+
+const authorizationPopup = ({ React: { createElement: h, useId, useLayoutEffect, useRef, useState } }) =>
+  function Credentials({ authActions, authSelectors, specSelectors }) {
+    const dialog = useRef(null);
+    const id = useId();
+    const given = authSelectors.authorized()?.keySeq().first();
+    const schemes = specSelectors.securityDefinitions();
+    const [name, choose] = useState(given ?? schemes.keySeq().first());
+    const [value, type] = useState("");
+    const [kept, keep] = useState(credential.isKept());
+    // A dialog of the browser's own: Escape closes it, the rest of the page is out of reach, and the focus returns.
+    useLayoutEffect(() => {
+      const opened = dialog.current;
+      opened.showModal();
+      return () => opened.close();
+    }, []);
+    const close = () => authActions.showDefinitions(false);
+    const button = (text, more) => h("button", { type: "button", className: "btn", ...more }, text);
+    return h(
+      "dialog",
+      { ref: dialog, className: "credentials", "aria-labelledby": id, onClose: close },
+      h("h2", { id }, "Authorize"),
+      h(
+        "form",
+        {
+          onSubmit: (event) => {
+            event.preventDefault();
+            credential.use(name, value.trim());
+            credential.keep(kept);
+            close();
+          },
+        },
+        h(
+          "fieldset",
+          null,
+          h("legend", null, "Send the secret as"),
+          ...schemes.keySeq().map((each) =>
+            h(
+              "label",
+              { key: each },
+              h("input", { type: "radio", name: "scheme", value: each, checked: each === name, onChange: () => choose(each) }),
+              h("code", null, schemes.getIn([each, "name"]) ?? "Authorization: Bearer"),
+            ),
+          ),
+        ),
+        h("p", null, worded(h, schemes.getIn([name, "description"], ""))),
+        h(
+          "label",
+          { className: "secret" },
+          "Token or key",
+          h("input", {
+            type: "password", autoComplete: "off", spellCheck: false, required: true, autoFocus: true, value,
+            onChange: (event) => type(event.target.value),
+          }),
+        ),
+        h(
+          "label",
+          null,
+          h("input", {
+            type: "checkbox", checked: kept,
+            onChange: (event) => {
+              keep(event.target.checked);
+              credential.keep(event.target.checked);
+            },
+          }),
+          "Keep it on this device, not for this tab only",
+        ),
+        h(
+          "div",
+          { className: "choices" },
+          h("button", { type: "submit", className: "btn authorize" }, "Authorize"),
+          given ? button("Log out", { onClick: () => { credential.forget(); close(); } }) : null,
+          button("Close", { className: "btn cancel", onClick: close }),
+        ),
+      ),
+    );
+  };
+
+// ---------------------------------------------------------------- samples
+
+// A credential never stands in a sample: what is shown is its name in the environment.
+const SECRETS = { authorization: ["Bearer ", "ATRIUM_TOKEN"], "x-api-key": ["", "ATRIUM_KEY"] };
+const python = (value, indent) => {
+  const inner = `${indent}    `;
+  const block = (open, each, close) => (each.length ? `${open}\n${each.map((line) => `${inner}${line},\n`).join("")}${indent}${close}` : open + close);
+  if (Array.isArray(value)) return block("[", value.map((each) => python(each, inner)), "]");
+  if (value !== null && typeof value === "object") {
+    return block("{", Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}: ${python(each, inner)}`), "}");
+  }
+  return { true: "True", false: "False", null: "None" }[value] ?? JSON.stringify(value);
+};
+const parsed = (body) => { try { return JSON.parse(body); } catch { return undefined; } };
+// A request is {method, url, headers: [[name, value]], body}: the value of a new Idempotency-Key is null, the body text.
+const LANGUAGES = {
+  curl: ({ method, url, headers, body }) => {
+    const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+    const header = (name, value) => {
+      const [scheme, secret] = SECRETS[name.toLowerCase()] ?? [];
+      if (secret) return `"${name}: ${scheme}$${secret}"`;
+      return value === null ? `"${name}: $(uuidgen)"` : quoted(`${name}: ${value}`);
+    };
+    const lines = [`curl${method === "GET" ? "" : ` -X ${method}`} ${quoted(url)}`];
+    for (const [name, value] of headers) lines.push(`-H ${header(name, value)}`);
+    if (body) lines.push(`-d ${quoted(JSON.stringify(parsed(body)) ?? body)}`);
+    return lines.join(" \\\n  ");
+  },
+  Python: ({ method, url, headers, body }) => {
+    const isNew = headers.some(([, value]) => value === null);
+    const header = (name, value) => {
+      const [scheme, secret] = SECRETS[name.toLowerCase()] ?? [];
+      if (secret) return `${scheme ? `"${scheme}" + ` : ""}os.environ["${secret}"]`;
+      return value === null ? "str(uuid.uuid4())" : JSON.stringify(value);
+    };
+    const json = parsed(body);
+    const sent = body ? [json === undefined ? `data=${JSON.stringify(body)}` : `json=${python(json, "    ")}`] : [];
+    const given = headers.map(([name, value]) => `        "${name}": ${header(name, value)},\n`).join("");
+    return [
+      "import os",
+      ...(isNew ? ["import uuid"] : []),
+      "",
+      "import requests",
+      "",
+      `response = requests.${method.toLowerCase()}(`,
+      `    "${url}",`,
+      `    headers={\n${given}    },`,
+      ...sent.map((each) => `    ${each},`),
+      ")",
+      "print(response.status_code, response.text)",
+    ].join("\n");
+  },
+  JavaScript: ({ method, url, headers, body }) => {
+    const header = (name, value) => {
+      const [scheme, secret] = SECRETS[name.toLowerCase()] ?? [];
+      if (secret) return `${scheme ? `"${scheme}" + ` : ""}process.env.${secret}`;
+      return value === null ? "crypto.randomUUID()" : JSON.stringify(value);
+    };
+    const json = parsed(body);
+    const text = json === undefined ? JSON.stringify(body) : `JSON.stringify(${JSON.stringify(json, null, 2).replaceAll("\n", "\n  ")})`;
+    return [
+      `const response = await fetch("${url}", {`,
+      `  method: "${method}",`,
+      "  headers: {",
+      ...headers.map(([name, value]) => `    "${name}": ${header(name, value)},`),
+      "  },",
+      ...(body ? [`  body: ${text},`] : []),
+      "});",
+      "console.log(response.status, await response.text());",
+    ].join("\n");
+  },
+};
+// An operation of the document with its examples, as a request.
+const example = (operation, method, path) => {
+  const parameters = operation.get("parameters")?.toJS() ?? [];
+  const values = Object.fromEntries(parameters.map((each) => [each.name, each.example]));
+  const place = path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name] ?? `<${name}>`));
+  const body = operation.getIn(["requestBody", "content", "application/json", "example"]);
+  const headers = operation.get("security")?.isEmpty() ? [] : [["Authorization", ""]];
+  if (body) headers.push(["Content-Type", "application/json"]);
+  if ("Idempotency-Key" in values) headers.push(["Idempotency-Key", null]);
+  return {
+    method: method.toUpperCase(),
+    url: new URL(`.${place}`, location.href).href,
+    headers,
+    body: body ? JSON.stringify(body.toJS?.() ?? body) : "",
+  };
+};
+
+// Text with `code` in it.
+const worded = (h, text) => text.split("`").map((part, at) => (at % 2 ? h("code", { key: at }, part) : part));
+
+const Copy = ({ React: { createElement: h, useState } }) =>
+  function CopyButton({ text }) {
+    const [copied, note] = useState(false);
+    const copy = () => navigator.clipboard.writeText(text).then(() => note(true), () => note(false));
+    return h("button", { type: "button", className: "copy", onClick: copy }, copied ? "Copied" : "Copy");
+  };
+
+const Samples = ({ React: { createElement: h, useState } }) =>
+  function SamplesOf({ request, getComponent }) {
+    const [language, choose] = useState(device.get("atrium-language") in LANGUAGES ? device.get("atrium-language") : "curl");
+    const text = LANGUAGES[language](request);
+    const button = (each) =>
+      h("button", {
+        key: each, type: "button", "aria-pressed": each === language,
+        onClick: () => {
+          choose(each);
+          device.set("atrium-language", each);
+        },
+      }, each);
+    return h(
+      "div",
+      { className: "samples" },
+      h("div", { className: "switch", role: "group", "aria-label": "Language" }, ...Object.keys(LANGUAGES).map(button)),
+      h(getComponent("Copy"), { key: language, text }),
+      h("pre", null, h("code", null, text)),
+    );
+  };
+
+// ---------------------------------------------------------------- Swagger UI, amended
+
+const amended = (system) => {
+  const { createElement: h, Fragment, useLayoutEffect, useRef, useState } = system.React;
+  return {
+    fn: { opsFilter: narrowed },
+    components: {
+      authorizationPopup: authorizationPopup(system),
+      Copy: Copy(system),
+      Samples: Samples(system),
+      // A link inside of a button can be used by no keyboard; the address is in the browser's bar once it is open.
+      DeepLink: ({ text }) => h("span", null, text),
+      CopyToClipboardBtn: () => null,
+      TextArea: (props) => h("textarea", { "aria-label": "Request body", spellCheck: false, ...props }),
+      curl: ({ request: sent, getComponent }) => {
+        const { method, url, headers, body } = sent.toJS();
+        const request = { method, url, headers: Object.entries(headers), body };
+        return h(Fragment, null, h("h4", null, "What was sent"), h(getComponent("Samples"), { getComponent, request }));
+      },
+    },
+    wrapComponents: {
+      ExamplesSelect: (Original) => (props) => h("label", null, h(Original, props)),
+      JsonSchemaForm: (Original) => (props) =>
+        h("label", null, h("span", { className: "unseen" }, props.description), h(Original, props)),
+      HighlightCode: (Original) => (props) =>
+        h(Fragment, null, props.canCopy ? h(system.getComponent("Copy"), { text: props.children }) : null, h(Original, { ...props, canCopy: false })),
+      operations: (Original) => (props) => (props.specSelectors.taggedOperations().size ? h(Original, props) : null),
+      // The sections of the introduction can be linked to.
+      InfoContainer: (Original) => (props) => {
+        const info = useRef(null);
+        useLayoutEffect(() => {
+          const titles = [...info.current.querySelectorAll(".info h2:not(.title)")];
+          for (const title of titles) title.id = title.textContent.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+          list(titles.map((title) => [`#${title.id}`, title.textContent]), props.specSelectors.tags().map((each) => each.get("name")).toJS());
+          if (location.hash && !target().length) follow();
+        }, []);
+        return h("div", { ref: info }, h(Original, props));
+      },
+      responses: (Original) => (props) => {
+        const { getComponent, method, path, specSelectors } = props;
+        const operation = specSelectors.specJsonWithResolvedSubtrees().getIn(["paths", path, method]);
+        return h(
+          Fragment,
+          null,
+          h(
+            "div",
+            { className: "samples-wrapper" },
+            h("div", { className: "opblock-section-header" }, h("h4", null, "Sample")),
+            h(getComponent("Samples"), { getComponent, request: example(operation, method, path) }),
+          ),
+          h(Original, props),
+        );
+      },
+      // Most refusals are the same for every operation: a line each, and the rest on demand.
+      response: (Original) => (props) => {
+        const [open, toggle] = useState(false);
+        if (props.code < "400") return h(Original, props);
+        return h(
+          "tr",
+          { className: "refusal", "data-code": props.code },
+          h("td", { className: "response-col_status" }, props.code),
+          h(
+            "td",
+            { className: "response-col_description", colSpan: 2 },
+            h(
+              "details",
+              { onToggle: (event) => toggle(event.currentTarget.open) },
+              h("summary", null, worded(h, props.response.get("description") ?? "")),
+              open ? h("table", null, h("tbody", null, h(Original, props))) : null,
+            ),
+          ),
+        );
+      },
+    },
+    statePlugins: {
+      layout: {
+        wrapActions: {
+          // Swagger UI's own scrolls what is linked to below the bar, and takes each hash for an operation's.
+          scrollToElement: () => (element) => (element.firstElementChild ?? element).scrollIntoView(),
+          parseDeepLinkHash: (_, { layoutActions }) => () => {
+            const [group, operation] = target();
+            if (!group) return;
+            layoutActions.show(["operations-tag", group], true);
+            if (operation) layoutActions.show(["operations", group, operation], true);
+            layoutActions.scrollTo(operation ? ["operations", group, operation] : ["operations-tag", group]);
+          },
+        },
+      },
+    },
+  };
 };
 
 // ---------------------------------------------------------------- the reference
 
-// Beside this page, wherever that is: behind a stage, on a domain of one's own, on a laptop.
-const address = new URL("openapi.json", location.href).href;
 window.ui = SwaggerUIBundle({
-  url: address,
+  // Beside this page, wherever that is: behind a stage, on a domain of one's own, on a laptop.
+  url: new URL("openapi.json", location.href).href,
   domNode: document.getElementById("reference"),
   layout: "BaseLayout",
   presets: [SwaggerUIBundle.presets.apis],
+  plugins: [amended],
   deepLinking: true,
   docExpansion: "list",
   defaultModelsExpandDepth: 0,
   defaultModelExpandDepth: 4,
   displayRequestDuration: true,
-  persistAuthorization: true,
   tryItOutEnabled: true,
   showCommonExtensions: false,
   validatorUrl: null,
   onComplete: () => {
-    const document_ = window.ui.specSelectors.specJson().toJS();
-    document.getElementById("version").textContent = document_.info.version;
-    list(document_.tags);
+    document.getElementById("version").textContent = window.ui.specSelectors.info().get("version");
+    credential.recall();
     root.dataset.ready = "true";
   },
 });
 
 // Its own button is below a long introduction; this one is always there, and says whether a credential is set.
 const enter = document.getElementById("enter");
-enter.addEventListener("click", () => document.querySelector(".schemes .auth-wrapper > .authorize").click());
+enter.addEventListener("click", () => window.ui.authActions.showDefinitions(window.ui.authSelectors.definitionsToAuthorize()));
 window.ui.getStore().subscribe(() => {
   enter.textContent = window.ui.authSelectors.authorized()?.size ? "Authorized" : "Authorize";
 });

@@ -9,9 +9,9 @@ const [base, folder] = process.argv.slice(2);
 const SCREENS = { desktop: { width: 1360, height: 900 }, phone: { width: 390, height: 844 } };
 const TEXTS = {
   title: ".info .title",
-  group: ".opblock-tag a span",
+  group: ".opblock-tag > span",
   method: ".opblock-summary-method",
-  path: ".opblock-summary-path a span",
+  path: ".opblock-summary-path > span",
   summary: ".opblock-summary-description",
   button: "#enter",
 };

@@ -1,0 +1,95 @@
+// Reads GET /docs on one screen: what axe-core finds, whether it is wider than the screen, what links into it show, what
+// its search finds, what the keyboard does. Prints it as JSON. Arguments: the API's base URL, the screen's width, light or
+// dark, a folder for screenshots if they are wanted.
+
+import { readFileSync } from "node:fs";
+
+import { launch, open } from "./browser.mjs";
+
+const [base, width, colorScheme, folder] = process.argv.slice(2);
+const AXE = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+const LINKS = ["#/flat-tasks/update_task", "#/v1-decisions/v1_delete_decision", "#/v1-members", "#errors"];
+
+const browser = await launch();
+const seen = { found: {}, wider: {}, linked: {}, search: {} };
+try {
+  const page = await open(browser, { viewport: { width: Number(width), height: 844 }, colorScheme });
+  const ready = () => page.waitForSelector("html[data-ready]");
+  const look = async (what) => {
+    await page.evaluate(AXE);
+    seen.found[what] = await page.evaluate(async () =>
+      (await axe.run({ resultTypes: ["violations"] })).violations
+        .filter((each) => ["critical", "serious"].includes(each.impact))
+        .flatMap((each) => each.nodes.map((node) => [each.id, node.target.join(" "), node.failureSummary])),
+    );
+    seen.wider[what] = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+    if (folder) await page.screenshot({ path: `${folder}/${width}-${colorScheme}-${what}.png` });
+  };
+
+  await page.goto(`${base}/docs`);
+  await ready();
+  await look("closed");
+
+  // One operation with its schemas and all its refusals, one with the answer that it got.
+  const operation = page.locator("#operations-v1-projects-v1_update_project");
+  await operation.locator(".opblock-summary-control").click();
+  await operation.locator(".refusal").first().waitFor();
+  seen.refusals = await operation.locator(".refusal").evaluateAll((all) => all.map((each) => each.dataset.code));
+  seen.unfolded = await operation.locator(".refusal .model-example").count();
+  for (const each of await operation.locator("button.tablinks[data-name=model]").all()) await each.click();
+  for (const each of await operation.locator(".refusal summary").all()) await each.click();
+  await operation.locator(".refusal table").last().waitFor();
+  const list = page.locator("#operations-flat-datasets-list_datasets");
+  await list.locator(".opblock-summary-control").click();
+  await list.locator(".btn.execute").click();
+  await list.locator(".live-responses-table").waitFor();
+  await look("open");
+
+  await page.focus("#enter");
+  await page.keyboard.press("Enter");
+  await page.locator("dialog").waitFor();
+  await look("the dialog");
+  const focused = () => page.evaluate(() => document.activeElement.closest("dialog")?.className ?? document.activeElement.id);
+  seen.focus = [await focused()];
+  await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
+  seen.focus.push(await focused());
+
+  const shown = () => page.locator(".opblock:visible").evaluateAll((all) => all.map((each) => each.id.split("-").at(-1)));
+  for (const phrase of ["e-mail find", "PATCH reassign", "no such thing", ""]) {
+    await page.fill("#search", phrase);
+    seen.search[phrase] = [await shown(), await page.textContent("#found")];
+  }
+
+  // Whether the title of what is linked to is seen, from its upper edge to its lower.
+  const linked = () =>
+    page.evaluate(() => {
+      const [group, operation] = location.hash.replace(/^#\/?/, "").split("/");
+      const place = operation ? `operations-${group}-${operation}` : `operations-tag-${group}`;
+      const named = document.getElementById(place) ?? document.getElementById(group);
+      const title = named.querySelector(".opblock-summary-control") ?? named;
+      const { x, y, width, height } = title.getBoundingClientRect();
+      const points = [y + 1, y + height / 2, y + height - 1].map((at) => document.elementFromPoint(x + width / 2, at));
+      return points.every((point) => point !== null && title.contains(point));
+    });
+  for (const hash of LINKS) {
+    await page.evaluate(() => { history.replaceState(null, "", "#top"); scrollTo(0, 0); });
+    const other = hash.startsWith("#/v1") ? "flat" : "v1";
+    await page.click(`button[data-show=${other}]`);
+    await page.goto(`${base}/docs${hash}`); // the same page: a link in it
+    await page.waitForFunction(() => scrollY > 0);
+    const within = await linked();
+    await page.reload();
+    await ready();
+    if (hash.split("/").length > 2) await page.locator(".opblock .opblock-body").waitFor();
+    await page.waitForFunction(() => scrollY > 0);
+    seen.linked[hash] = [within, await linked(), await page.evaluate(() => localStorage.getItem("atrium-dialect"))];
+    if (folder) await page.screenshot({ path: `${folder}/${width}-${colorScheme}${hash.replace(/\W+/g, "-")}.png` });
+  }
+  seen.sections = await page
+    .locator("#groups [data-dialect=guide] a")
+    .evaluateAll((all) => all.map((each) => [each.textContent, document.getElementById(each.hash.slice(1))?.textContent]));
+} finally {
+  await browser.close();
+  console.log(JSON.stringify(seen));
+}
