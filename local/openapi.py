@@ -536,12 +536,13 @@ def _shared(schema: Json) -> Json:
 
 
 def routes(template: Template) -> list[Route]:
-    """Those of the document that API Gateway imports, not the preflights; in the order of what is said of them."""
+    """Those of the document that API Gateway imports, not the preflights, nor HEAD, which is GET without
+    the body (RFC 9110, 9.3.2); in the order of what is said of them."""
     found = []
     for path, operations in template.api["paths"].items():
         for method, operation in operations.items():
             integration = operation["x-amazon-apigateway-integration"]
-            if integration["type"] == "aws_proxy":
+            if integration["type"] == "aws_proxy" and method != "head":
                 name = integration["uri"].rpartition(":")[2].partition("/")[0]
                 public = operation["security"] == [{"NONE": []}]
                 found.append(Route(name, method.upper(), path, template.functions[name].handler, public))

@@ -320,8 +320,10 @@ OPERATIONS = {
     "V1GetDecision": Text("v1-decisions", "Get a decision", "viewer"),
     "V1UpdateDecision": Text("v1-decisions", "Update a decision", "contributor", _CHANGED + _ARCHIVED),
     "V1DeleteDecision": Text("v1-decisions", "Delete a decision", "contributor", _ARCHIVED),
-    "GetDocs": Text("documentation", "Read this document", "everybody", "In a browser, where it can be tried out."),
-    "GetOpenapi": Text("documentation", "Get this document", "everybody"),
+    "GetDocs": Text(
+        "documentation", "Read this document", "everybody", "In a browser, where it can be tried out. `HEAD` too."
+    ),
+    "GetOpenapi": Text("documentation", "Get this document", "everybody", "`HEAD` too."),
 }
 
 # What components are, by their names there; a `V1` in front of a name changes nothing.

@@ -84,6 +84,23 @@ def test_a_page_that_is_known_is_not_sent_again(shared: World, path: str) -> Non
     assert shared("GET", path, by=None, headers={"If-None-Match": '"other"'}).content == first.content
 
 
+@pytest.mark.parametrize("path", PAGES)
+def test_head_of_a_page_answers_as_get_does_without_the_body(shared: World, path: str) -> None:
+    def of(answer: Answer) -> dict[str, str]:
+        return {name: value for name, value in answer.headers.items() if name != "x-request-id"}
+
+    get, head = (shared(method, path, by=None) for method in ("GET", "HEAD"))
+    assert (head.status, head.content, of(head)) == (200, b"", of(get))
+    known = {"If-None-Match": header(get, "ETag")}
+    get, head = (shared(method, path, by=None, headers=known) for method in ("GET", "HEAD"))
+    assert (head.status, head.content, of(head)) == (304, b"", of(get))
+
+
+def test_head_is_answered_by_the_function_of_get_and_by_no_other_route(template: Template) -> None:
+    heads = {path: each["head"] for path, each in template.api["paths"].items() if "head" in each}
+    assert heads == {path: template.api["paths"][path]["get"] for path in PAGES}
+
+
 def test_the_document_is_the_committed_one(shared: World) -> None:
     answer = shared("GET", "/openapi.json", by=None)
     document = json.loads(answer.content)

@@ -25,8 +25,8 @@ _SECURITY = {
 def lambda_page(
     content_type: str, text: str, policy: str = "default-src 'none'"
 ) -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
-    """The handler of a page. Browsers keep it and ask each time whether it is still the same; `policy` is its content
-    security policy."""
+    """The handler of a page, for GET and HEAD. Browsers keep it and ask each time whether it is still the same;
+    `policy` is its content security policy."""
     etag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def lambda_page(
         }
         return {
             "statusCode": 200 if fresh else 304,
-            "body": text if fresh else "",
+            "body": text if fresh and event["httpMethod"] != "HEAD" else "",
             "isBase64Encoded": False,
             "multiValueHeaders": {name: [value] for name, value in headers.items()},
         }
