@@ -6,6 +6,26 @@ INFO = """\
 A projects API for teams: tenants hold spaces, spaces hold projects, projects hold members and records (tasks, datasets,
 experiments, decisions).
 
+## Quickstart
+
+1. **A credential.** Those who run Atrium give you one: a token, `atr_token_…`, or a key, `atr_key_…`, shown once, when
+   they provision your tenant or issue another. On a laptop `make run` prints a token, and `.local/dev.json` has more.
+2. **The base URL** is this page's own address without `/docs`, the stage included: `https://api.example/prod` for
+   `https://api.example/prod/docs`.
+3. **The first requests**: who am I, and a project of my own.
+
+```
+ATRIUM=https://api.example/prod
+ATRIUM_TOKEN=atr_token_…
+
+curl $ATRIUM/v1/me -H "Authorization: Bearer $ATRIUM_TOKEN"
+curl $ATRIUM/projects -H "Authorization: Bearer $ATRIUM_TOKEN" -H 'Content-Type: application/json' \\
+  -d '{"projectName": "Apollo", "clientName": "Acme", "description": "To the moon"}'
+```
+
+**Authorize**, at the top of this page, takes the credential for the requests that you send from here. It is kept until
+the tab is closed, or on your device if you wish so. Every operation has samples in curl, Python and JavaScript.
+
 ## Two dialects, one store
 
 | | flat: `/projects…` | v1: `/v1/…` |

@@ -110,6 +110,14 @@ def test_the_document_is_the_committed_one(shared: World) -> None:
     assert header(answer, "Content-Type") == "application/json"
 
 
+def test_the_requests_of_the_quickstart_are_answered(shared: World) -> None:
+    quickstart = COMMITTED["info"]["description"].partition("\n## Quickstart\n")[2].partition("\n## ")[0]
+    text = quickstart.replace("$ATRIUM_TOKEN", shared.principal("owner")["token"]).replace("$ATRIUM", "http://api.test")
+    (who, project) = (shared.raw(*command) for command in curls(text))
+    assert who.seen == shared("GET", "/v1/me").seen
+    assert (project.status, project.body["projectName"]) == (201, "Apollo")
+
+
 def test_the_page_holds_all_that_it_needs_and_is_sent_compressed(shared: World, template: Template) -> None:
     answer = shared("GET", "/docs", by=None)
     assert header(answer, "Content-Type") == "text/html; charset=utf-8"
