@@ -7,6 +7,7 @@ LAMBDA := .venv/lambda/ready
 MINISTACK := .venv/ministack/ready
 BUILT := .aws-sam/here
 BROWSER := tests/browser/node_modules/ready
+CLIENTS := tests/clients/node_modules/ready
 
 # As in Lambda: the routes' folders and the layer's package are importable.
 export PYTHONPATH := functions:layers/atrium
@@ -24,7 +25,7 @@ run: $(READY) $(ENGINE) $(if $(RUNTIME),$(LAMBDA) $(BUILT)) ## Serve the API on 
 	@exec $(BIN)/python -m local.run
 
 test: $(READY) ## All that CI checks: format, lint, types, template, build, tests
-	@$(MAKE) --no-print-directory -j3 --output-sync=target $(ENGINE) $(BROWSER) $(LAMBDA) $(MINISTACK) checks builds
+	@$(MAKE) --no-print-directory -j3 --output-sync=target $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) checks builds
 	$(BIN)/pytest
 
 checks: $(READY)
@@ -45,7 +46,7 @@ builds: $(READY)
 deploy-test: $(READY) $(MINISTACK) $(BUILT) ## Deploy what was built into an AWS on this machine, and use it there
 	$(BIN)/pytest --numprocesses=0 tests/test_cloud.py
 
-prove: $(READY) $(ENGINE) $(BROWSER) $(LAMBDA) $(MINISTACK) $(BUILT) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
+prove: $(READY) $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) $(BUILT) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
 	PROVE=1 $(BIN)/pytest $(T)
 
 mutants: $(READY) $(ENGINE) ## Break the code that must not be wrong, place by place: do the tests notice? (GROUPS=)
@@ -160,6 +161,12 @@ $(BROWSER): $(READY) tests/browser/package-lock.json
 	@echo "Fetching Chromium …"
 	@cd tests/browser && ../../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@TMPDIR=$(CURDIR)/tests/browser/node_modules/.chromium $(BIN)/node tests/browser/prepare.mjs
+	@touch $@
+
+# The generators of the TypeScript clients in tests/clients, and a compiler.
+$(CLIENTS): $(READY) tests/clients/package-lock.json
+	@echo "Fetching generators of clients …"
+	@cd tests/clients && ../../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 .PHONY: help run test checks builds prove mutants token invoke fsck build build-here versioned sbom bench costs format schemas pins reset deploy-test sam-local openapi deploy-line sam-local-test

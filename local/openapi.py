@@ -472,8 +472,9 @@ def _component(name: str, schema: Json, is_sent: bool) -> Json:
         "description": SCHEMAS[bare],
         "required": schema.get("required", []) if is_sent else list(schema["properties"]),
         "properties": {
-            field: {**(_sent(each) if is_sent else _answered(name, field, each)), "description": _words(name, field)}
+            field: _optional({**(_sent(each) if is_sent else _answered(name, field, each)), "description": words})
             for field, each in schema["properties"].items()
+            for words in (_words(name, field),)
         },
     }
     if "additionalProperties" in schema:
@@ -482,6 +483,13 @@ def _component(name: str, schema: Json, is_sent: bool) -> Json:
         del made["required"]
         made["minProperties"] = 1
     return made
+
+
+def _optional(field: Json) -> Json:
+    """The same, with its default in words: generators take a field with one for a field that is always there."""
+    if (default := field.pop("default", None)) is not None:
+        field["description"] += f" Left out, it is `{json.dumps(default)}`."
+    return field
 
 
 def _words(schema: str, field: str) -> str:
