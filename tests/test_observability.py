@@ -20,8 +20,9 @@ from samtranslator.yaml_helper import yaml_parse
 
 from atrium import keys
 from atrium.api import telemetry
-from atrium.api.resolver import lambda_handler
+from atrium.api.resolver import Confirmation, lambda_handler
 from atrium.api.telemetry import UNITS
+from atrium.api.v1 import v1_api
 from atrium.credentials import new_secret
 from atrium.models import timestamp
 from atrium.store import purge
@@ -374,6 +375,24 @@ def test_the_first_request_of_a_process_says_so(world: World, said: Said) -> Non
     for _ in range(3):
         handler(event, None)
     assert ["cold" in line for line in said()] == [True, False, False]
+
+
+@pytest.mark.parametrize(("quotes", "status"), [(1_500_000, 200), (3_200_000, 500)])
+def test_an_answer_that_lambda_would_not_take_is_logged_as_what_the_caller_gets(
+    world: World, said: Said, quotes: int, status: int
+) -> None:
+    """A quote in a text is two characters of the body, and four of what Lambda weighs: 6,291,556 bytes."""
+    api = v1_api()
+    api.get("/v1/roles")(lambda: Confirmation(message='"' * (quotes // 2)))
+    event = json.loads((ROOT / "events/v1/list_roles.json").read_text())
+    handler = lambda_handler(api)
+    said()
+    answer = handler(event, None)
+    assert answer["statusCode"] == status
+    assert len(json.dumps(answer)) < 6_291_556
+    *unhandled, line = said()
+    assert line["status"] == status
+    assert [each["error"] for each in unhandled] == ([["AnswerTooLarge"]] if status == 500 else [])
 
 
 # ---------------------------------------------------------------- what follows a change

@@ -348,6 +348,12 @@ def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any
             say("Unhandled", "ERROR", request_id=request_id, route=route, **what_failed(error))
             failure = Refusal("Internal server error.")
             answer = _wire(Response(500, "application/json", documents.render(api.error(failure))))
+        # Lambda would make a 502 of it, and the line would tell what it was meant to be.
+        if not Room().take(answer["body"]):
+            route = f"{event['httpMethod']} {event['resource']}"
+            say("Unhandled", "ERROR", request_id=request_id, route=route, error=["AnswerTooLarge"])
+            failure = Refusal("Internal server error.")
+            answer = _wire(Response(500, "application/json", documents.render(api.error(failure))))
         replayed = "Idempotent-Replayed" in answer["multiValueHeaders"]
         answer["multiValueHeaders"] |= {
             "X-Request-Id": [request_id],
