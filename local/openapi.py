@@ -522,6 +522,8 @@ def _answered(schema: str, field: str, found: Json) -> Json:
         key: value for key, value in found.items() if key in ("type", "enum", "const", "$ref", "additionalProperties")
     }
     name = to_snake(field)
+    if made == {"type": "string"} and (schema, name) == ("V1Task", "deadline"):
+        return {"anyOf": [{**made, "format": "date"}, {**made, "format": "date-time"}]}
     if made == {"type": "string"} and (name in _MOMENTS or name.endswith("_at")):
         made["format"] = "date-time"
     if made == {"type": "string"} and (name in _IDS or name.endswith("_id")):

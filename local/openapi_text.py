@@ -414,7 +414,8 @@ FIELDS = {
     "cursor": "Where the page starts: the `cursor` of the last page's `Link` header, unchanged.",
     "data": "The entries.",
     "datasets": "The datasets, the oldest first.",
-    "deadline": "When it has to be done: a day or a time in ISO 8601; UTC unless it says otherwise. Null for none.",
+    "deadline": "When it has to be done: a day or a time in ISO 8601; UTC unless it says otherwise. Null for none. A "
+    "day stays a day in v1, and is shown as its midnight in flat.",
     "decisions": "The decisions, the oldest first.",
     "description": "The text.",
     "email": "The e-mail address.",

@@ -923,6 +923,8 @@ class Model:
                 {"user": self.people[entry["principal"]].id, "status": entry["status"], "at": entry["at"]}
                 for entry in fields["completedBy"]
             ]
+            # A day is shown as its midnight.
+            fields["deadline"] = fields["deadline"] and f"{fields['deadline']}T00:00:00.000Z"
         return {
             "_id": record.id,
             "project": project.id,
@@ -979,7 +981,7 @@ def _may(rank: int, permission: str) -> bool:
 def _kept_as(name: str, value: Any) -> Any:
     if name == "name":
         return value.strip()
-    if name in ("deadline", "acquisition_date") and value:
+    if name == "acquisition_date" and value:
         return f"{value}T00:00:00.000Z"
     return value or None if name == "assigned_to" else value
 

@@ -192,13 +192,17 @@ def test_moments_are_kept_in_utc_and_numbers_as_they_were_written(shared: World)
     project = shared.new_project()
     task = shared.new_record(project, "tasks")
     for sent, kept in (
-        ("2026-12-24", "2026-12-24T00:00:00.000Z"),
+        ("2026-12-24", "2026-12-24"),
+        ("20261224", "2026-12-24"),
+        ("2026-12-24T00:00:00Z", "2026-12-24T00:00:00.000Z"),
         ("2026-12-24T18:30:00+02:00", "2026-12-24T16:30:00.000Z"),
         ("2026-12-24T18:30", "2026-12-24T18:30:00.000Z"),
         ("2026-12-24t18:30:00.5z", "2026-12-24T18:30:00.500Z"),
         ("2026-12-24T18:30:00.123456Z", "2026-12-24T18:30:00.123Z"),
     ):
         assert shared("PATCH", task, {"deadline": sent}).body["deadline"] == kept
+        midnight = kept if "T" in kept else f"{kept}T00:00:00.000Z"
+        assert shared("GET", flat_path(task)).body["deadline"] == midnight
     for number in ("0", "2.50", "1e2", "0.1"):
         answer = shared("PATCH", task, content=b'{"estimated_hours":%s}' % number.encode())
         assert b'"estimated_hours":%s,' % number.encode() in answer.content
@@ -272,6 +276,30 @@ def test_a_task_is_revised_and_what_is_left_out_stays(shared: World) -> None:
         assert shared("PUT", task, {**revised.body, "assignedTo": nobody}).body["assignedTo"] is None
     assert shared("PUT", task, {"name": "B"}).seen == (400, {"error": "description: Field required"})
     assert notes == []
+
+
+def test_a_day_stays_a_day_when_flat_sends_back_what_it_was_shown(shared: World) -> None:
+    project = shared.new_project()
+    day, midnight = "2026-03-31", "2026-03-31T00:00:00.000Z"
+    task = shared.new_record(project, "tasks", deadline=day)
+    assert shared("GET", task).body["deadline"] == day
+    shown = shared("GET", flat_path(task)).body
+    assert shown["deadline"] == midnight
+    assert shared("PUT", flat_path(task), shown).body["deadline"] == midnight
+    assert shared("GET", task).body["deadline"] == day
+    for sent, kept in (
+        ("2026-04-01T00:00:00Z", "2026-04-01T00:00:00.000Z"),
+        ("2026-04-02", "2026-04-02"),
+        (None, None),
+    ):
+        assert shared("PUT", flat_path(task), {**shown, "deadline": sent}).status == 200
+        assert shared("GET", task).body["deadline"] == kept
+    made = shared("POST", f"{flat_path(project)}/tasks", in_camel_case(RECORDS["tasks"]) | {"deadline": day}).body
+    assert made["deadline"] == midnight
+    assert shared("GET", f"{project}/tasks/{v1_id(made['_id'])}").body["deadline"] == day
+    # In v1 what is sent comes back, the midnight too.
+    assert shared("PATCH", task, {"deadline": day}).body["deadline"] == day
+    assert shared("PATCH", task, {"deadline": midnight}).body["deadline"] == midnight
 
 
 def test_only_members_are_assigned(shared: World) -> None:

@@ -7,7 +7,7 @@ api = flat_api()
 
 @api.put("/projects/<id>/tasks/<task_id>")
 def update_task(id: Id, task_id: Id, revision: TaskRevision, tasks: Tasks) -> TaskView:
-    return TaskView.of(tasks.update(id, task_id, given(revision)))
+    return TaskView.of(tasks.revise(id, task_id, given(revision)))
 
 
 handler = lambda_handler(api)

@@ -182,8 +182,8 @@ _OF_EVERY_RECORD = frozenset(field.name for field in fields(Record))
 class Task(Record):
     """`completed` is a checkbox and has nothing to do with `status`. `started_at` is when the task first left pending,
     `finished_at` when it last became completed, None while it is not. `completed_by` holds the latest changes of the
-    status. `estimated_hours` is JSON text of a number. `note_changes` counts what happened to the notes, which are no
-    part of the task's own version."""
+    status. `estimated_hours` is JSON text of a number, `deadline` a day or a moment. `note_changes` counts what
+    happened to the notes, which are no part of the task's own version."""
 
     kind = "task"
 
@@ -217,6 +217,12 @@ class Task(Record):
                 for entry in self.completed_by
             ],
         }
+
+    @property
+    def due(self) -> str | None:
+        """The deadline as a moment: a day is its midnight, in UTC."""
+        is_day = self.deadline is not None and "T" not in self.deadline
+        return f"{self.deadline}T00:00:00.000Z" if is_day else self.deadline
 
     @property
     def hours(self) -> Raw | None:

@@ -218,7 +218,7 @@ class TaskView(RecordView):
         changes = [
             {"user": entry["principal"], "status": entry["status"], "at": entry["at"]} for entry in record.completed_by
         ]
-        return shown | {"estimated_hours": record.hours, "completed_by": changes}
+        return shown | {"estimated_hours": record.hours, "deadline": record.due, "completed_by": changes}
 
 
 class NoteView(_Answered):

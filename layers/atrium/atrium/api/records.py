@@ -2,7 +2,7 @@
 under these names, flat in camelCase.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Depends
@@ -63,6 +63,13 @@ def _moment(text: str) -> str:
         raise PydanticCustomError("datetime_parsing", message) from None
 
 
+def _day_or_moment(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat() if text.isascii() else _moment(text)
+    except ValueError:
+        return _moment(text)
+
+
 def _hours(value: Any) -> str:
     """As JSON text, so that 2.50 stays 2.50."""
     if isinstance(value, bool) or not isinstance(value, int | Number) or not 0 <= value <= _MAX_HOURS:
@@ -79,6 +86,13 @@ def _whole(value: Any) -> Any:
 
 # A moment of ISO 8601, kept in UTC. A day is its midnight; a time without an offset is taken as UTC.
 Moment = Annotated[str, Strict(), AfterValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+# The same, but a day stays a day.
+Deadline = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_day_or_moment),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}),
+]
 Hours = Annotated[Any, AfterValidator(_hours), WithJsonSchema({"type": "number", "minimum": 0, "maximum": _MAX_HOURS})]
 # To JSON Schema 3.0 is an integer, and some clients have no other numbers.
 Count = Annotated[int, Strict(), Field(ge=0, le=_MAX_COUNT), BeforeValidator(_whole)]
@@ -91,7 +105,7 @@ class TaskFields(Model):
     description: Text
     estimated_hours: Hours | None = None
     priority: Priority | None = None
-    deadline: Moment | None = None
+    deadline: Deadline | None = None
 
 
 class NewTaskFields(TaskFields):

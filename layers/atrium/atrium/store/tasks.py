@@ -21,6 +21,11 @@ from atrium.store.records import MAY_NOT_WRITE, Records
 from atrium.store.table import Item, Range, starting_with
 from atrium.store.work import Work
 
+
+class _Shown(str):
+    """A deadline as it may have been shown."""
+
+
 # A task shows the latest changes of its status; all of them are on the event bus.
 MAX_STATUS_CHANGES = 100
 
@@ -51,6 +56,12 @@ class Tasks(Records[Task]):
         (rows,) = self._work.read(ranges=[self._notes(project, id, _MAX_SHOWN_NOTES, None)])
         notes = tuple(_to_note(task.tenant, project, id, row) for row in rows)
         return task, Page(notes, notes[-1].id if rows.more else None)
+
+    def revise(self, project: str, id: str, changes: Mapping[str, Any]) -> Task:
+        """A change by one who is shown every deadline as a moment: a day that is sent back so stays a day. Raises what
+        `update` raises."""
+        deadline = changes.get("deadline")
+        return self.update(project, id, {**changes, "deadline": _Shown(deadline)} if deadline else changes)
 
     def toggle_completed(self, project: str, id: str) -> Task:
         """Raises what `update` raises."""
@@ -135,6 +146,8 @@ class Tasks(Records[Task]):
 
     def _next(self, task: Task, changes: Mapping[str, Any]) -> Mapping[str, Any]:
         following = dict(changes)
+        if isinstance(deadline := changes.get("deadline"), _Shown):
+            following["deadline"] = task.deadline if deadline == task.due else str(deadline)
         if changes.get("completed", task.completed) is _TOGGLED:
             following["completed"] = not task.completed
         if changes.get("status", task.status) != task.status:
