@@ -383,8 +383,8 @@ MAX_LIST_UNITS = 6_144
 
 def _units(meta: Item) -> float:
     """About what reading META takes: nothing else in it is large."""
-    event = meta.get("last_event") or {}
-    return (len(meta["description"]) + len(event.get("resource", ""))) / 4_096
+    event = meta.get("last_event", {})
+    return (len(meta.get("description", "")) + len(event.get("resource", ""))) / 4_096
 
 
 def _batches(projects: Sequence[str], bare: Set[str]) -> Iterator[list[str]]:
