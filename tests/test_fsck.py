@@ -1027,7 +1027,8 @@ def instance(directory: Path) -> Iterator[World | None]:
         process.wait(NET)
 
 
-def lose_a_space_member(directory: Path) -> None:
+def lose_a_space_member(directory: Path) -> str:
+    """Its tenant."""
     with endpoints_of(directory) as endpoints:
         client = boto3.client(
             "dynamodb",
@@ -1038,6 +1039,7 @@ def lose_a_space_member(directory: Path) -> None:
         rows = Rows(client, TABLE_NAME)
         (key, *_) = [Key(r["pk"], r["sk"]) for r in rows.all() if "#S#" in r["pk"] and r["sk"] != "META"]
         rows.delete(key)
+        return key.pk.split("#")[1]
 
 
 def test_the_command_checks_and_repairs_an_instance_that_runs(tmp_path: Path) -> None:
@@ -1052,15 +1054,14 @@ def test_the_command_checks_and_repairs_an_instance_that_does_not_run(tmp_path: 
 
 
 def check_and_repair(directory: Path, repair: Callable[[], tuple[int, Any]]) -> None:
-    lose_a_space_member(directory)
+    tenant = lose_a_space_member(directory)
     status, summary = command(directory)
     assert (status, summary["left"]) == (1, {"space_member_missing": 1})
     status, summary = repair()
     assert (status, summary["repaired"], summary["left"]) == (0, {"space_member_missing": 1}, {})
     status, summary = command(directory)
     assert (status, summary["clean"], summary["damage"], summary["rows"]["principal"]) == (0, True, {}, 8)
-    tenant = json.loads((directory / "dev.json").read_text())["tenants"]["globex"]["tenant_id"]
-    status, summary = command(directory, TENANT=tenant)
+    status, summary = command(directory, TENANT=v1_id(tenant))
     assert (status, summary["clean"], 0 < summary["rows"]["principal"] < 8) == (0, True, True)
 
 
