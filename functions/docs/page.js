@@ -1,5 +1,10 @@
 "use strict";
 
+// API Gateway serves the page with a slash at the end too, behind which relative addresses would be others.
+if (location.pathname.endsWith("/")) {
+  history.replaceState(null, "", location.pathname.replace(/\/+$/, "") + location.search + location.hash);
+}
+
 const root = document.documentElement;
 // What a tab keeps and what a device keeps. Private windows of some browsers forbid it; then nothing is kept.
 const storage = (named) => ({

@@ -44,7 +44,7 @@ try {
     );
 
   const page = await open(browser);
-  await page.goto(`${base}/docs`);
+  await page.goto(`${base}/docs/`); // API Gateway serves it with a slash too
   await page.waitForSelector("html[data-ready]");
   const tools = await page.context().newCDPSession(page);
   await tools.send("DOM.enable");
