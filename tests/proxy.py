@@ -53,7 +53,7 @@ class Proxy:
         if error:
             return _error(error)
         touched = _items(request) if self.conflicts and operation.startswith("Transact") else set()
-        # Reads hold nobody up.
+        # Reads hold up no other call.
         held = touched if operation == "TransactWriteItems" else set()
         with self._landed:
             while touched & self._in_flight:

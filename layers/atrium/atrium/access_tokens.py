@@ -61,7 +61,7 @@ class AccessTokens:
         claims = self._claims(token, key) if key else None
         if claims is None or not _is_short_lived(claims) or not is_name(claims["sub"]):
             return None
-        # Good only for whoever proves to have a key of its own (RFC 7800), and nothing here checks such a proof.
+        # Good only with a proof of a key of its own (RFC 7800), and nothing here checks such a proof.
         if "cnf" in claims or (self.scope and self.scope not in _scopes(claims)):
             return None
         return Identity(claims["iss"], claims["sub"])

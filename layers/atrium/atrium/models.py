@@ -79,7 +79,7 @@ class Project(ProjectRow):
 
 @dataclass(frozen=True)
 class ShownTask:
-    """What a project shows of a task."""
+    """A task as its project shows it."""
 
     id: str
     name: str

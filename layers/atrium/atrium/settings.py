@@ -55,5 +55,5 @@ IDEMPOTENCY_DAYS = 30
 MAX_BODY_BYTES = 256 * 1024
 MAX_DEPTH = 32
 
-# What Lambda takes of what a function returns, as JSON: of an answer, status, headers and body together.
+# The bytes that Lambda takes from a function, as JSON: an answer's status, headers and body together.
 MAX_RETURNED_BYTES = 6 * 1024 * 1024 + 100

@@ -56,8 +56,8 @@ def _given(text: str) -> str:
     return text
 
 
-# What JSON Schema can say of names and texts, and of every string of a document that is sent (atrium.documents): less
-# than what is checked, in what the regular expressions of all languages have in common.
+# Patterns for JSON Schema, of names, texts and every string of a document that is sent (atrium.documents). They are
+# written in what the regular expressions of all languages have in common, so they refuse less than the check does.
 _CONTROL, _BREAK = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f", r"\x00-\x1f\x7f-\x9f"
 ANY_TEXT = {"type": "string", "pattern": rf"^[^{_CONTROL}]*$"}
 _A_NAME = {

@@ -162,7 +162,7 @@ class Api(APIGatewayRestResolver):
     a tag of one dialect is no version to the other, which counts differently."""
 
     tags: ClassVar[str]
-    # What to do about a refusal, where that is another thing in each dialect.
+    # A refusal's message, where the dialects offer different ways out of it.
     words: ClassVar[Mapping[type[Refusal], str]]
 
     def __init__(self) -> None:
@@ -254,7 +254,7 @@ class Api(APIGatewayRestResolver):
     # ------------------------------------------------------------ what is wrong with a request
 
     def _invalid(self, error: RequestValidationError) -> Invalid:
-        """What Powertools found, without what was sent: its `input`, `ctx` and `url` are left out."""
+        """The errors that Powertools found, without its `input`, `ctx` and `url`, which hold what was sent."""
         self.refused_cursor = any(each["loc"][:2] == ("query", "cursor") for each in error.errors())
         found = [
             Detail(_place(each["loc"]), self._unknown("field"), each["type"])
@@ -305,8 +305,8 @@ def _idempotency(event: Mapping[str, Any], sent: Any) -> IdempotencyKey | None:
 
 
 def _conditions(event: Mapping[str, Any], prefix: str) -> Conditions:
-    """What If-Match and If-None-Match ask of a write. Of tags of the other dialect, and of none, nothing has the
-    version; nor of weak ones, where If-Match names them. Raises Invalid."""
+    """The versions that If-Match and If-None-Match name for a write. A tag of the other dialect, or of no dialect, and a
+    weak one in If-Match name no version. Raises Invalid."""
 
     def versions(name: str, tag: str) -> frozenset[str] | None:
         sent = entity_tags(event, name)
@@ -402,7 +402,7 @@ def _own_query(event: Mapping[str, Any], declared: Sequence[str]) -> dict[str, s
 
 
 def _listed(resource: str, ids: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """What a cursor is bound to: a list's path and its filters, but not how long its pages are."""
+    """The list that a cursor is bound to: its path and filters, but not the length of its pages."""
     filters = sorted((name, value) for name, value in query.items() if name not in ("limit", "cursor"))
     return f"{_filled(resource, ids)}?{urlencode(filters, errors='replace')}"
 

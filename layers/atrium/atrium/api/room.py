@@ -17,7 +17,7 @@ def cost(text: str) -> int:
 
 
 class Room:
-    """What is left of an answer."""
+    """The bytes of an answer that are left."""
 
     def __init__(self) -> None:
         self._left = MAX_RETURNED_BYTES - _AROUND

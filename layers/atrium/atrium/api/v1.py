@@ -201,7 +201,7 @@ class PageMeta(View):
 
 
 class Paged(PageView):
-    """What the pages of this dialect share: `meta`, which stands behind their `data`."""
+    """A page of this dialect: `meta` behind its `data`."""
 
     def show_cursor(self, cursor: str | None) -> None:
         vars(self)["meta"] = PageMeta(has_more=cursor is not None, next_cursor=cursor)

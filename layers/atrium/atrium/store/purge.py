@@ -30,7 +30,7 @@ _chance = random.SystemRandom()
 
 
 class Unreadable(Exception):
-    """A row of the purge queue does not say what was deleted. Somebody wrote it who is not Atrium."""
+    """A row of the purge queue does not say what was deleted: not Atrium wrote it."""
 
 
 class NotDeleted(Exception):

@@ -149,7 +149,7 @@ class Records(Generic[R]):
         return changes
 
     def _hold_whole(self, record: R) -> None:
-        """Holds that nothing changes meanwhile of what is shown with the record."""
+        """Holds until the commit what is shown with the record."""
 
     def _left_behind(self, record: R) -> None:
         """Notes what a deleted record leaves to be purged."""

@@ -32,7 +32,7 @@ MAX_STATUS_CHANGES = 100
 # A checkbox that becomes what it is not. What that is, is known only where the task was read.
 _TOGGLED = object()
 
-# What a change of a note writes on its task: the flat dialect shows both together.
+# A change of a note raises a counter of its task: the flat dialect shows both together.
 _NOTED = "ADD #note_changes :one"
 
 # A task is shown with as many notes as one read brings; GET …/notes has all.
