@@ -305,8 +305,8 @@ def _idempotency(event: Mapping[str, Any], sent: Any) -> IdempotencyKey | None:
 
 
 def _conditions(event: Mapping[str, Any], prefix: str) -> Conditions:
-    """The versions that If-Match and If-None-Match name for a write. A tag of the other dialect, or of no dialect, and a
-    weak one in If-Match name no version. Raises Invalid."""
+    """The versions that If-Match and If-None-Match name for a write. A tag of the other dialect, or of none, names no
+    version; nor does a weak one in If-Match. Raises Invalid."""
 
     def versions(name: str, tag: str) -> frozenset[str] | None:
         sent = entity_tags(event, name)
