@@ -49,7 +49,7 @@ ERROR_TYPES = (
     *("bool_type", "extra_forbidden", "greater_than_equal", "int_parsing", "int_type", "less_than_equal"),
     *("literal_error", "missing", "string_too_long", "string_too_short", "string_type", "too_long", "uuid_parsing"),
     *("cursor", "datetime_parsing", "description_type", "hours", "idempotency_key", "idempotency_key_reused"),
-    *("if_match", "json_invalid", "not_a_member", "object_type", "string_control", "unknown_principal"),
+    *("if_match", "json_invalid", "limit", "not_a_member", "object_type", "string_control", "unknown_principal"),
     "unknown_role",
 )
 

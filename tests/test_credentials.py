@@ -16,7 +16,7 @@ from atrium.store import table as tables
 from atrium.store.fsck import Check
 from local.functions import FunctionFailed, call
 from local.template import Template
-from tests.client import A_MOMENT, A_UUID, World, v1_id
+from tests.client import A_MOMENT, A_UUID, World, flat_path, v1_id
 from tests.faults import faulty
 from tests.test_round_trips import EVERY_ROUTE, a_project
 from tests.trace import Trace
@@ -87,8 +87,10 @@ def test_two_different_credentials_are_refused_and_told_so(world: World) -> None
 def test_identity_is_taken_from_the_authorizer_and_nowhere_else(world: World) -> None:
     token = ("Authorization", f"Bearer {world.principal('viewer')['token']}")
     claims = [("tenant_id", "x"), ("principal_id", world.id("owner")), ("X-Principal-Id", world.id("owner"))]
-    answer = world.raw("GET", f"/v1/me?principal_id={world.id('owner')}", [token, *claims])
-    assert answer.body["id"] == world.id("viewer")
+    assert world.raw("GET", "/v1/me", [token, *claims]).body["id"] == world.id("viewer")
+    project = world.new_project()
+    asked = f"{flat_path(project)}?principal_id={world.id('owner')}"
+    assert world.raw("GET", asked, [token, *claims]).status == 403
 
 
 def test_a_typo_is_refused_without_a_read_of_the_table(traced: tuple[World, Trace]) -> None:

@@ -239,7 +239,7 @@ def test_in_a_browser_it_is_read_by_everybody_and_linked_to_and_searched(
     assert seen["sections"] == [[title, title] for title in sections]
     every = [operation["operationId"] for path in COMMITTED["paths"].values() for operation in path.values()]
     assert seen["search"] == {
-        "e-mail find": [["add_team_member", "find_team_member"], "2 operations"],
+        "e-mail find": [["add_team_member", "find_team_member", "search_team"], "3 operations"],
         "PATCH reassign": [["reassign_task"], "1 operation"],
         "no such thing": [[], "0 operations"],
         "": [every, ""],

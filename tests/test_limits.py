@@ -233,7 +233,7 @@ def test_the_largest_project_is_changed_repaired_deleted_and_purged_within_the_l
     body = {"projectName": FACE * 200, "clientName": QUOTE * 200, "description": FACE * 8000}
     changed = sent(world, "PUT", flat_path(project), body)
     assert (changed.status, len(changed.body["team"])) == (200, members - 1)
-    assert limits.most["bytes of an item"] > 200 * KB
+    assert limits.most["bytes of an item"] > 60 * KB
     assert limits.most["bytes of an item"] < MAX_ITEM * 0.75
     assert largest_item() < MAX_ITEM * 0.75
     tenant, id = flat_id(world.dev["tenants"]["acme"]["tenant_id"]), flat_id(project.rpartition("/")[2])

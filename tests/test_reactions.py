@@ -66,7 +66,13 @@ def create(world: World, template: Template) -> Create:
 
 
 def names(world: World) -> list[str]:
-    return [project["name"] for project in world("GET", world.projects()).body["data"]]
+    found, query = [], "?limit=100"
+    while True:
+        page = world("GET", f"{world.projects()}{query}").body
+        found += [project["name"] for project in page["data"]]
+        if not page["meta"]["has_more"]:
+            return found
+        query = f"?limit=100&cursor={page['meta']['next_cursor']}"
 
 
 def test_a_project_is_created_as_if_its_principal_had_asked_for_it(world: World, create: Create) -> None:
@@ -125,7 +131,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"name": None}, "name: Input should be a valid string"),
     ({"owner": "x"}, "owner: Extra inputs are not permitted"),
     ({"id": "a b"}, "id: String should match pattern"),
-    ({"tenant_id": "acme"}, "tenant_id: Must be a UUID"),
+    ({"tenant_id": "acme"}, "tenant_id: Must be an id that is a UUID"),
     ({"principal_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"}, "principal_id: No such principal"),
     ({"tenant_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"}, "principal_id: No such principal"),
     ({"space_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"}, "Space not found."),

@@ -135,6 +135,8 @@ def test_a_read_takes_one_round_trip_and_its_permissions_are_what_it_uses(
     assert trace.round_trips(route) == trips
     assert trace.width(route) <= 3
     assert trace.round_trips("Authorizer") <= 1
+    if method == "POST":  # it takes a key, though there is never a record
+        assert world(method, path, body, by="outsider", key=new_key()).status in (403, 404)
     assert needless(of_its_calls(template, route), trace.asked(route)) == set()
 
 

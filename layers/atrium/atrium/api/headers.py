@@ -54,8 +54,10 @@ def api_url(event: Mapping[str, Any]) -> str:
     forwarded = values_of(event, "X-Forwarded-Proto")
     scheme = next((value for value in forwarded if value in ("http", "https")), "https")
     asked = event["requestContext"]
+    # Emulators of API Gateway leave the domain's name out.
+    host = asked.get("domainName") or "".join(values_of(event, "Host")[:1])
     before = [part for part in asked["path"].split("/") if part][: -event["resource"].count("/")]
-    return f"{scheme}://{'/'.join([asked['domainName'], *before])}"
+    return f"{scheme}://{'/'.join([host, *before])}"
 
 
 def idempotency_key(event: Mapping[str, Any]) -> str | None:

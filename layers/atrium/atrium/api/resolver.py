@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from atrium import documents
 from atrium.api.headers import api_url, entity_tags, idempotency_key, is_encoded, is_json, is_known
 from atrium.api.paging import cursor_behind, position_of
-from atrium.api.room import Room
+from atrium.api.room import Room, fits
 from atrium.api.telemetry import answered, say, what_failed
 from atrium.cold_start import warm
 from atrium.errors import (
@@ -349,7 +349,7 @@ def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any
             failure = Refusal("Internal server error.")
             answer = _wire(Response(500, "application/json", documents.render(api.error(failure))))
         # Lambda would make a 502 of it, and the line would tell what it was meant to be.
-        if not Room().take(answer["body"]):
+        if not fits(answer):
             route = f"{event['httpMethod']} {event['resource']}"
             say("Unhandled", "ERROR", request_id=request_id, route=route, error=["AnswerTooLarge"])
             failure = Refusal("Internal server error.")

@@ -5,6 +5,10 @@ of the whole answer, in which the body is a string. Each quote and each backslas
 of, costs one byte more there. The runtime for Python writes everything else as it is, in UTF-8.
 """
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from atrium.settings import MAX_RETURNED_BYTES
 
 # For what is around the items: the status, brackets, and the headers, of which API Gateway takes 10,240 bytes.
@@ -14,6 +18,12 @@ _AROUND = 16 * 1024
 def cost(text: str) -> int:
     """The bytes of a JSON text as part of a function's answer."""
     return len(text.encode()) + text.count('"') + text.count("\\")
+
+
+def fits(answer: Mapping[str, Any]) -> bool:
+    """Whether Lambda takes an answer: its status, headers and body."""
+    around = json.dumps({**answer, "body": ""}, ensure_ascii=False)
+    return len(around.encode()) + cost(answer["body"]) <= MAX_RETURNED_BYTES
 
 
 class Room:
