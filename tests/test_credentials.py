@@ -90,7 +90,7 @@ def test_identity_is_taken_from_the_authorizer_and_nowhere_else(world: World) ->
     assert world.raw("GET", "/v1/me", [token, *claims]).body["id"] == world.id("viewer")
     project = world.new_project()
     asked = f"{flat_path(project)}?principal_id={world.id('owner')}"
-    assert world.raw("GET", asked, [token, *claims]).status == 403
+    assert world.raw("DELETE", asked, [token, *claims]).status == 403
 
 
 def test_a_typo_is_refused_without_a_read_of_the_table(traced: tuple[World, Trace]) -> None:
