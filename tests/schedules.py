@@ -33,6 +33,10 @@ failure shows, and
 
 runs again. `check` holds each run against every order in which the same requests could have come one after the other,
 and against what holds after every commit.
+
+A request succeeds in one of two ways. It changes the project, by exactly one commit on it. Or it changes nothing, since
+a GET shows already what it sends: then it commits its idempotency record, and that alone; without a key nothing. (Where
+a request without a key reads beside `^n`, the GET sees more than it does.)
 """
 
 import json
@@ -59,9 +63,9 @@ from atrium.store.fsck import Check
 from atrium.store.table import Item, Table, plain_item
 from local.template import REGION, Template
 from tests.actor import ENDS, act
-from tests.client import HEX24, MOMENT, UUID, Answer, Transport, World, flat_id
+from tests.client import HEX24, MOMENT, RECORDS, UUID, Answer, Transport, World, flat_id, flat_path
 from tests.proxy import sent
-from tests.test_round_trips import WRITES, Request
+from tests.test_round_trips import FLAT, WRITES, Request
 
 # More steps than any run takes: two requests that keep each other from committing would go on for ever.
 _MOST_STEPS = 60
@@ -78,9 +82,15 @@ def _remove(name: str) -> Callable[[World, str], Request]:
     return lambda w, p: ("DELETE", f"{p}/members/{w.uuid(name)}", None)
 
 
-# The writes of every route, and those that race for a role. The project is named by its owner and has the contributor
-# as another member with the role manager, and the viewer; Gemini has the outsider too, as a manager without a role in
-# the space.
+def _whole(world: World, project: str) -> Request:
+    """Sends back a project as the flat dialect shows it."""
+    shown = world("GET", flat_path(project)).body
+    return "PUT", flat_path(project), {name: shown[name] for name in FLAT}
+
+
+# The writes of every route, those that race for a role, and those that set what is there. The project is named by its
+# owner and has the contributor as another member with the role manager, and the viewer; Gemini has the outsider too, as
+# a manager without a role in the space.
 REQUESTS: dict[str, Callable[[World, str], Request]] = {
     **WRITES,
     "Rename": lambda w, p: ("PATCH", p, {"name": "Gemini"}),
@@ -96,6 +106,11 @@ REQUESTS: dict[str, Callable[[World, str], Request]] = {
     "DemoteOutsider": _role("outsider", "viewer"),
     "RemoveOutsider": _remove("outsider"),
     "Assign": lambda w, p: ("PATCH", w.new_record(p, "tasks"), {"assigned_to": w.uuid("viewer")}),
+    "SameProject": lambda w, p: ("PATCH", p, {"status": "active", "manager_id": w.uuid("owner")}),
+    "SameWholeProject": _whole,
+    "SameMember": _role("viewer", "viewer"),
+    "SameTask": lambda w, p: ("PATCH", w.new_record(p, "tasks"), RECORDS["tasks"]),
+    "SameStatus": lambda w, p: ("POST", f"{flat_path(w.new_record(p, 'tasks'))}/status", {"status": "pending"}),
 }
 
 
@@ -105,13 +120,16 @@ REQUESTS: dict[str, Callable[[World, str], Request]] = {
 @dataclass(frozen=True)
 class Sent:
     """A request as an actor sends it. `torn` is the item that its reads bring before (or after) the others, `shown` the
-    item of its commit that is visible first; 0 for none."""
+    item of its commit that is visible first; 0 for none. `sets` is its body: fields that a GET of `path` shows too, if
+    it changes any."""
 
     request: str
     by: str
     key: str
     torn: int
     shown: int
+    path: str
+    sets: Mapping[str, Any]
     raw: tuple[str, str, list[tuple[str, str]], bytes]
 
     @property
@@ -123,6 +141,10 @@ class Sent:
 _REQUEST = re.compile(
     r"(?P<name>\w+)(@(?P<by>\w+))?(=(?P<key>\w*))?(?P<match>!)?(~(?P<torn>-?\d+))?(\^(?P<shown>-?\d+))?"
 )
+
+
+# Where the flat dialect changes one field of a task.
+_PART = re.compile(r"/(status|phase|completed|reassign)$")
 
 
 class Furnished(World):
@@ -183,7 +205,16 @@ class Cases:
         finally:
             self._captures = False
         how = int(found["torn"] or 0), int(found["shown"] or 0)
-        return Sent(found["name"], self.world.id(by), key, *how, self._captured)
+        what = _PART.sub("", path), body or {}
+        return Sent(found["name"], self.world.id(by), key, *how, *what, self._captured)
+
+    def shows(self, sent: Sent) -> bool:
+        """Whether a GET shows what a request sets, so that it has nothing to change."""
+        if not sent.sets:
+            return False
+        answer = self.world("GET", sent.path)
+        shown = answer.body if answer.status == 200 and isinstance(answer.body, dict) else {}
+        return all(name in shown and shown[name] == value for name, value in sent.sets.items())
 
     def _send(self, *request: Any) -> Any:
         if not self._captures:
@@ -331,14 +362,21 @@ def _as_check(action: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(eq=False)
 class Attempt:
-    """One sending of a request. Steps are numbered from 0; `answer` is None for one that crashed."""
+    """One sending of a request. Steps are numbered from 0; `answer` is None for one that crashed. `commits` are its
+    commits, `changes` those of them that changed a project."""
 
     actor: int
     sent: Sent
     began: int = -1
     ended: int = -1
     commits: int = 0
+    changes: int = 0
     answer: Answer | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it was answered that it did what it asks for, by itself and not by a twin."""
+        return self.answer is not None and self.answer.status < 300 and not self.answer.replayed
 
 
 @dataclass
@@ -579,6 +617,11 @@ class Explorer:
             self._committed(run, attempt, committed)
         if actor.waits is None:
             attempt.ended = step
+            # Without a commit its last read is what it rests on.
+            if attempt.succeeded and not attempt.commits and not self.cases.shows(attempt.sent):
+                run.faults.append(
+                    f"{attempt.sent.request}: a success without a commit, and there was something to change"
+                )
             if chosen in _BEFORE + _AFTER:
                 self._begin(run, actor, attempt.sent)
 
@@ -621,6 +664,11 @@ class Explorer:
         run.commits.append(attempt)
         written = _written(params)
         self._touched |= set(written)
+        if len(written) == 1 and "#I#" in written[0].pk:
+            if not self.cases.shows(attempt.sent):
+                run.faults.append(f"{attempt.sent.request}: a record alone, and there was something to change")
+            return
+        attempt.changes += 1
         projects = [key.pk for key in written if key.sk == "META" and "#P#" in key.pk]
         if len(projects) != 1:
             run.faults.append(f"a commit on {projects}")
@@ -738,7 +786,8 @@ def _misanswered(run: Run) -> Iterator[str]:
         answer: Any = attempt.answer
         if answer.status >= 500:
             yield f"{attempt.sent.request}: {answer.status} {answer.content.decode()}"
-        if attempt.commits != (answer.status < 300 and not answer.replayed):
+        leaves_something = attempt.succeeded and (attempt.changes or attempt.sent.key)
+        if attempt.commits != bool(leaves_something):
             yield f"{attempt.sent.request}: {attempt.commits} commits and {answer.status} {dict(answer.headers)}"
     for name in {attempt.sent.name for attempt in run.attempts if attempt.sent.key}:
         twins = [attempt for attempt in run.attempts if attempt.sent.name == name]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import chain, combinations_with_replacement
 from random import Random
+from re import fullmatch
 
 import pytest
 
@@ -28,6 +29,10 @@ MATCHING = [
     *("UpdateTask", "DeleteTask", "V1UpdateTask", "V1DeleteTask", "V1UpdateDataset", "V1DeleteDecision"),
 ]
 
+# Routes that set fields to what is sent: sent again, it changes nothing.
+SETTING = ["UpdateProject", "UpdateTask", "SetTaskStatus", "SetTaskPhase", "ReassignTask"]
+SETTING += [route for route in WRITES if route.startswith("V1Update")]
+
 # The items of a read that come before, or after, the others.
 TORN = [1, 2, 3, -1, -2, -3]
 
@@ -46,6 +51,8 @@ RACES = of(
     *("Remove,Remove@contributor", "Demote@contributor,Remove@contributor", "Demote,V1UpdateMember@contributor"),
     *("HandOver!,Demote", "Demote!,HandOver", "Remove!,HandOver", "Remove,UpdateTask", "V1RemoveMember,Assign"),
     *("DeleteTask,AddTaskNote", "V1DeleteProject,AddTaskNote", "DeleteProject,AddTeamMember"),
+    *("HandOverToViewer,V1RemoveMember@viewer", "HandOverToViewer,RemoveTeamMember@viewer"),
+    *("V1UpdateMember,V1RemoveMember@viewer", "V1RemoveMember,RemoveTeamMember@viewer", "Assign,V1RemoveMember@viewer"),
 )
 TRIPLES = of(
     "Apollo",
@@ -64,10 +71,17 @@ PAIRS = of("Apollo", *(f"{one},{other}" for one, other in combinations_with_repl
 TWINS = of("Apollo", *(f"{route}=k,{route}=k" for route in WRITES))
 WITHOUT_A_KEY = of("Apollo", *(f"{route}=,{route}=" for route in WRITES))
 CONDITIONAL = of("Apollo", *(f"{one}!,{other}" for one in MATCHING for other in WRITES))
+# Those that set what is there, so that they change nothing unless another request comes before them.
+SAME = ["SameProject", "SameWholeProject", "SameMember", "SameTask", "SameStatus"]
+UNCHANGED = of("Apollo", *(f"{same}{key},{other}" for same in SAME for key in ("", "=") for other in WRITES))
+UNCHANGED += of("Apollo", *(f"{same}!,{other}" for same in SAME if same != "SameStatus" for other in WRITES))
+UNCHANGED += of("Apollo", *(f"{same}=k,{same}=k,{other}" for same in SAME for other in WRITES))
+TORN_UNCHANGED = of("Apollo", *(f"{same}~{item},{other}" for same in SAME for item in TORN for other in WRITES))
 ARCHIVED = of("Apollo", *(f"{route},Archive" for route in WRITES))
 # Whose role in the project is all that it has, and who loses it meanwhile; and one who gets a role meanwhile.
 DISMISSED = of(
-    "Gemini", *(f"{route}@outsider,{change}" for route in WRITES for change in ("DemoteOutsider", "RemoveOutsider"))
+    "Gemini",
+    *(f"{route}@outsider,{change}" for route in [*WRITES, *SAME] for change in ("DemoteOutsider", "RemoveOutsider")),
 )
 TORN_TWINS = of("Apollo", *(f"{route}=k~{item},{route}=k" for route in WRITES for item in TORN))
 TORN_PAIRS = of("Apollo", *(f"{one}~{item},{other}" for one in WRITES for item in TORN for other in WRITES))
@@ -82,7 +96,10 @@ SHOWN = [1, 2, 3, 4, -1, -2, -3, -4]
 SHOWN_TWINS = of("Apollo", *(f"{route}=k^{item},{route}=k^{item}" for route in WRITES for item in SHOWN))
 SHOWN_MATCHING = of("Apollo", *(f"{route}=k!^{item},{route}=k!^{item}" for route in MATCHING for item in SHOWN))
 SHOWN_PAIRS = of("Apollo", *(f"{one}^{item},{other}" for one in WRITES for item in SHOWN for other in WRITES))
-PROMOTED = of("Apollo", *(f"{route}@viewer,V1UpdateMember" for route in WRITES))
+SHOWN_UNCHANGED = of("Apollo", *(f"{one}^{item},{same}" for one in WRITES for item in SHOWN for same in SAME))
+# Whoever leaves needs no role that would let them.
+LEAVING = ["V1RemoveMember", "RemoveTeamMember"]
+PROMOTED = of("Apollo", *(f"{route}@viewer,V1UpdateMember" for route in WRITES if route not in LEAVING))
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +176,13 @@ def test_races_that_could_do_harm_leave_what_some_order_leaves(explored: Explore
         pass
 
 
+def test_what_sets_the_same_values_leaves_what_some_order_leaves(explored: Explorer) -> None:
+    for _ in explore(explored, UNCHANGED, few=40, many=500):
+        pass
+    for _ in explore(explored, Random(SEED).sample(TORN_UNCHANGED + SHOWN_UNCHANGED, 200), few=40, many=500):
+        pass
+
+
 def test_what_is_archived_meanwhile_is_not_written_to(explored: Explorer) -> None:
     for _ in explore(explored, ARCHIVED, few=20, many=500):
         pass
@@ -200,6 +224,23 @@ def test_twins_of_which_one_sees_the_other_commit_item_by_item_commit_once_and_h
         answers = [answer for answer in run.observed.values() if answer]
         assert len({(answer.status, answer.content) for answer in answers}) <= 1, run
         assert len(run.commits) == 1 or not answers, run
+
+
+@pytest.mark.parametrize("route", SETTING)
+def test_a_twin_that_finds_its_values_there_and_no_record_yet_gives_the_answer_of_the_first(
+    explored: Explorer, route: str
+) -> None:
+    """It has nothing to change, and tries to commit a record of its own."""
+    runs = list(explored.every(f"Apollo/{route}=k^1,{route}=k"))
+    for run in runs:
+        (committed,) = run.commits
+        first, second = committed.answer, run.observed[1 - committed.actor]
+        assert first is not None
+        assert second is not None
+        assert (first.status, first.replayed, second.status, second.replayed) == (200, False, 200, True), run
+        assert (first.content, first.headers.get("etag")) == (second.content, second.headers.get("etag")), run
+    # It reads when all of the first commit but its last item, the record, is visible; commits in vain; and reads again.
+    assert [run for run in runs if fullmatch(r"00+(1+)01\1", run.schedule)]
 
 
 def test_a_write_that_sees_another_commit_item_by_item_leaves_what_some_order_leaves(explored: Explorer) -> None:
