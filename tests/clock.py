@@ -41,14 +41,17 @@ NET = 240
 
 
 class Clock:
-    """Stands for the module `time` in those modules. It begins with the real time and passes only by `sleep` and
-    `wait`; `waited` is by how much. Waits at the same time pass together. `sleeps` says how a sleep is spent.
+    """Stands for the module `time` in those modules. It begins with the time that they have, at first the real one, and
+    passes only by `sleep` and `wait`; `waited` is by how much. Waits at the same time pass together. `sleeps` says how
+    a sleep is spent.
     """
 
     def __init__(self, sleeps: Callable[[float], object] = time.sleep) -> None:
         self.waited = 0.0
         self._sleeps = sleeps
-        self._began = time.time(), time.monotonic()
+        # Where it takes another one's place, the real time between the two is none for the functions.
+        before: Any = import_module(_BOUNDED[0])
+        self._began: tuple[float, float] = before.time.time(), before.time.monotonic()
 
     def time(self) -> float:
         return self._began[0] + self.waited
