@@ -236,7 +236,10 @@ class Gateway:
         variables = self._variables(exchange, kind, message)
         headers = [("Content-Type", "application/json")]
         for target, source in response.get("responseParameters", {}).items():
-            value = source[1:-1] if source.startswith("'") else variables.get(source, "")
+            # The laptop's stage is at the root, as a domain's is: a reference to a path has none in front.
+            value = (
+                source[1:-1].replace(f"</{self._stage}/", "</") if source.startswith("'") else variables.get(source, "")
+            )
             headers.append((target.removeprefix("gatewayresponse.header."), value))
         template = response.get("responseTemplates", {}).get(
             "application/json", '{"message":$context.error.messageString}'

@@ -10,7 +10,7 @@ import json
 import re
 import tomllib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_args
@@ -21,7 +21,7 @@ from pydantic.json_schema import PydanticJsonSchemaWarning
 from atrium import models
 from atrium.api.flat import flat_api
 from atrium.api.v1 import v1_api
-from atrium.errors import Archived
+from atrium.errors import Archived, Code, Refusal
 from atrium.ids import ID, is_id, to_uuid
 from atrium.text import ANY_TEXT
 from local import openapi_examples as examples
@@ -148,6 +148,12 @@ _HEADERS = {
         "URL that is.",
         "schema": {"type": "string"},
     },
+    "Help": {
+        "description": 'Where `X-Error-Code` is explained (RFC 8288): `<URL>; rel="help"`. The URL may be relative to '
+        "the request's.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "Idempotent-Replayed": {
         "description": "`true` on an answer that was given before, to the same request with the same key.",
         "schema": {"type": "string", "enum": ["true"]},
@@ -196,10 +202,16 @@ _KNOWN = {
 }
 
 
-def _refusal(description: str, schema: str, sample: Any, *headers: str) -> Json:
+def _refusal(description: str, schema: str, sample: Any, codes: Iterable[str], *headers: str) -> Json:
+    code = {
+        "description": "What it is, for programs: the same in both dialects, and the same tomorrow.",
+        "required": True,
+        "schema": {"type": "string", "enum": sorted(codes)},
+    }
+    shared = {name: _ref("headers", name) for name in ("X-Request-Id", "Cache-Control", *headers)}
     return {
         "description": description,
-        "headers": {name: _ref("headers", name) for name in ("X-Request-Id", "Cache-Control", *headers)},
+        "headers": {"X-Error-Code": code, "Link": _ref("headers", "Help"), **shared},
         "content": {JSON: {"schema": _ref("schemas", schema), "example": sample}},
     }
 
@@ -210,6 +222,44 @@ def _own(template: Template, kind: str) -> Any:
     return json.loads(responses[kind]["responseTemplates"][JSON])
 
 
+def _statuses(template: Template) -> dict[str, dict[Code, int]]:
+    """The status of each code that can come from the flat dialect, from v1, and from the gateway."""
+    found: dict[str, dict[Code, int]] = {
+        prefix: {code: api().status(code.kind).value for code in Code if code.kind is not Refusal}
+        | {Code.INTERNAL_ERROR: 500}
+        for prefix, api in (("", flat_api), ("V1", v1_api))
+    }
+    responses = template.api["x-amazon-apigateway-gateway-responses"]
+    by_word = {code.word: code for code in Code}
+    found["gateway"] = {}
+    for kind, response in responses.items():
+        word = response["responseParameters"]["gatewayresponse.header.X-Error-Code"].strip("'")
+        # A status of its own has every answer but those of the two kinds that stand for all the others.
+        if status := response.get("statusCode", {"DEFAULT_5XX": 502}.get(kind)):
+            found["gateway"][by_word[word]] = int(status)
+    return found
+
+
+def _codes_of(template: Template, status: int, *sources: str) -> list[str]:
+    """The words of the codes that come with a status."""
+    statuses = _statuses(template)
+    return [code.word for source in sources for code, its in statuses[source].items() if its == status]
+
+
+def _table_of_codes(template: Template) -> str:
+    """The codes, with their statuses and what to do, in Markdown."""
+    flat, v1, gateway = _statuses(template).values()
+    rows = []
+    for code in Code:
+        own = {each[code] for each in (flat, v1) if code in each}
+        if len(own) == 2:
+            shown = f"`{flat[code]}`, v1 `{v1[code]}`"
+        else:
+            shown = ", ".join(f"`{status}`" for status in sorted(own | {gateway[code]} if code in gateway else own))
+        rows.append(f"| `{code.word}` | {shown or '`4xx`'} | {code.advice} |")
+    return "\n".join(["| code | status | what to do |", "|---|---|---|", *rows])
+
+
 def _of_gateway(template: Template) -> Json:
     """The answers that come from the gateway alone, or in its form too."""
     return {
@@ -217,21 +267,28 @@ def _of_gateway(template: Template) -> Json:
             "No credential, none that is valid, or two different ones: the message says which of the two it is.",
             "GatewayError",
             _own(template, "UNAUTHORIZED"),
+            _codes_of(template, 401, "gateway"),
             "WWW-Authenticate",
         ),
         "TooManyRequests": _refusal(
-            "Too many requests: nothing was done.", "GatewayError", _own(template, "THROTTLED"), "Retry-After"
+            "Too many requests: nothing was done.",
+            "GatewayError",
+            _own(template, "THROTTLED"),
+            _codes_of(template, 429, "gateway"),
+            "Retry-After",
         ),
         "BadGateway": _refusal(
             "Our fault. With an `Idempotency-Key` it is safe to send the same again.",
             "GatewayError",
             _own(template, "DEFAULT_5XX"),
+            _codes_of(template, 502, "gateway"),
             "Retry-After",
         ),
         "GatewayTimeout": _refusal(
             "It took too long, and may have happened. Send the same again, with the same key.",
             "GatewayError",
             _own(template, "INTEGRATION_TIMEOUT"),
+            _codes_of(template, 504, "gateway"),
             "Retry-After",
         ),
     }
@@ -260,15 +317,19 @@ _REFUSALS = {
 }
 
 
-def _of_dialects() -> Json:
+def _of_dialects(template: Template) -> Json:
     found = {
         "BadRequest": _refusal(
-            "Something sent is not acceptable.", "FlatError", {"error": "projectName: Field required"}
+            "Something sent is not acceptable.",
+            "FlatError",
+            {"error": "projectName: Field required"},
+            _codes_of(template, 400, ""),
         ),
         "V1UnprocessableContent": _refusal(
             "Something sent is not acceptable.",
             "V1ValidationError",
             {"detail": [{"loc": ["body", "name"], "msg": "Field required", "type": "missing"}]},
+            _codes_of(template, 422, "V1"),
         ),
     }
     for prefix, field, api in (("", "error", flat_api), ("V1", "detail", v1_api)):
@@ -276,7 +337,8 @@ def _of_dialects() -> Json:
             headers = ("Retry-After",) if status == 503 else ()
             if status == 409:
                 message = api().words[Archived]
-            found[f"{prefix}{name}"] = _refusal(meaning, f"{prefix or 'Flat'}Error", {field: message}, *headers)
+            codes = _codes_of(template, status, prefix)
+            found[f"{prefix}{name}"] = _refusal(meaning, f"{prefix or 'Flat'}Error", {field: message}, codes, *headers)
     return found
 
 
@@ -592,7 +654,7 @@ def document() -> Json:
             "title": "Atrium",
             "version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
             "summary": "Projects for teams, in two dialects over one store.",
-            "description": INFO,
+            "description": INFO.replace("CODES\n", _table_of_codes(template) + "\n"),
             "contact": {"name": "The team that runs this deployment"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
@@ -606,7 +668,7 @@ def document() -> Json:
             "securitySchemes": _CREDENTIALS,
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
-            "responses": _of_gateway(template) | _of_dialects(),
+            "responses": _of_gateway(template) | _of_dialects(template),
             "schemas": dict(sorted(schemas.items())),
         },
     }

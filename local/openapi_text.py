@@ -104,6 +104,12 @@ every language can say.
 What the gateway answers by itself (`401`, `429`, `502`, `504`, some of the `503` and of the others) carries both
 `error` and `detail`. Every `429`, `502`, `503` and `504` has a `Retry-After`.
 No message repeats what was sent. Every answer has an `X-Request-Id`: name it when you ask us something.
+
+Every error has a code in `X-Error-Code`, the same in both dialects, and a `Link` to this section with `rel="help"`. Go
+by the code: messages are for people, and may be worded better one day. A code keeps its meaning; new ones may come, so
+take one that you do not know for its status.
+
+CODES
 """
 
 TAGS = {

@@ -6,10 +6,12 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
 
 import httpx
 
+from atrium.errors import Code
 from local.bus import Bus, Event
 from local.gateway import Gateway, Request
 
@@ -48,7 +50,33 @@ def through(gateway: Gateway) -> Transport:
         reply = gateway.handle(Request(method, path, [("Host", "api.test"), *headers], body))
         return reply.status, reply.headers, reply.body
 
-    return send
+    return coded(send)
+
+
+def coded(send: Transport) -> Transport:
+    """The same, where each refusal, and no other answer, has one code of the table and says where that is explained."""
+
+    def judged(method: str, path: str, headers: list[tuple[str, str]], body: bytes) -> Any:
+        status, got, answer = send(method, path, headers, body)
+        codes = [value for name, value in got if name.lower() == "x-error-code"]
+        if status < 400:
+            assert not codes, (method, path, status, codes)
+        else:
+            assert len(codes) == 1, (method, path, status, answer, codes)
+            assert codes[0] in CODES, codes
+            (link,) = (value for name, value in got if name.lower() == "link")
+            found = re.fullmatch('<(.+)>; rel="help"', link)
+            assert found, link
+            # What is relative is so to the request.
+            page = urlsplit(urljoin(f"http://api.test{urlsplit(path).path}", found[1]))
+            assert (page.path, page.fragment) == ("/docs", "errors"), link
+        return status, got, answer
+
+    return judged
+
+
+# What may stand in X-Error-Code.
+CODES = frozenset(code.word for code in Code)
 
 
 def over_http(base_url: str, **headers: str) -> Transport:

@@ -24,7 +24,7 @@ import pytest
 from local.database import free_port
 from local.directory import owned
 from local.template import ROOT
-from tests.client import A_UUID, AN_ID, Answer, World, curls, flat_id, over_http, v1_id
+from tests.client import A_UUID, AN_ID, Answer, World, coded, curls, flat_id, over_http, v1_id
 from tests.clock import NET
 from tests.conftest import full
 from tests.test_round_trips import FLAT
@@ -42,7 +42,7 @@ class Instance:
 
     @property
     def world(self) -> World:
-        return World(over_http(self.dev["base_url"]), self.dev)
+        return World(coded(over_http(self.dev["base_url"])), self.dev)
 
     def is_ready(self, stale: int | None) -> bool:
         assert self.process.poll() is None, self.output()

@@ -36,8 +36,8 @@ class _FlatApi(Api):
             return project_not_found()
         return refusal
 
-    def status(self, refusal: Refusal) -> HTTPStatus:
-        return HTTPStatus.BAD_REQUEST if isinstance(refusal, Invalid | Duplicate) else super().status(refusal)
+    def status(self, refusal: type[Refusal]) -> HTTPStatus:
+        return HTTPStatus.BAD_REQUEST if issubclass(refusal, Invalid | Duplicate) else super().status(refusal)
 
     def error(self, refusal: Refusal) -> dict[str, Any]:
         if isinstance(refusal, Invalid):

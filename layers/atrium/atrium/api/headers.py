@@ -60,6 +60,11 @@ def api_url(event: Mapping[str, Any]) -> str:
     return f"{scheme}://{'/'.join([host, *before])}"
 
 
+def help_with_errors(event: Mapping[str, Any]) -> str:
+    """The Link of a refusal: where its code is explained (RFC 8288)."""
+    return f'<{api_url(event)}/docs#errors>; rel="help"'
+
+
 def idempotency_key(event: Mapping[str, Any]) -> str | None:
     """The Idempotency-Key, bare or as a quoted string. Raises Invalid."""
     sent = values_of(event, "Idempotency-Key")

@@ -23,12 +23,21 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from atrium import documents
-from atrium.api.headers import api_url, entity_tags, idempotency_key, is_encoded, is_json, is_known
+from atrium.api.headers import (
+    api_url,
+    entity_tags,
+    help_with_errors,
+    idempotency_key,
+    is_encoded,
+    is_json,
+    is_known,
+)
 from atrium.api.paging import cursor_behind, position_of
 from atrium.api.room import Room, fits
 from atrium.api.telemetry import answered, say, what_failed
 from atrium.cold_start import warm
 from atrium.errors import (
+    Code,
     Conflict,
     Detail,
     Forbidden,
@@ -60,7 +69,7 @@ STATUS: dict[type[Refusal], HTTPStatus] = {
 }
 
 # Headers of ours that a browser's script may read.
-EXPOSED = "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Request-Id"
+EXPOSED = "ETag, Idempotent-Replayed, Link, Location, Retry-After, X-Error-Code, X-Request-Id"
 
 # How many items of a page may be cut, each of which has a link: API Gateway takes 10 KB of headers, many clients less.
 MAX_CUT = 10
@@ -204,8 +213,8 @@ class Api(APIGatewayRestResolver):
         """The refusal that the dialect's document knows for this one."""
         return refusal
 
-    def status(self, refusal: Refusal) -> HTTPStatus:
-        return next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
+    def status(self, refusal: type[Refusal]) -> HTTPStatus:
+        return next(STATUS[kind] for kind in refusal.__mro__ if kind in STATUS)
 
     def message(self, refusal: Refusal) -> str:
         return self.words.get(type(refusal), refusal.message)
@@ -218,9 +227,17 @@ class Api(APIGatewayRestResolver):
 
     def refuse(self, refusal: Refusal) -> Response[str]:
         refusal = self.judge(refusal)
-        headers = {"Retry-After": "1"} if isinstance(refusal, Unavailable) else {}
+        headers = {"X-Error-Code": refusal.code.word}
+        if isinstance(refusal, Unavailable):
+            headers["Retry-After"] = "1"
         body = documents.render(self.error(refusal))
-        return Response(self.status(refusal), "application/json", body, headers)
+        return Response(self.status(type(refusal)), "application/json", body, headers)
+
+    def fail(self) -> Response[str]:
+        """The answer to a fault of ours."""
+        fault = Refusal("Internal server error.", Code.INTERNAL_ERROR)
+        headers = {"X-Error-Code": fault.code.word}
+        return Response(500, "application/json", documents.render(self.error(fault)), headers)
 
     def _settle(self, app: "Api", next_middleware: NextMiddleware) -> Response[str]:
         """Runs the route, commits what it wrote together with its answer, and again from its read when it lost a
@@ -346,14 +363,14 @@ def lambda_handler(api: Api) -> Callable[[Mapping[str, Any], Any], dict[str, Any
         except Exception as error:
             route = f"{event['httpMethod']} {event['resource']}"
             say("Unhandled", "ERROR", request_id=request_id, route=route, **what_failed(error))
-            failure = Refusal("Internal server error.")
-            answer = _wire(Response(500, "application/json", documents.render(api.error(failure))))
+            answer = _wire(api.fail())
         # Lambda would make a 502 of it, and the line would tell what it was meant to be.
         if not fits(answer):
             route = f"{event['httpMethod']} {event['resource']}"
             say("Unhandled", "ERROR", request_id=request_id, route=route, error=["AnswerTooLarge"])
-            failure = Refusal("Internal server error.")
-            answer = _wire(Response(500, "application/json", documents.render(api.error(failure))))
+            answer = _wire(api.fail())
+        if answer["statusCode"] >= HTTPStatus.BAD_REQUEST:
+            answer["multiValueHeaders"]["Link"] = [help_with_errors(event)]
         replayed = "Idempotent-Replayed" in answer["multiValueHeaders"]
         answer["multiValueHeaders"] |= {
             "X-Request-Id": [request_id],
@@ -425,11 +442,13 @@ def _text(event: Mapping[str, Any]) -> str:
     try:
         raw = b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
         if len(raw) > MAX_BODY_BYTES:
-            raise TooLarge(f"The body may have at most {MAX_BODY_BYTES // 1024} KB.")
+            raise TooLarge(f"The body may have at most {MAX_BODY_BYTES // 1024} KB.", Code.BODY_TOO_LARGE)
         if is_encoded(event):
-            raise WrongMediaType("Send the body as it is, without a Content-Encoding.")
+            raise WrongMediaType("Send the body as it is, without a Content-Encoding.", Code.MEDIA_TYPE_UNSUPPORTED)
         if not is_json(event):
-            raise WrongMediaType("Send the body as Content-Type: application/json, in UTF-8.")
+            raise WrongMediaType(
+                "Send the body as Content-Type: application/json, in UTF-8.", Code.MEDIA_TYPE_UNSUPPORTED
+            )
         return raw.decode()
     except (binascii.Error, UnicodeError):
         raise Invalid(Detail(("body",), "Must be UTF-8", "json_invalid")) from None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from atrium import keys
-from atrium.errors import Forbidden, no_access
+from atrium.errors import Code, Forbidden, no_access
 from atrium.keys import Key
 from atrium.models import Caller
 from atrium.roles import WEAKEST, Role, role_named
@@ -31,9 +31,9 @@ class Access:
         return self.role is not None and self.role >= Role.MANAGER
 
     def require(self, permission: str, otherwise: str) -> None:
-        """Raises Forbidden, with the message `otherwise`."""
+        """Raises Forbidden, with the message `otherwise` and the permission's code."""
         if not self.allows(permission):
-            raise Forbidden(otherwise)
+            raise Forbidden(otherwise, Code[f"{permission.replace(':', '_')}_required".upper()])
 
     def require_project_read(self) -> None:
         if not self.allows("project:read"):

@@ -10,7 +10,7 @@ A project always has exactly one named manager, who is a member with that role.
 from dataclasses import replace
 
 from atrium import keys
-from atrium.errors import Conflict, Detail, Duplicate, Forbidden, Invalid, NamedManager, NotFound
+from atrium.errors import Code, Conflict, Detail, Duplicate, Forbidden, Invalid, NamedManager, NotFound
 from atrium.ids import new_id
 from atrium.models import Member, Page, Project
 from atrium.roles import PROJECT_ROLES, Role, role_named
@@ -57,9 +57,9 @@ class Members:
         if self._work.item(principal_key) is None:
             raise Invalid(Detail(("body", "principal_id"), "No such principal", "unknown_principal"))
         if self._work.item(key) is not None:
-            raise Duplicate("The principal is a member of the project already.")
+            raise Duplicate("The principal is a member of the project already.", Code.ALREADY_MEMBER)
         if found.members >= MAX_MEMBERS:
-            raise Conflict(f"A project may have at most {MAX_MEMBERS:,} members.")
+            raise Conflict(f"A project may have at most {MAX_MEMBERS:,} members.", Code.TOO_MANY_MEMBERS)
         now = self._work.now
         member = Member(
             membership=new_id(),
@@ -132,7 +132,7 @@ class Members:
     def _member(self, project: Project, key: keys.Key) -> Member:
         row = self._work.item(key)
         if row is None:
-            raise NotFound("Member not found.")
+            raise NotFound("Member not found.", Code.MEMBER_NOT_FOUND)
         self._work.not_before(row["updated_at"])
         return _to_member(project, row)
 
@@ -159,13 +159,13 @@ def _grantable(access: Access, role: Role | None) -> Role:
     if role not in PROJECT_ROLES:
         raise Invalid(Detail(("body", "role_id"), "No such role of projects. See GET /v1/roles", "unknown_role"))
     if access.role is None or role > access.role:
-        raise Forbidden("You may not grant a role above your own.")
+        raise Forbidden("You may not grant a role above your own.", Code.ROLE_ABOVE_OWN)
     return role
 
 
 def _require_not_above(access: Access, member: Member) -> None:
     if access.role is None or member.role > access.role:
-        raise Forbidden("You may not touch a member whose role is above your own.")
+        raise Forbidden("You may not touch a member whose role is above your own.", Code.ROLE_ABOVE_OWN)
 
 
 def _to_member(project: Project, row: Item) -> Member:

@@ -1,7 +1,7 @@
 """Principals: who the callers are."""
 
 from atrium import keys
-from atrium.errors import NotFound
+from atrium.errors import Code, NotFound
 from atrium.models import Caller, Principal, SpaceRole
 from atrium.roles import role_named
 from atrium.store.table import Table
@@ -22,7 +22,7 @@ class Principals:
         self._work.read(key)
         item = self._work.item(key)
         if item is None:
-            raise NotFound("Principal not found.")
+            raise NotFound("Principal not found.", Code.PRINCIPAL_NOT_FOUND)
         roles = {space: role_named(role) for space, role in sorted(item["spaces"].items())}
         rows = {space: keys.space(caller.tenant, space) for space in roles}
         if rows:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from atrium import documents, keys
-from atrium.errors import Archived, Detail, Forbidden, Invalid, NotFound, not_a_member, project_not_found
+from atrium.errors import Archived, Code, Detail, Forbidden, Invalid, NotFound, not_a_member, project_not_found
 from atrium.ids import from_uuid, new_id, to_uuid
 from atrium.models import Member, Page, Project, ProjectRow, Record, ShownTask, WholeProject
 from atrium.roles import Role
@@ -95,14 +95,14 @@ class Projects:
             ],
         )
         if self._work.item(space_key) is None:
-            raise NotFound("Space not found.")
+            raise NotFound("Space not found.", Code.SPACE_NOT_FOUND)
         if space_access(self._caller, self._work.item(self._me), space).allows("project:read"):
             page, rows = listed, list(listed)
         else:
             page, rows = joined, self._rows_of(space, joined)
             if not rows and not page.more:
                 if after is None:
-                    raise Forbidden("You do not have access to this space.")
+                    raise Forbidden("You do not have access to this space.", Code.PROJECT_READ_REQUIRED)
                 # Behind the end, or behind a made-up cursor: judged as without one.
                 self.list_space(space, status=status, limit=limit, after=None)
         shown = [self._row(row) for row in rows if status in (None, row["status"])]
@@ -152,7 +152,7 @@ class Projects:
         space_key = keys.space(tenant, space)
         self._work.read(self._me, space_key)
         if self._work.item(space_key) is None:
-            raise NotFound("Space not found.")
+            raise NotFound("Space not found.", Code.SPACE_NOT_FOUND)
         access = space_access(self._caller, self._work.item(self._me), space)
         access.require("project:read", "You do not have access to this space.")
         self._work.replay()
@@ -228,7 +228,7 @@ class Projects:
         if access.allows("project:read"):
             self._work.replay()
         if not access.is_manager:
-            raise Forbidden("Only the project manager can update this project.")
+            raise Forbidden("Only the project manager can update this project.", Code.MANAGER_REQUIRED)
         self._work.match(found.sequence)
         access.hold(self._work)
         self._work.not_before(rows[0]["last_event"]["time"])
@@ -264,7 +264,7 @@ class Projects:
         """
         found, access, _ = open_project(self._work, project, space)
         if space is None and not access.is_manager:
-            raise Forbidden("Only the project manager can delete this project.")
+            raise Forbidden("Only the project manager can delete this project.", Code.MANAGER_REQUIRED)
         access.require_project_read()
         access.require("project:delete", "You may not delete this project.")
         counter = "version" if space else "sequence"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from atrium import keys
-from atrium.errors import NotFound
+from atrium.errors import Code, NotFound
 from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Dataset, Decision, Experiment, Page, Project, Record, Report, Task, timestamp
@@ -177,7 +177,7 @@ MAY_NOT_WRITE = "You may not change the records of this project."
 
 
 def not_found(kind: str) -> NotFound:
-    return NotFound(f"{kind.title()} not found.")
+    return NotFound(f"{kind.title()} not found.", Code[f"{kind}_not_found".upper()])
 
 
 class Reports:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from atrium import keys
-from atrium.errors import Forbidden, NotFound, not_a_member
+from atrium.errors import Code, Forbidden, NotFound, not_a_member
 from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Note, Page, Task
@@ -111,10 +111,10 @@ class Tasks(Records[Task]):
         self._found(found, task)
         row = self._work.item(key)
         if row is None:
-            raise NotFound("Note not found.")
+            raise NotFound("Note not found.", Code.NOTE_NOT_FOUND)
         access.require("record:write", MAY_NOT_WRITE)
         if row["created_by"] != self._work.caller.principal:
-            raise Forbidden("Only its author can delete a note.")
+            raise Forbidden("Only its author can delete a note.", Code.NOT_AUTHOR)
         self._work.match(Note.version)
         require_active(found)
         access.hold(self._work)

@@ -4,7 +4,7 @@ Who is added to a team becomes a contributor: one who works on the project. It f
 """
 
 from atrium import keys
-from atrium.errors import NotFound
+from atrium.errors import Code, NotFound
 from atrium.keys import Key
 from atrium.models import Person
 from atrium.roles import Role
@@ -48,7 +48,7 @@ class Team:
         self._members.add(None, project, principal, Role.CONTRIBUTOR)
         row = self._work.item(self._principal(principal))
         if row is None:
-            raise NotFound("User not found.")
+            raise NotFound("User not found.", Code.USER_NOT_FOUND)
         return _person(principal, row)
 
     def remove(self, project: str, principal: str) -> None:
@@ -63,7 +63,7 @@ class Team:
         access.require("member:manage", MAY_NOT_MANAGE)
         row = self._work.item(key)
         if row is None:
-            raise NotFound("User not found.")
+            raise NotFound("User not found.", Code.USER_NOT_FOUND)
         return _person(row["principal"], row)
 
     def search(self, project: str, text: str) -> list[Person]:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from atrium import keys
-from atrium.errors import Detail, Invalid, PreconditionFailed, Refusal
+from atrium.errors import Code, Detail, Invalid, PreconditionFailed, Refusal
 from atrium.keys import Key
 from atrium.models import Caller, timestamp
 from atrium.settings import IDEMPOTENCY_DAYS
@@ -87,10 +87,11 @@ class Conditions:
             raise PreconditionFailed(
                 "If-Match names a version, and what is not there yet has none. Leave it out."
                 if version is None
-                else "If-Match names another version than the current one. Read it again."
+                else "If-Match names another version than the current one. Read it again.",
+                Code.VERSION_MISMATCH,
             )
         if self.none_match is not None and self.none_match & now:
-            raise PreconditionFailed("If-None-Match names the current version.")
+            raise PreconditionFailed("If-None-Match names the current version.", Code.VERSION_IS_CURRENT)
 
 
 @dataclass
