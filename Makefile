@@ -62,6 +62,9 @@ invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1C
 fsck: $(READY) $(ENGINE) ## Check the data of make run, or one tenant's (TENANT=); repair it with REPAIR=1 (DATA_DIR=)
 	@$(BIN)/python -m local.fsck
 
+redrive: $(READY) $(ENGINE) ## Send again what is in the dead letters of make run (DATA_DIR=, PARAMETERS=)
+	@$(BIN)/python -m local.redrive
+
 sam-local: $(READY) ## Let `sam local` use the data of make run, from containers (docs/sam-local.md; HOST=)
 	$(MAKE) --no-print-directory build BUILD=.aws-sam/local LAMBDA_ARCH=$$(uname -m | sed s/aarch64/arm64/)
 	@exec $(BIN)/python -m local.sam_local "$(HOST)"
@@ -169,4 +172,4 @@ $(CLIENTS): $(READY) tests/clients/package-lock.json
 	@cd tests/clients && ../../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test checks builds prove mutants token invoke fsck build build-here versioned sbom bench costs format schemas pins reset deploy-test sam-local openapi deploy-line sam-local-test
+.PHONY: help run test checks builds prove mutants token invoke fsck redrive build build-here versioned sbom bench costs format schemas pins reset deploy-test sam-local openapi deploy-line sam-local-test

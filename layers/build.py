@@ -44,7 +44,10 @@ SERVICES = {
         # Nobody calls it: the client asks whether its service has it.
         "DescribeEndpoints",
     },
+    "dynamodbstreams": {"GetRecords", "GetShardIterator"},
     "events": {"PutEvents"},
+    "lambda": {"Invoke"},
+    "sqs": {"ChangeMessageVisibility", "DeleteMessage", "ReceiveMessage", "SendMessage"},
 }
 # What making a client reads of a service.
 DESCRIPTIONS = {"endpoint-rule-set-1.json.gz", "service-2.json.gz"}

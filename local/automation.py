@@ -2,11 +2,11 @@
 set off.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,8 +16,10 @@ from moto.events.models import EventPattern
 
 from local.bus import Event, instant
 from local.database import Database
+from local.directory import append
 from local.event_sources import MessageQueue, QueueSource, StreamSource, failure
 from local.functions import Invoker
+from local.letters import Letters
 from local.stream import StreamReader
 from local.template import ACCOUNT, REGION, TABLE_NAME, EventSource, Function, Rule, Template
 from local.terminal import say
@@ -38,28 +40,20 @@ class Log:
 
     def __init__(self, directory: Path) -> None:
         self._events = directory / "events.jsonl"
-        self._dead_letters = directory / "dead-letters.jsonl"
+        self.letters = Letters(directory / "dead-letters.jsonl")
 
     def event(self, event: Event) -> None:
         """An event that was put on a bus. The file has the details of Atrium's own."""
         kind, source, detail = (event.envelope[name] for name in ("detail-type", "source", "detail"))
         if source == "atrium":
-            _append(self._events, event.detail)
+            append(self._events, event.detail)
             say(f"event {kind} {detail.get('project_id')} {detail.get('sequence')}")
         else:
             say(f"event {kind} of {source}")
 
     def dead_letter(self, queue: str, letter: Mapping[str, Any]) -> None:
         """What could not be processed, left in the queue of an ARN."""
-        text = json.dumps({"queue": queue.rpartition(":")[2], **letter}, ensure_ascii=False)
-        _append(self._dead_letters, text)
-        say(f"dead letter {text}")
-
-
-def _append(path: Path, line: str) -> None:
-    """Adds a line, in one write: a kill leaves all of it or nothing."""
-    with path.open("ab", buffering=0) as file:
-        file.write(f"{line}\n".encode())
+        say(f"dead letter {self.letters.add(queue.rpartition(':')[2], letter)}")
 
 
 class Automation:
@@ -127,6 +121,8 @@ class Automation:
             if source.source in self._queues:
                 self._start(source.name, self._read_queue, source)
             elif source.source == self._template.stream:
+                # Under the engine's own name, so that what a dead letter says of its place can be read.
+                source = replace(source, source=stream)
                 reader = StreamReader(client, stream, source, positions / f"{source.name}.json", engine.settle)
                 self._start(source.name, self._read_stream, source, reader)
             else:

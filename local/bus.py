@@ -1,6 +1,7 @@
-"""EventBridge's PutEvents, behind a URL on this machine."""
+"""EventBridge's PutEvents, behind a URL on this machine; and beside it what a function needs of SQS and of Lambda."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -8,13 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
+from local.functions import FunctionFailed, FunctionThrottled, FunctionTimedOut
+from local.letters import Letters
 from local.loopback import UNRECOGNIZED, Handler, listening, signed_with
 from local.template import ACCOUNT, REGION
 
 Entry = Mapping[str, Any]
 
+
+_INVOCATION = re.compile("/2015-03-31/functions/([^/]+)/invocations")
 
 # EventBridge's limits for one PutEvents.
 MAX_ENTRIES = 10
@@ -98,20 +104,31 @@ class Bus:
         return {"EventId": str(envelope["id"])}
 
 
+# Invokes the function of a name. Raises FunctionFailed and FunctionTimedOut.
+Invoke = Callable[[str, Any], Any]
+
+
 @contextmanager
-def served(bus: Bus, key: str) -> Iterator[Bus]:
-    """Serves a bus on a free port of the loopback, its `url`, for requests signed with an access key id."""
+def served(bus: Bus, key: str, letters: Letters | None = None, invoke: Invoke | None = None) -> Iterator[Bus]:
+    """Serves a bus on a free port of the loopback, its `url`, for requests signed with an access key id; under the same
+    URL the queue of dead letters and Lambda's Invoke, where they are given.
+    """
 
     class Endpoint(Handler):
         def answer(self) -> None:
             if not self.headers.get("Authorization", "").startswith(signed_with(key)):
                 self.refuse(403, "UnrecognizedClientException", UNRECOGNIZED)
                 return
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            service, _, operation = self.headers.get("X-Amz-Target", "").rpartition(".")
+            headers: dict[str, str] = {}
             try:
                 if operation == "PutEvents":
-                    status, answer = bus.put_events(json.loads(body))
+                    status, answer = bus.put_events(body)
+                elif service == "AmazonSQS" and letters is not None:
+                    status, answer = letters.answer(operation, body)
+                elif (invoked := _INVOCATION.fullmatch(self.path)) and invoke is not None:
+                    status, answer, headers = _invoked(invoke, unquote(invoked[1]).rpartition(":")[2], body)
                 else:
                     status, answer = 400, {"__type": "UnknownOperationException", "message": operation}
             except ConnectionError:
@@ -119,10 +136,23 @@ def served(bus: Bus, key: str) -> Iterator[Bus]:
                 return
             except Exception as error:
                 status, answer = 500, {"__type": "InternalException", "message": str(error)}
-            self.reply(status, json.dumps(answer).encode(), Content_Type="application/x-amz-json-1.1")
+            self.reply(status, json.dumps(answer).encode(), Content_Type="application/x-amz-json-1.1", **headers)
 
     with listening(Endpoint, "bus") as bus.url:
         yield bus
+
+
+def _invoked(invoke: Invoke, name: str, event: Any) -> tuple[int, Any, dict[str, str]]:
+    """The status, body and headers of the answer to Invoke."""
+    try:
+        return 200, invoke(name, event), {}
+    except FunctionThrottled as error:
+        return 429, {"Type": "User", "message": str(error)}, {"X_Amzn_ErrorType": error.error_type}
+    except FunctionFailed as error:
+        failure = {"errorType": error.error_type, "errorMessage": error.message}
+    except FunctionTimedOut:
+        failure = {"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out"}
+    return 200, failure, {"X_Amz_Function_Error": "Unhandled"}
 
 
 def instant(seconds: float) -> str:

@@ -49,3 +49,9 @@ def write_privately(path: Path, content: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
+
+
+def append(path: Path, line: str) -> None:
+    """Adds a line, in one write: a kill leaves all of it or nothing."""
+    with path.open("ab", buffering=0) as file:
+        file.write(f"{line}\n".encode())

@@ -10,20 +10,26 @@ from local.automation import Log
 from local.bus import Bus, served
 from local.database import database, new_access_key_id
 from local.directory import owned
+from local.functions import call
+from local.template import Template
 
 
 @contextmanager
-def endpoints_of(directory: Path) -> Iterator[dict[str, str]]:
-    """The endpoints `dynamodb` and `eventbridge` of the instance that owns a data directory, and the `access_key_id`
-    that they take; while there is none, of an engine on its data and a bus that notes its events down, for as long as
-    it lasts.
+def endpoints_of(directory: Path, template: Template) -> Iterator[dict[str, str]]:
+    """The endpoints `dynamodb` and `eventbridge` (SQS and Lambda, too) of the instance that owns a data directory, and
+    the `access_key_id` that they take; while there is none, of an engine on its data, a bus that notes its events down
+    and functions of this process, for as long as it lasts.
     """
     with ExitStack() as stack:
         if stack.enter_context(owned(directory)):
             key = new_access_key_id()
             engine = stack.enter_context(database(directory / "dynamodb", key))
             engine.wait_until_ready()
-            bus = stack.enter_context(served(Bus(Log(directory).event), key))
+            log = Log(directory)
+            bus = Bus(log.event)
+            stack.enter_context(
+                served(bus, key, log.letters, lambda name, event: call(template.functions[name], event))
+            )
             yield {"dynamodb": engine.endpoint, "eventbridge": bus.url, "access_key_id": key}
             return
         published = directory / "endpoints.json"

@@ -30,7 +30,7 @@ def main() -> int:
         return _refused(f"{directory} holds no data of `make run`. Set DATA_DIR.")
     template = Template()
     function = template.functions["Fsck"]
-    with endpoints_of(directory) as endpoints:
+    with endpoints_of(directory, template) as endpoints:
         os.environ.update(lambda_environment(function, **endpoints))
         create_table(boto3.client("dynamodb"), template.table)
         try:

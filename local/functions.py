@@ -23,7 +23,7 @@ from uuid import uuid4
 from pebble import ProcessExpired, ProcessPool
 
 from atrium.settings import MAX_RETURNED_BYTES
-from local.template import ROOT, Function
+from local.template import ROOT, Function, function_arn
 from local.terminal import FunctionOutput, say
 
 _FUNCTIONS, _LAYERS = ROOT / "functions", ROOT / "layers"
@@ -75,6 +75,10 @@ class Context:
     memory_limit_in_mb: int
     aws_request_id: str
     deadline: float
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return function_arn(self.function_name)
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, int((self.deadline - time.time()) * 1000))

@@ -29,7 +29,7 @@ def main() -> None:
         sys.exit(f"E={path}: there is no such file. Samples are in events/.")
     event = json.loads(Path(path).read_text())
     directory = data_directory()
-    with endpoints_of(directory) as endpoints:
+    with endpoints_of(directory, template) as endpoints:
         function = template.functions[name]
         os.environ.update(lambda_environment(function, **endpoints))
         create_table(boto3.client("dynamodb"), template.table)

@@ -128,7 +128,10 @@ class Template:
         self._conditions: dict[str, Any] = source.get("Conditions", {})
         # The translator appends a hash of ten digits, so that a changed layer is a new resource.
         self._values |= {name: name[:-10] for name, _ in self._of_type("AWS::Lambda::LayerVersion")}
-        # What a Ref to a bus gives is its name.
+        # What a Ref to a queue gives is its URL; to a bus, its name.
+        self._values |= {
+            name: f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}" for name, _ in self._of_type("AWS::SQS::Queue")
+        }
         self._values |= {name: self.resolve(item["Name"]) for name, item in self._of_type("AWS::Events::EventBus")}
 
     @cached_property
@@ -315,14 +318,18 @@ def _on_failure(properties: Mapping[str, Any]) -> str | None:
 
 def lambda_environment(function: Function, dynamodb: str, eventbridge: str, access_key_id: str) -> dict[str, str]:
     """A function's environment as Lambda makes it, with the table and the event bus behind URLs on this machine, which
-    take requests that are signed with an access key id. No layer lies under /opt here."""
+    take requests that are signed with an access key id. Behind that of the bus are SQS and Lambda, too. No layer lies
+    under /opt here."""
     return {
         **{name: value for name, value in function.environment.items() if not value.startswith("/opt/")},
         "AWS_ACCESS_KEY_ID": access_key_id,
         "AWS_SECRET_ACCESS_KEY": "unused",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL_DYNAMODB": dynamodb,
+        "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": dynamodb,
         "AWS_ENDPOINT_URL_EVENTBRIDGE": eventbridge,
+        "AWS_ENDPOINT_URL_LAMBDA": eventbridge,
+        "AWS_ENDPOINT_URL_SQS": eventbridge,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     }
 

@@ -26,13 +26,14 @@ from moto import mock_aws
 from atrium.access_tokens import access_tokens
 from atrium.api import authorizer
 from atrium.settings import settings
-from atrium.store import outbox
+from atrium.store import letters, outbox
 from atrium.store import table as tables
 from local.bus import served
 from local.database import Database, database, new_access_key_id
 from local.demo import demo
 from local.functions import Invoker, call
 from local.gateway import Gateway
+from local.letters import Letters
 from local.template import Template, create_table, lambda_environment
 from tests import clock
 from tests.client import Published, World, through
@@ -168,8 +169,13 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
     functions = template.functions
     bus = Published()
     table = endpoint or "https://dynamodb.us-east-1.amazonaws.com"
-    caches = (settings, tables.table, outbox.bus, authorizer.credentials, access_tokens)
-    with served(bus, KEY), enforced(template), pytest.MonkeyPatch.context() as patch:
+    caches = (settings, tables.table, outbox.bus, letters.dead_letters, authorizer.credentials, access_tokens)
+    queue = Letters(directory / "dead-letters.jsonl")
+    with (
+        served(bus, KEY, queue, lambda name, event: call(functions[name], event)),
+        enforced(template),
+        pytest.MonkeyPatch.context() as patch,
+    ):
         environment = lambda_environment(functions["Provision"], table, bus.url, KEY)
         environment["TABLE_NAME"] = f"atrium-{uuid4()}"
         del environment["AWS_LAMBDA_INITIALIZATION_TYPE"]
@@ -194,7 +200,7 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
 @dataclass
 class Crowd:
     """The API in worker processes, on DynamoDB Local behind a proxy. `environment` is the functions'; `client` goes
-    past the proxy.
+    past the proxy; `letters` is the queue DeadLetters.
     """
 
     world: World
@@ -202,6 +208,7 @@ class Crowd:
     proxy: Proxy
     environment: dict[str, str]
     client: Any
+    letters: Letters
 
 
 @pytest.fixture(scope="session")
@@ -226,12 +233,14 @@ def crowd_on(engine: Database, template: Template, directory: Path) -> Iterator[
     client = engine.client()
     create_table(client, template.table)
     bus = Published()
-    with Proxy(engine.endpoint).served() as proxy, served(bus, KEY):
+    queue = Letters(directory / "dead-letters.jsonl")
+    invoked = served(bus, KEY, queue, lambda name, event: workers(template.functions[name], event))
+    with Proxy(engine.endpoint).served() as proxy, invoked:
         environment = lambda_environment(template.functions["Provision"], proxy.url, bus.url, KEY)
         workers = Workers(environment, size=PROCESSES)
         try:
             dev = demo(directory, lambda request: workers(template.functions["Provision"], request))
             world = World(through(Gateway(template.api, template.functions, workers, template.stage)), dev, bus)
-            yield Crowd(world, workers, proxy, environment, client)
+            yield Crowd(world, workers, proxy, environment, client, queue)
         finally:
             workers.stop()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from local.template import ACCOUNT, REGION, TABLE_NAME, Template
+from local.template import ACCOUNT, REGION, TABLE_NAME, Template, function_arn
 
 Statement = Mapping[str, Any]
 
@@ -43,6 +43,18 @@ def requests(params: Mapping[str, Any], model: Any, table: str) -> list[Request]
     service = model.service_model.service_name
     if service == "events":
         return [_put_event(entry) for entry in params["Entries"]]
+    if service == "sqs":
+        queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{params['QueueUrl'].rpartition('/')[2]}"
+        return [Request(f"sqs:{model.name}", queue, {})]
+    if service == "lambda":
+        return [Request("lambda:InvokeFunction", function_arn(params["FunctionName"]), {})]
+    if service == "dynamodbstreams":
+        # An iterator says nothing of its stream here.
+        return [
+            Request(
+                f"dynamodb:{model.name}", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE_NAME}/stream/local", {}
+            )
+        ]
     assert service == "dynamodb", service
     names, found = set(), []
     for name, action, part in _parts(model.name, params):
@@ -129,7 +141,9 @@ def statements(template: Template, function: str) -> list[Statement]:
         assert list(policy) == ["Ref"], policy
         found += template.resources[policy["Ref"]]["Properties"]["PolicyDocument"]["Statement"]
     return [
-        {**each, "Action": _several(each["Action"]), "Resource": template.resolve(each["Resource"])} for each in found
+        {**each, "Action": _several(each["Action"]), "Resource": resource}
+        for each in found
+        for resource in _several(template.resolve(each["Resource"]))
     ]
 
 

@@ -46,6 +46,7 @@ RESULTS = {
     "automation/provision": ("principals", ANY),
     "automation/publish_events": ("batchItemFailures", []),
     "automation/purge_deleted": ("batchItemFailures", []),
+    "automation/redrive": ("complete", True),
     "automation/revoke_credential": ("revoked_at", ANY),
     "automation/rotate_credential": ("previous_expires_at", ANY),
     "automation/sweep_deleted": ("found", 0),

@@ -231,7 +231,11 @@ def world(cloud: Cloud, tmp_path: Path) -> World:
 
 def test_every_function_is_deployed_as_the_template_says(cloud: Cloud, template: Template) -> None:
     assert {found["ResourceStatus"] for found in cloud.resources.values()} == {"CREATE_COMPLETE"}
-    own = {"TABLE_NAME": cloud.outputs["TableName"], "BUS_NAME": cloud.outputs["BusName"]}
+    own = {
+        "TABLE_NAME": cloud.outputs["TableName"],
+        "BUS_NAME": cloud.outputs["BusName"],
+        "DEAD_LETTERS": cloud.outputs["DeadLettersUrl"],
+    }
     for function in template.functions.values():
         found = cloud.lambdas.get_function(FunctionName=cloud.resources[function.name]["PhysicalResourceId"])
         settings = found["Configuration"]
@@ -239,7 +243,13 @@ def test_every_function_is_deployed_as_the_template_says(cloud: Cloud, template:
         assert (settings["Timeout"], settings["MemorySize"]) == (function.timeout, function.memory)
         layers = [layer["Arn"].split(":")[6] for layer in settings["Layers"]]
         assert layers == list(function.layers)
-        expected = {**function.environment, **own, "VIEWER_PRINCIPAL": OUTSIDER}
+        # What else is a reference is to another function.
+        named = {
+            name: cloud.resources[value]["PhysicalResourceId"]
+            for name, value in function.environment.items()
+            if value in cloud.resources
+        }
+        expected = {**function.environment, **named, **own, "VIEWER_PRINCIPAL": OUTSIDER}
         assert settings["Environment"]["Variables"] == expected
         code = ZipFile(BytesIO(httpx.get(found["Code"]["Location"]).content))
         assert f"{function.handler.rpartition('.')[0].replace('.', '/')}.py" in code.namelist()

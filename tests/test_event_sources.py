@@ -96,7 +96,7 @@ def deliver(settings: EventSource, invoke: Any, letters: Letters, records: list[
 def test_the_template_is_where_the_settings_are_from(publishing: EventSource, template: Template) -> None:
     assert publishing.function == template.functions["PublishEvents"]
     assert (publishing.batch_size, publishing.reports_failures, publishing.bisects) == (100, True, True)
-    assert (publishing.retries, publishing.max_age, publishing.starting_position) == (10, 43200, "TRIM_HORIZON")
+    assert (publishing.retries, publishing.max_age, publishing.starting_position) == (None, 43200, "TRIM_HORIZON")
     assert publishing.on_failure in template.queues
     assert {source.function.name: source.batch_size for source in template.event_sources} == {
         "PublishEvents": 100,
@@ -136,7 +136,7 @@ def test_a_poison_record_becomes_a_dead_letter_and_the_rest_of_its_batch_is_proc
     publishing: EventSource, letters: Letters, poison: int, raises: bool
 ) -> None:
     consumer = Consumer(poison, raises=raises)
-    done = deliver(publishing, consumer, letters, [record(n) for n in range(1, 9)])
+    done = deliver(replace(publishing, retries=10), consumer, letters, [record(n) for n in range(1, 9)])
     assert consumer.processed == set(range(1, 9)) - {poison}
     assert letters.ranges == [(poison, poison)]
     assert consumer.batches.count([poison]) == 1 + 10, "one attempt, and MaximumRetryAttempts"
@@ -146,7 +146,8 @@ def test_a_poison_record_becomes_a_dead_letter_and_the_rest_of_its_batch_is_proc
 
 def test_a_dead_letter_says_what_lambdas_says(publishing: EventSource, letters: Letters) -> None:
     created = int(time.time()) - 10
-    deliver(replace(publishing, bisects=False), Consumer(2), letters, [record(n, created + n) for n in (1, 2, 3)])
+    settings = replace(publishing, bisects=False, retries=10)
+    deliver(settings, Consumer(2), letters, [record(n, created + n) for n in (1, 2, 3)])
     ((queue, letter),) = letters
     assert queue == publishing.on_failure
     context = letter["requestContext"]
@@ -246,7 +247,7 @@ def test_a_record_that_is_too_old_is_a_dead_letter_without_the_function(
 
 def test_retries_wait_longer_each_time_and_not_too_long(publishing: EventSource, letters: Letters) -> None:
     waits: list[float] = []
-    source = StreamSource(publishing, Consumer(1), letters.leave, pause=waits.append)
+    source = StreamSource(replace(publishing, retries=10), Consumer(1), letters.leave, pause=waits.append)
     list(source.deliver(SHARD, [record(1)]))
     assert waits == [0.1, 0.2, 0.4, 0.8, *[1.0] * 6]
 

@@ -32,7 +32,7 @@ from local.functions import FunctionFailed, call
 from local.template import ROOT, TABLE_NAME, Template
 from tests.client import RECORDS, Answer, World, flat_id, flat_path, new_key, v1_id
 from tests.clock import NET
-from tests.conftest import Crowd, full
+from tests.conftest import Crowd, full, the_template
 from tests.iam import needless, of_its_calls, statements
 from tests.test_run import wait_for
 from tests.trace import Trace
@@ -1029,7 +1029,7 @@ def instance(directory: Path) -> Iterator[World | None]:
 
 def lose_a_space_member(directory: Path) -> str:
     """Its tenant."""
-    with endpoints_of(directory) as endpoints:
+    with endpoints_of(directory, the_template()) as endpoints:
         client = boto3.client(
             "dynamodb",
             endpoint_url=endpoints["dynamodb"],

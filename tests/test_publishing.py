@@ -185,7 +185,7 @@ def batches(records: list[Record], chance: random.Random) -> list[list[Record]]:
     return found
 
 
-def test_a_record_that_is_no_event_is_reported_and_the_rest_of_its_batch_is_published(
+def test_a_record_that_is_no_event_is_a_dead_letter_and_the_rest_of_its_batch_is_published(
     crowd: Crowd, template: Template
 ) -> None:
     world = crowd.world
@@ -194,7 +194,10 @@ def test_a_record_that_is_no_event_is_reported_and_the_rest_of_its_batch_is_publ
     del second["dynamodb"]["NewImage"]["last_event"]
     world.bus.events.clear()
     answer = crowd.invoke(template.functions["PublishEvents"], {"Records": [first, second, third]})
-    assert answer == {"batchItemFailures": [{"itemIdentifier": second["dynamodb"]["SequenceNumber"]}]}
+    assert answer == {"batchItemFailures": []}
+    _, found = crowd.letters.answer("ReceiveMessage", {"MaxNumberOfMessages": 1000, "VisibilityTimeout": 10**6})
+    (letter,) = (json.loads(each["Body"]) for each in found["Messages"])
+    assert letter["requestPayload"]["Records"][0]["dynamodb"]["NewImage"] == second["dynamodb"]["NewImage"]
     names = {detail["project_id"] for detail in world.bus.details}
     assert names == {v1_id(record["dynamodb"]["NewImage"]["id"]["S"]) for record in (first, third)}
 

@@ -16,7 +16,7 @@ from atrium.store.purge import queued
 from atrium.store.table import table, wire_item
 from local.event_schemas import TYPES
 from local.functions import FunctionFailed, call
-from local.template import ACCOUNT, REGION, ROOT, Function, Template
+from local.template import ACCOUNT, REGION, ROOT, Function, Template, function_arn
 from tests import iam
 from tests.client import RECORDS, World, flat_id, flat_path, in_camel_case, new_key
 from tests.conftest import inline
@@ -274,7 +274,8 @@ def to_publish(world: World, sample: Any) -> list[Any]:
     return events
 
 
-# For each the events that make it do all that it does. The check of the table is in test_fsck.py.
+# For each the events that make it do all that it does. The check of the table is in test_fsck.py, what is sent again in
+# test_redrive.py.
 WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
     "Provision": to_provision,
     "IssueCredential": lambda world, sample: [sample],
@@ -322,7 +323,7 @@ def test_the_permissions_of_a_function_without_a_url_are_what_it_uses(
 
 def test_every_function_without_a_url_has_its_permissions_compared(template: Template) -> None:
     automation = {name for name, function in template.functions.items() if is_automation(function)}
-    assert set(WITHOUT_URL) == automation - {"Fsck"}
+    assert set(WITHOUT_URL) == automation - {"Fsck", "Redrive"}
 
 
 STREAM = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/atrium/stream/local"
@@ -344,6 +345,15 @@ BEHIND = {
     "PurgeDeleted": {STREAM: READS_STREAM, DEAD_LETTERS: HANDS_ON},
     "CreateProjectFromEvent": {QUEUE: READS_QUEUE},
     "AddViewer": {DEAD_LETTERS: HANDS_ON},
+    # What it calls itself, in this case.
+    "Redrive": {
+        DEAD_LETTERS: [f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")],
+        STREAM: ["dynamodb:GetShardIterator", "dynamodb:GetRecords"],
+        **{
+            function_arn(name): ["lambda:InvokeFunction"]
+            for name in ("PublishEvents", "PurgeDeleted", "CreateProjectFromEvent", "AddViewer")
+        },
+    },
 }
 
 

@@ -91,6 +91,8 @@ def test_the_samples_of_what_finds_nothing_to_do_do_nothing(world: World, templa
     assert run(template, "purge_deleted") == {"batchItemFailures": []}
     assert run(template, "sweep_deleted") == {"found": 0, "purged": 0}
     assert run(template, "add_viewer") == {"added": False}
+    nothing = {"sent": 0, "failed": 0, "left": 0, "complete": True, "details": []}
+    assert run(template, "redrive") == nothing
     summary = run(template, "fsck")
     assert (summary["clean"], summary["damage"]) == (True, {})
 

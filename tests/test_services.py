@@ -99,7 +99,7 @@ def test_a_failure_of_any_form_passes(service: Service, clock: Clock, status: in
         assert table().get(keys.space(TENANT, TENANT)) == {"n": 1}
     assert (service.calls, spent.retries) == (["GetItem"] * 3, 2)
     service.failures = [(status, BODIES[body])] * 2
-    assert outbox.bus().publish([EVENT, EVENT], clock.monotonic() + 60) == set()
+    assert outbox.bus().publish([EVENT, EVENT], clock.monotonic() + 60) == (set(), set())
     assert service.calls[3:] == ["PutEvents"] * 3
 
 
@@ -122,22 +122,22 @@ def test_a_publisher_that_is_refused_as_a_whole_sends_each_batch_four_times(
     service: Service, clock: Clock, code: str
 ) -> None:
     service.refuses = lambda request: error(code)
-    assert outbox.bus().publish(EVENTS, clock.monotonic() + 60) == set(range(100))
+    assert outbox.bus().publish(EVENTS, clock.monotonic() + 60) == (set(range(100)), set())
     assert service.calls == ["PutEvents"] * 40
 
 
 @pytest.mark.parametrize("refusal", [error("ValidationException"), error("SerializationException"), (413, b"")])
-def test_an_event_that_is_refused_for_what_it_is_does_not_keep_the_others(
+def test_an_event_that_is_refused_for_what_it_is_is_told_from_those_that_are_left_and_does_not_keep_the_others(
     service: Service, clock: Clock, refusal: tuple[int, bytes]
 ) -> None:
     def refuses(request: Any) -> tuple[int, bytes] | None:
         return refusal if any('"sequence":7' in entry["Detail"] for entry in request["Entries"]) else None
 
     service.refuses = refuses
-    assert outbox.bus().publish(EVENTS[:10], clock.monotonic() + 60) == {7}
+    assert outbox.bus().publish(EVENTS[:10], clock.monotonic() + 60) == (set(), {7})
     assert [json.loads(detail)["sequence"] for detail in service.taken] == [0, 1, 2, 3, 4, 5, 6, 8, 9]
-    # All of them, each by itself, and that one three times more.
-    assert service.calls == ["PutEvents"] * 14
+    # All of them, and each by itself.
+    assert service.calls == ["PutEvents"] * 11
 
 
 def test_no_call_of_the_publisher_starts_behind_its_time_not_even_where_a_batch_is_sent_in_pieces(
@@ -148,6 +148,6 @@ def test_no_call_of_the_publisher_starts_behind_its_time_not_even_where_a_batch_
         return error("ValidationException")
 
     service.refuses = slowly
-    assert outbox.bus().publish(EVENTS, clock.monotonic() + 10) == set(range(100))
+    assert outbox.bus().publish(EVENTS, clock.monotonic() + 10) == (set(range(3, 100)), {0, 1, 2})
     assert service.calls == ["PutEvents"] * 4
     assert clock.waited < 13

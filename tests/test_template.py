@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from atrium.api.resolver import EXPOSED
-from local.template import ROOT, Template, create_table
+from local.template import ROOT, Template, create_table, function_arn
 from tests.conftest import the_template
 from tests.iam import of_its_calls, statements
 
@@ -106,6 +106,7 @@ def test_permissions_name_actions_on_our_own_things_and_one_function_alone_may_s
         *template.queues,
         *(template.resolve({"Fn::GetAtt": [name, "Arn"]}) for name in ("Table", "Bus", "Logs")),
         template.stream,
+        *(function_arn(name) for name in template.functions),
     }
     for name in template.functions:
         for statement in statements(template, name):
@@ -126,9 +127,9 @@ def test_every_queue_and_stream_hands_on_what_it_cannot_process(template: Templa
             if properties["EventSourceArn"] == {"Fn::GetAtt": ["Table", "StreamArn"]}:
                 assert properties["DestinationConfig"] == {"OnFailure": {"Destination": dead_letters}}, name
                 assert properties["BisectBatchOnFunctionError"] is True
-                # The defaults are to retry for ever, and to keep everything behind waiting for it.
-                assert properties["MaximumRetryAttempts"] <= 10
-                assert properties["MaximumRecordAgeInSeconds"] <= 86_400
+                # The default is to retry until the stream forgets it, when a dead letter about it leads to nothing.
+                assert properties["MaximumRetryAttempts"] == -1
+                assert properties["MaximumRecordAgeInSeconds"] <= 43_200
                 assert properties["StartingPosition"] == "TRIM_HORIZON"
                 assert properties["FilterCriteria"]["Filters"]
         if item["Type"] == "AWS::SQS::Queue" and name != "DeadLetters":
@@ -234,6 +235,7 @@ def test_every_automation_function_has_its_trigger(template: Template) -> None:
         "RevokeCredential": set(),
         "ListCredentials": set(),
         "Fsck": set(),
+        "Redrive": set(),
     }
 
 
@@ -289,11 +291,16 @@ def test_the_gateways_own_answers_speak_both_dialects(template: Template) -> Non
 
 
 def test_functions_share_one_environment_so_one_worker_can_run_them_all(template: Template) -> None:
-    environments = {json.dumps(function.environment, sort_keys=True) for function in template.functions.values()}
+    own = {"Redrive": {"PUBLISH_EVENTS", "PURGE_DELETED", "CREATE_PROJECT_FROM_EVENT", "ADD_VIEWER"}}
+    environments = set()
+    for name, function in template.functions.items():
+        shared = {key: value for key, value in function.environment.items() if key not in own.get(name, ())}
+        environments.add(json.dumps(shared, sort_keys=True))
     expected = {
         "AWS_CA_BUNDLE": "/opt/python/amazon-roots.pem",
         "BUS_NAME": "atrium-events",
         "CORS_ORIGIN": "*",
+        "DEAD_LETTERS": "https://sqs.us-east-1.amazonaws.com/000000000000/DeadLetters",
         "JWT_AUDIENCE": "atrium",
         "JWT_ISSUER": "",
         "JWT_JWKS": "",

@@ -9,6 +9,8 @@ from functools import cache
 class Settings:
     """`stack_name` tells the metrics of one stack from those of another.
 
+    `dead_letters` is the URL of the queue.
+
     `viewer_principal` is the UUID of the principal that AddViewer adds, or empty.
 
     `jwt_issuer` is empty where no access tokens are taken. `jwt_jwks` is the issuer's JWKS document itself, or the URL
@@ -20,6 +22,7 @@ class Settings:
     stack_name: str
     cors_origin: str
     bus_name: str
+    dead_letters: str
     viewer_principal: str
     jwt_issuer: str
     jwt_audience: str
@@ -35,6 +38,7 @@ def settings() -> Settings:
         stack_name=os.environ["STACK_NAME"],
         cors_origin=os.environ["CORS_ORIGIN"],
         bus_name=os.environ["BUS_NAME"],
+        dead_letters=os.environ["DEAD_LETTERS"],
         viewer_principal=os.environ["VIEWER_PRINCIPAL"],
         jwt_issuer=os.environ["JWT_ISSUER"],
         jwt_audience=os.environ["JWT_AUDIENCE"],

@@ -14,6 +14,7 @@ from atrium.cold_start import warm
 from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.models import timestamp
+from atrium.store.letters import dead_letters
 from atrium.store.outbox import bus, event_in
 from atrium.store.purge import Deletion, NotDeleted, Purge, Unreadable, deadline, pulse, queued
 from atrium.store.table import connect, plain_item, table
@@ -37,30 +38,51 @@ _SPARE_SECONDS = 5.0
 
 
 def publishing_handler() -> Handler:
-    """The handler. Publishes the event of each record, and reports those whose event was not taken."""
+    """The handler. Publishes the event of each record, and reports those whose event was not taken. A record without an
+    event that can be read, or with one that the bus will never take, is a dead letter, since it would keep all that is
+    behind it waiting; in a batch that is sent again (`redriven`) it is reported.
+    """
     warm(bus)
 
     def handler(batch: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        failed: set[str] = set()
+        hopeless: dict[str, str] = {}
         events: list[tuple[str, dict[str, Any]]] = []
         for record in batch["Records"]:
             try:
                 event = event_in(record)
             except Exception as error:
                 say("No event can be read", "ERROR", stream_record=_position(record), **what_failed(error))
-                failed.add(_position(record))
+                hopeless[_position(record)] = "EventUnreadable"
             else:
                 if event is not None:
                     events.append((_position(record), event))
         until = time.monotonic() + _seconds_left(context)
-        left = bus().publish([event for _, event in events], until)
-        failed |= {events[place][0] for place in left}
-        _say_how_late([event for place, (_, event) in enumerate(events) if place not in left])
+        left, refused = bus().publish([event for _, event in events], until)
+        for place in refused:
+            say("An event is refused", "ERROR", stream_record=events[place][0])
+            hopeless[events[place][0]] = "EventRefused"
+        _say_how_late([event for place, (_, event) in enumerate(events) if place not in left | refused])
+        failed = {events[place][0] for place in left} | _not_let_go(batch, hopeless, context)
         if failed:
-            say("Not published", "WARN", published=len(events) - len(left), failed=len(failed))
+            say("Not published", "WARN", published=len(events) - len(left | refused), failed=len(failed))
         return _failures(batch, failed)
 
     return handler
+
+
+def _not_let_go(batch: Mapping[str, Any], hopeless: Mapping[str, str], context: Any) -> set[str]:
+    """Leaves letters about records, by position and for what; those about which there is none."""
+    if batch.get("redriven"):
+        return set(hopeless)
+    kept = set()
+    for record in batch["Records"]:
+        if condition := hopeless.get(_position(record)):
+            try:
+                dead_letters().leave(record, condition, context)
+            except Unavailable as error:
+                say("No letter was left", "ERROR", stream_record=_position(record), **what_failed(error))
+                kept.add(_position(record))
+    return kept
 
 
 def purging_handler() -> Handler:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -35,6 +35,10 @@ _ATTEMPTS = 4
 # Refusals of a request for what is in it; 413 is the front end's, of one that is too large. Any other refusal is of the
 # caller, who is throttled or may not: each entry by itself would be refused, too.
 _FOR_WHAT_IT_HOLDS = {"ValidationException", "SerializationException", "413"}
+
+# The same of an entry, in an answer of 200. What an entry is refused for else, a failure or a permission, may be mended
+# while the stream still has it.
+_OF_AN_ENTRY = {"InvalidArgument", "MalformedDetail"}
 
 
 def event_in(record: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -62,6 +66,13 @@ def event_in(record: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
+class Unpublished(NamedTuple):
+    """The places of events that were not taken: those that may be later, and those that never will be."""
+
+    left: set[int]
+    refused: set[int]
+
+
 class Bus:
     """The event bus of a name."""
 
@@ -69,35 +80,44 @@ class Bus:
         self._name = name
         self._client = client
 
-    def publish(self, events: Sequence[Mapping[str, Any]], until: float) -> set[int]:
-        """Sends the events, in their order as far as each is taken at once. Returns the places of those that were not
-        taken, after some attempts or at the time `until` of the monotonic clock.
+    def publish(self, events: Sequence[Mapping[str, Any]], until: float) -> Unpublished:
+        """Sends the events, in their order as far as each is taken at once. Returns those that were not taken, after
+        some attempts or at the time `until` of the monotonic clock.
         """
         entries = [self._entry(event) for event in events]
         left = list(range(len(entries)))
+        refused: set[int] = set()
         for attempt in range(_ATTEMPTS):
             if attempt:
                 time.sleep(random.SystemRandom().uniform(0, 0.025 * 2**attempt))
-            left = [failed for places in _chunks(left, entries) for failed in self._put(places, entries, until)]
+            chunks = _chunks(left, entries)
+            left = [failed for places in chunks for failed in self._put(places, entries, until, refused)]
             if not left or time.monotonic() >= until:
                 break
-        return set(left)
+        return Unpublished(set(left), refused)
 
-    def _put(self, places: list[int], entries: Sequence[Mapping[str, Any]], until: float) -> list[int]:
-        """The places of those that were not taken: PutEvents may take some of them and answer 200. No call starts after
-        `until`."""
+    def _put(
+        self, places: list[int], entries: Sequence[Mapping[str, Any]], until: float, refused: set[int]
+    ) -> list[int]:
+        """The places of those that are left: PutEvents may take some of them and answer 200. Those that it will never
+        take are added to `refused`. No call starts after `until`."""
         if time.monotonic() >= until:
             return places
         try:
             answer = self._client.put_events(Entries=[entries[place] for place in places])
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _FOR_WHAT_IT_HOLDS or len(places) == 1:
+            if error.response["Error"]["Code"] not in _FOR_WHAT_IT_HOLDS:
                 return places
+            if len(places) == 1:
+                refused.update(places)
+                return []
             # One entry that is refused for what it is has all of them refused.
-            return [failed for place in places for failed in self._put([place], entries, until)]
+            return [failed for place in places for failed in self._put([place], entries, until, refused)]
         except BotoCoreError:
             return places
-        return [place for place, result in zip(places, answer["Entries"], strict=True) if "ErrorCode" in result]
+        found = {place: result.get("ErrorCode") for place, result in zip(places, answer["Entries"], strict=True)}
+        refused.update(place for place, code in found.items() if code in _OF_AN_ENTRY)
+        return [place for place, code in found.items() if code and place not in refused]
 
     def _entry(self, event: Mapping[str, Any]) -> dict[str, Any]:
         return {
