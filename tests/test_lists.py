@@ -130,10 +130,10 @@ def test_a_cursor_shows_nothing_of_another_tenant(world: World) -> None:
 
 
 def test_every_change_of_one_byte_of_a_cursor_is_refused(shared: World) -> None:
-    """All of them: each byte to each other byte, left out, doubled, or changed with its neighbour."""
+    """Each byte to each other byte, left out, doubled, or changed with its neighbour; all of them in `make prove`."""
     for _ in range(2):
         shared.new_project()
-    for path, status, step in ((shared.projects(), 422, 1), ("/projects", 400, full(16, 1))):
+    for path, status, step in ((shared.projects(), 422, full(5, 1)), ("/projects", 400, full(16, 1))):
         cursor = first_cursor(shared, path)
         damaged = set()
         for place, character in enumerate(cursor):

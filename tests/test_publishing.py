@@ -193,9 +193,11 @@ def test_a_record_that_is_no_event_is_a_dead_letter_and_the_rest_of_its_batch_is
     first, second, third = changes_of(crowd, {project.rpartition("/")[2] for project in projects})
     del second["dynamodb"]["NewImage"]["last_event"]
     world.bus.events.clear()
+    everything = {"MaxNumberOfMessages": 1000, "VisibilityTimeout": 10**6}
+    crowd.letters.answer("ReceiveMessage", everything)  # those of other tests
     answer = crowd.invoke(template.functions["PublishEvents"], {"Records": [first, second, third]})
     assert answer == {"batchItemFailures": []}
-    _, found = crowd.letters.answer("ReceiveMessage", {"MaxNumberOfMessages": 1000, "VisibilityTimeout": 10**6})
+    _, found = crowd.letters.answer("ReceiveMessage", everything)
     (letter,) = (json.loads(each["Body"]) for each in found["Messages"])
     assert letter["requestPayload"]["Records"][0]["dynamodb"]["NewImage"] == second["dynamodb"]["NewImage"]
     names = {detail["project_id"] for detail in world.bus.details}

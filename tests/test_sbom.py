@@ -71,8 +71,8 @@ def test_what_the_build_changed_is_said() -> None:
     found = parts("AtriumLayer")
     changed = {name for name, part in found.items() if "pedigree" in part}
     assert changed == {"aws-lambda-powertools", "boto3", "botocore", "pydantic"}
-    # The service's two descriptions, and the list of endpoints.
-    assert found["botocore"]["pedigree"]["notes"].endswith(" and changed 3.")
+    # Two descriptions of the table's service, one of each other one, and the list of endpoints.
+    assert found["botocore"]["pedigree"]["notes"].endswith(" and changed 6.")
 
 
 def test_dependencies_begin_with_what_the_layer_asks_for_and_reach_every_part() -> None:
