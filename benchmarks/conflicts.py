@@ -184,7 +184,7 @@ def add_by_a_role_in_the_space(work: Work, project: str, principal: str) -> None
 
 @dataclass(frozen=True)
 class Case:
-    """What each writer does; whether all of them do it on one project, and whether all of them are one principal."""
+    """The request of each writer; whether all write to one project, and whether all are one principal."""
 
     does: Callable[[Work, str, str], None]
     one_project: bool

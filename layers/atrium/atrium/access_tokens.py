@@ -133,7 +133,7 @@ def _kid(token: str) -> str | None:
 
 
 def _scopes(claims: dict[str, Any]) -> set[str]:
-    """What the token is good for: `scope` is a text with blanks (RFC 9068, section 2.2.3); issuers that are older than
+    """The scopes of the token: `scope` is a text with blanks (RFC 9068, section 2.2.3); issuers that are older than
     that have `scp`, a text or a list."""
     found: set[str] = set()
     for value in (claims.get("scope"), claims.get("scp")):

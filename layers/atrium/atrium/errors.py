@@ -58,7 +58,7 @@ class PreconditionFailed(Refusal):
 
 
 class Invalid(Refusal):
-    """What was sent cannot be accepted, whatever the state. The word of a lone detail is its code, if it is one."""
+    """The request cannot be accepted, whatever the state. The word of a lone detail is its code, if it is one."""
 
     def __init__(self, *details: Detail) -> None:
         code = Code.__members__.get(details[0].type.upper()) if len(details) == 1 else None
@@ -87,9 +87,9 @@ class Unavailable(Refusal):
 
 @unique
 class Code(Enum):
-    """What a program may know a refusal by, in either dialect: the kind of refusal, and what to do about it. A code is
-    never given to another thing, and none is taken away. Those of `Refusal` itself come from outside of the domain: the
-    gateway, or a fault of ours.
+    """A program knows a refusal by its code, which is the same in either dialect. It has the kind of refusal, and what
+    to do about it. A code is never given to another thing, and none is taken away. Those of `Refusal` itself come from
+    outside of the domain: the gateway, or a fault of ours.
     """
 
     INVALID_REQUEST = Invalid, "Mend what the message names."

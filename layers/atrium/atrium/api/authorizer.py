@@ -70,7 +70,7 @@ def _sent(event: Mapping[str, Any]) -> tuple[set[str | None], set[str | None]]:
 
 
 def _digest(secret: str | None, bearers: set[str | None]) -> str | None:
-    """What is kept of a credential; None for one that cannot be anybody's. Raises Unavailable."""
+    """The digest under which a credential is kept; None for one that cannot exist. Raises Unavailable."""
     if secret is None:
         return None
     if is_well_formed(secret):
