@@ -1065,16 +1065,21 @@ def check_and_repair(directory: Path, repair: Callable[[], tuple[int, Any]]) -> 
     assert (status, summary["clean"], 0 < summary["rows"]["principal"] < 8) == (0, True, True)
 
 
+def in_order(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """A summary whose details are sorted by key. A check reads in the order of the table's hashed ids, by batches."""
+    return {**summary, "details": sorted(summary["details"], key=lambda detail: detail["key"])}
+
+
 def test_the_command_goes_on_until_all_is_checked(
     place: Place, template: Template, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for kind in ("orphan", "list_row_missing", "members_miscounted"):
         next(iter(DAMAGE[kind][1].values()))(place)
-    whole = check()
+    whole = in_order(check())
     monkeypatch.setattr(fsck, "MAX_BATCH", 7)
     monkeypatch.setattr(checking, "deadline", lambda _: partial(next, iter([False]), True))
     assert check()["after"] is not None
-    assert checked(template.functions["Fsck"], {}) == whole
+    assert in_order(checked(template.functions["Fsck"], {})) == whole
     assert checked(template.functions["Fsck"], {"repair": True})["left"] == {}
 
 
