@@ -34,7 +34,7 @@ checks: $(READY)
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
 	$(BIN)/sam validate --lint --template observability.yaml
-	@$(BIN)/python -m local.versioned
+	@$(BIN)/python -m tools.versioned
 	$(BIN)/cfn-lint template.yaml observability.yaml versioned.json
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --pedantic --strict-collection --no-progress .github
@@ -44,9 +44,9 @@ builds: $(READY)
 	$(MAKE) --no-print-directory $(BUILT)
 
 deploy-test: $(READY) $(MINISTACK) $(BUILT) ## Deploy what was built into an AWS on this machine, and use it there
-	$(BIN)/pytest --numprocesses=0 tests/test_cloud.py
+	$(BIN)/pytest --numprocesses=0 tests/platform/test_cloud.py
 
-prove: $(READY) $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) $(BUILT) ## The tests with their full numbers; takes about an hour (T="tests/test_faults.py -k one_call")
+prove: $(READY) $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) $(BUILT) ## The tests with their full numbers; takes about an hour (T="tests/races/test_faults.py -k one_call")
 	PROVE=1 $(BIN)/pytest $(T)
 
 mutants: $(READY) $(ENGINE) ## Break the code that must not be wrong, place by place: do the tests notice? (GROUPS=)
@@ -70,7 +70,7 @@ sam-local: $(READY) ## Let `sam local` use the data of make run, from containers
 	@exec $(BIN)/python -m local.sam_local "$(HOST)"
 
 sam-local-test: $(READY) $(ENGINE) ## Each function and README's tour by `sam local`, in containers: Docker's, or root's on Debian
-	@$(BIN)/python -m tests.sam_local
+	@$(BIN)/python -m tests.support.sam_local
 
 build: $(READY) ## Build what is deployed, into .aws-sam/build (LAMBDA_PYTHON=3.11 LAMBDA_ARCH=x86_64: .aws-sam/3.11-x86_64)
 	$(BIN)/sam build --build-dir $(BUILD)
@@ -85,15 +85,15 @@ build-here: $(READY) ## The same for this machine's Python and processor: what s
 	@touch $(BUILT)
 
 sbom: $(READY) ## Write a bill of materials (CycloneDX) of both layers as they were built, into .aws-sam/sbom
-	@$(BIN)/python -m local.sbom
+	@$(BIN)/python -m tools.sbom
 
 versioned: $(READY) ## Write versioned.json, the template for gradual deployments and SnapStart
-	@$(BIN)/python -m local.versioned
+	@$(BIN)/python -m tools.versioned
 
 # The region is the account's own, not the one that the tests have.
 deploy-line: $(READY) ## Print the sam deploy with a deployed stack's parameters: FROM=atrium-prod TO= ENV= SET="Name=value"
 	@$(if $(filter environment,$(origin AWS_DEFAULT_REGION)),,env -u AWS_DEFAULT_REGION) \
-	  $(BIN)/python -m local.deploy_line "$(FROM)" $(if $(TO),--to "$(TO)") $(if $(ENV),--env "$(ENV)") $(SET)
+	  $(BIN)/python -m tools.deploy_line "$(FROM)" $(if $(TO),--to "$(TO)") $(if $(ENV),--env "$(ENV)") $(SET)
 
 bench: $(READY) $(ENGINE) ## Measure speed beside other frameworks, into benchmarks/results and README (PROCESSES=15)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement benchmarks/requirements.txt
@@ -107,10 +107,10 @@ format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 schemas: $(READY) ## Write the JSON Schemas of the domain events anew, into docs/events
-	$(BIN)/python -m local.event_schemas
+	$(BIN)/python -m tools.event_schemas
 
 openapi: $(READY) ## Write the OpenAPI document anew, from the routes and their models
-	$(BIN)/python -m local.openapi
+	$(BIN)/python -m tools.openapi
 
 pins: $(READY) ## Resolve all requirements anew, the layers' as parts of the whole
 	$(BIN)/uv pip compile $(PINS) --upgrade requirements.in -o requirements.txt
@@ -145,7 +145,7 @@ $(ENGINE): $(READY) local/package-lock.json
 	@touch $@
 
 # What ships, built for this machine.
-$(BUILT): $(READY) template.yaml $(wildcard functions/*.* functions/*/*.py layers/*.* layers/*/*.txt layers/atrium/atrium/*.py layers/atrium/atrium/*/*.py) layers/Makefile
+$(BUILT): $(READY) template.yaml $(wildcard functions/*.* functions/*/*.py layers/*.* layers/*/*.txt layers/atrium/atrium/*.py layers/atrium/atrium/*/*.py layers/atrium/atrium/*/*/*.py) layers/Makefile
 	@$(MAKE) --no-print-directory build-here
 
 # A Python with AWS's runtime client and nothing else: what a function imports is what was built for it.

@@ -24,7 +24,7 @@ from local.database import database
 from local.template import Template
 from local.terminal import FunctionOutput, say
 from tests.conftest import KEY
-from tests.growth import MORE
+from tests.support.growth import MORE
 
 # Fresh processes of each; and rounds of warm requests, each of so many.
 PROCESSES = int(os.environ.get("PROCESSES") or 15)

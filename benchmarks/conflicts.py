@@ -26,11 +26,11 @@ from atrium.errors import Unavailable
 from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Caller
-from atrium.store import table as tables
-from atrium.store import wall
-from atrium.store.table import Table
-from atrium.store.wall import scope
-from atrium.store.work import Answer, IdempotencyKey, Work
+from atrium.store.engine import table as tables
+from atrium.store.engine import wall
+from atrium.store.engine.table import Table
+from atrium.store.engine.wall import scope
+from atrium.store.engine.work import Answer, IdempotencyKey, Work
 
 WRITERS = (2, 16, 32, 64)
 ROUNDS = 10

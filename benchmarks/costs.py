@@ -15,15 +15,15 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from atrium.api.telemetry import UNITS
 from atrium.keys import Key, named
 from atrium.settings import IDEMPOTENCY_DAYS
-from atrium.store import table as tables
+from atrium.store.engine import table as tables
+from atrium.telemetry import UNITS
 from benchmarks.report import RESULTS, table
 from local.template import ROOT, Template
-from tests.capacity import WRITTEN, Meter, units
-from tests.client import MISSING, World
 from tests.conftest import inline
+from tests.support.capacity import WRITTEN, Meter, units
+from tests.support.client import MISSING, World
 
 RESULT = RESULTS / "costs.json"
 PRICES = ROOT / "benchmarks" / "prices.json"

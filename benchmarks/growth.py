@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atrium.store import table as tables
+from atrium.store.engine import table as tables
 from atrium.store.projects import MAX_MEMBERS
 from benchmarks.recorded import recording_world
 from benchmarks.rivals import Field, written
 from benchmarks.turns import Samples, beyond
 from benchmarks.warm import Kept, Turn, warm_requests
 from local.template import Template
-from tests.capacity import Meter
-from tests.growth import MORE, WITH_TASKS, Cost, a_place, costs
+from tests.support.capacity import Meter
+from tests.support.growth import MORE, WITH_TASKS, Cost, a_place, costs
 
 # How many there are. One more member is added, and removed, at each size.
 SIZES = {

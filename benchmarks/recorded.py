@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from atrium.store import table as tables
+from atrium.store.engine import table as tables
 from benchmarks.inside import WRITES, asked
 from local.functions import Invoker, call
 from local.template import ROOT, Function, Template
-from tests.client import World
 from tests.conftest import inline
-from tests.test_round_trips import EVERY_ROUTE, a_project
+from tests.routes.test_round_trips import EVERY_ROUTE, a_project
+from tests.support.client import World
 
 
 @dataclass

@@ -10,7 +10,7 @@ from benchmarks.growth import PAGE, SIZES
 from benchmarks.rivals import CREATE, OURS
 from benchmarks.turns import ratio
 from local.template import ROOT
-from tests.growth import WITH_TASKS
+from tests.support.growth import WITH_TASKS
 
 RESULTS = ROOT / "benchmarks" / "results"
 ROUTES = tuple(name for name in OURS if name != "Authorizer")

@@ -12,16 +12,16 @@ import tempfile
 from pathlib import Path
 
 from atrium.api.authorizer import credentials
-from atrium.store import table as tables
+from atrium.store.engine import table as tables
 from benchmarks import costs as dollars
 from benchmarks.report import RESULTS, write
 from benchmarks.rivals import written
 from local.database import database
 from local.template import Template
 from local.terminal import FunctionOutput
-from tests.capacity import Meter
 from tests.conftest import KEY, inline
-from tests.test_round_trips import EVERY_ROUTE, a_project
+from tests.routes.test_round_trips import EVERY_ROUTE, a_project
+from tests.support.capacity import Meter
 
 RESULT = RESULTS / "routes.json"
 

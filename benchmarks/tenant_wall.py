@@ -16,8 +16,8 @@ from botocore.serialize import create_serializer
 
 from atrium import keys
 from atrium.ids import new_id
-from atrium.store.table import wire_item
-from atrium.store.wall import guard, scope
+from atrium.store.engine.table import wire_item
+from atrium.store.engine.wall import guard, scope
 from benchmarks.turns import ratio
 
 ROUNDS = 25

@@ -27,7 +27,7 @@ from atrium.access_tokens import access_tokens
 from atrium.api import authorizer
 from atrium.settings import settings
 from atrium.store import letters, outbox
-from atrium.store import table as tables
+from atrium.store.engine import table as tables
 from local.bus import served
 from local.database import Database, database, new_access_key_id
 from local.demo import demo
@@ -35,12 +35,12 @@ from local.functions import Invoker, call
 from local.gateway import Gateway
 from local.letters import Letters
 from local.template import Template, create_table, lambda_environment
-from tests import clock
-from tests.client import Published, World, through
-from tests.clock import Clock, Workers
-from tests.limits import Limits
-from tests.proxy import Proxy
-from tests.trace import Trace, enforced, meeting
+from tests.support import clock
+from tests.support.client import Published, World, through
+from tests.support.clock import Clock, Workers
+from tests.support.limits import Limits
+from tests.support.proxy import Proxy
+from tests.support.trace import Trace, enforced, meeting
 
 # Of a crowd.
 PROCESSES = 8

@@ -1,5 +1,5 @@
 """Adds a configured principal to each new project as a viewer. Behind a rule of the event bus, off by default."""
 
-from atrium.api.reactions import viewer_adding_handler
+from atrium.automation.reactions import viewer_adding_handler
 
 handler = viewer_adding_handler()

@@ -1,5 +1,5 @@
 """Gives a principal one more credential: a secret, or an identity at the issuer of access tokens. Invoked directly."""
 
-from atrium.api.automation import issuing_handler
+from atrium.automation.commands import issuing_handler
 
 handler = issuing_handler()

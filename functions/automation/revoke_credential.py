@@ -1,5 +1,5 @@
 """Ends a credential with every secret of it. Invoked directly."""
 
-from atrium.api.automation import revoking_handler
+from atrium.automation.commands import revoking_handler
 
 handler = revoking_handler()

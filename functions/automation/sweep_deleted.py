@@ -1,5 +1,5 @@
 """Purges the deletions that the stream did not get done. Runs on a schedule."""
 
-from atrium.api.streams import sweeping_handler
+from atrium.automation.streams import sweeping_handler
 
 handler = sweeping_handler()

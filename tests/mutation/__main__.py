@@ -43,13 +43,13 @@ class Group(NamedTuple):
 
 
 GROUPS = {
-    "idempotency": Group(["store/work.py"], ["idempotency", "interleavings", "faults"]),
+    "idempotency": Group(["store/engine/work.py"], ["idempotency", "interleavings", "faults"]),
     "authorizer": Group(
         ["api/authorizer.py", "credentials.py", "store/credentials.py"],
         ["credentials", "access_tokens", "observability"],
     ),
     "access_tokens": Group(["access_tokens.py", "issuer_keys.py"], ["access_tokens"]),
-    "wall": Group(["store/wall.py"], ["tenant_wall", "observability"]),
+    "wall": Group(["store/engine/wall.py"], ["tenant_wall", "observability"]),
     "roles": Group(["roles.py", "store/access.py"], ["authorization", "escalation", "interleavings"]),
 }
 
@@ -77,7 +77,7 @@ def run(name: str, directory: Path) -> tuple[str, Counter[str], list[str]]:
     group, copy = GROUPS[name], directory / name
     left = shutil.ignore_patterns(".git", ".venv", ".local", ".aws-sam", "__pycache__", "*.egg-info")
     shutil.copytree(ROOT, copy, ignore=left)
-    tests = [f"tests/test_{test}.py" for test in group.tests]
+    tests = [str(path.relative_to(ROOT)) for test in group.tests for path in (ROOT / "tests").glob(f"*/test_{test}.py")]
     # What noticed the mutant before comes first: it is likely to notice its neighbour, too.
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "--ff", *tests]
     config = {

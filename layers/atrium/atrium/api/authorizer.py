@@ -7,11 +7,11 @@ from typing import Any
 from atrium import keys
 from atrium.access_tokens import access_tokens
 from atrium.api.headers import OWS, values_of
-from atrium.api.telemetry import counted, say, what_failed
 from atrium.cold_start import warm
 from atrium.credentials import digest, identity_digest, is_well_formed
 from atrium.store.credentials import Credentials
-from atrium.store.table import connect, table
+from atrium.store.engine.table import connect, table
+from atrium.telemetry import counted, say, what_failed
 
 
 @cache

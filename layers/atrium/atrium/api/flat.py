@@ -15,8 +15,8 @@ from atrium.api.resolver import Api, Confirmation, Listing, Model, View, lambda_
 from atrium.errors import Archived, Duplicate, Invalid, NamedManager, Refusal, project_not_found
 from atrium.ids import SENT_ID, canonical, is_id
 from atrium.store import projects
+from atrium.store.engine.work import Work
 from atrium.store.projects import MAX_DESCRIPTION_BYTES, summary
-from atrium.store.work import Work
 from atrium.text import MAX_NAME, Name, Text
 
 __all__ = ["Confirmation", "flat_api", "lambda_handler"]

@@ -30,7 +30,7 @@ from atrium.api.room import Room
 from atrium.ids import SENT_ID
 from atrium.models import Phase
 from atrium.store import records, team
-from atrium.store.work import Work
+from atrium.store.engine.work import Work
 from atrium.text import MAX_EMAIL, MAX_SEARCHED, Text, address, searched
 
 __all__ = [

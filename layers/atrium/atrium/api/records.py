@@ -14,7 +14,7 @@ from atrium.api.resolver import Model, request_work
 from atrium.documents import Number
 from atrium.models import Phase, Priority, TaskStatus, timestamp
 from atrium.store import records, tasks
-from atrium.store.work import Work
+from atrium.store.engine.work import Work
 from atrium.text import Name, OptionalText, Text
 
 # ---------------------------------------------------------------- what a route may ask for

@@ -34,7 +34,6 @@ from atrium.api.headers import (
 )
 from atrium.api.paging import cursor_behind, position_of
 from atrium.api.room import Room, fits
-from atrium.api.telemetry import answered, say, what_failed
 from atrium.cold_start import warm
 from atrium.errors import (
     Code,
@@ -52,9 +51,10 @@ from atrium.errors import (
 from atrium.ids import canonical
 from atrium.models import Caller, Page
 from atrium.settings import MAX_BODY_BYTES, settings
-from atrium.store.table import connect, table
-from atrium.store.wall import Spent, scope
-from atrium.store.work import Answer, Conditions, IdempotencyKey, Work
+from atrium.store.engine.table import connect, table
+from atrium.store.engine.wall import Spent, scope
+from atrium.store.engine.work import Answer, Conditions, IdempotencyKey, Work
+from atrium.telemetry import answered, say, what_failed
 
 # Every refusal's status. A dialect may answer Invalid with another one.
 STATUS: dict[type[Refusal], HTTPStatus] = {

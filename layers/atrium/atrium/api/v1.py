@@ -15,8 +15,8 @@ from atrium.api.resolver import Api, Listing, Model, PageView, View, lambda_hand
 from atrium.errors import Archived, Invalid, NamedManager, Refusal
 from atrium.ids import SENT_UUID, from_uuid, to_uuid
 from atrium.store import members, principals, projects
+from atrium.store.engine.work import Work
 from atrium.store.projects import MAX_DESCRIPTION_BYTES
-from atrium.store.work import Work
 from atrium.text import Name
 
 __all__ = ["lambda_handler", "v1_api"]

@@ -7,8 +7,8 @@ from atrium.errors import Code, Forbidden, no_access
 from atrium.keys import Key
 from atrium.models import Caller
 from atrium.roles import WEAKEST, Role, role_named
-from atrium.store.table import Item
-from atrium.store.work import Work
+from atrium.store.engine.table import Item
+from atrium.store.engine.work import Work
 
 
 @dataclass(frozen=True)

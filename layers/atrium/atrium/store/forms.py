@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from atrium.credentials import IDENTITY, KINDS
 from atrium.ids import is_id
 from atrium.models import Dataset, Decision, Experiment, PrincipalKind, Project, Record, Task
-from atrium.store.table import Item
+from atrium.store.engine.table import Item
 
 
 def _id(text: str) -> str:

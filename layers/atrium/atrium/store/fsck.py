@@ -29,10 +29,7 @@ from atrium.ids import is_id, to_uuid
 from atrium.keys import Key
 from atrium.models import timestamp
 from atrium.roles import Role
-from atrium.store.forms import is_formed
-from atrium.store.projects import MAX_MEMBERS, list_row, row_of, to_project
-from atrium.store.purge import Deletion, NotDeleted, Purge, Unreadable
-from atrium.store.table import (
+from atrium.store.engine.table import (
     MAX_BATCH,
     ConditionFailed,
     Item,
@@ -44,7 +41,10 @@ from atrium.store.table import (
     wire_item,
     wire_key,
 )
-from atrium.store.wall import scope
+from atrium.store.engine.wall import scope
+from atrium.store.forms import is_formed
+from atrium.store.projects import MAX_MEMBERS, list_row, row_of, to_project
+from atrium.store.purge import Deletion, NotDeleted, Purge, Unreadable
 from atrium.text import address, findable
 
 # The purge follows a deletion within seconds, and the sweep within an hour or so. Later than this, both have failed.

@@ -16,8 +16,8 @@ from atrium.ids import new_id, to_uuid
 from atrium.keys import Key
 from atrium.models import Caller, timestamp
 from atrium.provisioning import Issue, NewCredential, Revocation, Rotation
-from atrium.store.table import Item, starting_with
-from atrium.store.work import Work
+from atrium.store.engine.table import Item, starting_with
+from atrium.store.engine.work import Work
 
 # How many credentials of a principal are listed.
 MAX_LISTED = 1_000

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from atrium.errors import Unavailable
 from atrium.models import timestamp
 from atrium.settings import settings
-from atrium.store.client import bears_any_failure
+from atrium.store.engine.client import bears_any_failure
 
 # As many letters as SQS hands out at a time.
 _AT_ONCE = 10

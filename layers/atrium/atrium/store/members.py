@@ -15,9 +15,9 @@ from atrium.ids import new_id
 from atrium.models import Member, Page, Project
 from atrium.roles import PROJECT_ROLES, Role, role_named
 from atrium.store.access import Access
+from atrium.store.engine.table import Item, starting_with
+from atrium.store.engine.work import Work
 from atrium.store.projects import MAX_MEMBERS, change_project, hold_project, member_row, open_project, require_active
-from atrium.store.table import Item, starting_with
-from atrium.store.work import Work
 
 
 class Members:

@@ -20,8 +20,8 @@ from atrium import documents, keys
 from atrium.documents import Raw
 from atrium.ids import to_uuid
 from atrium.settings import settings
-from atrium.store.client import bears_any_failure
-from atrium.store.table import Item, plain_item
+from atrium.store.engine.client import bears_any_failure
+from atrium.store.engine.table import Item, plain_item
 
 SOURCE = "atrium"
 

@@ -19,8 +19,8 @@ from atrium.ids import from_uuid, new_id, to_uuid
 from atrium.models import Member, Page, Project, ProjectRow, Record, ShownTask, WholeProject
 from atrium.roles import Role
 from atrium.store.access import Access, project_access, space_access
-from atrium.store.table import Item, Range, Rows, starting_with
-from atrium.store.work import Work
+from atrium.store.engine.table import Item, Range, Rows, starting_with
+from atrium.store.engine.work import Work
 from atrium.text import MAX_TEXT, is_blank, name_problem
 
 R = TypeVar("R", bound=Record)

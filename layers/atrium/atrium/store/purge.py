@@ -20,8 +20,8 @@ from atrium.errors import Unavailable
 from atrium.ids import is_id
 from atrium.keys import Key
 from atrium.models import timestamp
-from atrium.store.table import Item, Range, Table, Write, expressions, wire_key
-from atrium.store.wall import scope
+from atrium.store.engine.table import Item, Range, Table, Write, expressions, wire_key
+from atrium.store.engine.wall import scope
 
 # How many rows are read, and then deleted, at a time.
 PAGE = 400

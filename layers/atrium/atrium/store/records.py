@@ -17,9 +17,9 @@ from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Dataset, Decision, Experiment, Page, Project, Record, Report, Task, timestamp
 from atrium.store.access import Access
+from atrium.store.engine.table import Item, Range, starting_with
+from atrium.store.engine.work import Work
 from atrium.store.projects import change_project, hold_project, open_project, require_active, to_record
-from atrium.store.table import Item, Range, starting_with
-from atrium.store.work import Work
 
 R = TypeVar("R", bound=Record)
 

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from atrium import keys
-from atrium.store.client import bears_any_failure
+from atrium.store.engine.client import bears_any_failure
 from atrium.store.letters import Letter
 
 # A little more than the longest of the functions may take.

@@ -16,10 +16,10 @@ from atrium.errors import Code, Forbidden, NotFound, not_a_member
 from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Note, Page, Task
+from atrium.store.engine.table import Item, Range, starting_with
+from atrium.store.engine.work import Work
 from atrium.store.projects import change_project, open_project, require_active
 from atrium.store.records import MAY_NOT_WRITE, Records
-from atrium.store.table import Item, Range, starting_with
-from atrium.store.work import Work
 
 
 class _Shown(str):

@@ -9,10 +9,10 @@ from atrium.keys import Key
 from atrium.models import Person
 from atrium.roles import Role
 from atrium.store.access import space_access
+from atrium.store.engine.table import Item, Range, starting_with
+from atrium.store.engine.work import Work
 from atrium.store.members import MAY_NOT_MANAGE, Members
 from atrium.store.projects import MAX_MEMBERS, open_project
-from atrium.store.table import Item, Range, starting_with
-from atrium.store.work import Work
 from atrium.text import address, searched
 
 # How many people a search brings; and among how many of each beginning, by name and by e-mail address, it looks for

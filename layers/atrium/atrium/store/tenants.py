@@ -13,8 +13,8 @@ from atrium.ids import from_uuid, to_uuid
 from atrium.keys import Key
 from atrium.models import Caller
 from atrium.provisioning import DEFAULT_SPACE, NewPrincipal, Provisioning
+from atrium.store.engine.work import Work
 from atrium.store.keyring import Keyring
-from atrium.store.work import Work
 from atrium.text import address, findable
 
 # What one transaction of DynamoDB may have.

@@ -1,0 +1,1 @@
+"""Functions without a URL: events, schedules and an operator invoke them. Neither knows HTTP."""

@@ -1,0 +1,157 @@
+"""Functions that act on events: the same rules, validation, exactly-once and events as HTTP.
+
+An event may come more than once, so its id is the idempotency key: `detail.id` where the sender gives one (Atrium's own
+events have it), else the id that the bus gave it. Whoever may put an event on the bus, or invoke the function, acts for
+the principal that the event names: that is for IAM to grant.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from atrium import documents
+from atrium.api.v1 import Description, Id
+from atrium.automation.commands import invalid, mended
+from atrium.cold_start import warm
+from atrium.errors import Detail, Duplicate, Invalid, NotFound, Refusal
+from atrium.ids import from_uuid
+from atrium.models import Caller
+from atrium.roles import Role
+from atrium.settings import settings
+from atrium.store.engine.table import connect, table
+from atrium.store.engine.wall import scope
+from atrium.store.engine.work import Answer, IdempotencyKey, Work
+from atrium.store.members import Members
+from atrium.store.principals import acting
+from atrium.store.projects import Projects
+from atrium.telemetry import say, what_failed
+from atrium.text import Name
+
+Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
+
+
+class ProjectRequest(BaseModel):
+    """A project somebody wants made on behalf of a principal; in the tenant's default space, unless it says another."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Annotated[str, Field(pattern="^[\x21-\x7e]{1,255}$")]
+    tenant_id: Id
+    principal_id: Id
+    space_id: Id | None = None
+    name: Name
+    client_name: Name = ""
+    description: Description = documents.Raw("null")
+
+
+def project_creating_handler() -> Handler:
+    """The handler: for a message queue's batch, an event of the bus, or a ProjectRequest. Its result is the project in
+    v1 form, or the batch's failures. Raises Refused.
+    """
+    warm(connect)
+
+    def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
+        if "Records" not in event:
+            return mended(lambda: _create(_requested(json.dumps(event))))
+        failed = []
+        for record in event["Records"]:
+            try:
+                _create(_requested(record["body"]))
+            except Refusal as refusal:
+                say("Refused", "WARN", message_id=record["messageId"], reason=refusal.message)
+                failed.append(record["messageId"])
+            except Exception as error:
+                say("Failed", "ERROR", message_id=record["messageId"], **what_failed(error))
+                failed.append(record["messageId"])
+        return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
+
+    return handler
+
+
+def viewer_adding_handler() -> Handler:
+    """The handler: on a project.created of the bus, adds the principal of the settings as a viewer, for the project's
+    manager. Its result says whether the principal is new there. Raises Refused.
+    """
+    warm(connect)
+
+    def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
+        return {"added": mended(lambda: _add_viewer(event["detail"]))}
+
+    return handler
+
+
+def _create(request: ProjectRequest) -> dict[str, Any]:
+    with scope(request.tenant_id):
+        work = Work(
+            table(),
+            _actor(request.tenant_id, request.principal_id),
+            IdempotencyKey(
+                ("create_project_from_event", request.id), _fingerprint(request.model_dump()), loc=("event", "id")
+            ),
+        )
+        projects = Projects(work)
+
+        def decide() -> Answer:
+            project = projects.create(
+                request.space_id or projects.default_space,
+                name=request.name,
+                client=request.client_name,
+                description=request.description,
+            )
+            return Answer(201, documents.render(project.resource()), confirms=True)
+
+        made: dict[str, Any] = json.loads(work.settle(decide).body)
+        return made
+
+
+def _requested(text: str) -> ProjectRequest:
+    """The request in an event of the bus, or by itself. Raises Invalid."""
+    try:
+        event = documents.parse(text)
+    except documents.NotJson as error:
+        raise Invalid(Detail(("event",), str(error), "json_invalid")) from None
+    if isinstance(event, dict) and isinstance(event.get("detail"), dict):
+        event = {"id": event.get("id"), **event["detail"]}
+    try:
+        return ProjectRequest.model_validate(event)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def _add_viewer(created: Mapping[str, Any]) -> bool:
+    if not settings().viewer_principal:
+        return False
+    tenant, viewer = from_uuid(created["tenant_id"]), from_uuid(settings().viewer_principal)
+    space, project = from_uuid(created["space_id"]), from_uuid(created["project_id"])
+    with scope(tenant):
+        if acting(table(), tenant, viewer) is None:
+            return False  # a project of another tenant than the principal's
+        work = Work(
+            table(),
+            _actor(tenant, from_uuid(created["resource"]["manager_id"])),
+            IdempotencyKey(("add_viewer", created["id"]), _fingerprint(viewer), loc=("event", "id")),
+        )
+        members = Members(work)
+
+        def decide() -> Answer:
+            member = members.add(space, project, viewer, Role.VIEWER)
+            return Answer(201, documents.render(member.resource()), confirms=True)
+
+        try:
+            return not work.settle(decide).replayed
+        except (Duplicate, NotFound):  # there already, or the project is deleted since
+            return False
+
+
+def _actor(tenant: str, principal: str) -> Caller:
+    caller = acting(table(), tenant, principal)
+    if caller is None:
+        raise Invalid(Detail(("principal_id",), "No such principal", "unknown_principal"))
+    return caller
+
+
+def _fingerprint(asked: Any) -> str:
+    return sha256(documents.canonical(asked).encode()).hexdigest()

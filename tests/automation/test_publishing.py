@@ -1,0 +1,250 @@
+"""Every commit is published, nothing else is, whatever fails on the way: the real stream, the publisher in
+processes.
+"""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+import pytest
+
+from local.functions import FunctionFailed
+from local.template import REGION, TABLE_NAME, Template
+from tests.conftest import KEY, Crowd, full
+from tests.races.test_changes import require_published_form
+from tests.support.client import RECORDS, World, flat_path, v1_id
+from tests.support.clock import run_alone
+
+Record = dict[str, Any]
+
+
+def stream(crowd: Crowd) -> Iterator[Record]:
+    """All records of the table's stream, shard after shard, in Lambda's form."""
+    client = boto3.client(
+        "dynamodbstreams",
+        endpoint_url=crowd.client.meta.endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=KEY,
+        aws_secret_access_key="unused",
+    )
+    arn = crowd.client.describe_table(TableName=TABLE_NAME)["Table"]["LatestStreamArn"]
+    for shard in client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
+        where = {"StreamArn": arn, "ShardId": shard["ShardId"]}
+        iterator = client.get_shard_iterator(**where, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        empty = 0
+        while iterator and empty < 3:
+            page = client.get_records(ShardIterator=iterator)
+            yield from page["Records"]
+            empty = 0 if page["Records"] else empty + 1
+            iterator = page.get("NextShardIterator")
+
+
+def changes_of(crowd: Crowd, projects: set[str]) -> list[Record]:
+    """The stream's images of META of the projects, as the template's filter would let them through."""
+    found = []
+    for record in stream(crowd):
+        change = record["dynamodb"]
+        if change["Keys"]["sk"]["S"] != "META" or "NewImage" not in change or "last_event" not in change["NewImage"]:
+            continue
+        if v1_id(change["NewImage"]["id"]["S"]) in projects:
+            del change["ApproximateCreationDateTime"]
+            found.append(record)
+    return found
+
+
+class Weather:
+    """Every fifth thing goes wrong, of each kind: PutEvents takes a part of its entries and answers 200, or takes all
+    of them and is not heard; the publisher is killed when they are taken."""
+
+    def __init__(self, crowd: Crowd, template: Template, chance: random.Random) -> None:
+        self._crowd, self._chance = crowd, chance
+        self._function = template.functions["PublishEvents"]
+        self._victim: Any = None
+        self.kills = self.halves = self.deaf = 0
+        crowd.world.bus.before, crowd.world.bus.after = self._before, self._after
+
+    def publish(self, batch: Sequence[Record]) -> int:
+        """How many of the batch are done, from its beginning, as Lambda would see it."""
+        event = {"Records": list(batch)}
+        try:
+            if self._chance.random() < 0.2:
+                return self._publish_and_die(event)
+            answer = self._crowd.invoke(self._function, event)
+        except FunctionFailed:
+            return 0
+        failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        positions = [record["dynamodb"]["SequenceNumber"] for record in batch]
+        return next((place for place, position in enumerate(positions) if position in failed), len(batch))
+
+    def _publish_and_die(self, event: Mapping[str, Any]) -> int:
+        methods = multiprocessing.get_context("forkserver")
+        victim = methods.Process(target=run_alone, args=(self._crowd.environment, self._function, dict(event)))
+        victim.start()
+        self._victim = victim
+        victim.join()
+        return 0
+
+    def _before(self, entries: Sequence[Any]) -> list[int]:
+        if self._chance.random() < 0.2:
+            self.halves += 1
+            return [place for place in range(len(entries)) if self._chance.random() < 0.5]
+        return []
+
+    def _after(self, entries: Sequence[Any]) -> None:
+        victim, self._victim = self._victim, None
+        if victim is not None:
+            os.kill(victim.pid, signal.SIGKILL)
+            victim.join()
+            self.kills += 1
+            raise ConnectionError
+        if self._chance.random() < 0.2:
+            self.deaf += 1
+            raise ConnectionError
+
+
+def work_on(world: World, project: str, turns: int, chance: random.Random) -> None:
+    """Changes of all kinds on a project; in the end it may be deleted."""
+    task = world.new_record(project, "tasks")
+    for _ in range(turns):
+        kind = chance.choice(sorted(RECORDS))
+        method, path, body = chance.choice(
+            [
+                ("PATCH", project, {"name": f"Apollo {chance.random()}"}),
+                ("POST", f"{project}/{kind}", RECORDS[kind]),
+                ("POST", f"{project}/members", {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}),
+                ("DELETE", f"{project}/members/{world.uuid('viewer')}", None),
+                ("PATCH", task, {"status": chance.choice(["inProgress", "onHold", "completed"])}),
+                ("POST", f"{flat_path(task)}/notes", {"content": "Remember"}),
+            ]
+        )
+        assert world(method, path, body).status in (200, 201, 204, 404, 409)
+    if chance.random() < 0.3:
+        assert world("DELETE", project).status == 204
+
+
+@pytest.mark.timeout(900)
+def test_every_commit_is_published_and_nothing_else_under_faults(crowd: Crowd, template: Template) -> None:
+    world, chance = crowd.world, random.Random(7)
+    crowd.proxy.conflicts = True
+    mishaps = random.Random(11)
+    crowd.proxy.before = lambda operation, request: "InternalServerError" if mishaps.random() < 0.1 else None
+    projects = [world.new_project() for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda p: work_on(world, p, full(25, 250), random.Random(p)), projects))
+    crowd.proxy.before = lambda operation, request: None
+
+    ids = {project.rpartition("/")[2] for project in projects}
+    records = changes_of(crowd, ids)
+    assert len(records) >= full(150, 1_500)
+    weather = Weather(crowd, template, chance)
+    world.bus.events.clear()
+    try:
+        waiting = batches(records, chance)
+        while waiting:
+            # Shards and their batches come in any order, and some of them again.
+            batch = waiting.pop(chance.randrange(len(waiting)))
+            done = weather.publish(batch)
+            if done < len(batch):
+                waiting.append(batch[done:])
+            elif chance.random() < 0.2:
+                waiting.append(batch)
+    finally:
+        world.bus.before, world.bus.after = (lambda _: ()), (lambda _: None)
+
+    published = [detail for detail in world.bus.details if detail["project_id"] in ids]
+    by_id: dict[str, set[str]] = defaultdict(set)
+    sequences: dict[str, set[int]] = defaultdict(set)
+    for detail in published:
+        require_published_form(detail)
+        by_id[detail["id"]].add(json.dumps(detail, sort_keys=True))
+        sequences[detail["project_id"]].add(detail["sequence"])
+    assert {len(forms) for forms in by_id.values()} == {1}, "a repeat is the same"
+    committed = {v1_id(record["dynamodb"]["NewImage"]["last_event"]["M"]["id"]["S"]) for record in records}
+    assert set(by_id) == committed
+    assert len(committed) == len(records), "one event for each commit"
+    for project in ids:
+        assert sequences[project] == set(range(1, max(sequences[project]) + 1)), "no gap"
+    assert len(published) > len(committed), "nothing was repeated"
+    assert min(weather.kills, weather.halves, weather.deaf) > 0, vars(weather)
+
+
+def batches(records: list[Record], chance: random.Random) -> list[list[Record]]:
+    found = []
+    position = 0
+    while position < len(records):
+        size = chance.randint(1, 40)
+        found.append(records[position : position + size])
+        position += size
+    return found
+
+
+def test_a_record_that_is_no_event_is_a_dead_letter_and_the_rest_of_its_batch_is_published(
+    crowd: Crowd, template: Template
+) -> None:
+    world = crowd.world
+    projects = [world.new_project() for _ in range(3)]
+    first, second, third = changes_of(crowd, {project.rpartition("/")[2] for project in projects})
+    del second["dynamodb"]["NewImage"]["last_event"]
+    world.bus.events.clear()
+    everything = {"MaxNumberOfMessages": 1000, "VisibilityTimeout": 10**6}
+    crowd.letters.answer("ReceiveMessage", everything)  # those of other tests
+    answer = crowd.invoke(template.functions["PublishEvents"], {"Records": [first, second, third]})
+    assert answer == {"batchItemFailures": []}
+    _, found = crowd.letters.answer("ReceiveMessage", everything)
+    (letter,) = (json.loads(each["Body"]) for each in found["Messages"])
+    assert letter["requestPayload"]["Records"][0]["dynamodb"]["NewImage"] == second["dynamodb"]["NewImage"]
+    names = {detail["project_id"] for detail in world.bus.details}
+    assert names == {v1_id(record["dynamodb"]["NewImage"]["id"]["S"]) for record in (first, third)}
+
+
+def test_what_the_bus_does_not_take_is_reported_and_published_once_it_does(crowd: Crowd, template: Template) -> None:
+    world = crowd.world
+    records = changes_of(crowd, {world.new_project().rpartition("/")[2] for _ in range(3)})
+    first, second, third = (v1_id(record["dynamodb"]["NewImage"]["id"]["S"]) for record in records)
+    world.bus.events.clear()
+    world.bus.before = lambda entries: [place for place, entry in enumerate(entries) if second in entry["Detail"]]
+    try:
+        answer = crowd.invoke(template.functions["PublishEvents"], {"Records": records})
+    finally:
+        world.bus.before = lambda _: ()
+    assert answer == {"batchItemFailures": [{"itemIdentifier": records[1]["dynamodb"]["SequenceNumber"]}]}
+    assert [detail["project_id"] for detail in world.bus.details] == [first, third]
+    assert crowd.invoke(template.functions["PublishEvents"], {"Records": records[1:]}) == {"batchItemFailures": []}
+    assert [detail["project_id"] for detail in world.bus.details] == [first, third, second, third]
+
+
+def test_an_image_without_a_new_sequence_is_no_change(crowd: Crowd, template: Template) -> None:
+    world = crowd.world
+    (record,) = changes_of(crowd, {world.new_project().rpartition("/")[2]})
+    record["dynamodb"]["OldImage"] = record["dynamodb"]["NewImage"]
+    world.bus.events.clear()
+    assert crowd.invoke(template.functions["PublishEvents"], {"Records": [record]}) == {"batchItemFailures": []}
+    assert world.bus.events == []
+
+
+def test_many_large_events_are_sent_in_as_many_requests_as_they_need(crowd: Crowd, template: Template) -> None:
+    """EventBridge takes ten entries and 256 KB at a time."""
+    world = crowd.world
+    project = world.new_project()
+    texts = dict.fromkeys(("algorithm_model", "parameters", "metric", "result", "conclusion"), "\U0001f600" * 10_000)
+    for fields in (texts, {}, texts, {"result": '"' * 10_000}):
+        body = json.dumps(RECORDS["experiments"] | fields, ensure_ascii=False)
+        assert world("POST", f"{project}/experiments", content=body.encode()).status == 201
+    records = changes_of(crowd, {project.rpartition("/")[2]})
+    requests: list[int] = []
+    world.bus.events.clear()
+    world.bus.after = lambda entries: requests.append(len(entries))
+    try:
+        answer = crowd.invoke(template.functions["PublishEvents"], {"Records": records})
+    finally:
+        world.bus.after = lambda _: None
+    assert answer == {"batchItemFailures": []}
+    assert [detail["sequence"] for detail in world.bus.details] == [1, 2, 3, 4, 5]
+    assert requests == [3, 2]

@@ -1,0 +1,216 @@
+"""From a change to what it sets off: the engine's stream, the functions behind it, the bus, on a real instance."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from atrium import keys
+from local.template import REGION, TABLE_NAME, Template
+from tests.conftest import full
+from tests.platform.test_run import Instance, running, wait_for
+from tests.races.test_changes import require_published_form
+from tests.routes.test_round_trips import EVERY_ROUTE, a_project
+from tests.support.client import World, flat_id, flat_path, new_key
+from tests.support.clock import NET
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    with running(tmp_path_factory.mktemp("pump")) as made:
+        yield made
+
+
+def lines(directory: Path, name: str = "events.jsonl") -> list[Any]:
+    path = directory / name
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def events(directory: Path, project: str) -> list[tuple[int, str]]:
+    """Sequence and type of what was published of a project (its v1 path), in the file's order."""
+    id = project.rpartition("/")[2]
+    return [(event["sequence"], event["type"]) for event in lines(directory) if event["project_id"] == id]
+
+
+def client(directory: Path, service: Any) -> Any:
+    """A client of a running instance."""
+    endpoints = json.loads((directory / "endpoints.json").read_text())
+    return boto3.client(
+        service,
+        endpoint_url=endpoints["eventbridge" if service == "events" else "dynamodb"],
+        region_name=REGION,
+        aws_access_key_id=endpoints["access_key_id"],
+        aws_secret_access_key="unused",
+    )
+
+
+def items(directory: Path, pk: str) -> list[Any]:
+    found: list[Any] = client(directory, "dynamodb").query(
+        TableName=TABLE_NAME,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": pk}},
+        ConsistentRead=True,
+    )["Items"]
+    return found
+
+
+def until_published(instance: Instance) -> None:
+    """Returns when what has happened so far is published: a change that comes after it is."""
+    later = instance.world.new_project("Later")
+    wait_for(lambda: events(instance.directory, later))
+
+
+def test_each_change_is_one_event_in_sequence(instance: Instance) -> None:
+    world = instance.world
+    project = world.new_project("Apollo")
+    wait_for(lambda: events(instance.directory, project))
+    world.new_member(project, "viewer", "viewer")
+    for number in range(20):
+        assert world("PATCH", project, {"name": f"Apollo {number}"}).status == 200
+    assert world("DELETE", project).status == 204
+    wait_for(lambda: len(events(instance.directory, project)) >= 23)
+    until_published(instance)
+    sequences, types = zip(*events(instance.directory, project), strict=True)
+    assert list(sequences) == list(range(1, 24))
+    assert types == ("project.created", "member.added", *["project.updated"] * 20, "project.deleted")
+    assert lines(instance.directory, "dead-letters.jsonl") == []
+    assert f"event project.deleted {project.rpartition('/')[2]} 23\n" in instance.output()
+
+
+def test_the_file_has_what_the_project_was(instance: Instance) -> None:
+    world = instance.world
+    path = world.projects()
+    made = world("POST", path, content=b'{"name": "Exact", "description": {"price": 1.10}}').body
+    wait_for(lambda: events(instance.directory, made["id"]))
+    (line,) = [
+        line for line in (instance.directory / "events.jsonl").read_text().splitlines() if f'"{made["id"]}"' in line
+    ]
+    assert json.loads(line)["resource"] == made
+    assert '{"price":1.10}' in line
+
+
+def test_what_was_deleted_is_purged(instance: Instance) -> None:
+    world = instance.world
+    project = world.new_project("Doomed")
+    world.new_member(project, "viewer", "viewer")
+    tenant, id = flat_id(world.dev["tenants"]["acme"]["tenant_id"]), flat_id(project.rpartition("/")[2])
+    assert len(items(instance.directory, keys.project(tenant, id).pk)) == 3
+    assert world("DELETE", project).status == 204
+    wait_for(lambda: not items(instance.directory, keys.project(tenant, id).pk))
+    queued = keys.purge(tenant, id)
+    wait_for(lambda: queued.sk not in {row["sk"]["S"] for row in items(instance.directory, queued.pk)})
+
+
+def test_a_record_that_is_none_of_ours_holds_nothing_up(instance: Instance) -> None:
+    """It becomes a dead letter, and everything around it is published."""
+    world = instance.world
+    before = world.new_project("Before")
+    poison = {"pk": {"S": "T#x#P#y"}, "sk": {"S": "META"}, "last_event": {"M": {"id": {"S": "z"}}}}
+    client(instance.directory, "dynamodb").put_item(TableName=TABLE_NAME, Item=poison)
+    after = world.new_project("After")
+    wait_for(lambda: lines(instance.directory, "dead-letters.jsonl"))
+    wait_for(lambda: events(instance.directory, before) and events(instance.directory, after))
+    (letter,) = lines(instance.directory, "dead-letters.jsonl")
+    assert letter["queue"] == "DeadLetters"
+    assert letter["requestPayload"]["Records"][0]["dynamodb"]["NewImage"] == poison
+    assert letter["requestContext"]["functionArn"].endswith(":PublishEvents")
+
+
+def test_a_project_that_an_event_asks_for_is_made_once(instance: Instance, template: Template) -> None:
+    world = instance.world
+    acme = world.dev["tenants"]["acme"]
+    detail = {
+        "id": "order-1",
+        "tenant_id": acme["tenant_id"],
+        "principal_id": acme["principals"]["owner"]["principal_id"],
+        "name": "Asked for",
+    }
+    bus = template.functions["Provision"].environment["BUS_NAME"]
+    entry = {"EventBusName": bus, "Source": "crm", "DetailType": "project.requested"}
+    for each in (detail, detail, {**detail, "id": "order-2", "name": "Asked for later"}):
+        entry["Detail"] = json.dumps(each)
+        assert client(instance.directory, "events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+    def made(name: str) -> list[str]:
+        listed = world("GET", world.projects()).body["data"]
+        return [project["id"] for project in listed if project["name"] == name]
+
+    wait_for(lambda: made("Asked for later"))
+    (project,) = made("Asked for")
+    wait_for(lambda: events(instance.directory, project) == [(1, "project.created")])
+
+
+def test_a_parameter_turns_on_somebody_elses_automation(instance: Instance, tmp_path: Path) -> None:
+    """The demo tenants' ids are the same everywhere."""
+    viewer = instance.world.uuid("outsider")
+    with running(tmp_path, PARAMETERS=f"ViewerPrincipal={viewer}") as configured:
+        world = configured.world
+        project = world.new_project("Watched")
+        wait_for(lambda: world("GET", f"{project}/members/{viewer}").status == 200)
+        assert world("GET", flat_path(project), by="outsider").status == 200
+        wait_for(lambda: events(tmp_path, project) == [(1, "project.created"), (2, "member.added")])
+
+
+def test_no_address_and_no_secret_is_in_an_event_or_a_log(instance: Instance) -> None:
+    """Over every route, with its automation behind it."""
+    world = instance.world
+    project = a_project(world)
+    for route, request in EVERY_ROUTE.items():
+        if route not in ("DeleteProject", "V1DeleteProject"):
+            method, path, body = request(world, project)
+            assert world(method, path, body, key=new_key()).status < 500
+    assert world("DELETE", project).status == 204
+    wait_for(lambda: events(instance.directory, project)[-1][1] == "project.deleted")
+    said = instance.output().partition("Ctrl-C stops everything.")[2]
+    published = (instance.directory / "events.jsonl").read_text()
+    people = [one for tenant in world.dev["tenants"].values() for one in tenant["principals"].values()]
+    for text in (said, published):
+        assert "@" not in text
+        assert not [one for one in people if one["token"] in text or one["api_key"] in text]
+    for event in lines(instance.directory):
+        require_published_form(event)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
+def test_what_was_committed_right_before_the_end_is_published_after_it(tmp_path: Path, kind: signal.Signals) -> None:
+    """Nothing is lost; a repeat has the id of the first one, and the sequence of none goes back but in a repeat."""
+    made: dict[str, int] = {}
+    for _ in range(full(1, 15)):
+        with running(tmp_path) as instance:
+            world = instance.world
+            for project in made:
+                made[project] = _touch(world, project)
+            made[world.new_project("Last")] = 1
+            if kind == signal.SIGTERM:
+                server = next(
+                    pid for pid in instance.members() if b"local.run" in Path(f"/proc/{pid}/cmdline").read_bytes()
+                )
+                os.kill(server, kind)
+                instance.process.wait(NET)
+            else:
+                instance.kill_group()
+            wait_for(lambda instance=instance: not instance.members())  # type: ignore[misc]
+    with running(tmp_path) as instance:
+        for project, changes in made.items():
+            wait_for(lambda: {n for n, _ in events(tmp_path, project)} == set(range(1, changes + 1)))  # noqa: B023
+        until_published(instance)
+        published = lines(tmp_path)[:-1]
+        ids = {(event["project_id"], event["sequence"]): event["id"] for event in published}
+        assert len(ids) == sum(made.values())
+        assert len(set(ids.values())) == len(ids)
+        assert all(ids[event["project_id"], event["sequence"]] == event["id"] for event in published)
+        if kind == signal.SIGTERM:
+            assert len(published) == len(ids), "an end in good order repeats nothing"
+        assert lines(tmp_path, "dead-letters.jsonl") == []
+        assert instance.process.poll() is None
+
+
+def _touch(world: World, project: str) -> int:
+    """Changes a project; its new sequence."""
+    assert world("PATCH", project, {"name": new_key()}).status == 200
+    return world("GET", flat_path(project)).version

@@ -1,0 +1,306 @@
+"""Functions that act on events: the rules, the exactly-once and the events of HTTP."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+
+from atrium.settings import settings
+from local import event_sources
+from local.event_sources import MessageQueue, QueueSource
+from local.functions import FunctionFailed, call
+from local.template import Function, Template
+from tests.conftest import Crowd, full
+from tests.races.test_changes import event, require_published_form
+from tests.races.test_concurrency import at_once
+from tests.routes.test_idempotency import set_space_roles
+from tests.support.client import A_MOMENT, A_UUID, World, flat_path, new_key
+from tests.support.clock import HANGS
+
+
+def request(world: World, **fields: Any) -> dict[str, Any]:
+    """A project that somebody wants made on behalf of acme's contributor."""
+    wanted = {
+        "id": "intake-7",
+        "tenant_id": world.dev["tenants"]["acme"]["tenant_id"],
+        "principal_id": world.uuid("contributor"),
+        "name": "Website Redesign Q3",
+    }
+    return wanted | fields
+
+
+def envelope(detail: dict[str, Any], id: str = "6a7e8feb-b491-4cf7-a9f1-bf3703467718") -> dict[str, Any]:
+    """What the bus makes of it."""
+    return {
+        "version": "0",
+        "id": id,
+        "detail-type": "project.requested",
+        "source": "intake",
+        "account": "000000000000",
+        "time": "2026-11-22T12:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": detail,
+    }
+
+
+def batch(*bodies: Any) -> dict[str, Any]:
+    """What the queue makes of that."""
+    return {
+        "Records": [
+            {"messageId": f"message-{number}", "body": body if isinstance(body, str) else json.dumps(body)}
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+Create = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture
+def create(world: World, template: Template) -> Create:
+    return partial(call, template.functions["CreateProjectFromEvent"])
+
+
+def names(world: World) -> list[str]:
+    found, query = [], "?limit=100"
+    while True:
+        page = world("GET", f"{world.projects()}{query}").body
+        found += [project["name"] for project in page["data"]]
+        if not page["meta"]["has_more"]:
+            return found
+        query = f"?limit=100&cursor={page['meta']['next_cursor']}"
+
+
+def test_a_project_is_created_as_if_its_principal_had_asked_for_it(world: World, create: Create) -> None:
+    made = create(request(world, client_name="Acme", description={"summary": "New", "budget": 1}))
+    space = world.dev["tenants"]["acme"]["spaces"]["default"]
+    assert made == {
+        "id": A_UUID,
+        "tenant_id": world.dev["tenants"]["acme"]["tenant_id"],
+        "space_id": space,
+        "name": "Website Redesign Q3",
+        "manager_id": world.uuid("contributor"),
+        "created_by": world.uuid("contributor"),
+        "status": "active",
+        "created_at": A_MOMENT,
+        "updated_at": A_MOMENT,
+        "description": {"summary": "New", "budget": 1},
+    }
+    project = f"{world.projects()}/{made['id']}"
+    assert world("GET", project, by="contributor").body == made
+    assert world("GET", flat_path(project)).body["clientName"] == "Acme"
+    assert world("DELETE", project, by="contributor").status == 204, "its manager"
+
+
+def test_its_event_is_that_of_any_other_creation(world: World, create: Create) -> None:
+    project = f"{world.projects()}/{create(request(world))['id']}"
+    found = event(world, project)
+    require_published_form(found)
+    assert (found["type"], found["sequence"]) == ("project.created", 1)
+    assert found["actor"] == {"principal_id": world.uuid("contributor"), "kind": "user"}
+
+
+def test_an_event_makes_one_project_however_often_and_however_it_comes(world: World, create: Create) -> None:
+    made = create(request(world))
+    assert create(request(world)) == made
+    assert create(envelope(request(world))) == made
+    assert create(batch(envelope(request(world)), envelope(request(world)))) == {"batchItemFailures": []}
+    assert names(world) == ["Website Redesign Q3"]
+
+
+def test_without_an_id_of_its_own_the_buss_counts(world: World, create: Create) -> None:
+    wanted = request(world)
+    del wanted["id"]
+    made = create(envelope(wanted))
+    assert create(envelope(wanted)) == made
+    assert create(envelope(wanted, id="another"))["id"] != made["id"]
+    assert len(names(world)) == 2
+
+
+def test_a_space_may_be_named(world: World, create: Create) -> None:
+    space = world.dev["tenants"]["acme"]["spaces"]["research"]
+    assert create(request(world, space_id=space))["space_id"] == space
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"name": ""}, "name: Must not be empty"),
+    ({"name": None}, "name: Input should be a valid string"),
+    ({"owner": "x"}, "owner: Extra inputs are not permitted"),
+    ({"id": "a b"}, "id: String should match pattern"),
+    ({"tenant_id": "acme"}, "tenant_id: Must be an id that is a UUID"),
+    ({"principal_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"}, "principal_id: No such principal"),
+    ({"tenant_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"}, "principal_id: No such principal"),
+    ({"space_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"}, "Space not found."),
+    ({"description": 5}, "description: Must be an object, a string or null"),
+    ({"description": "\x00"}, "Text may not hold control characters"),
+    ({"description": "x" * 40_000}, "Must have at most 32 KB"),
+]
+
+
+@pytest.mark.parametrize(("fields", "reason"), REFUSED, ids=lambda value: str(value)[:30])
+def test_what_http_refuses_is_refused_with_what_to_mend(
+    world: World, create: Create, fields: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(FunctionFailed) as refused:
+        create(request(world, **fields))
+    assert refused.value.error_type == "Refused"
+    assert reason in refused.value.message
+    assert names(world) == []
+
+
+def test_who_may_not_create_does_not_by_an_event_either(world: World, create: Create) -> None:
+    for name, reason in (
+        ("viewer", "You may not create projects in this space."),
+        ("outsider", "You do not have access to this space."),
+    ):
+        with pytest.raises(FunctionFailed, match=reason):
+            create(request(world, principal_id=world.uuid(name)))
+    with pytest.raises(FunctionFailed, match="No such principal"):
+        create(request(world, principal_id=world.uuid("owner", "globex")))
+
+
+def test_an_id_used_for_another_request_is_refused(world: World, create: Create) -> None:
+    create(request(world))
+    with pytest.raises(FunctionFailed, match="This id was used for another request"):
+        create(request(world, name="Other"))
+
+
+def test_a_bad_message_is_reported_and_the_rest_of_its_batch_is_done(world: World, create: Create) -> None:
+    answer = create(
+        batch("not json", envelope(request(world, id="a")), envelope(request(world, id="b", name="")), "[]")
+    )
+    failures = [{"itemIdentifier": f"message-{number}"} for number in (0, 2, 3)]
+    assert answer == {"batchItemFailures": failures}
+    assert names(world) == ["Website Redesign Q3"]
+
+
+def test_one_event_delivered_many_times_at_once_makes_one_project(crowd: Crowd, template: Template) -> None:
+    crowd.proxy.conflicts = True
+    function = template.functions["CreateProjectFromEvent"]
+    for number in range(full(2, 20)):
+        wanted = request(crowd.world, id=f"storm-{number}")
+        results = at_once(*[partial(crowd.invoke, function, wanted)] * 16)
+        assert all(made == results[0] for made in results)
+
+
+def test_of_ten_requests_that_each_take_their_longest_none_is_lost_and_none_is_done_twice(
+    crowd: Crowd, template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table does not answer the first calls of each request until its time is nearly up. By the functions' clock no
+    invocation takes longer than it may; one that did would be no invocation that failed, but ten that come again."""
+    monkeypatch.setattr(event_sources, "REDELIVERED_AFTER", 0.0)
+    (source,) = (each for each in template.event_sources if each.function.name == "CreateProjectFromEvent")
+    queue = MessageQueue(template.queues[source.source])
+    letters: list[Any] = []
+    unanswered: Counter[str] = Counter()
+    receives: Counter[str] = Counter()
+
+    def hangs(operation: str, asked: dict[str, Any]) -> str | None:
+        text = json.dumps(asked, sort_keys=True)
+        if operation == "TransactWriteItems" or "#I#" not in text or unanswered[text] == 3:
+            return None
+        unanswered[text] += 1
+        return HANGS
+
+    def invoke(function: Function, event: Mapping[str, Any]) -> Any:
+        receives.update(json.loads(record["body"])["detail"]["name"] for record in event["Records"])
+        return crowd.invoke(function, event)
+
+    wanted = [f"Slow {number}" for number in range(10)]
+    for name in wanted:
+        queue.send(json.dumps(envelope(request(crowd.world, id=new_key(), name=name))))
+    crowd.proxy.before = hangs
+    deliveries = QueueSource(source, queue, invoke, lambda queue, letter: letters.append(letter))
+    for _ in wanted:
+        deliveries.deliver(within=0)
+    crowd.proxy.before = lambda operation, asked: None
+    assert queue.receive(10, within=0) == []
+    assert letters == []
+    assert receives == Counter(wanted)
+    assert sum(unanswered.values()) == 30
+    assert sorted(name for name in names(crowd.world) if name.startswith("Slow")) == wanted
+
+
+# ---------------------------------------------------------------- somebody else's automation
+
+
+def created(world: World, project: str) -> dict[str, Any]:
+    return {**envelope(event(world, project)), "detail-type": "project.created", "source": "atrium"}
+
+
+@pytest.fixture
+def add_viewer(world: World, template: Template, monkeypatch: pytest.MonkeyPatch) -> Create:
+    """The sample function, configured with acme's outsider."""
+    monkeypatch.setenv("VIEWER_PRINCIPAL", world.uuid("outsider"))
+    settings.cache_clear()
+    return partial(call, template.functions["AddViewer"])
+
+
+def test_a_configured_principal_becomes_a_viewer_of_each_new_project(world: World, add_viewer: Create) -> None:
+    project = world.new_project(by="contributor")
+    happened = created(world, project)
+    assert add_viewer(happened) == {"added": True}
+    member = world("GET", f"{project}/members/{world.uuid('outsider')}").body
+    assert member["role_id"] == world.role("viewer")
+    found = event(world, project)
+    require_published_form(found)
+    assert (found["type"], found["sequence"]) == ("member.added", 2)
+    assert found["actor"]["principal_id"] == world.uuid("contributor")
+    assert add_viewer(happened) == {"added": False}, "a repeat"
+    assert event(world, project) == found
+
+
+def test_an_event_that_comes_again_after_its_principal_lost_every_role_is_done_already(
+    world: World, create: Create, add_viewer: Create
+) -> None:
+    made = create(request(world))
+    project = f"{world.projects()}/{made['id']}"
+    happened = created(world, project)
+    assert add_viewer(happened) == {"added": True}
+    assert world("PATCH", project, {"manager_id": world.uuid("outsider")}).status == 200
+    assert world("DELETE", f"{project}/members/{world.uuid('contributor')}").status == 204
+    set_space_roles(world, "contributor", {})
+    assert world("GET", project, by="contributor").status == 403
+    assert create(request(world)) == made
+    assert create(batch(envelope(request(world)))) == {"batchItemFailures": []}
+    assert add_viewer(happened) == {"added": False}
+
+
+def test_a_viewer_who_is_there_or_a_project_that_is_gone_is_no_failure(world: World, add_viewer: Create) -> None:
+    project = world.new_project()
+    happened = created(world, project)
+    world.new_member(project, "outsider", "contributor")
+    assert add_viewer(happened) == {"added": False}
+    assert world("GET", f"{project}/members/{world.uuid('outsider')}").body["role_id"] == world.role("contributor")
+    gone = world.new_project()
+    happened = created(world, gone)
+    assert world("DELETE", gone).status == 204
+    assert add_viewer(happened) == {"added": False}
+
+
+def test_projects_of_other_tenants_are_left_alone(world: World, add_viewer: Create) -> None:
+    project = world.new_project(tenant="globex")
+    found = event_of_globex(world, project)
+    assert add_viewer({**envelope(found), "detail-type": "project.created"}) == {"added": False}
+    assert len(world("GET", f"{project}/members", tenant="globex").body["data"]) == 1
+
+
+def event_of_globex(world: World, project: str) -> dict[str, Any]:
+    own = world("GET", project, tenant="globex").body
+    return {
+        "id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1",
+        "tenant_id": own["tenant_id"],
+        "space_id": own["space_id"],
+        "project_id": own["id"],
+        "resource": own,
+    }
+
+
+def test_without_a_configured_principal_nothing_is_added(world: World, template: Template) -> None:
+    project = world.new_project()
+    assert call(template.functions["AddViewer"], created(world, project)) == {"added": False}
+    assert len(world("GET", f"{project}/members").body["data"]) == 1

@@ -1,0 +1,140 @@
+"""Every sample event runs through its handler and does what its route is there for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.functions import FunctionFailed, call
+from local.template import ROOT, Template
+from tests.races.test_changes import require_published_form
+from tests.support.client import World, flat_path, v1_id
+
+EVENTS = ROOT / "events"
+SAMPLES = sorted(str(path.relative_to(EVENTS)) for path in EVENTS.rglob("*.json"))
+
+# The project that the samples are about, its records, and the note on its task; samples run on what is made first.
+SAMPLE_PROJECT = "64a1f2c3b4e5d6f7a8b9c0d1"
+SAMPLE_RECORDS = {
+    "tasks": "64a1f2c3b4e5d6f7a8b9c0d2",
+    "datasets": "64a1f2c3b4e5d6f7a8b9c0d3",
+    "experiments": "64a1f2c3b4e5d6f7a8b9c0d4",
+    "decisions": "64a1f2c3b4e5d6f7a8b9c0d5",
+}
+SAMPLE_NOTE = "64a1f2c3b4e5d6f7a8b9c0d6"
+
+
+def status_of(sample: str) -> int:
+    """What a sample's route answers when it succeeds."""
+    dialect, name = sample.removesuffix(".json").split("/")
+    if name.startswith(("create_", "add_")):
+        return 201
+    return 204 if dialect == "v1" and name.startswith(("delete_", "remove_")) else 200
+
+
+def prepared(world: World, sample: str) -> Any:
+    """The sample, about things that are there."""
+    project = world.new_project("Customer Churn Model")
+    world.new_member(project, "viewer", "viewer")
+    made = {SAMPLE_PROJECT: project}
+    for kind, id in SAMPLE_RECORDS.items():
+        made[id] = world.new_record(project, kind)
+    made[SAMPLE_NOTE] = world.new_note(made[SAMPLE_RECORDS["tasks"]])
+    text = (EVENTS / sample).read_text()
+    for id, path in made.items():
+        own = flat_path(path).rpartition("/")[2]
+        text = text.replace(id, own).replace(v1_id(id), v1_id(own))
+    return json.loads(text)
+
+
+@pytest.mark.parametrize("sample", [name for name in SAMPLES if "/" in name and "automation" not in name])
+def test_a_routes_sample_succeeds_and_replays(world: World, template: Template, sample: str) -> None:
+    event = prepared(world, sample)
+    handler = sample.removesuffix(".json").replace("/", ".") + ".handler"
+    (function,) = (function for function in template.functions.values() if function.handler == handler)
+    answer = call(function, event)
+    assert answer["statusCode"] == status_of(sample), answer
+    assert answer["multiValueHeaders"]["X-Request-Id"] == [event["requestContext"]["requestId"]]
+    if event["httpMethod"] != "GET" and not event["path"].endswith("/team/find"):
+        again = call(function, event)
+        assert (again["statusCode"], again["body"]) == (answer["statusCode"], answer["body"])
+        assert again["multiValueHeaders"]["Idempotent-Replayed"] == ["true"]
+
+
+@pytest.mark.parametrize("sample", ["get_docs.json", "get_openapi.json"])
+def test_a_public_sample_is_answered_without_a_table(template: Template, sample: str) -> None:
+    (function,) = (each for each in template.functions.values() if each.handler == sample.replace("json", "handler"))
+    event = json.loads((EVENTS / sample).read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in function.environment.items():
+            patch.setenv(name, value)
+        answer = call(function, event)
+    assert answer["statusCode"] == 200
+    assert answer["multiValueHeaders"]["X-Request-Id"] == [event["requestContext"]["requestId"]]
+
+
+def run(template: Template, name: str) -> Any:
+    """The result of an automation function on its sample."""
+    (function,) = (one for one in template.functions.values() if one.handler == f"automation.{name}.handler")
+    return call(function, json.loads((EVENTS / f"automation/{name}.json").read_text()))
+
+
+def test_the_streams_sample_is_published(world: World, template: Template) -> None:
+    assert run(template, "publish_events") == {"batchItemFailures": []}
+    assert world.bus.details
+    for detail in world.bus.details:
+        require_published_form(detail)
+
+
+def test_the_samples_of_what_finds_nothing_to_do_do_nothing(world: World, template: Template) -> None:
+    assert run(template, "purge_deleted") == {"batchItemFailures": []}
+    assert run(template, "sweep_deleted") == {"found": 0, "purged": 0}
+    assert run(template, "add_viewer") == {"added": False}
+    nothing = {"sent": 0, "failed": 0, "left": 0, "complete": True, "details": []}
+    assert run(template, "redrive") == nothing
+    summary = run(template, "fsck")
+    assert (summary["clean"], summary["damage"]) == (True, {})
+
+
+def test_the_project_request_sample_makes_a_project_once(world: World, template: Template) -> None:
+    for _ in range(2):
+        assert run(template, "create_project_from_event") == {"batchItemFailures": []}
+    assert len(world("GET", world.projects()).body["data"]) == 1
+
+
+def test_the_provisioning_sample_makes_a_tenant(world: World, template: Template) -> None:
+    event = json.loads((EVENTS / "automation/provision.json").read_text())
+    made = call(template.functions["Provision"], event)
+    assert [principal["email"] for principal in made["principals"]] == ["ada@initech.example"]
+
+
+def test_the_samples_of_credentials_issue_rotate_revoke_and_list_the_viewers(world: World, template: Template) -> None:
+    before = run(template, "list_credentials")["credentials"]
+    assert [found["kind"] for found in before].count("identity") == 1
+    issued, rotated = run(template, "issue_credential"), run(template, "rotate_credential")
+    for made in (issued, rotated):
+        assert world.raw("GET", "/v1/me", [("X-API-Key", made["secret"])]).body["id"] == world.id("viewer")
+    revoked = run(template, "revoke_credential")
+    after = {found["credential_id"]: found for found in run(template, "list_credentials")["credentials"]}
+    assert len(after) == len(before) + 1
+    assert after[issued["credential_id"]]["expires_at"] == "2036-01-01T00:00:00.000Z"
+    assert after[rotated["credential_id"]]["previous"]["expires_at"] == rotated["previous_expires_at"]
+    assert after[revoked["credential_id"]]["revoked_at"] == revoked["revoked_at"]
+
+
+def test_the_authorizers_sample_is_a_credential_that_is_nobodys(world: World, template: Template) -> None:
+    event = json.loads((EVENTS / "authorizer.json").read_text())
+    with pytest.raises(FunctionFailed, match="Unauthorized"):
+        call(template.functions["Authorizer"], event)
+    token = world.principal("owner")["token"]
+    event["headers"]["Authorization"] = f"Bearer {token}"
+    event["multiValueHeaders"]["Authorization"] = [f"Bearer {token}"]
+    assert call(template.functions["Authorizer"], event)["principalId"] == world.id("owner")
+
+
+def test_every_function_has_its_sample_and_every_sample_its_function(template: Template) -> None:
+    functions = {
+        function.handler.removesuffix(".handler").replace(".", "/") for function in template.functions.values()
+    }
+    assert {str(Path(name).with_suffix("")) for name in SAMPLES} == functions

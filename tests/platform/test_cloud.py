@@ -1,0 +1,425 @@
+"""`sam deploy` for real, into an AWS that runs on this machine (ministack): the built template becomes a stack,
+requests come in at the API's address, the stream and the bus set functions off, and a role may do what its policies
+say.
+
+What that AWS does not do, and so this does not prove: docs/decisions/0014-deployed-without-aws.md.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from zipfile import ZipFile
+
+import boto3
+import httpx
+import pytest
+from botocore.config import Config
+from samtranslator.yaml_helper import yaml_parse
+
+from atrium import keys
+from atrium.ids import from_uuid
+from local.database import as_child, free_port
+from local.demo import demo
+from local.rie import BUILD
+from local.template import ACCOUNT, REGION, ROOT, Template
+from tests.platform.test_run import wait_for
+from tests.platform.test_template import routes
+from tests.routes import test_seed_documents as seeds
+from tests.support.client import World, over_http
+from tests.support.clock import NET
+from tools import versioned
+from tools.openapi import DOCUMENT
+
+# What the documents say of the API holds of the deployed one.
+globals().update({name: test for name, test in vars(seeds).items() if name.startswith("test_")})
+
+MINISTACK = ROOT / ".venv" / "ministack" / "bin" / "python"
+
+# Of the demo tenant acme, whose ids are the same everywhere: a viewer of each new project.
+OUTSIDER = "6a8f33fc-9f6e-8000-8000-290cca0839b5"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """An AWS of one's own, with one stack; `directory` is all that it writes to."""
+
+    port: int
+    directory: Path
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.directory),
+            "TMPDIR": str(self.directory),
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "-",
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, service: str) -> Any:
+        session: Any = boto3.Session(ACCOUNT, "-", region_name=REGION)
+        config = Config(read_timeout=NET, retries={"total_max_attempts": 1})
+        return session.client(service, endpoint_url=self.endpoint, config=config)
+
+    def sam(self, *arguments: str) -> None:
+        environment = {**self.environment, "AWS_ENDPOINT_URL": self.endpoint, "SAM_CLI_TELEMETRY": "0"}
+        command = [str(Path(sys.executable).with_name("sam")), *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=NET, check=False
+        )
+        assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
+
+    @cached_property
+    def lambdas(self) -> Any:
+        return self.client("lambda")
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        (stack,) = self.client("cloudformation").describe_stacks(StackName="atrium")["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    @cached_property
+    def resources(self) -> dict[str, Any]:
+        """By logical id."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName="atrium")
+        return {found["LogicalResourceId"]: found for page in pages for found in page["StackResourceSummaries"]}
+
+    def invoke(self, name: str, event: Mapping[str, Any]) -> Any:
+        """The result of a function, by its name in the stack."""
+        answer = self.lambdas.invoke(FunctionName=name, Payload=json.dumps(event))
+        result = json.load(answer["Payload"])
+        assert "FunctionError" not in answer, result
+        return result
+
+    @property
+    def api(self) -> str:
+        """The host name of the API's address."""
+        return self.outputs["ApiUrl"].split("/")[2]
+
+    def world(self, directory: Path, provision: Any = None) -> World:
+        """The demo tenants behind the API, made by the deployed function."""
+        made = demo(directory, provision or (lambda event: self.invoke(self.outputs["ProvisionFunction"], event)))
+        stage = self.outputs["ApiUrl"].rpartition("/")[2]
+        # The emulator tells APIs apart by the host's name, too, in a domain of its own.
+        host = f"{self.api.partition('.')[0]}.execute-api.127.0.0.1:{self.port}"
+        return World(over_http(f"{self.endpoint}/{stage}", Host=host), made)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory, template: Template) -> Iterator[Cloud]:
+    with deployed(tmp_path_factory.mktemp("cloud"), template, built()) as made:
+        yield made
+
+
+def built() -> dict[str, Any]:
+    """The template that `sam build` wrote, its code's places made absolute."""
+    found: dict[str, Any] = yaml_parse((BUILD / "template.yaml").read_text())
+    for resource in found["Resources"].values():
+        for place in ("CodeUri", "ContentUri"):
+            if place in resource["Properties"]:
+                resource["Properties"][place] = str(BUILD / resource["Properties"][place])
+    return found
+
+
+@contextmanager
+def deployed(directory: Path, template: Template, source: Mapping[str, Any]) -> Iterator[Cloud]:
+    """A cloud with the stack of a template, but for what this AWS does not have: X-Ray's rules, CodeDeploy and the keys
+    of events.
+    """
+    resources = {name: item for name, item in source["Resources"].items() if not item["Type"].startswith("AWS::XRay::")}
+    assert source["Resources"].keys() - resources.keys() == {"TraceSampling"}
+    for resource in resources.values():
+        resource["Properties"].pop("DeploymentPreference", None)
+    # It knows no condition keys of events, so that a statement which asks for them would allow nothing.
+    (policy,) = resources["PublishEventsRole"]["Properties"]["Policies"]
+    policy["PolicyDocument"]["Statement"][0]["Condition"].pop("Null", None)
+    path = directory / "template.json"
+    path.write_text(json.dumps({**source, "Resources": resources}))
+    with ministack(directory) as made:
+        made.sam(
+            *("deploy", "--template-file", str(path), "--config-file", str(ROOT / "samconfig.toml")),
+            *("--no-confirm-changeset", "--no-progressbar"),
+            *("--parameter-overrides", f"ViewerPrincipal={OUTSIDER}"),
+        )
+        add_gateway_responses(made, template)
+        yield made
+
+
+@contextmanager
+def ministack(directory: Path) -> Iterator[Cloud]:
+    cloud = Cloud(free_port(), directory)
+    environment = {
+        **cloud.environment,
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(cloud.port),
+        # Roles hold.
+        "AUTH": "true",
+    }
+    with (directory / "output").open("w") as output:
+        process = subprocess.Popen(
+            [str(MINISTACK), "-m", "ministack"],
+            cwd=directory,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=as_child,
+        )
+
+    def is_ready() -> bool:
+        assert process.poll() is None, (directory / "output").read_text()[-3000:]
+        try:
+            return httpx.get(f"{cloud.endpoint}/_ministack/health").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        wait_for(is_ready)
+        yield cloud
+    finally:
+        process.terminate()
+        try:
+            process.wait(NET)
+        finally:
+            with suppress(ProcessLookupError):  # its functions' processes end with it
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def add_gateway_responses(cloud: Cloud, template: Template) -> None:
+    """The document that is imported has them, and AWS takes them from there; ministack only from calls."""
+    gateway = cloud.client("apigateway")
+    api = cloud.api.partition(".")[0]
+    for kind, response in template.api["x-amazon-apigateway-gateway-responses"].items():
+        settings = {name: response[name] for name in ("responseParameters", "responseTemplates")}
+        if "statusCode" in response:
+            settings["statusCode"] = str(response["statusCode"])
+        gateway.put_gateway_response(restApiId=api, responseType=kind, **settings)
+    gateway.create_deployment(restApiId=api, stageName=template.stage)
+
+
+@pytest.fixture
+def world(cloud: Cloud, tmp_path: Path) -> World:
+    """Tenants of its own for each test: other request tokens, and no identities, of which there can be only one."""
+
+    def provision(event: Mapping[str, Any]) -> Any:
+        principals = [
+            {**principal, "credentials": [given for given in principal["credentials"] if given["kind"] != "identity"]}
+            for principal in event["principals"]
+        ]
+        fresh = {**event, "request_token": str(uuid4()), "principals": principals}
+        return cloud.invoke(cloud.outputs["ProvisionFunction"], fresh)
+
+    return cloud.world(tmp_path, provision)
+
+
+def test_every_function_is_deployed_as_the_template_says(cloud: Cloud, template: Template) -> None:
+    assert {found["ResourceStatus"] for found in cloud.resources.values()} == {"CREATE_COMPLETE"}
+    own = {
+        "TABLE_NAME": cloud.outputs["TableName"],
+        "BUS_NAME": cloud.outputs["BusName"],
+        "DEAD_LETTERS": cloud.outputs["DeadLettersUrl"],
+    }
+    for function in template.functions.values():
+        found = cloud.lambdas.get_function(FunctionName=cloud.resources[function.name]["PhysicalResourceId"])
+        settings = found["Configuration"]
+        assert settings["Handler"] == function.handler
+        assert (settings["Timeout"], settings["MemorySize"]) == (function.timeout, function.memory)
+        layers = [layer["Arn"].split(":")[6] for layer in settings["Layers"]]
+        assert layers == list(function.layers)
+        # What else is a reference is to another function.
+        named = {
+            name: cloud.resources[value]["PhysicalResourceId"]
+            for name, value in function.environment.items()
+            if value in cloud.resources
+        }
+        expected = {**function.environment, **named, **own, "VIEWER_PRINCIPAL": OUTSIDER}
+        assert settings["Environment"]["Variables"] == expected
+        code = ZipFile(BytesIO(httpx.get(found["Code"]["Location"]).content))
+        assert f"{function.handler.rpartition('.')[0].replace('.', '/')}.py" in code.namelist()
+
+
+def test_the_reference_is_there_for_everybody_and_so_is_its_document(world: World) -> None:
+    page, document = (world("GET", path, by=None) for path in ("/docs", "/openapi.json"))
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "<title>Atrium API</title>" in page.content.decode()
+    (server,) = json.loads(document.content)["servers"]
+    committed = DOCUMENT.read_text().replace('"url": "."', f'"url": "{server["url"]}"')
+    assert (document.status, document.content.decode()) == (200, committed)
+    assert re.fullmatch(r"https://[^/]+/prod", server["url"])
+
+
+def test_a_retry_over_the_deployed_api_is_a_replay(world: World) -> None:
+    first = world("POST", "/projects", seeds.NEW, key="retried")
+    again = world("POST", "/projects", seeds.NEW, key="retried")
+    assert (first.status, again.status, again.content) == (201, 201, first.content)
+    assert (first.replayed, again.replayed) == (False, True)
+    assert world("GET", "/projects").body == [first.body]
+
+
+def test_what_is_set_off_by_changes_events_and_messages_happens(cloud: Cloud, tmp_path: Path) -> None:
+    """The stream publishes a new project on the bus, whose rule adds the viewer; a project that an event asks for
+    comes through rule and queue; the stream has what a deletion leaves purged.
+    """
+    world = cloud.world(tmp_path)
+    assert world.uuid("outsider") == OUTSIDER
+    project = world.new_project("Apollo")
+    member = f"{project}/members/{OUTSIDER}"
+    wait_for(lambda: world("GET", member).status == 200)
+    assert world("GET", member).body["role_id"] == world.role("viewer")
+
+    tenant = world.dev["tenants"]["acme"]["tenant_id"]
+    wanted = {"id": "intake-7", "tenant_id": tenant, "principal_id": world.uuid("owner"), "name": "Requested"}
+    entry = {
+        "EventBusName": cloud.outputs["BusName"],
+        "Source": "intake",
+        "DetailType": "project.requested",
+        "Detail": json.dumps(wanted),
+    }
+    assert cloud.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+    def names() -> list[str]:
+        return [listed["name"] for listed in world("GET", world.projects()).body["data"]]
+
+    wait_for(lambda: "Requested" in names())
+
+    task = from_uuid(world.new_record(project, "tasks").rpartition("/")[2])
+    partition = keys.project(from_uuid(tenant), from_uuid(project.rpartition("/")[2])).pk
+    database = cloud.client("dynamodb")
+
+    def rows() -> set[str]:
+        """The sort keys of what the table has of the project."""
+        found = database.query(
+            TableName=cloud.outputs["TableName"],
+            KeyConditionExpression="pk = :partition",
+            ExpressionAttributeValues={":partition": {"S": partition}},
+        )
+        return {item["sk"]["S"] for item in found["Items"]}
+
+    assert {keys.META, f"{keys.TASK}{task}"} < rows()
+    assert world("DELETE", project).status == 204
+    wait_for(lambda: not rows())
+    assert cloud.client("sqs").get_queue_attributes(
+        QueueUrl=cloud.outputs["DeadLettersUrl"], AttributeNames=["ApproximateNumberOfMessages"]
+    )["Attributes"] == {"ApproximateNumberOfMessages": "0"}
+
+
+def document(cloud: Cloud, *begin: str) -> str:
+    """The output of commands of docs/operations.md: its words, then the first block behind each of these texts, run
+    by a shell with the AWS CLI against the stack."""
+    text = (ROOT / "docs/operations.md").read_text()
+    blocks = [
+        text.partition(word)[2].partition("\n```\n")[2].partition("\n```\n")[0] for word in ("# Running Atrium", *begin)
+    ]
+    script = "\n".join(blocks).replace("STACK=atrium-prod", "STACK=atrium")
+    environment = {
+        **cloud.environment,
+        "PATH": f"{MINISTACK.parent}:{os.environ['PATH']}",
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+    }
+    done = subprocess.run(
+        ["bash", "-eu", "-o", "pipefail", "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=NET,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def test_the_door_is_closed_and_opened_by_the_commands_of_the_document(cloud: Cloud, world: World) -> None:
+    """Whether the table's policy is obeyed is AWS's to show: ministack keeps it."""
+    tables = cloud.client("dynamodb")
+    table = tables.describe_table(TableName=cloud.outputs["TableName"])["Table"]["TableArn"]
+    queue = cloud.resources["ProjectRequests"]["PhysicalResourceId"]
+
+    def state() -> str:
+        mapping = cloud.resources["CreateProjectFromEventRequests"]["PhysicalResourceId"]
+        return str(cloud.lambdas.get_event_source_mapping(UUID=mapping)["State"])
+
+    def waiting() -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = cloud.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+    for _ in range(2):
+        document(cloud, "**Close the door**")
+    wait_for(lambda: state() == "Disabled")
+    for request in (("GET", "/projects", None), ("POST", "/projects", seeds.NEW)):
+        refused = world(*request)
+        assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    entry = {
+        "EventBusName": cloud.outputs["BusName"],
+        "Source": "intake",
+        "DetailType": "project.requested",
+        "Detail": json.dumps(
+            {
+                "id": "intake-8",
+                "tenant_id": world.dev["tenants"]["acme"]["tenant_id"],
+                "principal_id": world.uuid("owner"),
+                "name": "Patience",
+            }
+        ),
+    }
+    assert cloud.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+    wait_for(lambda: waiting() == 1)
+    policy = tables.get_resource_policy(ResourceArn=table)["Policy"]
+    assert json.loads(policy)["Statement"][0]["Resource"] == table
+
+    document(cloud, "**Close the door**", "**Open it**", "**Open it**")
+    wait_for(lambda: state() == "Enabled")
+    wait_for(lambda: [project["projectName"] for project in world("GET", "/projects").body] == ["Patience"])
+    assert waiting() == 0
+    with pytest.raises(tables.exceptions.PolicyNotFoundException):
+        tables.get_resource_policy(ResourceArn=table)
+
+
+def test_sam_delete_leaves_the_data_and_nothing_else(cloud: Cloud) -> None:
+    """As `DeletionPolicy: Retain` says. It comes last: there is no stack after it."""
+    tables = cloud.client("dynamodb")
+    cloud.sam("delete", "--stack-name", "atrium", "--region", REGION, "--no-prompts")
+    assert cloud.lambdas.list_functions()["Functions"] == []
+    assert cloud.lambdas.list_layers()["Layers"] == []
+    assert cloud.client("apigateway").get_rest_apis()["items"] == []
+    assert cloud.client("sqs").list_queues().get("QueueUrls", []) == []
+    assert [bus["Name"] for bus in cloud.client("events").list_event_buses()["EventBuses"]] == ["default"]
+    assert tables.list_tables()["TableNames"] == [cloud.outputs["TableName"]]
+
+
+# ---------------------------------------------------------------- the form with versions
+
+
+def test_the_form_with_versions_is_deployed_and_answers_through_its_aliases(tmp_path: Path, template: Template) -> None:
+    """A cloud of its own, after the other has gone. CodeDeploy is not there: a release is given to all at once."""
+    with deployed(tmp_path, template, versioned.versioned(built(), "one")) as cloud:
+        assert {found["ResourceStatus"] for found in cloud.resources.values()} == {"CREATE_COMPLETE"}
+        aliases = {name.removesuffix("Aliaslive") for name in cloud.resources if name.endswith("Aliaslive")}
+        assert aliases == {"Authorizer", *routes(template), *routes(template, public=True)}
+        for name in sorted(aliases):
+            found = cloud.lambdas.get_alias(FunctionName=cloud.resources[name]["PhysicalResourceId"], Name="live")
+            assert found["FunctionVersion"] == "1", name
+            about = cloud.lambdas.get_function_configuration(FunctionName=found["AliasArn"])
+            assert about["Environment"]["Variables"]["RELEASE"] == "one", name
+        world = cloud.world(tmp_path)
+        project = world.new_project("Apollo")
+        assert world("GET", project).body["name"] == "Apollo"
+        assert world("DELETE", project).status == 204
+        assert world("GET", "/projects", by=None).status == 401

@@ -1,0 +1,443 @@
+"""What is deployed, and how: parameters, environments, the limits of CloudFormation, releases; and what
+docs/operations.md says of it.
+"""
+
+import json
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from samtranslator.yaml_helper import yaml_parse
+
+from atrium.telemetry import UNITS
+from local.template import ROOT, Template
+from tests.platform.test_template import routes
+from tests.support.iam import statements
+from tools import versioned
+
+# Of one stack (CloudFormation quotas).
+MAX_RESOURCES = 500
+MAX_OUTPUTS = 200
+MAX_TEMPLATE_BYTES = 1_000_000
+
+SOURCE = yaml_parse((ROOT / "template.yaml").read_text())
+ALARMS = yaml_parse((ROOT / "observability.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """Two releases of the same code, in the form with versions."""
+    found = {}
+    for release in ("one", "two"):
+        path: Path = tmp_path_factory.mktemp("release") / "versioned.json"
+        template = versioned.versioned(yaml_parse((ROOT / "template.yaml").read_text()), release)
+        path.write_text(json.dumps(template))
+        found[release] = Template(path)
+    return found
+
+
+def of_type(template: Template, type: str) -> dict[str, Any]:
+    return {name: item for name, item in template.resources.items() if item["Type"] == type}
+
+
+# ---------------------------------------------------------------- parameters
+
+# What is there only if a parameter says so.
+CONDITIONAL = {
+    "Domain": "HasDomain",
+    "DomainMapping": "HasDomain",
+    "DomainRecord": "HasHostedZone",
+    "AccessLogs": "HasAccessLogging",
+}
+
+GIVEN = {
+    "DomainName": "api.example.com",
+    "CertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/c",
+    "HostedZoneId": "Z0",
+    "RestoredTable": "atrium-restored",
+    "ReservedConcurrency": "5",
+    "AuthorizerConcurrency": "50",
+    "ThrottleRate": "50",
+    "ThrottleBurst": "80",
+    "WarmReadUnits": "20000",
+    "WarmWriteUnits": "8000",
+    "MaxReadUnits": "4000",
+    "MaxWriteUnits": "2000",
+    "TracingRate": "0.5",
+    "AccessLogging": "on",
+    "LogRetentionDays": "7",
+}
+
+
+@pytest.fixture(scope="module")
+def given() -> Template:
+    """With every parameter that makes a difference to the resources."""
+    return Template(**GIVEN)
+
+
+def test_every_parameter_has_a_default_and_a_description() -> None:
+    for template in (SOURCE, ALARMS):
+        for name, parameter in template["Parameters"].items():
+            assert "Default" in parameter, name
+            assert parameter["Description"].endswith("."), name
+
+
+def test_the_default_stack_has_nothing_that_nobody_asked_for(template: Template) -> None:
+    assert {name: item["Condition"] for name, item in template.resources.items() if "Condition" in item} == CONDITIONAL
+    holding = {name for name, condition in SOURCE["Conditions"].items() if template._holds(condition)}
+    assert holding == {"AmazonRootsOnly"}
+    for function in of_type(template, "AWS::Lambda::Function").values():
+        assert template.resolve(function["Properties"]["ReservedConcurrentExecutions"]) == "AWS::NoValue"
+    table = template.resolve(template.resources["Table"]["Properties"])
+    assert (table["WarmThroughput"], table["OnDemandThroughput"]) == ("AWS::NoValue", "AWS::NoValue")
+    assert template.resolve(template.resources["ApiStage"]["Properties"]["AccessLogSetting"]) == "AWS::NoValue"
+    for function in of_type(template, "AWS::Lambda::Function").values():
+        assert "SnapStart" not in function["Properties"]
+    for kind in ("AWS::Lambda::Version", "AWS::Lambda::Alias", "AWS::CodeDeploy::Application"):
+        assert of_type(template, kind) == {}
+
+
+def test_a_domain_is_the_apis_without_a_stage_in_the_path(template: Template, given: Template) -> None:
+    assert all(given._holds(condition) for condition in SOURCE["Conditions"].values() if "Viewer" not in str(condition))
+    found = {name: given.resolve(given.resources[name]["Properties"]) for name in ("Domain", "DomainMapping")}
+    record = given.resources["DomainRecord"]["Properties"]
+    assert found["Domain"]["RegionalCertificateArn"] == GIVEN["CertificateArn"]
+    assert found["Domain"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+    # Without a base path it is the root.
+    assert found["DomainMapping"] == {"DomainName": "Domain", "RestApiId": "Api", "Stage": "ApiStage"}
+    assert (record["Name"], record["HostedZoneId"]) == ({"Ref": "DomainName"}, {"Ref": "HostedZoneId"})
+    assert record["AliasTarget"]["DNSName"] == {"Fn::GetAtt": ["Domain", "RegionalDomainName"]}
+    url = SOURCE["Outputs"]["ApiUrl"]["Value"]
+    assert given.resolve(url) == "https://api.example.com"
+    assert template.resolve(url) == "https://Api.execute-api.us-east-1.amazonaws.com/prod"
+
+
+def test_reserved_concurrency_is_each_functions_but_the_authorizers(template: Template, given: Template) -> None:
+    """The one authorizer runs for each request of all routes: the figure of a route would bound the whole API."""
+    bounds = {name: function.concurrency for name, function in given.functions.items()}
+    assert bounds.pop("Authorizer") == 50
+    assert bounds.pop("CreateProjectFromEvent") is None
+    assert set(bounds.values()) == {5}
+    assert {function.concurrency for function in template.functions.values()} == {None}
+    assert Template(ReservedConcurrency="5").functions["Authorizer"].concurrency is None
+
+
+def test_the_stage_and_the_public_routes_are_throttled(template: Template, given: Template) -> None:
+    """Every route has the stage's limit but those without a credential, which have lower ones of their own. A path is
+    spelled as CloudFormation wants it."""
+
+    def limits(of: Template) -> dict[str, tuple[int, int]]:
+        return {
+            f"{each['HttpMethod']} {each['ResourcePath']}": (
+                int(each["ThrottlingRateLimit"]),
+                int(each["ThrottlingBurstLimit"]),
+            )
+            for each in of.resolve(of.resources["ApiStage"]["Properties"]["MethodSettings"])
+        }
+
+    public = {
+        f"{method} /{path.replace('/', '~1')}": (20, 40) for method, path in routes(template, public=True).values()
+    }
+    assert limits(template) == {"* /*": (1000, 2000), **public}
+    assert limits(given) == {"* /*": (50, 80), **public}
+    responses = template.api["x-amazon-apigateway-gateway-responses"]
+    assert responses["THROTTLED"]["statusCode"] == "429"
+    assert responses["THROTTLED"]["responseParameters"]["gatewayresponse.header.Retry-After"] == "'1'"
+
+
+def test_opening_the_door_again_gives_the_stage_what_the_template_gives_it(template: Template) -> None:
+    closed, opened = re.findall(
+        r"rateLimit,value=(\d+)' 'op=replace,path=/\*/\*/throttling/burstLimit,value=(\d+)", OPERATIONS
+    )
+    assert closed == ("0", "0")
+    assert opened == tuple(str(SOURCE["Parameters"][name]["Default"]) for name in ("ThrottleRate", "ThrottleBurst"))
+
+
+def test_the_tables_throughput_is_warmed_and_bounded_by_parameters(given: Template) -> None:
+    table = given.resolve(given.resources["Table"]["Properties"])
+    assert table["WarmThroughput"] == {"ReadUnitsPerSecond": "20000", "WriteUnitsPerSecond": "8000"}
+    assert table["OnDemandThroughput"] == {"MaxReadRequestUnits": "4000", "MaxWriteRequestUnits": "2000"}
+    one = Template(WarmWriteUnits="8000", MaxReadUnits="4000")
+    table = one.resolve(one.resources["Table"]["Properties"])
+    assert table["WarmThroughput"] == {"WriteUnitsPerSecond": "8000"}
+    assert table["OnDemandThroughput"] == {"MaxReadRequestUnits": "4000"}
+
+
+def test_access_logs_say_where_a_request_came_from_and_nothing_else_that_was_sent(given: Template) -> None:
+    setting = given.resolve(given.resources["ApiStage"]["Properties"]["AccessLogSetting"])
+    group = "arn:aws:logs:us-east-1:000000000000:log-group:AccessLogs"
+    assert setting["DestinationArn"] == group
+    line = json.loads(setting["Format"])
+    assert line == {
+        "request_id": "$context.requestId",
+        "time": "$context.requestTime",
+        "source": "$context.identity.sourceIp",
+        "route": "$context.httpMethod $context.resourcePath",
+        "status": "$context.status",
+        "response_type": "$context.error.responseType",
+        "tenant": "$context.authorizer.tenant_id",
+        "principal": "$context.authorizer.principalId",
+        "latency": "$context.responseLatency",
+        "authorizer_latency": "$context.authorizer.latency",
+        "authorizer_status": "$context.authorizer.status",
+        "function_latency": "$context.integration.latency",
+        "function_status": "$context.integration.status",
+        "bytes": "$context.responseLength",
+        "trace": "$context.xrayTraceId",
+    }
+    logs = given.resources["AccessLogs"]
+    assert (logs["DeletionPolicy"], logs["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert given.resolve(logs["Properties"]) == {"RetentionInDays": "7"}
+
+
+def test_all_functions_log_json_to_the_one_group_that_the_stack_keeps(template: Template, given: Template) -> None:
+    group, of_the_gateway = (of_type(template, "AWS::Logs::LogGroup").pop(name) for name in ("Logs", "AccessLogs"))
+    assert of_the_gateway["Condition"] == "HasAccessLogging"
+    assert (group["DeletionPolicy"], group["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    for function in of_type(template, "AWS::Lambda::Function").values():
+        assert function["Properties"]["LoggingConfig"] == {
+            "LogGroup": {"Ref": "Logs"},
+            "LogFormat": "JSON",
+            "ApplicationLogLevel": "INFO",
+            "SystemLogLevel": "WARN",
+        }
+    assert template.resolve(group["Properties"]) == {"RetentionInDays": "30"}
+    assert given.resolve(group["Properties"]) == {"RetentionInDays": "7"}
+
+
+def test_a_restored_table_keeps_its_name_and_has_all_else_that_a_table_has(template: Template, given: Template) -> None:
+    name = template.resources["Table"]["Properties"]["TableName"]
+    assert (template.resolve(name), given.resolve(name)) == ("AWS::NoValue", "atrium-restored")
+    assert given.resources["Table"] == template.resources["Table"]
+
+
+# ---------------------------------------------------------------- limits
+
+
+def test_the_stack_fits_in_one_with_room_for_more_routes(template: Template, releases: dict[str, Template]) -> None:
+    for deployed in (template, releases["one"]):
+        counts = Counter(item["Type"] for item in deployed.resources.values())
+        assert len(deployed.resources) == counts.total()
+        # Each route is a function and its permission; with versions, three things more.
+        each = 2 if deployed is template else 5
+        assert len(deployed.resources) + 5 * each <= MAX_RESOURCES, counts
+        assert len(json.dumps(deployed.resources)) < MAX_TEMPLATE_BYTES
+    assert len(SOURCE["Outputs"]) <= MAX_OUTPUTS
+    assert all(len(text) <= 64 for text in template.functions)
+
+
+# ---------------------------------------------------------------- releases
+
+
+def test_a_release_has_a_version_and_an_alias_of_what_a_request_passes_through(
+    template: Template, releases: dict[str, Template]
+) -> None:
+    passed = {"Authorizer", *routes(template), *routes(template, public=True)}
+    release = releases["one"]
+    aliases = of_type(release, "AWS::Lambda::Alias")
+    assert {name.removesuffix("Aliaslive") for name in aliases} == passed
+    assert {item["Properties"]["Name"] for item in aliases.values()} == {"live"}
+    for name, version in of_type(release, "AWS::Lambda::Version").items():
+        assert version["DeletionPolicy"] == "Delete", name
+    for path, operations in release.resources["Api"]["Properties"]["Body"]["paths"].items():
+        for method, operation in operations.items():
+            if method != "options":
+                uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+                assert re.search(r"functions/\$\{\w+Aliaslive\}/invocations", uri), (method, path)
+    authorizer = release.resources["Api"]["Properties"]["Body"]["components"]["securitySchemes"]["Credential"]
+    assert {"Ref": "AuthorizerAliaslive"} in json_values(authorizer)
+    invoked = {json.dumps(item["Properties"]["FunctionName"]) for item in permissions(release)}
+    assert {json.dumps({"Ref": name}) for name in aliases} <= invoked
+    assert not invoked & {json.dumps({"Ref": name}) for name in passed}
+
+
+def permissions(template: Template) -> list[Any]:
+    return list(of_type(template, "AWS::Lambda::Permission").values())
+
+
+def json_values(value: Any) -> list[Any]:
+    """The value, and everything in it."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [value, *(each for item in inside for each in json_values(item))]
+
+
+def test_every_release_is_a_new_version_of_every_function(releases: dict[str, Template]) -> None:
+    """SAM makes one when the text of the template differs, and a parameter's value is none of it: the same code with
+    another JwtIssuer would stay where it was.
+    """
+    one, two = (set(of_type(template, "AWS::Lambda::Version")) for template in releases.values())
+    assert len(one) == len(two) == len(of_type(releases["one"], "AWS::Lambda::Alias"))
+    assert not one & two
+
+
+def test_a_release_moves_as_it_is_told_and_an_alarm_takes_it_back(releases: dict[str, Template]) -> None:
+    release = releases["one"]
+    alarms = {item["Properties"].get("AlarmName", {}).get("Fn::Sub") for item in ALARMS["Resources"].values()}
+    groups = of_type(release, "AWS::CodeDeploy::DeploymentGroup")
+    for name, alias in of_type(release, "AWS::Lambda::Alias").items():
+        group = name.replace("Aliaslive", "DeploymentGroup")
+        assert alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["DeploymentGroupName"] == {"Ref": group}
+        properties = groups[group]["Properties"]
+        watched = {
+            each["Name"]["Fn::Sub"].replace("AWS::StackName", "Stack")
+            for each in properties["AlarmConfiguration"]["Alarms"]
+        }
+        assert len(watched) == 3
+        assert watched <= alarms
+        assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"]
+        assert properties["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "AllAtOnce"}
+    for function in of_type(release, "AWS::Lambda::Function").values():
+        if "SnapStart" in function["Properties"]:
+            assert release.resolve(function["Properties"]["SnapStart"]) == {"ApplyOn": "None"}
+    snapped = [item for item in of_type(release, "AWS::Lambda::Function").values() if "SnapStart" in item["Properties"]]
+    assert len(snapped) == len(groups)
+
+
+def test_a_release_changes_nothing_of_data_permissions_or_events(
+    template: Template, releases: dict[str, Template]
+) -> None:
+    other = ("AWS::Lambda::Function", "AWS::Lambda::Permission")
+    for name, item in template.resources.items():
+        if not item["Type"].startswith("AWS::ApiGateway::") and item["Type"] not in other:
+            assert releases["one"].resources[name] == item, name
+
+
+# ---------------------------------------------------------------- environments
+
+
+def environments() -> dict[str, Any]:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    return {name: tables["deploy"]["parameters"] for name, tables in config.items() if isinstance(tables, dict)}
+
+
+def test_environments_are_stacks_of_their_own_with_parameters_that_exist() -> None:
+    found = environments()
+    assert set(found) == {"default", "dev", "dev-alarms", "prod", "prod-alarms"}
+    stacks = {name: each["stack_name"] for name, each in found.items()}
+    assert len(set(stacks.values())) == len(stacks)
+    for name, each in found.items():
+        template = ALARMS if name.endswith("-alarms") else SOURCE
+        given = dict(pair.split("=", 1) for pair in each.get("parameter_overrides", []))
+        for parameter, value in given.items():
+            known = template["Parameters"][parameter]
+            assert re.fullmatch(known.get("AllowedPattern", ".*"), value), (name, parameter)
+            assert value in map(str, known.get("AllowedValues", [value])), (name, parameter)
+        if name.endswith("-alarms"):
+            assert each["template_file"] == "observability.yaml"
+            assert given["Stack"] == stacks[name.removesuffix("-alarms")]
+    assert found["prod"]["confirm_changeset"] is True
+
+
+def test_nothing_secret_is_in_the_configuration() -> None:
+    text = (ROOT / "samconfig.toml").read_text()
+    assert not re.search(r"atr_|AKIA|secret|password|\d{12}", text, re.IGNORECASE)
+
+
+# ---------------------------------------------------------------- docs/operations.md
+
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+
+# Options of the AWS CLI itself, and of its own commands.
+OF_THE_CLI = {"query", "output", "cli-binary-format", "cli-read-timeout"}
+
+
+def commands() -> list[str]:
+    """Every command of the blocks, and of the lines that are one, with its continuations."""
+    blocks = re.findall(r"^```\n(.*?)^```$", OPERATIONS, re.MULTILINE | re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [*lines, *re.findall(r"`((?:invoke|ask|aws|make|sam|jq) [^`]+)`", OPERATIONS)]
+
+
+def test_operations_names_what_the_template_has(template: Template) -> None:
+    text = "\n".join(commands())
+    resources = set(re.findall(r"\$\(name (\w+)\)", text))
+    functions = set(re.findall(r"\binvoke (\w+)", text))
+    assert {"Table", "DeadLetters", "ProjectRequests", "CreateProjectFromEvent", "Logs"} < resources
+    assert {"Provision", "Fsck", "RotateCredential", "RevokeCredential", "ListCredentials", "Redrive"} < functions
+    assert resources | functions <= set(template.resources)
+    assert functions <= set(template.functions)
+    for output in re.findall(r"outputs?,? `(\w+)`|, `(BusName)`", OPERATIONS):
+        assert "".join(output) in SOURCE["Outputs"]
+    for path in re.findall(r"file://(\S+\.json)", text):
+        assert path == "table.json" or (ROOT / path).is_file(), path
+
+
+def test_operations_explains_every_parameter_and_gives_none_that_is_not_there() -> None:
+    rows = re.findall(
+        r"^\| (`\w+`(?:, `\w+`)*) \|", OPERATIONS.partition("| parameter |")[2].partition("\n\n")[0], re.MULTILINE
+    )
+    explained = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(explained) == sorted([*SOURCE["Parameters"], *versioned.PARAMETERS])
+    given = set(re.findall(r"\b([A-Z]\w+)=\S", "\n".join(line for line in commands() if line.startswith("sam "))))
+    assert given <= {*SOURCE["Parameters"], *versioned.PARAMETERS}
+    for name in ALARMS["Parameters"]:
+        assert f"`{name}`" in OPERATIONS
+    for environment in re.findall(r"--config-env ([\w-]+)", OPERATIONS):
+        assert environment in environments()
+
+
+def test_operations_explains_every_alarm() -> None:
+    section = OPERATIONS.partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    explained = re.findall(r"`([\w-]+)`", "\n".join(re.findall(r"^### .*", section, re.MULTILINE)))
+    names = [
+        item["Properties"]["AlarmName"]["Fn::Sub"]
+        for item in ALARMS["Resources"].values()
+        if item["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    assert sorted(explained) == sorted(name.removeprefix("${Stack}-") for name in names)
+    for metric in UNITS:
+        assert f"`{metric}`" in OPERATIONS, metric
+
+
+def test_operations_uses_commands_that_aws_has() -> None:
+    session = botocore.session.get_session()
+    asked = [line for command in commands() for line in re.findall(r"\baws (?!sqs start)[a-z].*", command)]
+    assert len(asked) >= 20
+    for command in asked:
+        service, operation, *words = re.findall(r"\S+", command)[1:]
+        service = {"deploy": "codedeploy"}.get(service, service)
+        model = session.get_service_model(service)
+        if operation == "wait":
+            waiters = session.get_waiter_model(service)
+            name = {xform_name(name, "-"): name for name in waiters.waiter_names}[words[0]]
+            operation = xform_name(waiters.get_waiter(name).operation, "-")
+        shape = model.operation_model(
+            {xform_name(name, "-"): name for name in model.operation_names}[operation]
+        ).input_shape
+        members = {xform_name(name, "-"): each for name, each in (shape.members if shape else {}).items()}
+        switches = {f"no-{name}" for name, each in members.items() if each.type_name == "boolean"}
+        known = {*members, *switches, *OF_THE_CLI}
+        for option in re.findall(r"(?<=\s)--([a-z-]+)", command):
+            assert option in known, (command, option)
+
+
+def test_a_closed_table_refuses_every_write_that_a_function_may_make(template: Template) -> None:
+    (policy,) = re.findall(r"put-resource-policy .*?--policy '(.*?)'$", OPERATIONS, re.MULTILINE | re.DOTALL)
+    (statement,) = json.loads(policy.replace("""'"$table"'""", "<table>"))["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Resource"]) == ("Deny", "*", "<table>")
+    allowed = {
+        action
+        for name in template.functions
+        for statement in statements(template, name)
+        for action in statement["Action"]
+        if action.startswith("dynamodb:")
+    }
+    reads = {f"dynamodb:{name}" for name in ("GetItem", "BatchGetItem", "Query", "Scan", "ConditionCheckItem")}
+    reads |= {f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
+    assert allowed - reads == {*statement["Action"]} - {"dynamodb:PartiQL*"}
+
+
+def test_a_table_is_imported_as_the_template_makes_it(template: Template) -> None:
+    written = re.search(r"^cat > table\.json <<'END'\n(.*?)^END$", OPERATIONS, re.MULTILINE | re.DOTALL)
+    assert written is not None
+    ((name, table),) = json.loads(written[1])["Resources"].items()
+    made = template.resources[name]
+    assert {**made, "Properties": None} == {**table, "Properties": None}
+    for property, value in table["Properties"].items():
+        if property != "TableName":
+            assert made["Properties"][property] == value, property

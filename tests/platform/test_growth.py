@@ -1,0 +1,35 @@
+"""What a request costs does not depend on how much there is: the same calls of the table, the same units."""
+
+from pathlib import Path
+
+import pytest
+
+from atrium.store.engine import table as tables
+from local.template import Template
+from tests.conftest import full, inline
+from tests.support.capacity import Meter
+from tests.support.growth import MORE, a_place, costs
+
+# Entries of a page, and of two places where it is cut out of more.
+PAGE = 25
+SOME, MANY = 30, full(90, 900)
+
+
+@pytest.mark.parametrize("of", MORE)
+def test_a_page_a_single_read_and_a_creation_cost_the_same_however_much_there_is(
+    template: Template, engine: str, tmp_path: Path, of: str
+) -> None:
+    meter = Meter()
+    with inline(template, engine, tmp_path, meter.invoke) as world:
+        meter.watch(tables.table()._client)
+        place = a_place(of, world, meter.look, tables.table().name)
+        if of == "tasks":
+            MORE[of](place, 1)
+        among_few = costs(place, meter, of, limit=1)
+        for function, (calls, read, written) in among_few.items():
+            assert (calls > 0, read > 0, written > 0) == (True, True, "Create" in function or "Add" in function)
+        MORE[of](place, SOME)
+        page = costs(place, meter, of, limit=PAGE)
+        MORE[of](place, MANY)
+        assert costs(place, meter, of, limit=1) == among_few
+        assert costs(place, meter, of, limit=PAGE) == page

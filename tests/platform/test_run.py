@@ -1,0 +1,574 @@
+"""`make run`, as a person and a tool meet it: a process, a port, dev.json, and what is left of it afterwards."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from local.database import free_port
+from local.directory import owned
+from local.template import ROOT
+from tests.conftest import full
+from tests.routes.test_round_trips import FLAT
+from tests.support.client import A_UUID, AN_ID, Answer, World, coded, curls, flat_id, over_http, v1_id
+from tests.support.clock import NET
+
+
+@dataclass
+class Instance:
+    process: subprocess.Popen[str]
+    directory: Path
+    port: int
+
+    @property
+    def dev(self) -> Any:
+        return json.loads((self.directory / "dev.json").read_text())
+
+    @property
+    def world(self) -> World:
+        return World(coded(over_http(self.dev["base_url"])), self.dev)
+
+    def is_ready(self, stale: int | None) -> bool:
+        assert self.process.poll() is None, self.output()
+        with suppress(FileNotFoundError):
+            return (self.directory / "dev.json").stat().st_mtime_ns != stale
+        return False
+
+    def members(self) -> list[int]:
+        """The living processes of its session."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+                if int(session) == self.process.pid and state != "Z":
+                    found.append(int(stat.parent.name))
+        return found
+
+    def running(self, *words: str) -> list[int]:
+        """Those of them that have these words in their command lines."""
+        found = []
+        for process in self.members():
+            with suppress(OSError):
+                command = Path(f"/proc/{process}/cmdline").read_text()
+                if all(word in command for word in words):
+                    found.append(process)
+        return found
+
+    def kill_group(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def output(self) -> str:
+        return (self.directory / "output").read_text()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + NET
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {NET} s"
+        time.sleep(0.05)
+
+
+def exists(process: int) -> bool:
+    """Whether it runs: all of its threads have to end."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list(Path(f"/proc/{process}/task").iterdir())) > 1
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def running(
+    directory: Path, command: Sequence[str] = ("make", "--no-print-directory", "run"), root: Path = ROOT, **more: str
+) -> Iterator[Instance]:
+    """An instance on a port of its own, ready: its dev.json is not one that an earlier instance left."""
+    stale = (directory / "dev.json").stat().st_mtime_ns if (directory / "dev.json").exists() else None
+    port = free_port()
+    environment = {**os.environ, "PORT": str(port), "DATA_DIR": str(directory), **more}
+    with (directory / "output").open("w") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    instance = Instance(process, directory, port)
+    try:
+        wait_for(lambda: instance.is_ready(stale))
+        yield instance
+    finally:
+        instance.kill_group()
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    with running(tmp_path_factory.mktemp("run")) as made:
+        yield made
+
+
+def test_dev_json_says_all_that_a_tool_needs(instance: Instance) -> None:
+    dev = instance.dev
+    assert (instance.directory / "dev.json").stat().st_mode & 0o777 == 0o600
+    assert dev["base_url"] == f"http://127.0.0.1:{instance.port}"
+    assert list(dev) == ["base_url", "roles", "tenants"]
+    assert dev["roles"] == dict.fromkeys(("viewer", "contributor", "manager", "owner"), A_UUID)
+    assert list(dev["tenants"]) == ["acme", "globex"]
+    for tenant in dev["tenants"].values():
+        assert tenant["tenant_id"] == A_UUID == tenant["spaces"]["default"]
+        assert list(tenant["spaces"]) == ["default", "research"]
+        assert list(tenant["principals"]) == ["owner", "contributor", "viewer", "outsider"]
+        for principal in tenant["principals"].values():
+            assert list(principal) == ["principal_id", "id", "token", "api_key"]
+            assert (principal["principal_id"], principal["id"]) == (A_UUID, AN_ID)
+
+
+def asked(
+    url: str, headers: Sequence[tuple[str, str]], method: str = "GET", target: str = "/", body: bytes = b""
+) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and content (parsed, if JSON) of the answer to a request with no other headers than these."""
+    with closing(HTTPConnection(urlsplit(url).netloc, timeout=NET)) as connection:
+        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in headers:
+            connection.putheader(name, value)
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        content: Any = answer.read()
+        with suppress(ValueError):
+            content = json.loads(content)
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, content
+
+
+@dataclass
+class Service:
+    """One of an instance's ports, and a request that it answers with 200 when its headers are right."""
+
+    url: str
+    method: str
+    target: str
+    body: bytes
+    headers: list[tuple[str, str]]
+
+    def asked(self, *headers: tuple[str, str]) -> tuple[int, dict[str, str], Any]:
+        return asked(self.url, headers, self.method, self.target, self.body)
+
+
+def signature(key: str) -> tuple[str, str]:
+    scope = f"{key}/20260101/us-east-1/any/aws4_request"
+    return ("Authorization", f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0")
+
+
+def services(instance: Instance) -> dict[str, Service]:
+    endpoints = json.loads((instance.directory / "endpoints.json").read_text())
+    token = instance.dev["tenants"]["acme"]["principals"]["owner"]["token"]
+    signed = signature(endpoints["access_key_id"])
+    form = ("Content-Type", "application/x-amz-json-1.0")
+    event = {"Source": "a.test", "DetailType": "a.test", "Detail": "{}"}
+    put = json.dumps({"Entries": [event]}).encode()
+    return {
+        "api": Service(instance.dev["base_url"], "GET", "/v1/me", b"", [("Authorization", f"Bearer {token}")]),
+        "database": Service(
+            endpoints["dynamodb"],
+            "POST",
+            "/",
+            b"{}",
+            [signed, form, ("X-Amz-Target", "DynamoDB_20120810.ListTables")],
+        ),
+        "bus": Service(
+            endpoints["eventbridge"], "POST", "/", put, [signed, form, ("X-Amz-Target", "AWSEvents.PutEvents")]
+        ),
+    }
+
+
+def refusal(name: str, code: str, why: str) -> Any:
+    return {"error": why, "detail": why} if name == "api" else {"__type": code, "message": why}
+
+
+@pytest.mark.parametrize("name", ["api", "database", "bus"])
+def test_a_request_that_does_not_say_this_machine_is_refused(instance: Instance, name: str) -> None:
+    """As one does that a page sends whose own name leads here (DNS rebinding)."""
+    service = services(instance)[name]
+    port = urlsplit(service.url).port
+    for host in ("127.0.0.1", "localhost", "LocalHost", "[::1]", "172.17.0.1", "host.docker.internal"):
+        assert service.asked(("Host", host), *service.headers)[0] == 200, host
+        assert service.asked(("Host", f"{host}:{port}"), *service.headers)[0] == 200, host
+    why = "The Host header does not say this machine: call it by an address, or localhost."
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "evil.example.127.0.0.1",
+        "evil-localhost",
+        "host.docker.internal.evil.example",
+    ):
+        headers = [("Host", host), ("X-Forwarded-Host", "127.0.0.1"), ("Forwarded", "host=127.0.0.1")]
+        status, _, answer = service.asked(*headers, *service.headers)
+        assert (status, answer) == (421, refusal(name, "AccessDeniedException", why)), host
+    assert service.asked(*service.headers)[0] in (400, 421), "none at all"
+    two = (("Host", "127.0.0.1"), ("Host", "evil.example"))
+    assert service.asked(*two, *service.headers)[0] in (400, 421), "two of them"
+
+
+@pytest.mark.parametrize("name", ["database", "bus"])
+def test_a_request_that_is_not_signed_with_the_key_of_the_instance_is_refused(instance: Instance, name: str) -> None:
+    service = services(instance)[name]
+    signed, *rest = service.headers
+    key = json.loads((instance.directory / "endpoints.json").read_text())["access_key_id"]
+    why = "The request is not signed with the access key id of this instance, which is in its endpoints.json."
+    home = ("Host", "localhost")
+    assert service.asked(home, signed, *rest)[0] == 200
+    for other in (
+        None,
+        signature("local"),
+        signature(key[:-1]),
+        signature(f"{key}0"),
+        signature(""),
+        ("Authorization", f"AWS4-HMAC-SHA256 Credential=local/{key}/"),
+        ("Authorization", f"Bearer {key}"),
+    ):
+        status, _, answer = service.asked(home, *([other] if other else []), *rest)
+        assert (status, answer) == (403, refusal(name, "UnrecognizedClientException", why)), other
+    preflight = [("Origin", "http://evil.example"), ("Access-Control-Request-Method", "POST")]
+    status, headers, _ = asked(service.url, [home, *preflight], "OPTIONS")
+    assert status in (403, 501)
+    assert not [header for header in headers if header.startswith("access-control")], "no browser may send it"
+
+
+def test_nothing_listens_but_on_the_loopback_and_the_key_is_in_no_command_line(instance: Instance) -> None:
+    found = listening(instance)
+    urls = [instance.dev["base_url"], *(service.url for service in services(instance).values())]
+    assert {urlsplit(url).port for url in urls} <= {port for _, port in found}
+    assert {address for address, _ in found} == {"127.0.0.1"}
+    for _, port in found:
+        # Another address of this machine, which reaches what listens on all of them.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port), timeout=10)
+    key = json.loads((instance.directory / "endpoints.json").read_text())["access_key_id"]
+    assert instance.running("local.engine", "DynamoDBLocal.jar")
+    assert instance.running(key) == []
+
+
+def listening(instance: Instance) -> set[tuple[str, int]]:
+    """The addresses and ports that its processes listen on."""
+    sockets = set()
+    for process in instance.members():
+        for descriptor in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):
+                sockets.add(str(descriptor.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                address, port = local.split(":")
+                words = b"".join(bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8))
+                family = socket.AF_INET6 if len(words) == 16 else socket.AF_INET
+                found.add((socket.inet_ntop(family, words).removeprefix("::ffff:"), int(port, 16)))
+    return found
+
+
+def test_a_data_directory_is_its_owners_alone(tmp_path: Path) -> None:
+    open_to_all, new = tmp_path / "open", tmp_path / "folder" / "new"
+    open_to_all.mkdir(mode=0o755)
+    for directory in (open_to_all, new):
+        with owned(directory) as mine:
+            assert mine
+            assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_roles_hold_in_both_spaces_and_the_outsider_has_none(instance: Instance) -> None:
+    world = instance.world
+    for name in ("owner", "contributor", "viewer"):
+        spaces = world("GET", "/v1/me", by=name).body["spaces"]
+        assert [space["role"] for space in spaces] == [name, name]
+    assert world("GET", "/v1/me", by="outsider").body["spaces"] == []
+
+
+def test_the_welcome_tells_how_to_call_it_and_its_curls_work(instance: Instance) -> None:
+    text = instance.output()
+    (token,) = re.findall(r"^  TOKEN=(.*)$", text, re.MULTILINE)
+    commands = curls(text.replace("$TOKEN", token))
+    assert [instance.world.raw(*command).status for command in commands] == [200, 201, 200]
+
+
+def test_an_access_token_of_its_own_issuer_is_taken(instance: Instance) -> None:
+    """Signed by another process, the key fetched over HTTP by the functions'."""
+    assert "TOKEN=$(make -s token SUB=viewer@acme.example)" in instance.output()
+
+    def token(directory: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "local.issuer", "viewer@acme.example"]
+        environment = {**os.environ, "DATA_DIR": str(directory), "PYTHONPATH": "functions:layers/atrium"}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    made = token(instance.directory).stdout.strip()
+    answer = instance.world.raw("GET", "/v1/me", [("Authorization", f"Bearer {made}")])
+    assert (answer.status, answer.body["id"]) == (200, instance.world.id("viewer"))
+    assert oct((instance.directory / "issuer.json").stat().st_mode)[-3:] == "600"
+    nowhere = token(instance.directory / "nowhere")
+    assert (nowhere.returncode, nowhere.stdout) == (1, "")
+    assert nowhere.stderr.endswith("Start one: make run\n")
+
+
+def test_the_welcome_tells_where_events_are_and_there_they_are(instance: Instance) -> None:
+    (path,) = re.findall(r"Events are appended to (\S+/events\.jsonl)\.$", instance.output(), re.MULTILINE)
+    made = instance.world("POST", "/projects", FLAT).body
+    uuid = v1_id(made["_id"])
+    wait_for(lambda: Path(path).exists() and uuid in Path(path).read_text())
+    (event,) = (event for event in map(json.loads, Path(path).read_text().splitlines()) if event["project_id"] == uuid)
+    assert (event["type"], event["sequence"], event["resource"]["name"]) == ("project.created", 1, FLAT["projectName"])
+    wait_for(lambda: re.search(rf"^\d\d:\d\d:\d\d event project.created {uuid} 1$", instance.output(), re.MULTILINE))
+
+
+def test_each_request_is_one_line_of_the_log_and_no_secret_is_in_it(instance: Instance) -> None:
+    world = instance.world
+    answer = world("GET", "/projects?secret=1")
+    line = rf"^\d\d:\d\d:\d\d GET /projects 200 \d+ ms {re.escape(answer.headers['x-request-id'])}$"
+    wait_for(lambda: re.search(line, instance.output(), re.MULTILINE))
+    assert len(re.findall(line, instance.output(), re.MULTILINE)) == 1
+    assert "secret=1" not in instance.output()
+
+
+def test_over_http_repeated_headers_and_encoded_paths_arrive(instance: Instance) -> None:
+    world = instance.world
+    token = ("Authorization", f"Bearer {world.principal('owner')['token']}")
+    key = ("Authorization", f"Bearer {world.principal('owner')['api_key']}")
+    assert world.raw("GET", "/projects", [token, key]).status == 401, "two credentials are one too many"
+    assert world.raw("GET", "/projects/%2e%2e%2fprojects", [token]).body == {"error": "Project not found."}
+
+
+def test_a_body_over_the_gateways_limit_is_413_over_http(instance: Instance) -> None:
+    answer = instance.world("POST", "/projects", content=b" " * (10 * 1024 * 1024 + 1))
+    assert (answer.status, set(answer.body)) == (413, {"error", "detail"})
+
+
+def test_everything_survives_a_kill_of_the_whole_group(tmp_path: Path) -> None:
+    """Down to the write that was acknowledged right before it."""
+    kept: dict[int, Answer] = {}
+    dev: Any = None
+    for turn in range(full(3, 20)):
+        with running(tmp_path) as instance:
+            world = instance.world
+            assert dev is None or instance.dev == {**dev, "base_url": f"http://127.0.0.1:{instance.port}"}
+            dev = instance.dev
+            assert world("GET", "/projects").body == [answer.body for answer in kept.values()]
+            for number, answer in kept.items():
+                replay = world("POST", "/projects", {**FLAT, "projectName": f"{number}"}, key=f"k{number}")
+                assert (replay.content, replay.replayed) == (answer.content, True)
+            if turn % 2:
+                _, gone = kept.popitem()
+                assert world("DELETE", f"/projects/{gone.body['_id']}").status == 200
+            else:
+                kept[turn] = world("POST", "/projects", {**FLAT, "projectName": f"{turn}"}, key=f"k{turn}")
+                assert kept[turn].status == 201
+            instance.kill_group()
+            wait_for(lambda instance=instance: not instance.members())  # type: ignore[misc]
+            assert (tmp_path / "dev.json").exists(), "a killed instance cannot tidy up"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the code, to be changed."""
+    root = tmp_path / "copy"
+    for folder in ("functions", "layers", "local"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+    (root / "local/node_modules").symlink_to(ROOT / "local/node_modules")
+    shutil.copy(ROOT / "template.yaml", root)
+    return root
+
+
+# One request, the next while `held` is there, takes that away and waits for `released`.
+LOUDER = """
+import time
+from pathlib import Path
+
+quiet = handler
+held, released = Path("{folder}/held"), Path("{folder}/released")
+
+def handler(event, context):
+    print("here")
+    if held.exists():
+        held.unlink()
+        while not released.exists():
+            time.sleep(0.02)
+    return {{**quiet(event, context), "statusCode": {status}}}
+"""
+
+
+def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "functions:layers/atrium")
+    function, layer = copy / "functions/v1/list_roles.py", copy / "layers/atrium/atrium/roles.py"
+    source, below = function.read_text(), layer.read_text()
+
+    def louder(status: int) -> str:
+        return source + LOUDER.format(folder=tmp_path, status=status)
+
+    with running(tmp_path, (sys.executable, "-m", "local.run"), copy) as instance:
+        world = instance.world
+
+        def comes(status: int) -> None:
+            wait_for(lambda: world("GET", "/v1/roles").status == status)
+
+        comes(200)
+        function.write_text(louder(298))
+        comes(298)
+        wait_for(lambda: re.search(r"^\d\d:\d\d:\d\d V1ListRoles \| here$", instance.output(), re.MULTILINE))
+
+        function.write_text("def broken(:\n")
+        comes(502)
+        assert set(world("GET", "/v1/roles").body) == {"error", "detail"}
+        assert world("GET", "/v1/me").status == 200, "only what is broken is broken"
+        wait_for(lambda: re.search(r"V1ListRoles \| +def broken\(:\n.*\n.* SyntaxError: ", instance.output()))
+        function.write_text(louder(297))
+        comes(297)
+
+        layer.write_text("1 / 0\n")
+        comes(503)
+        wait_for(
+            lambda: re.search(r"Authorizer \| ZeroDivisionError: division by zero$", instance.output(), re.MULTILINE)
+        )
+        layer.write_text(below)
+        comes(297)
+
+        held, released = tmp_path / "held", tmp_path / "released"
+        held.touch()
+        with ThreadPoolExecutor() as threads:
+            slow = threads.submit(world, "GET", "/v1/roles")
+            wait_for(lambda: not held.exists())
+            function.write_text(source)
+            comes(200)
+            assert not slow.done(), "new code does not wait for the old one"
+            released.touch()
+            assert slow.result().status == 297, "what was begun is finished"
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_everything_it_started(tmp_path: Path, kind: signal.Signals) -> None:
+    with running(tmp_path) as instance:
+        members = instance.members()
+        assert len(members) > 5
+        (server,) = instance.running("python", "local.run")
+        if kind == signal.SIGINT:  # Ctrl-C reaches the whole foreground group
+            os.killpg(instance.process.pid, kind)
+        else:
+            os.kill(server, kind)
+        instance.process.wait(NET)
+        wait_for(lambda: not instance.members())
+        assert not (tmp_path / "dev.json").exists()
+        assert "Traceback" not in instance.output()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.1:{instance.port}/projects")
+
+
+def test_lambdas_own_runtime_serves_what_was_built(tmp_path: Path) -> None:
+    with running(tmp_path, RUNTIME="lambda") as instance:
+        world = instance.world
+
+        def environment(handler: str) -> tuple[int, int]:
+            """The emulator, and the process of the function in it."""
+            both = instance.running("awslambdaric", handler)
+            (emulator,) = instance.running("aws-lambda-rie", handler)
+            (function,) = {*both} - {emulator}
+            return emulator, function
+
+        flat = world("POST", "/projects", FLAT, key="flat")
+        v1 = world("POST", world.projects(), {"name": "Apollo"}, key="v1")
+        assert (flat.status, v1.status) == (201, 201)
+
+        emulator, _ = environment("projects.create_project.handler")
+        os.kill(emulator, signal.SIGKILL)
+        wait_for(lambda: not exists(emulator))
+        again = world("POST", "/projects", FLAT, key="flat")
+        assert (again.status, again.replayed, again.content) == (201, True, flat.content), "in a new environment"
+        _, function = environment("v1.create_project.handler")
+        os.kill(function, signal.SIGKILL)
+        wait_for(lambda: not exists(function))
+        gone = world("POST", world.projects(), {"name": "Apollo"}, key="v1")
+        assert (gone.status, set(gone.body)) == (502, {"error", "detail"}), "as of a function that crashes"
+        again = world("POST", world.projects(), {"name": "Apollo"}, key="v1")
+        assert (again.status, again.replayed, again.content) == (201, True, v1.content), "in a fresh process"
+
+        assert [project["_id"] for project in world("GET", "/projects").body] == [
+            flat.body["_id"],
+            flat_id(v1.body["id"]),
+        ]
+        assert [project["name"] for project in world("GET", world.projects()).body["data"]] == [
+            FLAT["projectName"],
+            "Apollo",
+        ]
+        assert world("GET", "/projects", by=None).status == 401
+        published = instance.directory / "events.jsonl"
+        wait_for(lambda: published.exists() and v1.body["id"] in published.read_text())
+
+        (server,) = instance.running("python", "local.run")
+        os.kill(server, signal.SIGKILL)
+        wait_for(lambda: not instance.running("awslambdaric"))  # without the server there is no environment
+
+
+def test_two_instances_run_side_by_side_and_share_nothing(instance: Instance, tmp_path: Path) -> None:
+    with running(tmp_path) as other:
+        assert other.port != instance.port
+        mine, theirs = instance.world, other.world
+        token = mine.principal("owner")["token"]
+        assert token != theirs.principal("owner")["token"]
+        assert theirs.raw("GET", "/projects", [("Authorization", f"Bearer {token}")]).status == 401
+        made = theirs("POST", "/projects", FLAT).body
+        assert made["_id"] not in {project["_id"] for project in mine("GET", "/projects").body}
+
+
+def test_a_port_or_directory_in_use_is_said_at_once(instance: Instance, tmp_path: Path) -> None:
+    for port, directory, said in (
+        (instance.port, tmp_path, f"Port {instance.port} is in use. Set another one: PORT=3001 make run"),
+        (free_port(), instance.directory, "is in use by another instance. Stop it, or set DATA_DIR."),
+    ):
+        environment = {**os.environ, "PORT": str(port), "DATA_DIR": str(directory)}
+        done = subprocess.run(
+            ["make", "run"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=NET, check=False
+        )
+        assert done.returncode != 0
+        assert said in done.stderr
+    assert instance.world("GET", "/v1/me").status == 200
+
+
+def test_invoke_runs_one_function_beside_a_running_instance_and_without_one(instance: Instance, tmp_path: Path) -> None:
+    for directory in (instance.directory, tmp_path):
+        done = subprocess.run(
+            ["make", "--no-print-directory", "invoke", "F=V1CreateProject", "E=events/v1/create_project.json"],
+            cwd=ROOT,
+            env={**os.environ, "DATA_DIR": str(directory)},
+            capture_output=True,
+            text=True,
+            timeout=NET,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        assert answer["statusCode"] == 201
+        assert json.loads(answer["body"])["name"] == "Website Redesign Q3"
+    id = json.loads(json.loads(done.stdout)["body"])["id"]
+    assert id == A_UUID
+    listed = instance.world("GET", instance.world.projects()).body["data"]
+    assert "Website Redesign Q3" in {project["name"] for project in listed}

@@ -1,0 +1,402 @@
+"""The template and the code say the same, and the template says what a platform engineer relies on."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from atrium.api.resolver import EXPOSED
+from local.template import ROOT, Template, create_table, function_arn
+from tests.conftest import the_template
+from tests.support.iam import of_its_calls, statements
+
+FUNCTIONS = ROOT / "functions"
+
+
+def names() -> list[str]:
+    return sorted(the_template().functions)
+
+
+def routes(template: Template, *, public: bool = False) -> dict[str, tuple[str, str]]:
+    """Method and path of each function behind a URL, from the document that API Gateway imports: of those that ask for
+    a credential, or of the public ones that do not. HEAD is no route of its own."""
+    found = {}
+    for path, operations in template.api["paths"].items():
+        for method, operation in operations.items():
+            integration = operation["x-amazon-apigateway-integration"]
+            is_route = integration["type"] == "aws_proxy" and method != "head"
+            if is_route and (operation.get("security") == [{"NONE": []}]) == public:
+                name = re.search(r"function:(\w+)/invocations", integration["uri"])
+                assert name is not None
+                found[name[1]] = (method.upper(), path)
+    return found
+
+
+def test_every_module_is_deployed_once(template: Template) -> None:
+    modules = {
+        ".".join(path.relative_to(FUNCTIONS).with_suffix("").parts) + ".handler" for path in FUNCTIONS.rglob("*.py")
+    }
+    assert sorted(modules) == sorted(function.handler for function in template.functions.values())
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_function_is_named_after_its_file(template: Template, name: str) -> None:
+    *folder, file, _ = template.functions[name].handler.split(".")
+    prefix = "V1" if folder == ["v1"] else ""
+    assert name == prefix + "".join(word.title() for word in file.split("_"))
+
+
+@pytest.mark.parametrize("name", sorted(routes(the_template())))
+def test_a_module_serves_the_route_it_is_deployed_on(template: Template, name: str) -> None:
+    method, path = routes(template)[name]
+    module = importlib.import_module(template.functions[name].handler.rpartition(".")[0])
+    served = [(route.method, route.path) for route in module.api._static_routes + module.api._dynamic_routes]
+    assert served == [(method, re.sub(r"\{(\w+)\}", r"<\1>", path))]
+    assert (module.__doc__ or "").splitlines()[0] == f"{method} {path}"
+
+
+@pytest.mark.parametrize("name", sorted(routes(the_template(), public=True)))
+def test_a_public_module_says_its_route_and_imports_no_table(template: Template, name: str) -> None:
+    method, path = routes(template, public=True)[name]
+    module = template.functions[name].handler.rpartition(".")[0]
+    file = FUNCTIONS / f"{module.replace('.', '/')}.py"
+    assert file.read_text().startswith(f'"""{method} {path}"""\n')
+    imports = "import sys, {}; print(*sorted(name for name in sys.modules if name.startswith(({})))"
+    unwanted = "'atrium.store', 'aws_lambda_powertools', 'boto', 'pydantic'"
+    ran = subprocess.run(
+        [sys.executable, "-c", imports.format(module, unwanted) + ")"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_function_has_a_sample_event(template: Template, name: str) -> None:
+    path = ROOT / "events" / (template.functions[name].handler.replace(".", "/").removesuffix("/handler") + ".json")
+    event = json.loads(path.read_text())
+    behind_urls = routes(template) | routes(template, public=True)
+    if name in behind_urls:
+        assert (event["httpMethod"], event["resource"]) == behind_urls[name]
+
+
+def test_every_route_but_the_documentation_asks_for_a_credential_and_every_path_answers_preflight(
+    template: Template,
+) -> None:
+    for path, operations in template.api["paths"].items():
+        for method, operation in operations.items():
+            asked: Any = [{"NONE": []}] if path in ("/docs", "/openapi.json") else [{"Credential": []}]
+            assert operation.get("security") == (None if method == "options" else asked), path
+        assert "options" in operations
+
+
+def test_a_public_function_calls_nothing(template: Template) -> None:
+    for name in routes(template, public=True):
+        assert of_its_calls(template, name) == []
+
+
+def test_permissions_name_actions_on_our_own_things_and_one_function_alone_may_scan(template: Template) -> None:
+    """What stands for anything is where AWS has nothing narrower: X-Ray's actions have no resource."""
+    ours = {
+        *template.queues,
+        *(template.resolve({"Fn::GetAtt": [name, "Arn"]}) for name in ("Table", "Bus", "Logs")),
+        template.stream,
+        *(function_arn(name) for name in template.functions),
+    }
+    for name in template.functions:
+        for statement in statements(template, name):
+            assert not any("*" in action for action in statement["Action"]), name
+            assert "dynamodb:Scan" not in statement["Action"] or name == "Fsck", name
+            if statement["Resource"] == "*":
+                assert {action.partition(":")[0] for action in statement["Action"]} == {"xray"}, name
+            else:
+                assert statement["Resource"] in ours, name
+
+
+def test_every_queue_and_stream_hands_on_what_it_cannot_process(template: Template) -> None:
+    dead_letters = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+    for name, item in template.resources.items():
+        properties = item["Properties"]
+        if item["Type"] == "AWS::Lambda::EventSourceMapping":
+            assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+            if properties["EventSourceArn"] == {"Fn::GetAtt": ["Table", "StreamArn"]}:
+                assert properties["DestinationConfig"] == {"OnFailure": {"Destination": dead_letters}}, name
+                assert properties["BisectBatchOnFunctionError"] is True
+                # The default is to retry until the stream forgets it, when a dead letter about it leads to nothing.
+                assert properties["MaximumRetryAttempts"] == -1
+                assert properties["MaximumRecordAgeInSeconds"] <= 43_200
+                assert properties["StartingPosition"] == "TRIM_HORIZON"
+                assert properties["FilterCriteria"]["Filters"]
+        if item["Type"] == "AWS::SQS::Queue" and name != "DeadLetters":
+            assert properties["RedrivePolicy"]["deadLetterTargetArn"] == dead_letters
+            consumers = [
+                template.resources[mapping["Properties"]["FunctionName"]["Ref"]]["Properties"]["Timeout"]
+                for mapping in template.resources.values()
+                if mapping["Type"] == "AWS::Lambda::EventSourceMapping"
+                and mapping["Properties"]["EventSourceArn"] == {"Fn::GetAtt": [name, "Arn"]}
+            ]
+            assert properties["VisibilityTimeout"] >= 6 * max(consumers)
+        if item["Type"] == "AWS::Events::Rule" and "EventPattern" in properties:
+            assert properties["EventBusName"] == {"Ref": "Bus"}
+            assert all(target["DeadLetterConfig"] == {"Arn": dead_letters} for target in properties["Targets"])
+
+
+def test_a_queues_policy_is_about_that_queue_alone(template: Template) -> None:
+    """SQS takes no other: one policy of one statement on one queue."""
+    covered = {}
+    for name, item in template.resources.items():
+        if item["Type"] == "AWS::SQS::QueuePolicy":
+            (queue,) = (each["Ref"] for each in item["Properties"]["Queues"])
+            (statement,) = item["Properties"]["PolicyDocument"]["Statement"]
+            assert statement["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}, name
+            assert statement["Principal"] == {"Service": "events.amazonaws.com"}, name
+            covered[queue] = statement["Condition"]["ArnLike"]["aws:SourceArn"]
+    assert set(covered) == {name for name, item in template.resources.items() if item["Type"] == "AWS::SQS::Queue"}
+    assert {json.dumps(rules) for rules in covered.values()} == {
+        json.dumps(
+            {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${Bus}/*"},
+        )
+    }
+
+
+def test_a_burst_in_a_queue_is_bounded_by_its_mapping_alone(template: Template) -> None:
+    """A bound of the function below the mapping's would turn messages away, and five times of that is a dead letter."""
+    bounded = Template(ReservedConcurrency="3")
+    (mapping,) = (
+        item["Properties"]
+        for item in template.resources.values()
+        if item["Type"] == "AWS::Lambda::EventSourceMapping"
+        and item["Properties"]["EventSourceArn"] == {"Fn::GetAtt": ["ProjectRequests", "Arn"]}
+    )
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 5}
+    assert bounded.functions["CreateProjectFromEvent"].concurrency is None
+
+
+def test_api_gateway_decides_what_is_traced_and_the_stacks_rule_says_how_much(template: Template) -> None:
+    behind_the_api = {"Authorizer", *routes(template), *routes(template, public=True)}
+    for name in template.functions:
+        mode = template.resources[name]["Properties"]["TracingConfig"]["Mode"]
+        assert mode == ("Active" if name in behind_the_api else "PassThrough"), name
+    rule = dict(template.resources["TraceSampling"]["Properties"]["SamplingRule"])
+    name = rule.pop("RuleName")
+    assert rule == {
+        "Version": 1,
+        "Priority": 5000,
+        "ReservoirSize": 0,
+        "FixedRate": {"Ref": "TracingRate"},
+        "ServiceType": "AWS::ApiGateway::Stage",
+        "ServiceName": {"Fn::Sub": "${AWS::StackName}/${Stage}"},
+        **dict.fromkeys(("ResourceARN", "Host", "HTTPMethod", "URLPath"), "*"),
+    }
+    # An API that is imported is named by its document's title.
+    assert template.resources["Api"]["Properties"]["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
+    assert template.resources["ApiStage"]["Properties"]["TracingEnabled"] is True
+    # AWS allows 32 characters: the last 12 digits of the stack's id behind a word.
+    assert name == {
+        "Fn::Join": [
+            "-",
+            ["atrium", {"Fn::Select": [4, {"Fn::Split": ["-", {"Fn::Select": [2, {"Fn::Split": ["/", STACK_ID]}]}]}]}],
+        ]
+    }
+
+
+STACK_ID = {"Ref": "AWS::StackId"}
+
+
+def test_every_automation_function_has_its_trigger(template: Template) -> None:
+    behind_urls = routes(template) | routes(template, public=True)
+    triggers: dict[str, set[str]] = {name: set() for name in template.functions if name not in behind_urls}
+    for item in template.resources.values():
+        properties = item["Properties"]
+        if item["Type"] == "AWS::Lambda::EventSourceMapping":
+            triggers[properties["FunctionName"]["Ref"]].add(properties["EventSourceArn"]["Fn::GetAtt"][0])
+        if item["Type"] == "AWS::Events::Rule":
+            for target in properties["Targets"]:
+                if target["Arn"]["Fn::GetAtt"][0] in triggers:
+                    trigger = properties.get("ScheduleExpression") or ",".join(
+                        properties["EventPattern"]["detail-type"]
+                    )
+                    triggers[target["Arn"]["Fn::GetAtt"][0]].add(trigger)
+    assert triggers == {
+        "Authorizer": set(),
+        "Provision": set(),
+        "PublishEvents": {"Table"},
+        "PurgeDeleted": {"Table"},
+        "SweepDeleted": {"rate(15 minutes)"},
+        "CreateProjectFromEvent": {"ProjectRequests"},
+        "AddViewer": {"project.created"},
+        "IssueCredential": set(),
+        "RotateCredential": set(),
+        "RevokeCredential": set(),
+        "ListCredentials": set(),
+        "Fsck": set(),
+        "Redrive": set(),
+    }
+
+
+def test_somebody_elses_automation_is_off_until_it_is_configured() -> None:
+    configured = {"ViewerPrincipal": "5f8f7e1e-0000-8000-8000-000000000001"}
+    cases: list[tuple[dict[str, str], str]] = [({}, "DISABLED"), (configured, "ENABLED")]
+    for given, state in cases:
+        template = Template(**given)
+        (rule,) = (
+            item for name, item in template.resources.items() if name.startswith("AddViewer") and "Rule" in item["Type"]
+        )
+        assert template.resolve(rule["Properties"])["State"] == state
+        assert template.functions["AddViewer"].environment["VIEWER_PRINCIPAL"] == given.get("ViewerPrincipal", "")
+    with pytest.raises(SystemExit, match="has no parameter Viewer; it has Stage, CorsOrigin, ViewerPrincipal"):
+        Template(Viewer="x")
+
+
+def test_the_table_outlives_the_stack_and_every_mistake(template: Template) -> None:
+    table = template.resources["Table"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = table["Properties"]
+    assert properties["DeletionProtectionEnabled"] is True
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    assert "GlobalSecondaryIndexes" not in properties
+    assert "LocalSecondaryIndexes" not in properties
+
+
+def test_the_table_of_tests_and_laptop_is_the_templates(template: Template) -> None:
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        create_table(client, template.table)
+        create_table(client, template.table)  # a second start finds it
+        made = client.describe_table(TableName=template.table["TableName"])["Table"]
+        expiry = client.describe_time_to_live(TableName=template.table["TableName"])["TimeToLiveDescription"]
+    for name in ("AttributeDefinitions", "KeySchema"):
+        assert made[name] == template.table[name]
+    assert made["BillingModeSummary"]["BillingMode"] == template.table["BillingMode"]
+    assert made["StreamSpecification"]["StreamViewType"] == template.table["StreamSpecification"]["StreamViewType"]
+    assert expiry["AttributeName"] == template.table["TimeToLiveSpecification"]["AttributeName"]
+
+
+def test_the_gateways_own_answers_speak_both_dialects(template: Template) -> None:
+    responses = template.api["x-amazon-apigateway-gateway-responses"]
+    for kind, response in responses.items():
+        body = json.loads(response["responseTemplates"]["application/json"])
+        assert set(body) == {"error", "detail"}, kind
+        assert body["error"] == body["detail"]
+        assert response["responseParameters"]["gatewayresponse.header.X-Request-Id"] == "context.requestId"
+        readable = response["responseParameters"]["gatewayresponse.header.Access-Control-Expose-Headers"]
+        assert readable == f"'{EXPOSED}'", "scripts read of these answers what they read of a function's"
+    assert {"DEFAULT_4XX", "DEFAULT_5XX"} <= set(responses)
+
+
+def test_functions_share_one_environment_so_one_worker_can_run_them_all(template: Template) -> None:
+    own = {"Redrive": {"PUBLISH_EVENTS", "PURGE_DELETED", "CREATE_PROJECT_FROM_EVENT", "ADD_VIEWER"}}
+    environments = set()
+    for name, function in template.functions.items():
+        shared = {key: value for key, value in function.environment.items() if key not in own.get(name, ())}
+        environments.add(json.dumps(shared, sort_keys=True))
+    expected = {
+        "AWS_CA_BUNDLE": "/opt/python/amazon-roots.pem",
+        "BUS_NAME": "atrium-events",
+        "CORS_ORIGIN": "*",
+        "DEAD_LETTERS": "https://sqs.us-east-1.amazonaws.com/000000000000/DeadLetters",
+        "JWT_AUDIENCE": "atrium",
+        "JWT_ISSUER": "",
+        "JWT_JWKS": "",
+        "JWT_SCOPE": "",
+        "STACK_NAME": "atrium",
+        "TABLE_NAME": "atrium",
+        "VIEWER_PRINCIPAL": "",
+    }
+    assert environments == {json.dumps(expected)}
+
+
+def test_no_function_has_a_layer_twice(template: Template) -> None:
+    """Lambda refuses it. What a function names is joined to what Globals names."""
+    for function in template.functions.values():
+        assert function.layers[0] == "AtriumLayer"
+        assert len(set(function.layers)) == len(function.layers), function.name
+
+
+def test_functions_run_on_lambdas_python_on_arm(template: Template) -> None:
+    for item in template.resources.values():
+        if item["Type"] == "AWS::Lambda::Function":
+            assert item["Properties"]["Runtime"] == "python3.13"
+            assert item["Properties"]["Architectures"] == ["arm64"]
+
+
+# ---------------------------------------------------------------- the repository
+
+
+PINS = [
+    *(ROOT / name for name in ("requirements.txt", "benchmarks/requirements.txt", "tests/mutation/requirements.txt")),
+    *(ROOT / name for name in ("local/runtime.txt", "tests/ministack.txt")),
+    *(path for pattern in ("layers/*", "benchmarks/peers/*") for path in ROOT.glob(f"{pattern}/requirements.txt")),
+]
+
+
+def pins(path: Path) -> dict[str, str]:
+    """The version of each package."""
+    return dict(re.findall(r"^([\w.,\[\]-]+)==([^\s;]+)", path.read_text(), re.MULTILINE))
+
+
+def test_every_pin_has_hashes_and_no_file_of_pins_says_where_they_come_from() -> None:
+    assert len(PINS) == 10
+    for path in PINS:
+        assert path.with_suffix(".in").is_file() or path.with_name("requirements.in").is_file(), path
+        lines = path.read_text().replace("\\\n", " ").splitlines()
+        assert lines, path
+        for line in lines:
+            assert re.fullmatch(r"[\w.,\[\]-]+==[^\s;]+( ; [^-]+?)? +(--hash=sha256:[0-9a-f]{64} *)+", line), (
+                path,
+                line,
+            )
+
+
+def test_every_installation_requires_the_hashes() -> None:
+    folders = ("layers", "local", "tools", "tests", "benchmarks")
+    sources = [ROOT / "Makefile", *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
+    sources.remove(Path(__file__))
+    found = 0
+    for path in sources:
+        text = path.read_text()
+        wanted = len(re.findall(r"--requirement\b", text))
+        assert len(re.findall(r'--require-hashes[\s",f]+--requirement\b', text)) == wanted, path
+        found += wanted
+    assert found == 8
+
+
+def test_the_layer_is_pinned_to_what_is_tested() -> None:
+    tested, layer = pins(ROOT / "requirements.txt"), pins(ROOT / "layers/atrium/requirements.txt")
+    assert {"aws-lambda-powertools", "boto3", "pydantic"} <= set(layer)
+    assert layer.items() <= tested.items()
+
+
+def imports(path: Path) -> set[str]:
+    return set(re.findall(r"^(?:from|import) (atrium[\w.]*)", path.read_text(), re.MULTILINE))
+
+
+ABOVE_STORE = ("atrium.api", "atrium.automation")
+
+
+def test_imports_run_one_way() -> None:
+    """functions -> api, automation -> store -> the rest. Nothing below `api` knows HTTP, nor DynamoDB above `store`."""
+    package = ROOT / "layers/atrium/atrium"
+    for path in package.rglob("*.py"):
+        below_api = path.relative_to(package).parts[0] not in ("api", "automation")
+        below_store = below_api and "store" not in path.relative_to(package).parts
+        text = path.read_text()
+        assert not (below_api and any(name.startswith(ABOVE_STORE) for name in imports(path))), path
+        assert not (below_store and any(name.startswith("atrium.store") for name in imports(path))), path
+        assert not (below_api and re.search(r"^(from|import) (http|aws_lambda_powertools)", text, re.MULTILINE)), path
+        in_store = below_api and not below_store
+        assert in_store or not re.search(r"^(from|import) boto", text, re.MULTILINE), path
+    for path in FUNCTIONS.rglob("*.py"):
+        assert all(name.startswith(ABOVE_STORE) for name in imports(path)), path
+
+
+def test_only_keys_spells_a_key() -> None:
+    prefixes: Any = re.compile(r"""["'](T#|KEY#|PURGE#|ROLE#|CREDENTIAL#|PROJECT#|TASK#|TASKNOTE#|EMAIL#|NAME#)""")
+    for path in (ROOT / "layers").rglob("*.py"):
+        assert path.name == "keys.py" or not prefixes.search(path.read_text()), path

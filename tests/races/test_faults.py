@@ -1,0 +1,374 @@
+"""Every call to the table that fails, and many that fail one after the other: what was asked happens once.
+
+Whoever is not answered sends the same request again at once, with the same Idempotency-Key, until it is. Then the
+table holds, row for row, what the same request leaves without a fault.
+"""
+
+import os
+import random
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import boto3
+import pytest
+
+from atrium.api import authorizer
+from atrium.credentials import digest
+from atrium.errors import Unavailable
+from atrium.keys import Key, credential, named, space
+from atrium.settings import LAST_CALL_AFTER
+from atrium.store.engine import table as tables
+from atrium.store.engine.table import Item, plain_item, table, wire_key
+from atrium.store.engine.wall import scope
+from atrium.store.fsck import Check
+from tests.conftest import Count, full
+from tests.routes.test_round_trips import EVERY_ROUTE, WRITES, Request, a_project
+from tests.support.client import MOMENT, UUID, Answer, World, flat_id, flat_path
+from tests.support.clock import NET, unhurried
+from tests.support.faults import FAULTS, Choose, Crash, FaultyClient, faulty
+from tests.support.trace import running
+
+_NEW = re.compile(rf"{UUID.pattern}|{MOMENT.pattern}|(?<![0-9a-f])[0-9a-f]{{24}}(?![0-9a-f])")
+_KEY = "one-and-the-same"
+BUSY = "The service is busy. Send the same request again, with the same Idempotency-Key."
+
+
+class Rows:
+    """A table's rows: what they are, what is new in them since the beginning, and how to make them what they were."""
+
+    def __init__(self) -> None:
+        self._client, self._name = boto3.client("dynamodb"), os.environ["TABLE_NAME"]
+        self._before = self._now = self._scan()
+        self._known = set(_NEW.findall(repr(self._before)))
+
+    def read(self) -> list[Item]:
+        """By key."""
+        self._now = self._scan()
+        return [plain_item(row) for _, row in sorted(self._now.items())]
+
+    def picture(self) -> list[str]:
+        """The rows, with what is new in them (ids, moments) numbered in the order of its appearance."""
+        numbers: dict[str, str] = {}
+
+        def number(found: re.Match[str]) -> str:
+            return found[0] if found[0] in self._known else numbers.setdefault(found[0], f"new {len(numbers)}")
+
+        rows = [row | {"ttl": "set"} if "ttl" in row else row for row in self.read()]
+        return [_NEW.sub(number, repr(sorted(row.items()))) for row in rows]
+
+    def restore(self) -> None:
+        """What has been read anew since is all that is known to have changed."""
+        now, self._now = self._now, self._before
+        changes: list[dict[str, Any]] = [
+            {"DeleteRequest": {"Key": wire_key(key)}} for key in now.keys() - self._before.keys()
+        ]
+        changes += [{"PutRequest": {"Item": row}} for key, row in self._before.items() if now.get(key) != row]
+        for position in range(0, len(changes), 25):
+            self._client.batch_write_item(RequestItems={self._name: changes[position : position + 25]})
+
+    def _scan(self) -> dict[Key, Any]:
+        pages = self._client.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True)
+        return {Key(row["pk"]["S"], row["sk"]["S"]): row for page in pages for row in page["Items"]}
+
+
+def sequences(rows: list[Item]) -> dict[str, int]:
+    """Of each project."""
+    found = {row["pk"]: row["sequence"] for row in rows if "sequence" in row}
+    assert all(getattr(named(Key(pk, "META")), "kind", None) == "project" for pk in found)
+    return found
+
+
+@dataclass
+class Subject:
+    """A request that writes, the rows before it, and what they look like after it if nothing fails."""
+
+    route: str
+    world: World
+    request: Request
+    rows: Rows
+    expected: list[str]
+
+    def sent(self, key: str | None = _KEY) -> Answer:
+        return self.world(*self.request, key=key)
+
+    def answered(self, client: FaultyClient, sends: int = 1_000) -> tuple[Answer, int]:
+        """What is answered at last, and how often the request was sent."""
+        for attempt in range(1, sends + 1):
+            client.revive()
+            try:
+                answer = self.sent()
+            except Crash:
+                continue
+            if answer.status != 503:
+                return answer, attempt
+            assert answer.headers["retry-after"] == "1"
+        raise AssertionError(f"no answer to {sends} requests")
+
+    def assert_done_once(self, answer: Answer) -> None:
+        assert answer.status in (200, 201, 204), answer
+        assert self.rows.picture() == self.expected
+
+    def assert_replay(self, first: Answer, second: Answer) -> None:
+        assert (second.status, second.content, second.replayed) == (first.status, first.content, True)
+        assert second.headers.get("etag") == first.headers.get("etag")
+
+
+@pytest.fixture(scope="module", params=WRITES)
+def made(shared: World, request: pytest.FixtureRequest) -> Iterator[Subject]:
+    # A credential's first use is noted.
+    authorizer.credentials.cache_clear()
+    assert shared("GET", "/v1/me").status == 200
+    empty = Rows()
+    made = Subject(request.param, shared, WRITES[request.param](shared, a_project(shared)), Rows(), [])
+    before = sequences(made.rows.read())
+    assert made.sent().status in (200, 201, 204)
+    made.expected = made.rows.picture()
+    # One project is made, or changed once, and nothing is amiss: else the tests would compare with nonsense.
+    after = sequences(made.rows.read())
+    changed = {pk: (before.get(pk, 0), after[pk]) for pk in after if after[pk] != before.get(pk)}
+    ((was, now),) = changed.values()
+    assert now == was + 1
+    assert Check(table()).run()["clean"]
+    made.rows.restore()
+    yield made
+    empty.read()
+    empty.restore()
+
+
+@pytest.fixture
+def subject(made: Subject) -> Iterator[Subject]:
+    yield made
+    made.rows.read()
+    made.rows.restore()
+
+
+# ---------------------------------------------------------------- one fault
+
+
+def test_one_call_that_fails_in_any_way_leaves_the_same_as_none(subject: Subject, count: Count) -> None:
+    """Each of the request's calls, and then that of its replay."""
+    with faulty(lambda *_: None) as client:
+        subject.sent()
+    subject.rows.read()
+    subject.rows.restore()
+    assert client.calls.count("TransactWriteItems") == 1
+    commit = client.calls.index("TransactWriteItems") + 1
+    for fault, at in product(FAULTS, range(1, len(client.calls) + 1)):
+        first, sends = with_fault(subject, fault, at)
+        subject.assert_done_once(first)
+        # What does not end the process is not even seen.
+        assert sends == (2 if fault.startswith("crash") else 1), (fault, at)
+        assert first.replayed == (fault == "crash after" and at == commit), (fault, at)
+        count(points=1)
+        subject.rows.restore()
+    first = subject.sent()
+    for fault in FAULTS:
+        again, sends = with_fault(subject, fault, 1)
+        subject.assert_replay(first, again)
+        assert sends == (2 if fault.startswith("crash") else 1), fault
+        count(points=1)
+    subject.assert_done_once(first)
+
+
+def with_fault(subject: Subject, fault: str, at: int) -> tuple[Answer, int]:
+    """What is answered at last when one call fails, and how often the request was sent."""
+    with faulty(lambda number, *_: fault if number == at else None, unhurried()) as client:
+        answer, sends = subject.answered(client)
+    assert len(client.calls) > at, "the fault was not met"
+    return answer, sends
+
+
+def test_an_answer_that_is_lost_is_no_second_write_without_a_key_either(subject: Subject) -> None:
+    """As long as the process lives: it sends the same bytes again, under the same token."""
+    subject.sent(key=None)
+    expected = subject.rows.picture()
+    subject.rows.restore()
+    lost: list[str] = []
+
+    def choose(_: int, operation: str, __: Any) -> str | None:
+        if operation != "TransactWriteItems" or lost:
+            return None
+        lost.append(operation)
+        return "lost"
+
+    with faulty(choose, unhurried()):
+        assert subject.sent(key=None).status in (200, 201, 204)
+    assert lost
+    assert subject.rows.picture() == expected
+
+
+# ---------------------------------------------------------------- many faults
+
+
+class Plan:
+    """Chooses faults at random, the same for the same seed."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = random.Random(seed)
+        self.often = self._random.uniform(0.1, 0.9)
+        self.chosen: Counter[str] = Counter()
+
+    def __call__(self, *_: Any) -> str | None:
+        if self._random.random() > self.often:
+            return None
+        fault = self._random.choice(FAULTS)
+        self.chosen[fault] += 1
+        return fault
+
+
+def seeds(route: str) -> list[str]:
+    """FAULT_SEED="CreateTask 17" repeats one run."""
+    given = os.environ.get("FAULT_SEED")
+    if given:
+        return [given] if given.split()[0] == route else []
+    return [f"{route} {number}" for number in range(full(8, 264))]
+
+
+def test_calls_that_fail_again_and_again_leave_the_same_as_none(
+    subject: Subject, count: Count, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in seeds(subject.route):
+        print(f"FAULT_SEED={seed!r}")
+        monkeypatch.setattr(tables, "_chance", random.Random(seed))
+        plan = Plan(seed)
+        # Now and then the credential is unknown too, so that the authorizer asks.
+        if plan.often > 0.5:
+            authorizer.credentials.cache_clear()
+        with faulty(plan, unhurried()) as client:
+            first, sends = subject.answered(client)
+            again, more = subject.answered(client)
+        subject.assert_done_once(first)
+        subject.assert_replay(first, again)
+        subject.rows.restore()
+        count(runs=1, sends=sends + more, calls=len(client.calls), faults=plan.chosen.total())
+
+
+# ---------------------------------------------------------------- reads made at once
+
+
+def test_no_read_of_a_request_that_failed_goes_on_when_it_is_answered(shared: World) -> None:
+    """In Lambda it would go on, or be gone on with, in the next request of the process."""
+    path = flat_path(a_project(shared))
+    begun, answered = threading.Event(), threading.Event()
+    reads: list[str] = []
+
+    def fail(model: Any, **_: Any) -> None:
+        if running() != "GetProject":
+            return
+        if model.name == "BatchGetItem":
+            assert begun.wait(NET)
+            raise LookupError
+        reads.append(model.name)
+        begun.set()
+        # A read that is slow, unless its request is answered before: then it is known to go on.
+        answered.wait(0.5)
+        reads.remove(model.name)
+
+    events = table()._client.meta.events
+    events.register("before-call", fail)
+    try:
+        answer = shared("GET", path)
+        left = reads.copy()
+    finally:
+        answered.set()
+        events.unregister("before-call", fail)
+    assert (answer.status, begun.is_set(), left) == (500, True, [])
+
+
+# ---------------------------------------------------------------- what a batch leaves over
+
+
+@pytest.mark.parametrize("operation", ["BatchGetItem", "BatchWriteItem"])
+def test_what_a_batch_leaves_over_is_tried_less_and_less_often_until_the_time_is_up(
+    shared: World, operation: str
+) -> None:
+    tenant = flat_id(shared.dev["tenants"]["acme"]["tenant_id"])
+    doomed = [space(tenant, f"{number:024}") for number in range(8)]
+    call = table().get_all if operation == "BatchGetItem" else table().delete_all
+    clock = unhurried()
+    with faulty(lambda *_: "left over", clock) as client, scope(tenant) as spent, pytest.raises(Unavailable):
+        call(doomed)
+    assert set(client.calls) == {operation}
+    assert spent.retries == len(client.calls)
+    # Halves of eight first; then pauses of a third of a second on average, as long as there is time.
+    assert len(client.calls) < 100
+    assert LAST_CALL_AFTER < clock.waited < 10
+
+
+# ---------------------------------------------------------------- who is asking
+
+
+@pytest.fixture
+def first_use(shared: World) -> Iterator[None]:
+    """The owner's credential is unknown to this process, and its use has not been noted: two calls."""
+    key = wire_key(credential(digest(shared.principal("owner")["token"])))
+    client = boto3.client("dynamodb")
+    client.update_item(TableName=os.environ["TABLE_NAME"], Key=key, UpdateExpression="REMOVE last_used")
+    authorizer.credentials.cache_clear()
+    yield
+    authorizer.credentials.cache_clear()
+
+
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_call_of_the_authorizer_that_fails_is_not_seen(shared: World, first_use: None, fault: str, at: int) -> None:
+    with faulty(lambda number, *_: fault if number == at else None, unhurried()) as client:
+        if fault.startswith("crash"):
+            with pytest.raises(Crash):
+                shared("GET", "/v1/roles")
+            client.revive()
+        assert shared("GET", "/v1/roles").status == 200
+    assert client.calls[at - 1] == ("GetItem", "UpdateItem")[at - 1]
+
+
+@pytest.mark.parametrize("fault", ["throttle", "error", "untyped", "hang"])
+def test_a_table_that_fails_for_as_long_as_the_authorizer_may_ask_is_answered_with_503(
+    shared: World, first_use: None, fault: str
+) -> None:
+    clock = unhurried()
+    with faulty(lambda *_: fault, clock) as client:
+        answer = shared("GET", "/v1/roles")
+    assert set(client.calls) == {"GetItem"}
+    assert clock.waited < 10
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert answer.body == {"error": BUSY, "detail": BUSY}
+
+
+def test_noting_a_credentials_use_holds_nobody_up(shared: World, first_use: None) -> None:
+    """Reads go on, writes do not."""
+    clock = unhurried()
+    with faulty(lambda _, operation, __: "hang" if operation == "UpdateItem" else None, clock):
+        assert shared("GET", "/v1/roles").status == 200
+    assert clock.waited < 2
+
+
+# ---------------------------------------------------------------- a table that does not come back
+
+
+def test_every_route_answers_503_in_time_when_the_table_fails_for_good(shared: World) -> None:
+    """On the clock, as everywhere; in processes in test_concurrency."""
+    requests = {name: request(shared, a_project(shared)) for name, request in EVERY_ROUTE.items()}
+    for fault in ("throttle", "error", "untyped", "hang"):
+        for name, request in requests.items():
+            if name != "V1ListRoles":
+                assert_busy(shared, request, lambda *_, fault=fault: fault)
+            if name in WRITES:
+                assert_busy(shared, request, at_commit(fault))
+
+
+def assert_busy(world: World, request: Request, choose: Choose) -> None:
+    clock = unhurried()
+    with faulty(choose, clock):
+        answer = world(*request, key=_KEY)
+    assert clock.waited < 10, request
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1"), request
+    assert set(answer.body.values()) == {BUSY}
+
+
+def at_commit(fault: str) -> Choose:
+    return lambda _, operation, __: fault if operation == "TransactWriteItems" else None

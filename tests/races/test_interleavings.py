@@ -1,0 +1,439 @@
+"""One request commits between the read and the commit of another: each pair in the one order that could do harm."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from atrium import keys
+from atrium.keys import Key
+from atrium.store import members, projects
+from atrium.store.engine.table import Item, Table, table
+from atrium.store.fsck import Check
+from local.gateway import Gateway
+from local.template import Template
+from tests.races.test_changes import event
+from tests.routes.test_round_trips import FLAT
+from tests.support.client import RECORDS, Answer, World, flat_path, through, v1_id
+from tests.support.clock import Workers
+
+Meanwhile = Callable[[Callable[[World], Answer]], None]
+
+
+@pytest.fixture
+def other(world: World, template: Template) -> Iterator[World]:
+    """The same API in another process: in Lambda, too, an environment answers one request at a time."""
+    workers = Workers(os.environ, size=1)
+    yield World(through(Gateway(template.api, template.functions, workers, template.stage)), world.dev)
+    workers.stop()
+
+
+@pytest.fixture
+def meanwhile(other: World, monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Lets a request of another process run, whole, right before the next one's transaction."""
+
+    def arrange(request: Callable[[World], Answer]) -> None:
+        commit = Table.transact
+
+        def transact(table: Table, writes: Any, token: str) -> None:
+            monkeypatch.setattr(Table, "transact", commit)
+            assert request(other).status < 300
+            commit(table, writes, token)
+
+        monkeypatch.setattr(Table, "transact", transact)
+
+    return arrange
+
+
+def writes(world: World, project: str) -> dict[str, Callable[[], Answer]]:
+    """Every write on a project with the viewer as a member, a task and a note on it."""
+    member = f"{project}/members/{world.uuid('viewer')}"
+    added = {"principal_id": world.uuid("outsider"), "role_id": world.role("viewer")}
+    task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
+    notes = world("GET", f"{flat_path(task)}/notes")
+    note = notes.body[0]["_id"] if notes.status == 200 else ""
+    return {
+        "update": lambda: world("PATCH", project, {"name": "B"}),
+        "revise": lambda: world("PUT", flat_path(project), FLAT),
+        "hand over": lambda: world("PATCH", project, {"manager_id": world.uuid("viewer")}),
+        "add": lambda: world("POST", f"{project}/members", added),
+        "demote": lambda: world("PATCH", member, {"role_id": world.role("viewer")}),
+        "remove": lambda: world("DELETE", member),
+        "delete": lambda: world("DELETE", project),
+        "create a task": lambda: world("POST", f"{project}/tasks", RECORDS["tasks"]),
+        "create a record": lambda: world("POST", f"{project}/datasets", RECORDS["datasets"]),
+        "update a task": lambda: world("PATCH", task, {"name": "B"}),
+        "assign a task": lambda: world("PATCH", task, {"assigned_to": world.uuid("viewer")}),
+        "toggle a task": lambda: world("PATCH", f"{flat_path(task)}/completed"),
+        "delete a task": lambda: world("DELETE", task),
+        "add a note": lambda: world("POST", f"{flat_path(task)}/notes", {"content": "x"}),
+        "delete a note": lambda: world("DELETE", f"{flat_path(task)}/notes/{note}"),
+        "add to the team": lambda: world("POST", f"{flat_path(project)}/team", {"id": world.id("outsider")}),
+    }
+
+
+def first(world: World, records: str) -> str:
+    return next((record["id"] for record in world("GET", records).body["data"]), v1_id("0" * 24))
+
+
+WRITES = (
+    "update",
+    "revise",
+    "hand over",
+    "add",
+    "demote",
+    "remove",
+    "delete",
+    "create a record",
+    "create a task",
+    "update a task",
+    "assign a task",
+    "toggle a task",
+    "delete a task",
+    "add a note",
+    "delete a note",
+    "add to the team",
+)
+
+
+def a_project_with_a_note(world: World) -> str:
+    project = world.new_project()
+    world.new_member(project, "viewer", "contributor")
+    world.new_note(world.new_record(project, "tasks"))
+    return project
+
+
+def test_an_actor_demoted_meanwhile_is_judged_anew(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    member = world.new_member(project, "outsider", "manager")
+    meanwhile(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
+    refused = world("PATCH", project, {"name": "Mine"}, by="outsider")
+    assert refused.seen == (403, {"detail": "You may not change this project."})
+    assert world("GET", project).body["name"] == "Apollo"
+
+
+def test_an_actor_removed_meanwhile_is_judged_anew(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    member = world.new_member(project, "outsider", "manager")
+    meanwhile(lambda other: other("DELETE", member))
+    assert world("DELETE", flat_path(project), by="outsider").status == 403
+    assert world("GET", project).status == 200
+
+
+@pytest.mark.parametrize("change", ["remove", "demote"])
+def test_an_heir_who_became_manager_meanwhile_stays(world: World, meanwhile: Meanwhile, change: str) -> None:
+    project = world.new_project()
+    heir = world.new_member(project, "viewer", "manager")
+    meanwhile(lambda other: writes(other, project)["hand over"]())
+    assert writes(world, project)[change]().status == 409
+    assert world("GET", heir).body["role_id"] == world.role("manager")
+    assert world("GET", project).body["manager_id"] == world.uuid("viewer")
+
+
+@pytest.mark.parametrize(("change", "status", "manager"), [("remove", 422, "owner"), ("demote", 200, "viewer")])
+def test_an_heir_who_left_meanwhile_does_not_inherit(
+    world: World, meanwhile: Meanwhile, change: str, status: int, manager: str
+) -> None:
+    project = world.new_project()
+    world.new_member(project, "viewer", "manager")
+    meanwhile(lambda other: writes(other, project)[change]())
+    assert writes(world, project)["hand over"]().status == status
+    assert world("GET", project).body["manager_id"] == world.uuid(manager)
+    row = world("GET", f"{project}/members/{world.uuid(manager)}")
+    assert (row.status, row.body["role_id"]) == (200, world.role("manager"))
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_nothing_is_written_to_a_project_deleted_meanwhile(world: World, meanwhile: Meanwhile, write: str) -> None:
+    project = a_project_with_a_note(world)
+    request = writes(world, project)[write]
+    meanwhile(lambda other: other("DELETE", flat_path(project)))
+    refused = request()
+    assert refused.status == 404
+    assert set(refused.body.values()) == {"Project not found."}
+    assert world("GET", "/projects", by="outsider").body == []
+    assert world("GET", world.projects()).body["data"] == []
+
+
+@pytest.mark.parametrize("write", [write for write in WRITES if write != "delete"])
+def test_nothing_is_written_to_a_project_archived_meanwhile(world: World, meanwhile: Meanwhile, write: str) -> None:
+    project = a_project_with_a_note(world)
+    request = writes(world, project)[write]
+    before = world("GET", f"{flat_path(project)}/report").body
+    meanwhile(lambda other: other("PATCH", project, {"status": "archived"}))
+    assert request().status == 409
+    assert world("GET", project).body["status"] == "archived"
+    assert len(world("GET", f"{project}/members").body["data"]) == 2
+    assert world("GET", f"{flat_path(project)}/report").body == before
+
+
+def test_a_change_of_another_field_meanwhile_is_kept(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: other("PATCH", project, {"description": "kept"}))
+    answer = world("PATCH", project, {"name": "B"})
+    assert (answer.body["name"], answer.body["description"], answer.headers["etag"]) == ("B", "kept", '"v-3"')
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE"])
+def test_if_match_holds_at_the_commit(world: World, meanwhile: Meanwhile, method: str) -> None:
+    project = world.new_project()
+    path, body = (flat_path(project), FLAT) if method == "PUT" else (project, {"name": "B"})
+    tag = world("GET", path).headers["etag"]
+    meanwhile(lambda other: other("PATCH", project, {"name": "C"}))
+    assert world(method, path, body, headers={"If-Match": tag}).status == 412
+    assert world("GET", project).body["name"] == "C"
+
+
+def test_if_match_of_a_flat_delete_holds_the_sequence_at_the_commit(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: writes(other, project)["add"]())
+    assert world("DELETE", flat_path(project), headers={"If-Match": '"f-1"'}).status == 412
+    assert world("GET", project).status == 200
+
+
+@pytest.mark.parametrize("dialect", ["flat", "v1"])
+def test_the_event_of_a_deletion_tells_of_a_change_made_meanwhile(
+    world: World, meanwhile: Meanwhile, dialect: str
+) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: other("PATCH", project, {"name": "B"}))
+    assert world("DELETE", project if dialect == "v1" else flat_path(project)).status < 300
+    assert event(world, project)["resource"]["name"] == "B"
+
+
+def test_the_flat_answer_shows_a_member_added_meanwhile(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: writes(other, project)["add"]())
+    answer = world("PUT", flat_path(project), FLAT)
+    assert (answer.body["team"], answer.headers["etag"]) == ([world.id("outsider")], '"f-3"')
+
+
+@pytest.mark.parametrize("dialect", ["v1", "flat"])
+def test_a_deletion_of_any_version_does_not_mind_what_is_added_meanwhile(
+    world: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch, dialect: str
+) -> None:
+    project = world.new_project()
+    commits = []
+    commit = Table.transact
+
+    def transact(table: Table, writes: Any, token: str) -> None:
+        commits.append(token)
+        commit(table, writes, token)
+
+    monkeypatch.setattr(Table, "transact", transact)
+    meanwhile(lambda other: writes(other, project)["create a task"]())
+    assert world("DELETE", project if dialect == "v1" else flat_path(project)).status < 300
+    assert len(commits) == 1, "a change below decides nothing"
+
+
+@pytest.mark.parametrize("change", ["add", "create a task"])
+def test_a_project_that_grows_while_it_is_renamed_is_shown_whole(
+    world: World, meanwhile: Meanwhile, change: str
+) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: writes(other, project)[change]())
+    assert world("PATCH", project, {"name": "B"}).status == 200
+    (shown,) = world("GET", "/projects").body
+    assert shown == world("GET", flat_path(project)).body
+    assert (shown["projectName"], bool(shown["team"] or shown["tasks"])) == ("B", True)
+    assert Check(table()).run()["clean"], "the list row says the same"
+
+
+@pytest.mark.parametrize("change", ["add", "create a task", "delete"])
+def test_a_project_that_grows_or_goes_while_it_is_listed_is_shown_as_it_is_then(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    still, project = world.new_project("Gemini"), world.new_project()
+    read = Table.get_all
+
+    def get_all(table: Table, wanted: Sequence[Key]) -> dict[Key, Item]:
+        if keys.META in {key.sk for key in wanted}:
+            monkeypatch.setattr(Table, "get_all", read)
+            assert writes(other, project)[change]().status < 300
+        return read(table, wanted)
+
+    monkeypatch.setattr(Table, "get_all", get_all)
+    listed = world("GET", "/projects").body
+    assert Table.get_all is read, "the batch of what is bare"
+    now = [world("GET", flat_path(path)) for path in (still, project)]
+    assert listed == [answer.body for answer in now if answer.status == 200]
+    assert len(listed) == (1 if change == "delete" else 2)
+
+
+@pytest.mark.parametrize("change", ["add", "create a task"])
+def test_a_project_that_is_renamed_while_it_grows_is_listed_under_its_name(
+    world: World, meanwhile: Meanwhile, change: str
+) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: other("PATCH", project, {"name": "B"}))
+    assert writes(world, project)[change]().status == 201
+    assert [row["name"] for row in world("GET", world.projects()).body["data"]] == ["B"]
+    assert Check(table()).run()["clean"]
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_a_change_for_a_membership_that_ended_meanwhile_is_judged_anew(
+    world: World, meanwhile: Meanwhile, method: str, conditional: bool
+) -> None:
+    """The new one has the same counter. Without a condition the request is about whichever is there."""
+    project = world.new_project()
+    member = world.new_member(project, "viewer", "viewer")
+    tag = world("GET", member).headers["etag"]
+
+    def begin_again(other: World) -> Answer:
+        assert other("DELETE", member).status == 204
+        body = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
+        return other("POST", f"{project}/members", body)
+
+    meanwhile(begin_again)
+    body = {"role_id": world.role("contributor")}
+    answer = world(method, member, body, headers={"If-Match": tag} if conditional else {})
+    now = world("GET", member)
+    if conditional:
+        assert answer.status == 412
+        assert (now.body["role_id"], now.version) == (world.role("viewer"), 1)
+        assert now.headers["etag"] != tag
+    elif method == "DELETE":
+        assert (answer.status, now.status) == (204, 404)
+    else:
+        assert answer.seen == (200, now.body)
+        assert (answer.headers["etag"], now.version) == (now.headers["etag"], 2)
+        assert now.body["created_at"] == answer.body["created_at"]
+
+
+def test_two_additions_of_one_member_make_one(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    meanwhile(lambda other: writes(other, project)["add"]())
+    assert writes(world, project)["add"]().status == 409
+    assert len(world("GET", f"{project}/members").body["data"]) == 2
+
+
+def test_a_twin_with_the_same_key_that_was_first_is_replayed(world: World, meanwhile: Meanwhile) -> None:
+    meanwhile(lambda other: other("POST", "/projects", FLAT, key="k"))
+    answer = world("POST", "/projects", FLAT, key="k")
+    assert (answer.status, answer.replayed) == (201, True)
+    assert world("GET", "/projects").body == [answer.body]
+
+
+# ---------------------------------------------------------------- records
+
+
+def test_a_task_is_not_assigned_to_who_left_meanwhile(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    member = world.new_member(project, "viewer", "viewer")
+    task = world.new_record(project, "tasks")
+    meanwhile(lambda other: other("DELETE", member))
+    assert world("PATCH", task, {"assigned_to": world.uuid("viewer")}).status == 422
+    assert world("GET", task).body["assigned_to"] is None
+
+
+def test_a_new_task_is_not_assigned_to_who_left_meanwhile(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    member = world.new_member(project, "viewer", "viewer")
+    meanwhile(lambda other: other("DELETE", member))
+    body = RECORDS["tasks"] | {"assigned_to": world.uuid("viewer")}
+    assert world("POST", f"{project}/tasks", body).status == 422
+    assert world("GET", f"{project}/tasks").body["data"] == []
+
+
+@pytest.mark.parametrize("write", ["update a task", "assign a task", "toggle a task", "add a note", "delete a note"])
+def test_nothing_is_written_to_a_task_deleted_meanwhile(world: World, meanwhile: Meanwhile, write: str) -> None:
+    project = a_project_with_a_note(world)
+    request = writes(world, project)[write]
+    task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
+    meanwhile(lambda other: other("DELETE", task))
+    refused = request()
+    assert refused.status == 404
+    assert set(refused.body.values()) == {"Task not found."}
+    assert world("GET", f"{project}/tasks").body["data"] == []
+
+
+def test_two_changes_of_one_record_are_both_kept(world: World, meanwhile: Meanwhile) -> None:
+    task = world.new_record(world.new_project(), "tasks")
+    meanwhile(lambda other: other("PATCH", task, {"priority": "high"}))
+    answer = world("PATCH", task, {"name": "B"})
+    assert (answer.body["name"], answer.body["priority"], answer.headers["etag"]) == ("B", "high", '"v-3"')
+
+
+def test_two_toggles_are_two(world: World, meanwhile: Meanwhile) -> None:
+    task = flat_path(world.new_record(world.new_project(), "tasks"))
+    meanwhile(lambda other: other("PATCH", f"{task}/completed"))
+    assert world("PATCH", f"{task}/completed").body["completed"] is False
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_if_match_of_a_record_holds_at_the_commit(world: World, meanwhile: Meanwhile, method: str) -> None:
+    record = world.new_record(world.new_project(), "decisions")
+    meanwhile(lambda other: other("PATCH", record, {"phase": "business"}))
+    assert world(method, record, {"phase": "modeling"}, headers={"If-Match": '"v-1"'}).status == 412
+    assert world("GET", record).body["phase"] == "business"
+
+
+@pytest.mark.parametrize("change", ["add a note", "delete a note"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_if_match_of_a_flat_task_holds_its_notes_at_the_commit(
+    world: World, meanwhile: Meanwhile, method: str, change: str
+) -> None:
+    project = a_project_with_a_note(world)
+    task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
+    tag = world("GET", flat_path(task)).headers["etag"]
+    meanwhile(lambda other: writes(other, project)[change]())
+    body = {"name": "B", "description": "C"}
+    assert world(method, flat_path(task), body, headers={"If-Match": tag}).status == 412
+    assert world("GET", task).body["name"] == RECORDS["tasks"]["name"]
+
+
+def test_a_flat_task_that_is_changed_while_a_note_is_written_shows_both_in_its_tag(
+    world: World, meanwhile: Meanwhile
+) -> None:
+    """A change of v1, where notes are not shown, does not mind."""
+    project = a_project_with_a_note(world)
+    task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
+    meanwhile(lambda other: writes(other, project)["add a note"]())
+    changed = world("PUT", flat_path(task), {"name": "B", "description": "C"})
+    assert changed.headers["etag"] == world("GET", flat_path(task)).headers["etag"] == '"f-2-2"'
+    meanwhile(lambda other: writes(other, project)["add a note"]())
+    assert world("PATCH", task, {"name": "C"}, headers={"If-Match": '"v-2"'}).headers["etag"] == '"v-3"'
+
+
+def test_notes_that_are_read_with_a_task_are_never_older_than_its_tag(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the tag would vouch for notes that its holder has not seen, for ever."""
+    project = a_project_with_a_note(world)
+    task = flat_path(f"{project}/tasks/{first(world, f'{project}/tasks')}")
+    before = world("GET", task)
+    query = Table.query
+
+    def interrupted(table: Table, wanted: Any) -> Any:
+        monkeypatch.setattr(Table, "query", query)
+        assert other("POST", f"{task}/notes", {"content": "Meanwhile"}).status == 201
+        return query(table, wanted)
+
+    monkeypatch.setattr(Table, "query", interrupted)
+    shown = world("GET", task)
+    assert [note["content"] for note in shown.body["notes"]] == ["Remember", "Meanwhile"]
+    assert shown.headers["etag"] == before.headers["etag"]
+    assert world("GET", task, headers={"If-None-Match": shown.headers["etag"]}).status == 200
+
+
+def test_who_was_demoted_meanwhile_writes_no_record(world: World, meanwhile: Meanwhile) -> None:
+    project = world.new_project()
+    member = world.new_member(project, "outsider", "contributor")
+    meanwhile(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
+    assert world("POST", f"{project}/tasks", RECORDS["tasks"], by="outsider").status == 403
+    assert world("GET", f"{project}/tasks").body["data"] == []
+
+
+def test_the_last_place_in_a_project_is_taken_once(
+    world: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (projects, members):
+        monkeypatch.setattr(module, "MAX_MEMBERS", 2)
+    project = world.new_project()
+    meanwhile(lambda other: writes(other, project)["add"]())
+    body = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
+    assert world("POST", f"{project}/members", body).status == 409
+    assert len(world("GET", f"{project}/members").body["data"]) == 2

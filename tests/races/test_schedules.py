@@ -1,0 +1,260 @@
+"""Two and three requests on one project in every order of their calls, with a crash at each: see schedules.py.
+
+`make test` runs a fixed choice of schedules, `make prove` all orders of every case and more by chance. `pytest -rP`
+shows how many there were.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import chain, combinations_with_replacement
+from random import Random
+from re import fullmatch
+
+import pytest
+
+from local.functions import call
+from local.template import Template
+from tests.conftest import Count, full, inline
+from tests.routes.test_round_trips import WRITES
+from tests.support.schedules import Explorer, Run, explorer
+
+SEED = 4
+
+# All of the pairs in full take some minutes.
+pytestmark = pytest.mark.timeout(full(300, 1_800))
+
+# Routes of which If-Match names the version of what they change.
+MATCHING = [
+    *("UpdateProject", "DeleteProject", "V1UpdateProject", "V1DeleteProject", "V1UpdateMember", "V1RemoveMember"),
+    *("UpdateTask", "DeleteTask", "V1UpdateTask", "V1DeleteTask", "V1UpdateDataset", "V1DeleteDecision"),
+]
+
+# Routes that set fields to what is sent: sent again, it changes nothing.
+SETTING = ["UpdateProject", "UpdateTask", "SetTaskStatus", "SetTaskPhase", "ReassignTask"]
+SETTING += [route for route in WRITES if route.startswith("V1Update")]
+
+# The items of a read that come before, or after, the others.
+TORN = [1, 2, 3, -1, -2, -3]
+
+
+def of(project: str, *cases: str) -> list[str]:
+    return [f"{project}/{case}" for case in cases]
+
+
+# Where a race could end with no manager, with a right that is gone, or with something below nothing.
+RACES = of(
+    "Apollo",
+    *("HandOver,Remove", "HandOver,Demote", "HandOver,HandOverToViewer", "HandOverToViewer,V1RemoveMember"),
+    *("HandOverToViewer,V1UpdateMember", "HandOver,HandBack@contributor", "HandOver,DemoteOwner@contributor"),
+    *("HandOver,RemoveOwner@contributor", "Remove,DemoteOwner@contributor", "Remove,RemoveOwner@contributor"),
+    *("Demote,HandBack@contributor", "Demote,Rename@contributor", "Remove,V1DeleteProject@contributor"),
+    *("Remove,Remove@contributor", "Demote@contributor,Remove@contributor", "Demote,V1UpdateMember@contributor"),
+    *("HandOver!,Demote", "Demote!,HandOver", "Remove!,HandOver", "Remove,UpdateTask", "V1RemoveMember,Assign"),
+    *("DeleteTask,AddTaskNote", "V1DeleteProject,AddTaskNote", "DeleteProject,AddTeamMember"),
+    *("HandOverToViewer,V1RemoveMember@viewer", "HandOverToViewer,RemoveTeamMember@viewer"),
+    *("V1UpdateMember,V1RemoveMember@viewer", "V1RemoveMember,RemoveTeamMember@viewer", "Assign,V1RemoveMember@viewer"),
+)
+TRIPLES = of(
+    "Apollo",
+    *("HandOver,Remove,Demote", "HandOver,Remove,RemoveOwner@contributor", "HandOver,Demote,HandBack@contributor"),
+    *("HandOver,DemoteOwner@contributor,HandOverToViewer", "HandOverToViewer,V1RemoveMember,V1UpdateMember"),
+    *("V1DeleteProject,CreateTask,DeleteProject", "DeleteProject,V1AddMember,V1DeleteProject"),
+    *("DeleteTask,AddTaskNote,V1DeleteProject", "DeleteTask,AddTaskNote,DeleteTaskNote"),
+    *("Archive,V1CreateTask,Unarchive", "Archive,V1AddMember,Unarchive", "Archive,UpdateProject,Unarchive"),
+    *("CreateProject=k,CreateProject=k,CreateProject=k", "V1CreateProject=k,V1CreateProject=k,V1CreateProject=k"),
+    *("CreateTask=k,CreateTask=k,CreateTask=k", "V1DeleteProject=k,V1DeleteProject=k,Rename"),
+    *("Remove=k,Remove=k,HandOver", "UpdateProject=k,UpdateProject=k,AddTeamMember"),
+)
+
+
+PAIRS = of("Apollo", *(f"{one},{other}" for one, other in combinations_with_replacement(WRITES, 2)))
+TWINS = of("Apollo", *(f"{route}=k,{route}=k" for route in WRITES))
+WITHOUT_A_KEY = of("Apollo", *(f"{route}=,{route}=" for route in WRITES))
+CONDITIONAL = of("Apollo", *(f"{one}!,{other}" for one in MATCHING for other in WRITES))
+# Those that set what is there, so that they change nothing unless another request comes before them.
+SAME = ["SameProject", "SameWholeProject", "SameMember", "SameTask", "SameStatus"]
+OVERTAKEN = of(
+    "Apollo",
+    *("SameProject,V1UpdateProject", "SameProject,Archive", "SameWholeProject,UpdateProject"),
+    *("SameMember,V1UpdateMember", "SameMember,V1RemoveMember", "SameTask,V1UpdateTask", "SameTask,DeleteTask"),
+    *("SameStatus,SetTaskStatus", "SameTask,V1DeleteProject", "SameMember,V1DeleteProject"),
+)
+UNCHANGED = of("Apollo", *(f"{same}{key},{other}" for same in SAME for key in ("", "=") for other in WRITES))
+UNCHANGED += of("Apollo", *(f"{same}!,{other}" for same in SAME if same != "SameStatus" for other in WRITES))
+UNCHANGED += of("Apollo", *(f"{same}=k,{same}=k,{other}" for same in SAME for other in WRITES))
+TORN_UNCHANGED = of("Apollo", *(f"{same}~{item},{other}" for same in SAME for item in TORN for other in WRITES))
+ARCHIVED = of("Apollo", *(f"{route},Archive" for route in WRITES))
+# Whose role in the project is all that it has, and who loses it meanwhile; and one who gets a role meanwhile.
+DISMISSED = of(
+    "Gemini",
+    *(f"{route}@outsider,{change}" for route in [*WRITES, *SAME] for change in ("DemoteOutsider", "RemoveOutsider")),
+)
+TORN_TWINS = of("Apollo", *(f"{route}=k~{item},{route}=k" for route in WRITES for item in TORN))
+TORN_PAIRS = of("Apollo", *(f"{one}~{item},{other}" for one in WRITES for item in TORN for other in WRITES))
+# The flat PUT shows all that a query brought: here one that has passed the members before their number changes.
+TORN_WHOLE = of(
+    "Apollo", *(f"UpdateProject~{n},{other}" for n in (3, 4) for other in ("AddTeamMember", "V1RemoveMember"))
+)
+# A batch may bring the heir's row from after the hand-over, and META from before it.
+TORN_HEIRS = of("Apollo", *(f"{change}~{item},HandOver" for change in ("Demote", "Remove") for item in TORN))
+# The items of a commit that are visible first, upwards and downwards: the idempotency record is the last of them.
+SHOWN = [1, 2, 3, 4, -1, -2, -3, -4]
+SHOWN_TWINS = of("Apollo", *(f"{route}=k^{item},{route}=k^{item}" for route in WRITES for item in SHOWN))
+SHOWN_MATCHING = of("Apollo", *(f"{route}=k!^{item},{route}=k!^{item}" for route in MATCHING for item in SHOWN))
+SHOWN_PAIRS = of("Apollo", *(f"{one}^{item},{other}" for one in WRITES for item in SHOWN for other in WRITES))
+SHOWN_UNCHANGED = of("Apollo", *(f"{one}^{item},{same}" for one in WRITES for item in SHOWN for same in SAME))
+# Whoever leaves needs no role that would let them.
+LEAVING = ["V1RemoveMember", "RemoveTeamMember"]
+PROMOTED = of("Apollo", *(f"{route}@viewer,V1UpdateMember" for route in WRITES if route not in LEAVING))
+
+
+@pytest.fixture(scope="module")
+def exploring(template: Template, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
+    directory = tmp_path_factory.mktemp("schedules")
+    with inline(template, engine, directory, call) as world, explorer(template, world, engine, os.environ) as made:
+        yield made
+
+
+@pytest.fixture
+def explored(exploring: Explorer, count: Count) -> Iterator[Explorer]:
+    before = exploring.runs.copy()
+    yield exploring
+    count(**exploring.runs - before)
+
+
+def explore(explored: Explorer, cases: Sequence[str], few: int, many: int, *, crashes: bool = False) -> Iterator[Run]:
+    """A few schedules of all, by chance, a crash in some of them. In full first every order of every case's calls,
+    with `crashes` a crash at each step of each, and then many by chance."""
+    if full(0, 1):
+        for case in cases:
+            yield from explored.every(case, crashes=crashes)
+    random = Random(SEED)
+    for case in sorted(random.choices(cases, k=full(few, many))):
+        yield explored.some(case, random)
+
+
+def test_the_schedule_given(explored: Explorer) -> None:
+    """Or, if none is, one with a crash; twice, and the same happens."""
+    text = os.environ.get("SCHEDULE", "Apollo/V1UpdateProject,V1DeleteProject:01B0100")
+    first, second = explored.given(text), explored.given(text)
+    for run in (first, second):
+        print(run, *(attempt.answer and attempt.answer.seen for attempt in run.attempts))
+    assert (str(first), first.options, explored.shown(first)) == (str(second), second.options, explored.shown(second))
+
+
+def test_all_orders_are_run_each_once(explored: Explorer) -> None:
+    """Two requests that do not meet have two calls each; two that do, in the two orders in which both have read before
+    either commits, two more."""
+    runs = list(explored.every("Apollo/CreateProject,V1AddMember"))
+    assert sorted(run.schedule for run in runs) == ["0011", "0101", "0110", "1001", "1010", "1100"]
+    runs = list(explored.every("Apollo/V1UpdateProject,V1UpdateProject"))
+    assert sorted(run.schedule for run in runs) == ["0011", "010111", "011000", "100111", "101000", "1100"]
+    runs = list(explored.every("Apollo/V1AddMember=k,V1AddMember=k", crashes=True))
+    assert len({run.schedule for run in runs}) == len(runs) > 50
+    assert {"0A01", "0a001", "0x11", "0X1", "10B010"} <= {run.schedule for run in runs}
+
+
+def test_two_writes_leave_what_one_after_the_other_leaves(explored: Explorer) -> None:
+    for _ in explore(explored, PAIRS, few=120, many=2_000):
+        pass
+
+
+def test_twins_with_one_key_commit_once(explored: Explorer) -> None:
+    for run in explore(explored, TWINS, few=50, many=0, crashes=True):
+        assert len(run.commits) <= 1
+        answers = [answer for answer in run.observed.values() if answer]
+        assert len({(answer.status, answer.content) for answer in answers}) <= 1
+        assert len(run.commits) == 1 or not answers
+
+
+def test_twins_without_a_key_are_two_requests(explored: Explorer) -> None:
+    for _ in explore(explored, WITHOUT_A_KEY, few=20, many=500):
+        pass
+
+
+def test_if_match_holds_whenever_somebody_else_commits(explored: Explorer) -> None:
+    for _ in explore(explored, CONDITIONAL, few=40, many=0):
+        pass
+
+
+def test_races_that_could_do_harm_leave_what_some_order_leaves(explored: Explorer) -> None:
+    for _ in explore(explored, RACES, few=60, many=0, crashes=True):
+        pass
+
+
+def test_what_sets_the_same_values_leaves_what_some_order_leaves(explored: Explorer) -> None:
+    every = chain.from_iterable(map(explored.every, OVERTAKEN))
+    torn = Random(SEED).sample(TORN_UNCHANGED + SHOWN_UNCHANGED, 200)
+    for _ in chain(every, explore(explored, UNCHANGED, few=20, many=500), explore(explored, torn, few=20, many=500)):
+        pass
+
+
+def test_what_is_archived_meanwhile_is_not_written_to(explored: Explorer) -> None:
+    for _ in explore(explored, ARCHIVED, few=20, many=500):
+        pass
+
+
+def test_who_lost_a_role_commits_nothing_with_it(explored: Explorer) -> None:
+    for run in explore(explored, DISMISSED, few=40, many=500):
+        commits = "".join(str(attempt.actor) for attempt in run.commits)
+        assert "0" not in commits.partition("1")[2], run
+
+
+def test_who_gets_a_role_commits_nothing_before(explored: Explorer) -> None:
+    for run in explore(explored, PROMOTED, few=20, many=500):
+        assert [attempt.actor for attempt in run.commits][:1] != [0], run
+
+
+def test_three_requests_leave_what_some_order_leaves(explored: Explorer) -> None:
+    for _ in explore(explored, TRIPLES, few=40, many=0):
+        pass
+
+
+def test_twins_whose_reads_are_torn_commit_once(explored: Explorer) -> None:
+    """A batch is no snapshot: one reads an item before, or after, its twin has committed, and the others not. One that
+    finds its project deleted, and not yet its twin's record, is a replay."""
+    deleted_before_the_record = explored.every("Apollo/V1DeleteProject=k~1,V1DeleteProject=k")
+    for run in chain(deleted_before_the_record, explore(explored, TORN_TWINS, few=10, many=0)):
+        assert len(run.commits) <= 1
+        assert len({answer.content for answer in run.observed.values() if answer}) <= 1
+
+
+def test_twins_of_which_one_sees_the_other_commit_item_by_item_commit_once_and_have_one_answer(
+    explored: Explorer,
+) -> None:
+    """A twin that finds the project deleted, the member there or a newer version, and no record yet, is a replay."""
+    seen_before_the_record = of("Apollo", "V1DeleteProject=k^1,V1DeleteProject=k", "V1AddMember=k^1,V1AddMember=k")
+    seen_before_the_record += of("Apollo", "V1UpdateProject=k!^1,V1UpdateProject=k!")
+    every = chain.from_iterable(map(explored.every, seen_before_the_record))
+    for run in chain(every, explore(explored, SHOWN_TWINS + SHOWN_MATCHING, few=20, many=0)):
+        answers = [answer for answer in run.observed.values() if answer]
+        assert len({(answer.status, answer.content) for answer in answers}) <= 1, run
+        assert len(run.commits) == 1 or not answers, run
+
+
+@pytest.mark.parametrize("route", SETTING)
+def test_a_twin_that_finds_its_values_there_and_no_record_yet_gives_the_answer_of_the_first(
+    explored: Explorer, route: str
+) -> None:
+    """It has nothing to change, and tries to commit a record of its own."""
+    runs = list(explored.every(f"Apollo/{route}=k^1,{route}=k"))
+    for run in runs:
+        (committed,) = run.commits
+        first, second = committed.answer, run.observed[1 - committed.actor]
+        assert first is not None
+        assert second is not None
+        assert (first.status, first.replayed, second.status, second.replayed) == (200, False, 200, True), run
+        assert (first.content, first.headers.get("etag")) == (second.content, second.headers.get("etag")), run
+    # It reads when all of the first commit but its last item, the record, is visible; commits in vain; and reads again.
+    assert [run for run in runs if fullmatch(r"00+(1+)01\1", run.schedule)]
+
+
+def test_a_write_that_sees_another_commit_item_by_item_leaves_what_some_order_leaves(explored: Explorer) -> None:
+    for _ in explore(explored, Random(SEED).sample(SHOWN_PAIRS, 200), few=40, many=0):
+        pass
+
+
+def test_a_write_whose_reads_are_torn_leaves_what_some_order_leaves(explored: Explorer) -> None:
+    every = chain.from_iterable(map(explored.every, TORN_WHOLE + TORN_HEIRS))
+    for _ in chain(every, explore(explored, Random(SEED).sample(TORN_PAIRS, 200), few=20, many=0)):
+        pass

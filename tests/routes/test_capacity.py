@@ -1,0 +1,35 @@
+"""What each route costs stands in a table, and it is what the route costs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.routes import RESULT, route_costs
+from local.template import Template
+from tests.support.capacity import size, units
+
+
+def test_every_route_costs_what_the_table_of_the_benchmarks_says(
+    template: Template, engine: str, tmp_path: Path
+) -> None:
+    assert route_costs(template, engine, tmp_path) == json.loads(RESULT.read_text())
+
+
+@pytest.mark.parametrize(
+    ("item", "bytes"),
+    [
+        ({"pk": {"S": "a"}}, 3),
+        ({"pk": {"S": "é"}, "n": {"N": "1"}}, 7),
+        ({"n": {"N": "-12345"}}, 6),
+        ({"n": {"N": "1000"}, "ok": {"BOOL": True}, "no": {"NULL": True}}, 9),
+        ({"l": {"L": [{"S": "ab"}, {"N": "7"}]}}, 10),
+        ({"m": {"M": {"a": {"S": "bc"}}}}, 8),
+    ],
+)
+def test_an_items_size_is_counted_as_documented(item: dict[str, dict[str, object]], bytes: int) -> None:
+    assert size(item) == bytes
+
+
+def test_units_are_rounded_up() -> None:
+    assert [units(bytes, 1024) for bytes in (0, 1, 1024, 1025)] == [1, 1, 1, 2]

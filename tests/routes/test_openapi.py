@@ -1,0 +1,383 @@
+"""The OpenAPI document says what the API does: every route, everything it takes, every answer it gives."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from local.template import ROOT, Template
+from tests.conftest import the_template
+from tests.platform.test_template import routes
+from tests.routes.test_authorization import MATRIX
+from tests.routes.test_round_trips import EVERY_ROUTE, a_project
+from tests.support.client import UUID, World
+from tools.openapi import DOCUMENT, ERROR_TYPES, document
+from tools.openapi_text import FIELDS, OPERATIONS, PARAMETERS, SCHEMAS
+
+COMMITTED: Any = json.loads(DOCUMENT.read_text())
+
+
+SCHEMAS_OF: dict[str, Any] = COMMITTED["components"]["schemas"]
+SENT = {
+    content["schema"]["$ref"].rpartition("/")[2]
+    for item in COMMITTED["paths"].values()
+    for operation in item.values()
+    for content in operation.get("requestBody", {}).get("content", {}).values()
+}
+
+# By the logical ids of their functions: the routes of the template, and what the committed document says of them.
+BEHIND_CREDENTIALS = routes(the_template())
+ROUTES = BEHIND_CREDENTIALS | routes(the_template(), public=True)
+DESCRIBED: dict[str, Any] = {
+    name: COMMITTED["paths"][path][method.lower()]
+    for name, (method, path) in ROUTES.items()
+    if method.lower() in COMMITTED["paths"].get(path, {})
+}
+
+
+def resolved(item: Any) -> Any:
+    """A response, header or parameter, whether it stands there or is referred to."""
+    for part in item["$ref"].split("/")[1:] if "$ref" in item else ():
+        item = COMMITTED["components"] if part == "components" else item[part]
+    return item
+
+
+def validator(schema: Any) -> Draft202012Validator:
+    """Judges by a schema of the document and takes no property that it does not name."""
+    closed = json.loads(json.dumps(COMMITTED["components"]))
+    for component in closed["schemas"].values():
+        if component.get("type") == "object" and "properties" in component:
+            component["additionalProperties"] = False
+    return Draft202012Validator({**schema, "components": closed}, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def test_the_committed_document_is_what_the_code_says() -> None:
+    assert document() == COMMITTED, "run make openapi"
+
+
+def test_it_is_valid() -> None:
+    validate(COMMITTED)
+
+
+EVENT_SCHEMAS = [json.loads(path.read_text()) for path in sorted((ROOT / "docs" / "events").glob("*.json"))]
+
+
+def patterns(item: Any) -> Iterator[str]:
+    """Every pattern of a schema, at any depth."""
+    if isinstance(item, dict):
+        if isinstance(found := item.get("pattern"), str):
+            yield found
+        item = list(item.values())
+    if isinstance(item, list):
+        for each in item:
+            yield from patterns(each)
+
+
+# What ECMAScript, PCRE, RE2 and Python read alike: ASCII, classes, groups, and of escapes a class or two hex digits.
+READ_BY_ALL = re.compile(r"(?:[\x20-\x5b\x5d-\x7e]|\\[sSdD]|\\x[0-9a-f]{2})+")
+
+
+@pytest.mark.parametrize("pattern", sorted({*patterns(COMMITTED), *patterns(EVENT_SCHEMAS)}))
+def test_a_pattern_is_one_to_every_language(pattern: str) -> None:
+    re.compile(pattern)
+    assert READ_BY_ALL.fullmatch(pattern)
+    assert re.search(r"\(\?|[*+?}]\+", pattern) is None
+
+
+def test_every_route_is_in_it_and_nothing_else() -> None:
+    described = {(method.upper(), path) for path, item in COMMITTED["paths"].items() for method in item}
+    assert described == set(ROUTES.values())
+    assert set(OPERATIONS) == set(ROUTES)
+
+
+def test_operations_are_named_after_their_files(template: Template) -> None:
+    for name, operation in DESCRIBED.items():
+        folder, _, file = template.functions[name].handler.removesuffix(".handler").rpartition(".")
+        assert operation["operationId"] == (f"v1_{file}" if folder == "v1" else file)
+
+
+def test_it_says_who_may_as_the_readme_does() -> None:
+    readme = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| `(\w+) ([^`]+)` \|[^|]*\| ([^|]*) \|$", readme, re.MULTILINE)
+    told = {(method, path.replace("…", "/v1/spaces/{space_id}")): who for method, path, who in rows}
+    assert {ROUTES[name]: text.who for name, text in OPERATIONS.items()} == told
+
+
+def test_no_words_are_left_over() -> None:
+    text = DOCUMENT.read_text()
+    unused = [
+        words
+        for words in (*FIELDS.values(), *PARAMETERS.values(), *SCHEMAS.values())
+        if json.dumps(words, ensure_ascii=False) not in text
+    ]
+    assert unused == []
+
+
+def test_every_status_that_a_caller_may_get_is_in_it() -> None:
+    for name, route in BEHIND_CREDENTIALS.items():
+        assert set(MATRIX[route].values()) <= set(map(int, DESCRIBED[name]["responses"])), name
+
+
+# ---------------------------------------------------------------- what is answered
+
+
+@pytest.mark.parametrize("route", EVERY_ROUTE)
+def test_an_answer_is_as_described(shared: World, route: str) -> None:
+    """Status, body and headers: all that is promised, and nothing of ours that is not."""
+    method, path, body = EVERY_ROUTE[route](shared, a_project(shared))
+    answer = shared(method, path, body, key=None if method == "GET" else f"described-{route}")
+    described = resolved(DESCRIBED[route]["responses"][str(answer.status)])
+    if "content" in described:
+        validator(described["content"]["application/json"]["schema"]).validate(answer.body)
+    else:
+        assert answer.content == b""
+    promised = {name.lower() for name in described["headers"]}
+    always = {name.lower() for name, header in described["headers"].items() if resolved(header).get("required")}
+    ours = set(answer.headers) - {"content-type", *(name for name in answer.headers if name.startswith("access-"))}
+    assert always <= ours <= promised
+
+
+def refused(world: World, status: int) -> Iterator[tuple[str, Any]]:
+    """Requests that are refused with a status: the route's name and the answer."""
+    project = a_project(world)
+    for route, request in EVERY_ROUTE.items():
+        method, path, body = request(world, project)
+        if status in (413, 415) and method in ("GET", "DELETE"):
+            continue
+        match status:
+            case 401:
+                yield route, world(method, path, body, by=None)
+            case 403:
+                yield route, world(method, path, body, by="outsider")
+            case 404:
+                yield route, world(method, path, body, tenant="globex")
+            case 412:
+                yield route, world(method, path, body, headers={"If-Match": '"99"'})
+            case 413:
+                yield route, world(method, path, content=b'"' + b"x" * 300_000 + b'"')
+            case 415:
+                yield route, world(method, path, content=b"{}", headers={"Content-Type": "text/plain"})
+            case 400 | 422:
+                yield route, world(method, path, body, key="no key\x7f")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 412, 413, 415, 422])
+def test_a_refusal_is_as_described(shared: World, status: int) -> None:
+    found = 0
+    for route, answer in refused(shared, status):
+        if answer.status == status:
+            found += 1
+            described = resolved(DESCRIBED[route]["responses"][str(status)])
+            validator(described["content"]["application/json"]["schema"]).validate(answer.body)
+            for name, header in described["headers"].items():
+                assert name.lower() in answer.headers or not resolved(header).get("required"), (route, name)
+    assert found
+
+
+# ---------------------------------------------------------------- what generators make of it
+
+
+def schemas_within(item: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a part of the document, the schemas among them."""
+    if isinstance(item, dict):
+        yield item
+    for each in item.values() if isinstance(item, dict) else item if isinstance(item, list) else ():
+        yield from schemas_within(each)
+
+
+def test_an_object_without_members_of_its_own_says_that_it_takes_any() -> None:
+    """Otherwise some generators make a type of it that no value has."""
+    bare = [each for each in schemas_within(COMMITTED) if each.get("type") == "object" and "properties" not in each]
+    assert len(bare) == 2
+    assert all(each["additionalProperties"] is True for each in bare)
+
+
+def test_no_schema_is_called_as_something_that_every_program_has() -> None:
+    assert {"Error", "Object", "String", "Number", "Date", "Map", "Set", "Promise"} & set(SCHEMAS_OF) == set()
+
+
+def test_what_has_a_few_values_names_them() -> None:
+    properties = {name: SCHEMAS_OF[schema]["properties"][name] for schema, name in FEW_VALUES}
+    closed = {name: resolved(each).get("enum", [resolved(each).get("const")]) for name, each in properties.items()}
+    roles = ["viewer", "contributor", "manager", "owner"]
+    assert closed == {
+        "kind": ["user", "service"],
+        "role": roles,
+        "key": roles,
+        "status": ["pending", "onHold", "inProgress", "underReview", "completed"],
+        "type": sorted(ERROR_TYPES),
+    }
+
+
+FEW_VALUES = [
+    ("V1Me", "kind"),
+    ("V1SpaceRole", "role"),
+    ("V1Role", "key"),
+    ("TaskSummary", "status"),
+    ("V1ErrorDetail", "type"),
+]
+
+
+def test_every_text_that_is_sent_says_how_long_it_may_be() -> None:
+    unbounded = [
+        f"{name}.{field}"
+        for name, schema in SCHEMAS_OF.items()
+        if name in SENT
+        for field, each in schema["properties"].items()
+        for one in each.get("anyOf", [each])
+        if one.get("type") == "string" and not {"maxLength", "format"} & one.keys() and "{24}" not in one["pattern"]
+    ]
+    assert unbounded == []
+    key = COMMITTED["components"]["parameters"]["IdempotencyKey"]["schema"]
+    assert (key["minLength"], key["maxLength"]) == (1, 255)
+
+
+def test_a_page_that_can_be_tried_out_sends_no_version_of_its_own() -> None:
+    """Swagger UI fills a parameter's example in: every update would be refused with 412."""
+    optional = [
+        each for each in schemas_within(COMMITTED) if {"in", "schema"} <= each.keys() and "required" not in each
+    ]
+    assert len(optional) > 20
+    assert [each["name"] for each in optional if {"example", "examples"} & (each.keys() | each["schema"].keys())] == []
+
+
+def test_the_words_for_what_is_wrong_are_those_in_the_code() -> None:
+    """What a refusal calls a problem stands where it is found; a client that switches on it needs the list."""
+    found = set()
+    for path in (ROOT / "layers/atrium/atrium").rglob("*.py"):
+        if path.name in ("provisioning.py", "automation.py", "reactions.py", "tenants.py", "keyring.py"):
+            continue  # without a URL
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            place = {"PydanticCustomError": 0, "Detail": 2}.get(getattr(call.func, "id", ""))
+            if place is not None and len(call.args) > place and isinstance(call.args[place], ast.Constant):
+                found.add(call.args[place].value)  # type: ignore[attr-defined]
+    assert len(found) > 10
+    assert found - set(ERROR_TYPES) - OF_THE_FLAT_DIALECT == set()
+
+
+# Its refusals have no word of that kind.
+OF_THE_FLAT_DIALECT = {"id", "search"}
+
+
+def test_ids_say_whose_they_are_and_where_they_are_from() -> None:
+    said = [each["description"] for each in schemas_within(COMMITTED) if isinstance(each.get("description"), str)]
+    assert len(said) > 500
+    assert [each for each in said if re.fullmatch(r"The (\w+'s )?id\.?", each)] == []
+
+
+# ---------------------------------------------------------------- samples
+
+
+def samples() -> Iterator[tuple[str, Any, Any]]:
+    """Every sample with its schema: where it stands first."""
+    for name, operation in DESCRIBED.items():
+        for parameter in map(resolved, operation.get("parameters", [])):
+            if "example" in parameter:
+                yield f"{name} {parameter['name']}", parameter["schema"], parameter["example"]
+        answers = [resolved(answer) for answer in operation["responses"].values()]
+        for part in [operation.get("requestBody", {}), *answers]:
+            for content in part.get("content", {}).values():
+                if "example" in content:
+                    yield name, content["schema"], content["example"]
+
+
+def test_every_sample_is_as_its_schema_says() -> None:
+    for where, schema, sample in samples():
+        problems = [f"{where}: {error.message[:200]}" for error in validator(schema).iter_errors(sample)]
+        assert problems == []
+
+
+FLAT = "64a1f2c3b4e5d6f7a8b9c0"
+CHURN = {
+    "projectName": "Customer Churn Model",
+    "clientName": "Acme Corp",
+    "description": "Predict customer churn using historical transaction data.",
+}
+CHURN_V2 = {
+    "projectName": "Customer Churn Model v2",
+    "clientName": "Acme Corp",
+    "description": "Updated scope to include real-time scoring.",
+}
+NEW = {"_id": f"{FLAT}d1", **CHURN, "manager": f"{FLAT}d0", "tasks": [], "team": []}
+# Where the v1 document has placeholders for ids it has letters that no UUID has.
+ID, PERSON, TENANT, OWNER, ROLE = "{id}", "{person}", "{tenant}", "{owner}", "{role}"
+SPACE = "123e4567-e89b-12d3-a456-426614174000"
+AT = {"created_at": "2025-04-05T10:00:00Z", "updated_at": "2025-04-05T10:00:00Z"}
+LATER = {"created_at": "2025-04-05T10:05:00Z", "updated_at": "2025-04-05T10:05:00Z"}
+REDESIGN = {
+    "name": "Website Redesign Q3",
+    "description": {"summary": "Redesign company website for improved UX and SEO"},
+}
+
+# The samples of both API documents: the operation, the status of an answer (None for what is sent), the sample.
+IN_THE_DOCUMENTS: list[tuple[str, int | None, Any]] = [
+    ("list_projects", 200, [{**NEW, "team": [f"{FLAT}d0"]}]),
+    ("create_project", None, CHURN),
+    ("create_project", 201, NEW),
+    (
+        "get_project",
+        200,
+        {
+            **NEW,
+            "tasks": [{"_id": f"{FLAT}e1", "name": "Collect raw data", "status": "completed"}],
+            "team": [f"{FLAT}d0", f"{FLAT}d2"],
+        },
+    ),
+    ("update_project", None, CHURN_V2),
+    ("update_project", 200, {**NEW, **CHURN_V2}),
+    ("delete_project", 200, {"message": "Project deleted successfully."}),
+    ("v1_create_project", None, REDESIGN),
+    (
+        "v1_create_project",
+        201,
+        {"id": ID, "tenant_id": TENANT, "space_id": SPACE, **REDESIGN, "created_by": OWNER, "status": "active", **AT},
+    ),
+    ("v1_add_member", None, {"principal_id": PERSON, "role_id": ROLE}),
+    (
+        "v1_add_member",
+        201,
+        {
+            "tenant_id": TENANT,
+            "project_id": ID,
+            "principal_id": PERSON,
+            "role_id": ROLE,
+            "status": "active",
+            **LATER,
+        },
+    ),
+    (
+        "v1_list_projects",
+        200,
+        {
+            "data": [{"id": ID, "name": "Website Redesign Q3", "status": "active", **AT}],
+            "meta": {"has_more": False},
+        },
+    ),
+    ("v1_update_project", None, {"description": {"summary": "Updated scope to include mobile optimization"}}),
+    ("v1_create_project", 422, {"detail": [{"loc": ["body", "name"], "msg": "Field required", "type": "missing"}]}),
+]
+
+
+def holds(sample: Any, part: Any) -> bool:
+    """Whether a sample shows all of a part, with a UUID where that has a placeholder."""
+    match part:
+        case dict():
+            return isinstance(sample, dict) and all(holds(sample.get(name), each) for name, each in part.items())
+        case list():
+            return len(sample) == len(part) and all(map(holds, sample, part))
+        case str() if part.startswith("{"):
+            return UUID.fullmatch(sample) is not None
+        case _:
+            return bool(sample == part)
+
+
+@pytest.mark.parametrize(("operation", "status", "sample"), IN_THE_DOCUMENTS)
+def test_every_sample_of_the_dialects_own_documents_is_in_it(operation: str, status: int | None, sample: Any) -> None:
+    (found,) = (each for each in DESCRIBED.values() if each["operationId"] == operation)
+    part = resolved(found["responses"][str(status)]) if status else found["requestBody"]
+    assert holds(part["content"]["application/json"]["example"], sample)

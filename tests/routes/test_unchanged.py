@@ -1,0 +1,182 @@
+"""A change to the values that are there changes nothing: no version, no event, no moment; in both dialects."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.races.test_interleavings import Meanwhile, meanwhile, other
+from tests.routes.test_round_trips import FLAT, Request
+from tests.support.client import RECORDS, Answer, World, flat_id, flat_path, in_camel_case, new_key, v1_id
+from tests.support.trace import Trace
+
+__all__ = ["meanwhile", "other"]
+
+
+def of_record(kind: str) -> Callable[[World, str], Request]:
+    return lambda w, p: ("PATCH", w.new_record(p, kind), RECORDS[kind])
+
+
+def of_task(method: str, suffix: str, body: Any) -> Callable[[World, str], Request]:
+    return lambda w, p: (method, flat_path(w.new_record(p, "tasks")) + suffix, body)
+
+
+TASK = in_camel_case(RECORDS["tasks"])
+
+# For each route that changes something the request that changes nothing, of a project `p` (v1 path) that is as FLAT
+# says and has the viewer as a member. A toggle always changes something.
+SAME: dict[str, Callable[[World, str], Request]] = {
+    "UpdateProject": lambda w, p: ("PUT", flat_path(p), FLAT),
+    "V1UpdateProject": lambda w, p: (
+        "PATCH",
+        p,
+        {
+            "name": f" {FLAT['projectName']} ",
+            "description": {"summary": FLAT["description"]},
+            "status": "active",
+            "manager_id": w.uuid("owner"),
+        },
+    ),
+    "V1UpdateMember": lambda w, p: ("PATCH", f"{p}/members/{w.uuid('viewer')}", {"role_id": w.role("viewer")}),
+    "UpdateTask": of_task("PUT", "", {name: TASK[name] for name in ("name", "description")} | {"assignedTo": ""}),
+    "SetTaskStatus": of_task("POST", "/status", {"status": "pending"}),
+    "SetTaskPhase": of_task("PATCH", "/phase", {"phase": TASK["phase"]}),
+    "ReassignTask": of_task("PATCH", "/reassign", {"assignedTo": None}),
+    **{f"V1Update{kind.title()[:-1]}": of_record(kind) for kind in RECORDS},
+}
+
+
+def a_project(world: World) -> str:
+    made = world("POST", "/projects", FLAT)
+    project = f"{world.projects()}/{v1_id(made.body['_id'])}"
+    world.new_member(project, "viewer", "viewer")
+    world.new_member(project, "outsider", "manager")
+    return project
+
+
+def rows(world: World, project: str) -> list[Any]:
+    """All that stands in the table of a project."""
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    answer = boto3.client("dynamodb").query(
+        TableName=os.environ["TABLE_NAME"],
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"T#{tenant}#P#{flat_id(project.rpartition('/')[2])}"}},
+        ConsistentRead=True,
+    )
+    return list(answer["Items"])
+
+
+def shown(answer: Answer) -> Any:
+    """What an answer shows of the thing that it is about."""
+    return answer.body.get("task", answer.body)
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize("route", SAME)
+def test_the_same_values_change_nothing(shared: World, route: str, keyed: bool) -> None:
+    project = a_project(shared)
+    method, path, body = SAME[route](shared, project)
+    before = rows(shared, project)
+    answers = [shared(method, path, body, key=f"{route}-{turn}" if keyed else None) for turn in range(2)]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+    assert answers[0].headers.get("etag") == answers[1].headers.get("etag")
+    assert rows(shared, project) == before
+    if "SetTask" not in route and route != "ReassignTask":
+        now = shared("GET", path)
+        assert {name: now.body[name] for name in shown(answers[0])} == shown(answers[0])
+        assert now.headers["etag"] == answers[0].headers["etag"]
+
+
+@pytest.mark.parametrize("route", SAME)
+def test_if_match_is_judged_all_the_same(shared: World, route: str) -> None:
+    method, path, body = SAME[route](shared, a_project(shared))
+    assert shared(method, path, body, headers={"If-Match": '"v-99", "f-99"'}).status == 412
+    assert shared(method, path, body, headers={"If-Match": "*"}).status == 200
+
+
+@pytest.mark.parametrize("route", SAME)
+def test_who_may_not_change_it_may_not_leave_it_as_it_is(shared: World, route: str) -> None:
+    method, path, body = SAME[route](shared, a_project(shared))
+    assert shared(method, path, body, by="viewer").status == 403
+
+
+@pytest.mark.parametrize("route", SAME)
+def test_it_is_kept_under_a_key_and_written_nowhere_else(traced: tuple[World, Trace], route: str) -> None:
+    world, trace = traced
+    method, path, body = SAME[route](world, a_project(world))
+    for key, trips in ((None, 1), (new_key(), 2)):
+        trace.clear()
+        assert world(method, path, body, key=key).status == 200
+        assert trace.round_trips(route) == trips
+        written = [call.operation for call in trace.of(route)].count("TransactWriteItems")
+        assert written == trips - 1
+
+
+@pytest.mark.parametrize("route", SAME)
+def test_a_retry_does_not_undo_what_another_client_changed_since(shared: World, route: str) -> None:
+    project = a_project(shared)
+    method, path, body = SAME[route](shared, project)
+    first = shared(method, path, body, key=f"undo-{route}")
+    record = path.removesuffix("/status").removesuffix("/phase").removesuffix("/reassign")
+    if "Project" in route:
+        assert shared("PATCH", project, {"name": "B", "description": "C"}).status == 200
+    elif "Member" in route:
+        assert shared("PATCH", path, {"role_id": shared.role("contributor")}).status == 200
+    elif route.startswith("V1"):
+        assert shared("PATCH", path, {"phase": "business"}).status == 200
+    else:
+        v1 = f"{project}/tasks/{v1_id(record.rpartition('/')[2])}"
+        change = {"name": "B", "status": "completed", "phase": "business", "assigned_to": shared.uuid("viewer")}
+        assert shared("PATCH", v1, change).status == 200
+    changed = rows(shared, project)
+    again = shared(method, path, body, key=f"undo-{route}")
+    assert (again.status, again.content, again.replayed) == (200, first.content, True)
+    assert rows(shared, project) == changed
+
+
+def test_archiving_what_is_archived_changes_nothing(shared: World) -> None:
+    project = a_project(shared)
+    task = shared.new_record(project, "tasks")
+    member = f"{project}/members/{shared.uuid('viewer')}"
+    archived = shared("PATCH", project, {"status": "archived"})
+    before = rows(shared, project)
+    again = shared("PATCH", project, {"status": "archived"})
+    assert (again.seen, again.headers["etag"]) == (archived.seen, archived.headers["etag"])
+    for method, path, same, different in (
+        ("PATCH", project, {"name": "Apollo", "status": "archived"}, {"name": "B", "status": "archived"}),
+        ("PUT", flat_path(project), FLAT, FLAT | {"clientName": "Globex"}),
+        ("PATCH", member, {"role_id": shared.role("viewer")}, {"role_id": shared.role("contributor")}),
+        ("PATCH", task, RECORDS["tasks"], {"name": "B"}),
+    ):
+        assert shared(method, path, same).status == 200
+        assert shared(method, path, different).status == 409
+    assert rows(shared, project) == before
+
+
+def test_a_hand_over_to_the_present_manager_changes_nothing(shared: World) -> None:
+    project = a_project(shared)
+    before = rows(shared, project)
+    assert shared("PATCH", project, {"manager_id": shared.uuid("owner")}).headers["etag"] == '"v-1"'
+    assert rows(shared, project) == before
+
+
+@pytest.mark.parametrize("route", ["V1UpdateProject", "UpdateProject"])
+def test_what_changes_meanwhile_is_changed_to_the_values_sent(world: World, meanwhile: Meanwhile, route: str) -> None:
+    """Under a key it holds at the commit that there was nothing to change."""
+    project = a_project(world)
+    method, path, body = SAME[route](world, project)
+    meanwhile(lambda other: other("PATCH", project, {"name": "B"}))
+    answer = world(method, path, body, key="k")
+    assert answer.status == 200
+    assert world("GET", project).body["name"] == "Apollo"
+    assert world("GET", project).headers["etag"] == '"v-3"'
+
+
+def test_who_loses_the_right_meanwhile_is_refused(world: World, meanwhile: Meanwhile) -> None:
+    project = a_project(world)
+    member = f"{project}/members/{world.uuid('outsider')}"
+    meanwhile(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
+    assert world("PATCH", project, {"name": "Apollo"}, by="outsider", key="k").status == 403
