@@ -102,6 +102,9 @@ bench: $(READY) $(ENGINE) ## Measure speed beside other frameworks, into benchma
 costs: $(READY) $(ENGINE) ## Write anew what each route costs: calls and capacity units, into benchmarks/results; dollars, into docs
 	$(BIN)/python -m benchmarks.routes
 
+generate: $(READY) ## Write anew all that follows from the routes' files: template, OpenAPI document, tables, sample events
+	@$(BIN)/python -m tools.generate
+
 format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -172,4 +175,4 @@ $(CLIENTS): $(READY) tests/clients/package-lock.json
 	@cd tests/clients && ../../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test checks builds prove mutants token invoke fsck redrive build build-here versioned sbom bench costs format schemas pins reset deploy-test sam-local openapi deploy-line sam-local-test
+.PHONY: help run test checks builds prove mutants token invoke fsck redrive build build-here versioned sbom bench costs generate format schemas pins reset deploy-test sam-local openapi deploy-line sam-local-test

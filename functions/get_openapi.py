@@ -1,4 +1,7 @@
-"""GET /openapi.json"""
+"""Get this document.
+
+`HEAD` too.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,6 +11,9 @@ from typing import Any
 
 from atrium.api.headers import api_url
 from atrium.api.pages import lambda_page
+
+# The route, which asks for no credential.
+PUBLIC = "GET /openapi.json"
 
 document = Path(__file__).with_name("openapi.json").read_text()
 

@@ -56,6 +56,12 @@ ERROR_TYPES = (
 # How Powertools describes its own refusals, which no client of Atrium sees.
 _POWERTOOLS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 
+# The dialects' refusals are those of any route.
+_DIALECTS = {
+    "": flat_api(permission=None, access="NoTable"),
+    "V1": v1_api(permission=None, access="NoTable"),
+}
+
 # Answers that are no single resource with a version.
 _WITHOUT_ETAG = ("Confirmation", "Person", "Reassignment", "Report")
 
@@ -225,9 +231,9 @@ def _own(template: Template, kind: str) -> Any:
 def _statuses(template: Template) -> dict[str, dict[Code, int]]:
     """The status of each code that can come from the flat dialect, from v1, and from the gateway."""
     found: dict[str, dict[Code, int]] = {
-        prefix: {code: api().status(code.kind).value for code in Code if code.kind is not Refusal}
+        prefix: {code: api.status(code.kind).value for code in Code if code.kind is not Refusal}
         | {Code.INTERNAL_ERROR: 500}
-        for prefix, api in (("", flat_api), ("V1", v1_api))
+        for prefix, api in _DIALECTS.items()
     }
     responses = template.api["x-amazon-apigateway-gateway-responses"]
     by_word = {code.word: code for code in Code}
@@ -332,11 +338,11 @@ def _of_dialects(template: Template) -> Json:
             _codes_of(template, 422, "V1"),
         ),
     }
-    for prefix, field, api in (("", "error", flat_api), ("V1", "detail", v1_api)):
+    for (prefix, api), field in zip(_DIALECTS.items(), ("error", "detail"), strict=True):
         for status, (name, meaning, message) in _REFUSALS.items():
             headers = ("Retry-After",) if status == 503 else ()
             if status == 409:
-                message = api().words[Archived]
+                message = api.words[Archived]
             codes = _codes_of(template, status, prefix)
             found[f"{prefix}{name}"] = _refusal(meaning, f"{prefix or 'Flat'}Error", {field: message}, codes, *headers)
     return found

@@ -1,8 +1,8 @@
-"""POST /projects/{id}/tasks/{task_id}/notes"""
+"""Add a note to a task."""
 
 from atrium.api.flat_records import Id, NewNote, NoteView, Tasks, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Write")
 
 
 @api.post("/projects/<id>/tasks/<task_id>/notes", status_code=201)

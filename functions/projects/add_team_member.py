@@ -1,8 +1,11 @@
-"""POST /projects/{id}/team"""
+"""Add a user to the team.
+
+As a contributor. Find users by e-mail or by name first.
+"""
 
 from atrium.api.flat_records import Id, NewTeamMember, PersonView, Team, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="member:manage", access="Write")
 
 
 @api.post("/projects/<id>/team", status_code=201)

@@ -1,8 +1,8 @@
-"""POST /projects/{id}/datasets"""
+"""Create a dataset."""
 
 from atrium.api.flat_records import Datasets, DatasetView, Id, NewDataset, complete, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Write")
 
 
 @api.post("/projects/<id>/datasets", status_code=201)

@@ -1,8 +1,8 @@
-"""POST /projects/{id}/decisions"""
+"""Create a decision."""
 
 from atrium.api.flat_records import Decisions, DecisionView, Id, NewDecision, complete, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Write")
 
 
 @api.post("/projects/<id>/decisions", status_code=201)

@@ -1,8 +1,8 @@
-"""POST /projects/{id}/experiments"""
+"""Create an experiment."""
 
 from atrium.api.flat_records import Experiments, ExperimentView, Id, NewExperiment, complete, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Write")
 
 
 @api.post("/projects/<id>/experiments", status_code=201)

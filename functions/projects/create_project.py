@@ -1,8 +1,11 @@
-"""POST /projects"""
+"""Create a project.
+
+In the tenant's default space. You become its manager.
+"""
 
 from atrium.api.flat import NewProject, Projects, ProjectView, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="project:create", access="CreateProject")
 
 
 @api.post("/projects", status_code=201)

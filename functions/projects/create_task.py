@@ -1,8 +1,8 @@
-"""POST /projects/{id}/tasks"""
+"""Create a task."""
 
 from atrium.api.flat_records import Id, NewTask, Tasks, TaskView, complete, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Write")
 
 
 @api.post("/projects/<id>/tasks", status_code=201)

@@ -1,8 +1,8 @@
-"""DELETE /projects/{id}/datasets/{dataset_id}"""
+"""Delete a dataset."""
 
 from atrium.api.flat_records import Confirmation, Datasets, Id, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Delete")
 
 
 @api.delete("/projects/<id>/datasets/<dataset_id>")

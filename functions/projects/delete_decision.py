@@ -1,8 +1,8 @@
-"""DELETE /projects/{id}/decisions/{decision_id}"""
+"""Delete a decision."""
 
 from atrium.api.flat_records import Confirmation, Decisions, Id, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Delete")
 
 
 @api.delete("/projects/<id>/decisions/<decision_id>")

@@ -1,8 +1,8 @@
-"""DELETE /projects/{id}/experiments/{experiment_id}"""
+"""Delete an experiment."""
 
 from atrium.api.flat_records import Confirmation, Experiments, Id, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Delete")
 
 
 @api.delete("/projects/<id>/experiments/<experiment_id>")

@@ -1,8 +1,12 @@
-"""DELETE /projects/{id}"""
+"""Delete a project.
+
+With all tasks, datasets, experiments and decisions. It is final, and as quick for ten thousand records as for none:
+from the next request on, all of it is gone.
+"""
 
 from atrium.api.flat import Confirmation, Id, Projects, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="project:delete", access="DeleteAndPurge")
 
 
 @api.delete("/projects/<id>")

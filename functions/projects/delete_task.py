@@ -1,8 +1,11 @@
-"""DELETE /projects/{id}/tasks/{task_id}"""
+"""Delete a task.
+
+With its notes.
+"""
 
 from atrium.api.flat_records import Confirmation, Id, Tasks, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="DeleteAndPurge")
 
 
 @api.delete("/projects/<id>/tasks/<task_id>")

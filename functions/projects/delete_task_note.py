@@ -1,8 +1,8 @@
-"""DELETE /projects/{id}/tasks/{task_id}/notes/{note_id}"""
+"""Delete a note."""
 
 from atrium.api.flat_records import Confirmation, Id, Tasks, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", who="its author", access="Delete")
 
 
 @api.delete("/projects/<id>/tasks/<task_id>/notes/<note_id>")

@@ -1,8 +1,11 @@
-"""POST /projects/{id}/team/find"""
+"""Find a user by e-mail.
+
+Changes nothing; the address is in the body so that no log keeps it. 404 if nobody has it.
+"""
 
 from atrium.api.flat_records import EmailQuery, Id, PersonView, Team, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="member:manage", access="Find")
 
 
 @api.post("/projects/<id>/team/find")

@@ -1,8 +1,12 @@
-"""GET /projects/{id}"""
+"""Get a project.
+
+With its team and its first tasks; the rest is behind `Link`. Shown are at most a thousand tasks, 200 KB of them, and
+those in the first 4 MB of the project, where their descriptions count.
+"""
 
 from atrium.api.flat import Id, Projects, ProjectView, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="project:read", access="List")
 
 
 @api.get("/projects/<id>")

@@ -1,8 +1,11 @@
-"""GET /projects/{id}/tasks/{task_id}"""
+"""Get a task.
+
+With its first thousand notes; the rest is behind `Link`.
+"""
 
 from atrium.api.flat_records import Id, Tasks, TaskWithNotes, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="project:read", access="List")
 
 
 @api.get("/projects/<id>/tasks/<task_id>")

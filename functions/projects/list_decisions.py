@@ -1,4 +1,7 @@
-"""GET /projects/{id}/decisions"""
+"""List decisions.
+
+By age, the oldest first.
+"""
 
 from atrium.api.flat_records import (
     MAX_PAGE,
@@ -13,7 +16,7 @@ from atrium.api.flat_records import (
     listing,
 )
 
-api = flat_api()
+api = flat_api(permission="project:read", access="List")
 
 
 @api.get("/projects/<id>/decisions")

@@ -1,8 +1,11 @@
-"""GET /projects/{id}/tasks/{task_id}/notes"""
+"""List a task's notes.
+
+By age, the oldest first.
+"""
 
 from atrium.api.flat_records import MAX_PAGE, Cursor, Id, Limit, NoteView, Tasks, flat_api, lambda_handler, listing
 
-api = flat_api()
+api = flat_api(permission="project:read", access="List")
 
 
 @api.get("/projects/<id>/tasks/<task_id>/notes")

@@ -1,8 +1,11 @@
-"""GET /projects/{id}/team"""
+"""List a project's team.
+
+The members other than the manager.
+"""
 
 from atrium.api.flat_records import Id, PersonView, Team, flat_api, lambda_handler, people
 
-api = flat_api()
+api = flat_api(permission="project:read", access="List")
 
 
 @api.get("/projects/<id>/team")

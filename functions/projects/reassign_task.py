@@ -1,8 +1,11 @@
-"""PATCH /projects/{id}/tasks/{task_id}/reassign"""
+"""Assign a task.
+
+To a member of the project; to nobody with null or an empty string.
+"""
 
 from atrium.api.flat_records import Id, Reassignment, TaskAssignment, Tasks, flat_api, given, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Write")
 
 
 @api.patch("/projects/<id>/tasks/<task_id>/reassign")

@@ -1,8 +1,8 @@
-"""PATCH /projects/{id}/tasks/{task_id}/phase"""
+"""Set a task's phase."""
 
 from atrium.api.flat_records import Id, TaskPhaseChange, Tasks, TaskView, flat_api, given, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Write")
 
 
 @api.patch("/projects/<id>/tasks/<task_id>/phase")

@@ -1,8 +1,11 @@
-"""POST /projects/{id}/tasks/{task_id}/status"""
+"""Set a task's status.
+
+Any status may follow any other. The change is added to `completedBy`.
+"""
 
 from atrium.api.flat_records import Id, Tasks, TaskStatusChange, TaskView, flat_api, given, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Write")
 
 
 @api.post("/projects/<id>/tasks/<task_id>/status")

@@ -1,8 +1,11 @@
-"""PATCH /projects/{id}/tasks/{task_id}/completed"""
+"""Toggle a task's checkbox.
+
+`completed` becomes what it was not. Send an `Idempotency-Key`: a retry without one toggles it back. No body is needed.
+"""
 
 from atrium.api.flat_records import Id, Tasks, TaskView, flat_api, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Write")
 
 
 @api.patch("/projects/<id>/tasks/<task_id>/completed")

@@ -1,8 +1,11 @@
-"""PUT /projects/{id}/tasks/{task_id}"""
+"""Update a task.
+
+What is left out stays as it is. Status, phase and checkbox have routes of their own.
+"""
 
 from atrium.api.flat_records import Id, TaskRevision, Tasks, TaskView, flat_api, given, lambda_handler
 
-api = flat_api()
+api = flat_api(permission="record:write", access="Write")
 
 
 @api.put("/projects/<id>/tasks/<task_id>")

@@ -1,8 +1,11 @@
-"""POST /v1/spaces/{space_id}/projects/{project_id}/members"""
+"""Add a member.
+
+Nobody grants a role above their own. 409 for one who is a member already, and while the project is archived.
+"""
 
 from atrium.api.v1 import Id, Members, MemberView, NewMember, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="member:manage", access="Write")
 
 
 @api.post("/v1/spaces/<space_id>/projects/<project_id>/members", status_code=201)

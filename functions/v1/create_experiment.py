@@ -1,8 +1,8 @@
-"""POST /v1/spaces/{space_id}/projects/{project_id}/experiments"""
+"""Create an experiment."""
 
 from atrium.api.v1_records import Experiments, ExperimentView, Id, NewExperiment, complete, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="record:write", access="Write")
 
 
 @api.post("/v1/spaces/<space_id>/projects/<project_id>/experiments", status_code=201)

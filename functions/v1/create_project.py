@@ -1,8 +1,11 @@
-"""POST /v1/spaces/{space_id}/projects"""
+"""Create a project.
+
+You become its manager. The description is kept exactly as it was sent, numbers and order of keys included.
+"""
 
 from atrium.api.v1 import Id, NewProject, Projects, ProjectView, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="project:create", access="CreateProject")
 
 
 @api.post("/v1/spaces/<space_id>/projects", status_code=201)

@@ -1,8 +1,8 @@
-"""POST /v1/spaces/{space_id}/projects/{project_id}/tasks"""
+"""Create a task."""
 
 from atrium.api.v1_records import Id, NewTask, Tasks, TaskView, complete, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="record:write", access="Write")
 
 
 @api.post("/v1/spaces/<space_id>/projects/<project_id>/tasks", status_code=201)

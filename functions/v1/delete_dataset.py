@@ -1,8 +1,8 @@
-"""DELETE /v1/spaces/{space_id}/projects/{project_id}/datasets/{dataset_id}"""
+"""Delete a dataset."""
 
 from atrium.api.v1_records import Datasets, Id, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="record:write", access="Delete")
 
 
 @api.delete("/v1/spaces/<space_id>/projects/<project_id>/datasets/<dataset_id>", status_code=204)

@@ -1,8 +1,8 @@
-"""DELETE /v1/spaces/{space_id}/projects/{project_id}/decisions/{decision_id}"""
+"""Delete a decision."""
 
 from atrium.api.v1_records import Decisions, Id, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="record:write", access="Delete")
 
 
 @api.delete("/v1/spaces/<space_id>/projects/<project_id>/decisions/<decision_id>", status_code=204)

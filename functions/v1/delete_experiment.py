@@ -1,8 +1,8 @@
-"""DELETE /v1/spaces/{space_id}/projects/{project_id}/experiments/{experiment_id}"""
+"""Delete an experiment."""
 
 from atrium.api.v1_records import Experiments, Id, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="record:write", access="Delete")
 
 
 @api.delete("/v1/spaces/<space_id>/projects/<project_id>/experiments/<experiment_id>", status_code=204)

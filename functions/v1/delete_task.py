@@ -1,8 +1,11 @@
-"""DELETE /v1/spaces/{space_id}/projects/{project_id}/tasks/{task_id}"""
+"""Delete a task.
+
+With its notes.
+"""
 
 from atrium.api.v1_records import Id, Tasks, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="record:write", access="DeleteAndPurge")
 
 
 @api.delete("/v1/spaces/<space_id>/projects/<project_id>/tasks/<task_id>", status_code=204)

@@ -1,8 +1,8 @@
-"""GET /v1/spaces/{space_id}/projects/{project_id}/experiments/{experiment_id}"""
+"""Get an experiment."""
 
 from atrium.api.v1_records import Experiments, ExperimentView, Id, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="project:read", access="Get")
 
 
 @api.get("/v1/spaces/<space_id>/projects/<project_id>/experiments/<experiment_id>")

@@ -1,8 +1,11 @@
-"""GET /v1/spaces/{space_id}/projects/{project_id}/members/{member_id}"""
+"""Get a member.
+
+`member_id` is the member's `principal_id`.
+"""
 
 from atrium.api.v1 import Id, Members, MemberView, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="project:read", access="Get")
 
 
 @api.get("/v1/spaces/<space_id>/projects/<project_id>/members/<member_id>")

@@ -1,8 +1,8 @@
-"""GET /v1/spaces/{space_id}/projects/{project_id}"""
+"""Get a project."""
 
 from atrium.api.v1 import Id, Projects, ProjectView, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="project:read", access="Get")
 
 
 @api.get("/v1/spaces/<space_id>/projects/<project_id>")

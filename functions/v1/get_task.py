@@ -1,8 +1,8 @@
-"""GET /v1/spaces/{space_id}/projects/{project_id}/tasks/{task_id}"""
+"""Get a task."""
 
 from atrium.api.v1_records import Id, Tasks, TaskView, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="project:read", access="Get")
 
 
 @api.get("/v1/spaces/<space_id>/projects/<project_id>/tasks/<task_id>")

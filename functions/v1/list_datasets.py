@@ -1,8 +1,11 @@
-"""GET /v1/spaces/{space_id}/projects/{project_id}/datasets"""
+"""List datasets.
+
+By age, the oldest first.
+"""
 
 from atrium.api.v1_records import Cursor, Datasets, DatasetView, Id, Limit, Page, Phase, lambda_handler, page_of, v1_api
 
-api = v1_api()
+api = v1_api(permission="project:read", access="List")
 
 
 @api.get("/v1/spaces/<space_id>/projects/<project_id>/datasets")

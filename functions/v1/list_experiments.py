@@ -1,4 +1,7 @@
-"""GET /v1/spaces/{space_id}/projects/{project_id}/experiments"""
+"""List experiments.
+
+By age, the oldest first.
+"""
 
 from atrium.api.v1_records import (
     Cursor,
@@ -13,7 +16,7 @@ from atrium.api.v1_records import (
     v1_api,
 )
 
-api = v1_api()
+api = v1_api(permission="project:read", access="List")
 
 
 @api.get("/v1/spaces/<space_id>/projects/<project_id>/experiments")

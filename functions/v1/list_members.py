@@ -1,8 +1,11 @@
-"""GET /v1/spaces/{space_id}/projects/{project_id}/members"""
+"""List members.
+
+In the order of their principals.
+"""
 
 from atrium.api.v1 import Cursor, Id, Limit, MemberPage, Members, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="project:read", access="List")
 
 
 @api.get("/v1/spaces/<space_id>/projects/<project_id>/members")

@@ -1,8 +1,12 @@
-"""GET /v1/spaces/{space_id}/projects"""
+"""List projects.
+
+Without their descriptions. With a role in the space you see all of them, without one those you are a member of. By age,
+the oldest first.
+"""
 
 from atrium.api.v1 import Cursor, Id, Limit, ProjectPage, Projects, Status, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="project:read", who="viewer, or member of a project there", access="List")
 
 
 @api.get("/v1/spaces/<space_id>/projects")

@@ -1,8 +1,12 @@
-"""GET /v1/roles"""
+"""List roles.
+
+Roles are ordered: viewer, contributor, manager, owner. Their ids are the same in every tenant. A space role holds for
+every project of the space, a project role for its project, and the stronger one counts.
+"""
 
 from atrium.api.v1 import RolePage, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission=None, access="NoTable")
 
 
 @api.get("/v1/roles")

@@ -1,8 +1,11 @@
-"""GET /v1/spaces/{space_id}/projects/{project_id}/tasks"""
+"""List tasks.
+
+By age, the oldest first.
+"""
 
 from atrium.api.v1_records import Cursor, Id, Limit, Page, Phase, Tasks, TaskView, lambda_handler, page_of, v1_api
 
-api = v1_api()
+api = v1_api(permission="project:read", access="List")
 
 
 @api.get("/v1/spaces/<space_id>/projects/<project_id>/tasks")

@@ -1,8 +1,11 @@
-"""DELETE /v1/spaces/{space_id}/projects/{project_id}/members/{member_id}"""
+"""Remove a member.
+
+The named manager cannot be removed before the project is handed over (409).
+"""
 
 from atrium.api.v1 import Id, Members, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="member:manage", who="manager; everybody to leave", access="Delete")
 
 
 @api.delete("/v1/spaces/<space_id>/projects/<project_id>/members/<member_id>", status_code=204)

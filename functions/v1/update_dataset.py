@@ -1,8 +1,11 @@
-"""PATCH /v1/spaces/{space_id}/projects/{project_id}/datasets/{dataset_id}"""
+"""Update a dataset.
+
+Give at least one field; what is left out stays as it is.
+"""
 
 from atrium.api.v1_records import DatasetChange, Datasets, DatasetView, Id, given, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="record:write", access="Write")
 
 
 @api.patch("/v1/spaces/<space_id>/projects/<project_id>/datasets/<dataset_id>")

@@ -1,8 +1,11 @@
-"""PATCH /v1/spaces/{space_id}/projects/{project_id}/members/{member_id}"""
+"""Change a member's role.
+
+The named manager cannot be demoted before the project is handed over (409).
+"""
 
 from atrium.api.v1 import Id, MemberChange, Members, MemberView, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="member:manage", access="Write")
 
 
 @api.patch("/v1/spaces/<space_id>/projects/<project_id>/members/<member_id>")

@@ -1,8 +1,12 @@
-"""PATCH /v1/spaces/{space_id}/projects/{project_id}/tasks/{task_id}"""
+"""Update a task.
+
+Give at least one field; what is left out stays as it is. Any status may follow any other; each change is added to
+`completed_by`.
+"""
 
 from atrium.api.v1_records import Id, TaskChange, Tasks, TaskView, given, lambda_handler, v1_api
 
-api = v1_api()
+api = v1_api(permission="record:write", access="Write")
 
 
 @api.patch("/v1/spaces/<space_id>/projects/<project_id>/tasks/<task_id>")

@@ -381,7 +381,7 @@ def test_an_answer_that_lambda_would_not_take_is_logged_as_what_the_caller_gets(
     world: World, said: Said, quotes: int, status: int
 ) -> None:
     """A quote in a text is two characters of the body, and four of what Lambda weighs: 6,291,556 bytes."""
-    api = v1_api()
+    api = v1_api(permission=None, access="NoTable")
     api.get("/v1/roles")(lambda: Confirmation(message='"' * (quotes // 2)))
     event = json.loads((ROOT / "events/v1/list_roles.json").read_text())
     handler = lambda_handler(api)

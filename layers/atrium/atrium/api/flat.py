@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Unpack
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from atrium import documents, models
+from atrium.api.facts import Facts
 from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, Confirmation, Listing, Model, View, lambda_handler, request_work
 from atrium.errors import Archived, Duplicate, Invalid, NamedManager, Refusal, project_not_found
@@ -49,9 +50,9 @@ class _FlatApi(Api):
 _SPELLED: dict[str | int, str] = {"principal_id": "id", "assigned_to": "assignedTo"}
 
 
-def flat_api() -> Api:
-    """A resolver for one route of the dialect."""
-    return _FlatApi()
+def flat_api(**facts: Unpack[Facts]) -> Api:
+    """A resolver for one route of the dialect, with the facts of that route."""
+    return _FlatApi(**facts)
 
 
 # ---------------------------------------------------------------- what a route may ask for

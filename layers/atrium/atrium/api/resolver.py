@@ -14,7 +14,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, ClassVar, Self, TypeVar, get_args
+from typing import Any, ClassVar, Self, TypeVar, Unpack, get_args
 from urllib.parse import quote, urlencode
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Request, Response
@@ -23,6 +23,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from atrium import documents
+from atrium.api.facts import Facts
 from atrium.api.headers import (
     api_url,
     entity_tags,
@@ -174,8 +175,9 @@ class Api(APIGatewayRestResolver):
     # A refusal's message, where the dialects offer different ways out of it.
     words: ClassVar[Mapping[type[Refusal], str]]
 
-    def __init__(self) -> None:
+    def __init__(self, **facts: Unpack[Facts]) -> None:
         super().__init__(enable_validation=True, json_body_deserializer=_object)
+        self.facts = facts
         # By the request that is being answered, as far as it came.
         self.spent = Spent()
         self.refused_cursor = False

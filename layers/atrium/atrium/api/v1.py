@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Unpack
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 from pydantic_core import PydanticCustomError
 
 from atrium import documents, models, roles
+from atrium.api.facts import Facts
 from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, Listing, Model, PageView, View, lambda_handler, request_work
 from atrium.errors import Archived, Invalid, NamedManager, Refusal
@@ -36,9 +37,9 @@ class _V1Api(Api):
         return {"detail": self.message(refusal)}
 
 
-def v1_api() -> Api:
-    """A resolver for one route of the dialect."""
-    return _V1Api()
+def v1_api(**facts: Unpack[Facts]) -> Api:
+    """A resolver for one route of the dialect, with the facts of that route."""
+    return _V1Api(**facts)
 
 
 # ---------------------------------------------------------------- what a route may ask for

@@ -1,0 +1,65 @@
+"""What `make generate` writes is what is committed, and it refuses a route's file that says something wrong."""
+
+import pytest
+
+from local.template import ROOT
+from tools import routes
+from tools.generate import derived, with_part
+from tools.routes import WrongDeclaration
+
+DERIVED = derived()
+
+
+@pytest.mark.parametrize("path", [str(path.relative_to(ROOT)) for path in DERIVED])
+def test_a_derived_file_is_as_make_generate_writes_it(path: str) -> None:
+    text = (ROOT / path).read_text() if (ROOT / path).exists() else None
+    if text != DERIVED[ROOT / path]:
+        pytest.fail(
+            f"{path} is not what follows from the routes' files in functions/. Run `make generate`, look at what "
+            "`git diff` shows, and commit it together with the change that it follows from.",
+            pytrace=False,
+        )
+
+
+def test_a_part_is_replaced_between_its_marks_and_nothing_else() -> None:
+    text = "a\n# written by `make generate`: routes\nold\n  # until here\nb\n# until here\n"
+    assert with_part(text, "routes", "new\n") == text.replace("old\n", "new\n")
+    with pytest.raises(WrongDeclaration, match="has lost its marks: `written by `make generate`: events`"):
+        with_part(text, "events", "new\n")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"access": "Writes"}, r'list_tasks.py: access="Writes", but template.yaml has no WritesRole. It has .*Write'),
+        ({"permission": "task:read"}, r'list_tasks.py: permission="task:read", which no role has'),
+    ],
+)
+def test_a_route_that_declares_what_is_not_there_is_refused_by_the_name_of_its_file(
+    monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str], told: str
+) -> None:
+    from projects import list_tasks
+
+    monkeypatch.setattr(list_tasks.api, "facts", {**list_tasks.api.facts, **wrong})
+    with pytest.raises(WrongDeclaration, match=told):
+        routes._route("projects/list_tasks")
+
+
+@pytest.mark.parametrize("docstring", [None, "", "List tasks", "List\ntasks."])
+def test_a_route_without_a_sentence_for_people_is_refused(
+    monkeypatch: pytest.MonkeyPatch, docstring: str | None
+) -> None:
+    from projects import list_tasks
+
+    monkeypatch.setattr(list_tasks, "__doc__", docstring)
+    with pytest.raises(
+        WrongDeclaration, match=r"functions/projects/list_tasks\.py: begin the docstring with one sentence"
+    ):
+        routes._route("projects/list_tasks")
+
+
+def test_a_path_of_no_group_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    route = routes._route("projects/list_tasks")
+    monkeypatch.setattr(routes, "GROUPS", [group for group in routes.GROUPS if group.name.startswith("v1-")])
+    with pytest.raises(WrongDeclaration, match=r"no group of routes has the path /projects/\{id\}/tasks"):
+        _ = route.group

@@ -1,0 +1,47 @@
+"""`make generate`: every file, and every part of a file, that follows from the routes' own files.
+
+A part stands between two marks; the rest of its file is written by hand.
+"""
+
+import sys
+from pathlib import Path
+
+from local.template import ROOT
+from tools.blocks import function_blocks
+from tools.routes import TEMPLATE, WrongDeclaration, routes
+
+_BEGINS, _ENDS = "written by `make generate`", "until here"
+
+
+def derived() -> dict[Path, str]:
+    """Each derived file with the text that it should have. Raises WrongDeclaration."""
+    return {TEMPLATE: with_part(TEMPLATE.read_text(), "routes", f"\n{function_blocks(routes())}\n")}
+
+
+def with_part(text: str, name: str, part: str) -> str:
+    """The text with `part` between the line that begins the part called `name` and the next line that ends one."""
+    before, begin, rest = text.partition(f"{_BEGINS}: {name}")
+    mark, newline, rest = rest.partition("\n")
+    old, end, after = rest.partition(_ENDS)
+    if not begin or not end:
+        raise WrongDeclaration(f"A text has lost its marks: `{_BEGINS}: {name}`, and `{_ENDS}` behind it.")
+    # The ending mark's line begins with what makes it a comment.
+    indent = old.rpartition("\n")[2]
+    return f"{before}{begin}{mark}{newline}{part}{indent}{end}{after}"
+
+
+def main() -> None:
+    try:
+        changed = {path: text for path, text in derived().items() if not path.exists() or path.read_text() != text}
+    except WrongDeclaration as error:
+        sys.exit(str(error))
+    for path, text in changed.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        print(f"Wrote {path.relative_to(ROOT)}")
+    if not changed:
+        print("Everything is up to date.")
+
+
+if __name__ == "__main__":
+    main()
