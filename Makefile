@@ -109,12 +109,6 @@ format: $(READY) ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schemas: $(READY) ## Write the JSON Schemas of the domain events anew, into docs/events
-	$(BIN)/python -m tools.event_schemas
-
-openapi: $(READY) ## Write the OpenAPI document anew, from the routes and their models
-	$(BIN)/python -m tools.openapi
-
 pins: $(READY) ## Resolve all requirements anew, the layers' as parts of the whole
 	$(BIN)/uv pip compile $(PINS) --upgrade requirements.in -o requirements.txt
 	for layer in atrium jwt; do $(BIN)/uv pip compile $(PINS) --constraint requirements.txt \
@@ -175,4 +169,4 @@ $(CLIENTS): $(READY) tests/clients/package-lock.json
 	@cd tests/clients && ../../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test checks builds prove mutants token invoke fsck redrive build build-here versioned sbom bench costs generate format schemas pins reset deploy-test sam-local openapi deploy-line sam-local-test
+.PHONY: help run test checks builds prove mutants token invoke fsck redrive build build-here versioned sbom bench costs generate format pins reset deploy-test sam-local deploy-line sam-local-test

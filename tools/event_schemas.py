@@ -1,6 +1,7 @@
-"""`make schemas`: a JSON Schema for each type of domain event, in docs/events/, from the views of the v1 dialect."""
+"""A JSON Schema for each type of domain event, in docs/events/, from the views of the v1 dialect."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
@@ -76,11 +77,6 @@ def schema(type: str) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
 
 
-def main() -> None:
-    SCHEMAS.mkdir(exist_ok=True)
-    for type in TYPES:
-        (SCHEMAS / f"{type}.json").write_text(json.dumps(schema(type), indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+def texts() -> dict[Path, str]:
+    """The file of each type of event."""
+    return {SCHEMAS / f"{type}.json": json.dumps(schema(type), indent=2) + "\n" for type in TYPES}

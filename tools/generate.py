@@ -3,11 +3,15 @@
 A part stands between two marks; the rest of its file is written by hand.
 """
 
+import json
 import sys
 from pathlib import Path
 
 from local.template import ROOT
+from tools import event_schemas
 from tools.blocks import function_blocks
+from tools.openapi import DOCUMENT
+from tools.openapi.document import document
 from tools.routes import TEMPLATE, WrongDeclaration, routes
 
 _BEGINS, _ENDS = "written by `make generate`", "until here"
@@ -15,7 +19,11 @@ _BEGINS, _ENDS = "written by `make generate`", "until here"
 
 def derived() -> dict[Path, str]:
     """Each derived file with the text that it should have. Raises WrongDeclaration."""
-    return {TEMPLATE: with_part(TEMPLATE.read_text(), "routes", f"\n{function_blocks(routes())}\n")}
+    return {
+        TEMPLATE: with_part(TEMPLATE.read_text(), "routes", f"\n{function_blocks(routes())}\n"),
+        DOCUMENT: json.dumps(document(), indent=1, ensure_ascii=False) + "\n",
+        **event_schemas.texts(),
+    }
 
 
 def with_part(text: str, name: str, part: str) -> str:

@@ -94,6 +94,11 @@ class Route:
         return importlib.import_module(self.file.replace("/", "."))
 
     @property
+    def served(self) -> Any:
+        """What Powertools holds of the route."""
+        return _served(self.module)
+
+    @property
     def group(self) -> Group:
         fitting = [(len(path), group) for group in GROUPS for path in group.paths if self.path.startswith(path)]
         if not fitting:
@@ -143,9 +148,7 @@ def _route(file: str) -> Route:
     if public := getattr(module, "PUBLIC", None):
         method, path = public.split()
         return Route(**said, method=method, path=path, public=True, **_PUBLIC)
-    api: Api = module.api
-    (served,) = (*api._static_routes, *api._dynamic_routes)
-    facts = api.facts
+    served, facts = _served(module), module.api.facts
     if facts["access"] not in roles():
         raise WrongDeclaration(
             f'functions/{file}.py: access="{facts["access"]}", but template.yaml has no {facts["access"]}Role. '
@@ -153,6 +156,12 @@ def _route(file: str) -> Route:
         )
     said |= {"who": _who(file, facts["permission"]), **facts}
     return Route(**said, method=served.method, path=re.sub(r"<(\w+)>", r"{\1}", served.path))
+
+
+def _served(module: ModuleType) -> Any:
+    api: Api = module.api
+    (served,) = (*api._static_routes, *api._dynamic_routes)
+    return served
 
 
 def _who(file: str, permission: str | None) -> str:

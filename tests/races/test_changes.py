@@ -73,7 +73,7 @@ def test_every_type_has_its_schema_and_its_page_and_each_writing_route_a_type() 
     assert {path.stem for path in SCHEMAS.glob("*.json")} == set(event_schemas.TYPES)
     for type in event_schemas.TYPES:
         committed = json.loads((SCHEMAS / f"{type}.json").read_text())
-        assert committed == event_schemas.schema(type), "make schemas"
+        assert committed == event_schemas.schema(type), "make generate"
 
 
 def test_each_type_is_documented_with_a_sample_of_its_form() -> None:
