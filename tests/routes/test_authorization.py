@@ -1,5 +1,6 @@
 """Who may do what: every route by every kind of caller, and the rules behind it."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from atrium.roles import Role
 from local.functions import call
 from local.issuer import AUDIENCE, ISSUER, Issuer
 from local.template import Template
@@ -14,6 +16,7 @@ from tests.conftest import Count, inline
 from tests.platform.test_template import routes
 from tests.routes.test_round_trips import EVERY_ROUTE, a_project
 from tests.support.client import Answer, World, flat_path, v1_id
+from tools import routes as declared
 
 Route = tuple[str, str]
 
@@ -151,6 +154,44 @@ def ask(world: World, issuer: Issuer, caller: str, method: str, path: str, body:
             return world(method, path, body, by=None, headers={"Authorization": f"Bearer {token}"})
         case _:
             return world(method, path, body, by="owner" if caller == "creator" else caller)
+
+
+# ---------------------------------------------------------------- what the routes' files declare
+
+
+# The flat dialect has its project manager, and words of its own for that.
+MANAGER_REQUIRED = {"UpdateProject", "DeleteProject"}
+
+
+@pytest.mark.parametrize("route", declared.routes(), ids=lambda route: route.name)
+def test_a_route_declares_the_permission_whose_lack_it_answers(
+    people: World, requests: Requests, route: declared.Route
+) -> None:
+    """The strongest role without the declared permission is refused with the code of that permission."""
+    if route.permission is None:
+        assert route.public or MATRIX[route.method, route.path]["no role"] < 300
+        return
+    without = [f"space {role.key}" for role in Role if route.permission not in role.permissions]
+    answer = people(*requests[route.name], by=["no role", *without][-1])
+    code = "manager" if route.name in MANAGER_REQUIRED else route.permission.replace(":", "_")
+    assert (answer.status, answer.headers["x-error-code"]) == (403, f"{code}_required")
+
+
+@pytest.mark.parametrize("route", declared.routes(), ids=lambda route: route.name)
+def test_a_route_names_the_weakest_role_that_may(route: declared.Route) -> None:
+    if route.public:
+        assert route.who == "everybody"
+        return
+    statuses = MATRIX[route.method, route.path]
+    allowed = [role.key for role in Role if statuses[f"space {role.key}"] < 300]
+    if statuses["no role"] < 300:
+        assert route.who == "anyone"
+    else:
+        # A note is its author's, whatever the role; the request that hands a project over asks for more.
+        assert (allowed[0] if allowed else "author") in re.findall(r"\w+", route.who)
+
+
+# ---------------------------------------------------------------- the rules
 
 
 def test_a_member_without_a_space_role_sees_its_projects_and_no_others(world: World) -> None:
