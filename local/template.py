@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +23,6 @@ ACCOUNT = "000000000000"
 TABLE_NAME = "atrium"
 
 _NO_VALUE = {"Ref": "AWS::NoValue"}
-
-# The translator wants addresses of uploaded code; nothing here is uploaded.
-_CODE = "s3://local/code"
 
 
 @dataclass(frozen=True)
@@ -101,20 +99,13 @@ class Template:
 
     def __init__(self, path: Path = ROOT / "template.yaml", /, **given: str) -> None:
         # The translator takes a while to import, and only starting needs it.
-        os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
-        logging.getLogger("samtranslator").setLevel(logging.ERROR)
-        from samtranslator.translator.transform import transform
         from samtranslator.yaml_helper import yaml_parse
 
         source = yaml_parse(path.read_text())
         known = source.get("Parameters", {})
         if unknown := given.keys() - known.keys():
             sys.exit(f"{path.name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}.")
-        source["Globals"]["Function"]["CodeUri"] = _CODE
-        for resource in source["Resources"].values():
-            if resource["Type"] == "AWS::Serverless::LayerVersion":
-                resource["Properties"]["ContentUri"] = _CODE
-        self.resources: dict[str, Any] = transform(source, {}, _NoManagedPolicies())["Resources"]
+        self.resources = translated(source)
         self._values = {
             "AWS::Region": REGION,
             "AWS::AccountId": ACCOUNT,
@@ -277,6 +268,8 @@ class Template:
         match self.resources[name]["Type"], attribute:
             case "AWS::Lambda::Function", "Arn":
                 return function_arn(name)
+            case "AWS::IAM::Role", "Arn":
+                return f"arn:aws:iam::{ACCOUNT}:role/{name}"
             case "AWS::SQS::Queue", "Arn":
                 return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
             case "AWS::Events::EventBus", "Arn":
@@ -300,6 +293,25 @@ class Template:
 
     def _of_type(self, type: str) -> list[tuple[str, dict[str, Any]]]:
         return [(name, item["Properties"]) for name, item in self.resources.items() if item["Type"] == type]
+
+
+def translated(source: Mapping[str, Any]) -> dict[str, Any]:
+    """The resources that AWS's translator makes of a template. It wants addresses of uploaded code; nothing here is
+    uploaded.
+    """
+    os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
+    from samtranslator.translator.transform import transform
+
+    template = deepcopy(dict(source))
+    for resource in template["Resources"].values():
+        match resource["Type"]:
+            case "AWS::Serverless::Function":
+                resource["Properties"]["CodeUri"] = "s3://local/code"
+            case "AWS::Serverless::LayerVersion":
+                resource["Properties"]["ContentUri"] = "s3://local/code"
+    resources: dict[str, Any] = transform(template, {}, _NoManagedPolicies())["Resources"]
+    return resources
 
 
 def function_arn(name: str) -> str:

@@ -161,10 +161,31 @@ def of_its_calls(template: Template, function: str) -> list[Statement]:
 
 def role_of(template: Template, function: str) -> dict[str, Any]:
     """The properties of a function's role."""
+    role: dict[str, Any] = template.resources[_role_name(template, function)]["Properties"]
+    return role
+
+
+def _role_name(template: Template, function: str) -> str:
     name, attribute = template.resources[function]["Properties"]["Role"]["Fn::GetAtt"]
     assert attribute == "Arn"
-    role: dict[str, Any] = template.resources[name]["Properties"]
-    return role
+    return str(name)
+
+
+# Functions share a role where what one of them does not need lets it do no more than it may anyway (decision 0037).
+_NEEDED_BY_OTHERS = {
+    "CreateProject": {"UpdateItem"},
+    "V1CreateProject": {"UpdateItem"},
+    "Provision": {"UpdateItem", "DeleteItem"},
+    "IssueCredential": {"UpdateItem", "DeleteItem"},
+    "RotateCredential": {"ConditionCheckItem"},
+    "RevokeCredential": {"GetItem", "PutItem", "DeleteItem"},
+}
+
+
+def needed_by_others(template: Template, function: str) -> set[str]:
+    """The actions that a function has only because it shares its role with others that need them."""
+    of_a_get = {"GetItem"} if _role_name(template, function) == "GetRole" and function != "FindTeamMember" else set()
+    return {f"dynamodb:{name}" for name in _NEEDED_BY_OTHERS.get(function, of_a_get)}
 
 
 def is_allowed(asked: Request, by: Iterable[Statement]) -> bool:

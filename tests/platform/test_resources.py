@@ -1,0 +1,62 @@
+"""How many resources a stack has: today, and with routes that the test makes up."""
+
+import json
+from collections import Counter
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from local.template import ROOT, Template, translated
+from tests.platform.test_template import routes
+
+# CloudFormation's quotas of a stack.
+MAX_OUTPUTS = 200
+MAX_TEMPLATE_BYTES = 1_000_000
+
+# Atrium's own, below CloudFormation's 500 resources.
+PLAIN_TODAY = 195
+PLAIN_WITH_150_ROUTES = 360
+
+
+def source() -> dict[str, Any]:
+    found: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    return found
+
+
+def with_routes(count: int) -> dict[str, Any]:
+    """The template with as many routes: those that it lacks are made up, and written as the others are."""
+    found = source()
+    lacking = count - len(routes_of(found))
+    for number in range(lacking):
+        made = deepcopy(found["Resources"]["V1GetProject"])
+        made["Properties"]["Handler"] = f"v1.made_up_{number}.handler"
+        made["Properties"]["Events"]["Route"]["Properties"]["Path"] = f"/v1/spaces/{{space_id}}/made-up-{number}"
+        found["Resources"][f"V1MadeUp{number}"] = made
+    assert len(routes_of(found)) == count
+    return found
+
+
+def routes_of(template: dict[str, Any]) -> set[str]:
+    """The functions behind a URL."""
+    return {
+        name
+        for name, item in template["Resources"].items()
+        if any(event["Type"] == "Api" for event in item["Properties"].get("Events", {}).values())
+    }
+
+
+@pytest.fixture(scope="module")
+def grown() -> dict[str, Any]:
+    return with_routes(150)
+
+
+def test_the_plain_form_is_one_stack_with_room_for_150_routes(template: Template, grown: dict[str, Any]) -> None:
+    assert routes_of(source()) == {*routes(template), *routes(template, public=True)}
+    assert len(template.resources) <= PLAIN_TODAY, Counter(item["Type"] for item in template.resources.values())
+    resources = translated(grown)
+    assert len(resources) <= PLAIN_WITH_150_ROUTES, Counter(item["Type"] for item in resources.values())
+    assert len(json.dumps(resources)) < MAX_TEMPLATE_BYTES
+    assert len(grown["Outputs"]) <= MAX_OUTPUTS
+    assert all(len(name) <= 64 for name in resources)
