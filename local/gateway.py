@@ -176,41 +176,24 @@ class Gateway:
             raise _Own("DEFAULT_5XX") from None
 
     def _event(self, exchange: _Exchange) -> dict[str, Any]:
-        """The event of a REST API's proxy integration."""
         request = exchange.request
-        host = request.header("host")
-        forwarded = [("X-Forwarded-For", request.source_ip), ("X-Forwarded-Proto", "http")]
-        headers = _gathered([*request.headers, *forwarded])
-        query = _gathered(parse_qsl(request.target.partition("?")[2], keep_blank_values=True))
         body, encoded = self._body(request)
-        return {
-            "resource": exchange.resource,
-            "path": exchange.path,
-            "httpMethod": request.method,
-            "headers": _last(headers),
-            "multiValueHeaders": headers or None,
-            "queryStringParameters": _last(query),
-            "multiValueQueryStringParameters": query or None,
-            "pathParameters": exchange.parameters,
-            "stageVariables": None,
-            "requestContext": {
-                "accountId": ACCOUNT,
-                "apiId": API_ID,
-                "authorizer": exchange.authorizer,
-                "domainName": host,
-                "extendedRequestId": exchange.id,
-                "httpMethod": request.method,
-                "identity": {"sourceIp": request.source_ip, "userAgent": request.header("user-agent")},
-                "path": exchange.path,
-                "protocol": "HTTP/1.1",
-                "requestId": exchange.id,
-                "requestTimeEpoch": int(time.time() * 1000),
-                "resourcePath": exchange.resource,
-                "stage": self._stage,
-            },
-            "body": body,
-            "isBase64Encoded": encoded,
-        }
+        return proxy_event(
+            resource=exchange.resource,
+            path=exchange.path,
+            method=request.method,
+            parameters=exchange.parameters,
+            query=parse_qsl(request.target.partition("?")[2], keep_blank_values=True),
+            headers=request.headers,
+            source_ip=request.source_ip,
+            scheme="http",
+            authorizer=exchange.authorizer,
+            body=body,
+            encoded=encoded,
+            id=exchange.id,
+            stage=self._stage,
+            milliseconds=int(time.time() * 1000),
+        )
 
     def _body(self, request: Request) -> tuple[str | None, bool]:
         """As text, or in base64 for the document's binary media types. AWS does not say what it makes of text that is
@@ -262,6 +245,57 @@ class Gateway:
             "context.error.responseType": kind,
             **{f"context.authorizer.{name}": value for name, value in (exchange.authorizer or {}).items()},
         }
+
+
+def proxy_event(
+    *,
+    resource: str,
+    path: str,
+    method: str,
+    parameters: Mapping[str, str] | None,
+    query: Iterable[tuple[str, str]],
+    headers: Sequence[tuple[str, str]],
+    source_ip: str,
+    scheme: str,
+    authorizer: Mapping[str, Any] | None,
+    body: str | None,
+    encoded: bool,
+    id: str,
+    stage: str,
+    milliseconds: int,
+) -> dict[str, Any]:
+    """The event of a REST API's proxy integration; `milliseconds` since 1970."""
+    sent = _gathered([*headers, ("X-Forwarded-For", source_ip), ("X-Forwarded-Proto", scheme)])
+    first = {name.lower(): value for name, value in reversed(headers)}
+    asked = _gathered(query)
+    return {
+        "resource": resource,
+        "path": path,
+        "httpMethod": method,
+        "headers": _last(sent),
+        "multiValueHeaders": sent,
+        "queryStringParameters": _last(asked),
+        "multiValueQueryStringParameters": asked or None,
+        "pathParameters": parameters,
+        "stageVariables": None,
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": API_ID,
+            "authorizer": authorizer,
+            "domainName": first.get("host", ""),
+            "extendedRequestId": id,
+            "httpMethod": method,
+            "identity": {"sourceIp": source_ip, "userAgent": first.get("user-agent", "")},
+            "path": path,
+            "protocol": "HTTP/1.1",
+            "requestId": id,
+            "requestTimeEpoch": milliseconds,
+            "resourcePath": resource,
+            "stage": stage,
+        },
+        "body": body,
+        "isBase64Encoded": encoded,
+    }
 
 
 def _parameters(pattern: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:

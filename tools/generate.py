@@ -8,21 +8,41 @@ import sys
 from pathlib import Path
 
 from local.template import ROOT
-from tools import event_schemas
+from tools import event_schemas, samples, tables
 from tools.blocks import function_blocks
 from tools.openapi import DOCUMENT
 from tools.openapi.document import document
-from tools.routes import TEMPLATE, WrongDeclaration, routes
+from tools.routes import FUNCTIONS, TEMPLATE, WrongDeclaration, routes
+
+README, PERMISSIONS, SAM_LOCAL = ROOT / "README.md", ROOT / "docs" / "permissions.md", ROOT / "docs" / "sam-local.md"
 
 _BEGINS, _ENDS = "written by `make generate`", "until here"
 
 
 def derived() -> dict[Path, str]:
     """Each derived file with the text that it should have. Raises WrongDeclaration."""
+    described = document()
+    parts = {
+        TEMPLATE: ("routes", f"\n{function_blocks(routes())}\n"),
+        README: ("routes", tables.readme(routes())),
+        PERMISSIONS: ("permissions", tables.permissions(routes())),
+        SAM_LOCAL: ("commands", tables.commands(_samples())),
+    }
     return {
-        TEMPLATE: with_part(TEMPLATE.read_text(), "routes", f"\n{function_blocks(routes())}\n"),
-        DOCUMENT: json.dumps(document(), indent=1, ensure_ascii=False) + "\n",
+        **{path: with_part(path.read_text(), name, part) for path, (name, part) in parts.items()},
+        DOCUMENT: json.dumps(described, indent=1, ensure_ascii=False) + "\n",
         **event_schemas.texts(),
+        **samples.texts(routes(), described["paths"]),
+    }
+
+
+def _samples() -> dict[str, str]:
+    """The sample event of each function, by the function's logical id."""
+    others = sorted(path.stem for path in (FUNCTIONS / "automation").glob("*.py"))
+    return {
+        **{route.name: route.file for route in routes()},
+        "Authorizer": "authorizer",
+        **{"".join(word.title() for word in name.split("_")): f"automation/{name}" for name in others},
     }
 
 

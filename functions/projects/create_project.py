@@ -5,7 +5,7 @@ In the tenant's default space. You become its manager.
 
 from atrium.api.flat import NewProject, Projects, ProjectView, flat_api, lambda_handler
 
-api = flat_api(permission="project:create", access="CreateProject")
+api = flat_api(permission="project:create", access="Write")
 
 
 @api.post("/projects", status_code=201)

@@ -5,7 +5,7 @@ Changes nothing; the address is in the body so that no log keeps it. 404 if nobo
 
 from atrium.api.flat_records import EmailQuery, Id, PersonView, Team, flat_api, lambda_handler
 
-api = flat_api(permission="member:manage", access="Find")
+api = flat_api(permission="member:manage", access="Get")
 
 
 @api.post("/projects/<id>/team/find")

@@ -5,7 +5,7 @@ You become its manager. The description is kept exactly as it was sent, numbers 
 
 from atrium.api.v1 import Id, NewProject, Projects, ProjectView, lambda_handler, v1_api
 
-api = v1_api(permission="project:create", access="CreateProject")
+api = v1_api(permission="project:create", access="Write")
 
 
 @api.post("/v1/spaces/<space_id>/projects", status_code=201)

@@ -174,7 +174,7 @@ def test_a_route_declares_the_permission_whose_lack_it_answers(
     without = [f"space {role.key}" for role in Role if route.permission not in role.permissions]
     answer = people(*requests[route.name], by=["no role", *without][-1])
     code = "manager" if route.name in MANAGER_REQUIRED else route.permission.replace(":", "_")
-    assert (answer.status, answer.headers["x-error-code"]) == (403, f"{code}_required")
+    assert (answer.status, answer.headers.get("x-error-code")) == (403, f"{code}_required")
 
 
 @pytest.mark.parametrize("route", declared.routes(), ids=lambda route: route.name)
