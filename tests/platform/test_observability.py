@@ -19,8 +19,9 @@ from moto.events.models import EventPattern
 from samtranslator.yaml_helper import yaml_parse
 
 from atrium import keys, telemetry
-from atrium.api.resolver import Confirmation, lambda_handler
+from atrium.api.resolver import lambda_handler
 from atrium.api.v1 import v1_api
+from atrium.api.views import Confirmation
 from atrium.credentials import new_secret
 from atrium.models import timestamp
 from atrium.store import purge

@@ -13,7 +13,7 @@ import pytest
 
 from atrium import models
 from atrium.api import flat, flat_records, room, v1, v1_records
-from atrium.api.resolver import View
+from atrium.api.views import View
 from atrium.ids import new_id
 from atrium.settings import MAX_RETURNED_BYTES
 from atrium.store import members, projects, records, tasks

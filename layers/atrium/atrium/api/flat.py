@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 from atrium import documents, models
 from atrium.api.facts import Facts
 from atrium.api.paging import cursor_from, limit_up_to
-from atrium.api.resolver import Api, Confirmation, Listing, Model, View, lambda_handler, request_work
+from atrium.api.resolver import Api, lambda_handler, request_work
+from atrium.api.views import Confirmation, Listing, Model, View
 from atrium.errors import Archived, Duplicate, Invalid, NamedManager, Refusal, project_not_found
 from atrium.ids import SENT_ID, canonical, is_id
 from atrium.store import projects

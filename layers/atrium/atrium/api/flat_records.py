@@ -25,8 +25,9 @@ from atrium.api.records import (
     complete,
     given,
 )
-from atrium.api.resolver import Confirmation, Listing, Model, View, lambda_handler, request_work
+from atrium.api.resolver import lambda_handler, request_work
 from atrium.api.room import Room
+from atrium.api.views import Confirmation, Listing, Model, View
 from atrium.ids import SENT_ID
 from atrium.models import Phase
 from atrium.store import records, team
@@ -266,6 +267,8 @@ class DecisionView(DecisionFields, RecordView):
 
 
 class ReportView(_Answered):
+    lists_beside = True
+
     tasks: list[TaskView]
     datasets: list[DatasetView]
     experiments: list[ExperimentView]

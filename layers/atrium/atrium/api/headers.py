@@ -50,18 +50,18 @@ def is_encoded(event: Mapping[str, Any]) -> bool:
 
 
 def api_url(event: Mapping[str, Any]) -> str:
-    """Where the API is: scheme, host, and what stands before a route, such as a stage or a domain's base path."""
+    """The address of the API: scheme, host, and what stands before a route, such as a stage or a domain's base path."""
     forwarded = values_of(event, "X-Forwarded-Proto")
     scheme = next((value for value in forwarded if value in ("http", "https")), "https")
-    asked = event["requestContext"]
+    context = event["requestContext"]
     # Emulators of API Gateway leave the domain's name out.
-    host = asked.get("domainName") or "".join(values_of(event, "Host")[:1])
-    before = [part for part in asked["path"].split("/") if part][: -event["resource"].count("/")]
+    host = context.get("domainName") or "".join(values_of(event, "Host")[:1])
+    before = [part for part in context["path"].split("/") if part][: -event["resource"].count("/")]
     return f"{scheme}://{'/'.join([host, *before])}"
 
 
 def help_with_errors(event: Mapping[str, Any]) -> str:
-    """The Link of a refusal: where its code is explained (RFC 8288)."""
+    """The Link of a refusal, to the explanation of its code."""
     return f'<{api_url(event)}/docs#errors>; rel="help"'
 
 

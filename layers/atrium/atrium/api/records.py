@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSch
 from pydantic_core import PydanticCustomError
 
 from atrium import models
-from atrium.api.resolver import Model, request_work
+from atrium.api.resolver import request_work
+from atrium.api.views import Model
 from atrium.documents import Number
 from atrium.models import Phase, Priority, TaskStatus, timestamp
 from atrium.store import records, tasks

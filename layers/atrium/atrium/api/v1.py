@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 from atrium import documents, models, roles
 from atrium.api.facts import Facts
 from atrium.api.paging import cursor_from, limit_up_to
-from atrium.api.resolver import Api, Listing, Model, PageView, View, lambda_handler, request_work
+from atrium.api.resolver import Api, lambda_handler, request_work
+from atrium.api.views import Listing, Model, PageView, View
 from atrium.errors import Archived, Invalid, NamedManager, Refusal
 from atrium.ids import SENT_UUID, from_uuid, to_uuid
 from atrium.store import members, principals, projects
@@ -214,8 +215,7 @@ class ProjectPage(Paged):
 
     @classmethod
     def of(cls, page: models.Page[models.ProjectRow]) -> "ProjectPage":
-        data = Listing(ProjectSummary.of_row, [page])
-        return cls.model_construct(data=data).ending_at(data.after)
+        return cls.model_construct(data=Listing(ProjectSummary.of_row, [page]))
 
 
 class MemberPage(Paged):
@@ -224,8 +224,7 @@ class MemberPage(Paged):
 
     @classmethod
     def of(cls, page: models.Page[models.Member]) -> "MemberPage":
-        data = Listing(MemberView.of, [page])
-        return cls.model_construct(data=data).ending_at(data.after)
+        return cls.model_construct(data=Listing(MemberView.of, [page]))
 
 
 class RoleView(View):

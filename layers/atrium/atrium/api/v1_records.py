@@ -19,8 +19,9 @@ from atrium.api.records import (
     complete,
     given,
 )
-from atrium.api.resolver import Listing, Model, View, lambda_handler
+from atrium.api.resolver import lambda_handler
 from atrium.api.v1 import Cursor, Id, Limit, Paged, PageMeta, Sent, v1_api
+from atrium.api.views import Listing, Model, View
 from atrium.models import Phase
 
 __all__ = [
@@ -147,5 +148,4 @@ class Page(Paged, Generic[ViewT]):
 
 
 def page_of(view: type[ViewT], page: models.Page[Any]) -> Page[ViewT]:
-    data = Listing(view.of, [page])
-    return Page[view].model_construct(data=data).ending_at(data.after)  # type: ignore[valid-type]
+    return Page[view].model_construct(data=Listing(view.of, [page]))  # type: ignore[valid-type]
