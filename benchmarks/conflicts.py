@@ -26,10 +26,10 @@ from atrium.errors import Unavailable
 from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Caller
+from atrium.store.engine import scope as scopes
 from atrium.store.engine import table as tables
-from atrium.store.engine import wall
+from atrium.store.engine.scope import scope
 from atrium.store.engine.table import Table
-from atrium.store.engine.wall import scope
 from atrium.store.engine.work import Answer, IdempotencyKey, Work
 
 WRITERS = (2, 16, 32, 64)
@@ -273,7 +273,7 @@ def _writer(found: Figures, simulation: Simulation, table: Table, case: Case, nu
 
 @contextmanager
 def _simulated(simulation: Simulation, chance: Random, wait: Wait | None) -> Iterator[None]:
-    own = (tables, "time"), (wall, "time"), (tables, "_chance"), (Table, "_pause")
+    own = (tables, "time"), (scopes, "time"), (tables, "_chance"), (Table, "_pause")
     kept = [getattr(of, name) for of, name in own]
 
     def pause(table: Table, attempt: int, after: Any) -> None:

@@ -16,8 +16,9 @@ from botocore.serialize import create_serializer
 
 from atrium import keys
 from atrium.ids import new_id
-from atrium.store.engine.table import wire_item
-from atrium.store.engine.wall import guard, scope
+from atrium.store.engine.scope import scope
+from atrium.store.engine.wall import guard
+from atrium.store.engine.wire import wire_item
 from benchmarks.turns import ratio
 
 ROUNDS = 25

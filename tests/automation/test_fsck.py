@@ -24,7 +24,8 @@ from atrium.automation import checking
 from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.store import fsck
-from atrium.store.engine.table import Item, Table, plain_item, table, wire_item, wire_key
+from atrium.store.engine.table import Item, Table, table
+from atrium.store.engine.wire import plain_item, wire_item, wire_key
 from local.database import free_port
 from local.endpoints import endpoints_of
 from local.fsck import checked

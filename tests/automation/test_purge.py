@@ -18,7 +18,8 @@ from atrium.errors import Unavailable
 from atrium.ids import new_id
 from atrium.models import timestamp
 from atrium.store import purge
-from atrium.store.engine.table import table, wire_item, wire_key
+from atrium.store.engine.table import table
+from atrium.store.engine.wire import wire_item, wire_key
 from local.functions import FunctionFailed, call
 from local.template import TABLE_NAME, Template
 from tests.conftest import Crowd, full

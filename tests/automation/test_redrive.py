@@ -20,7 +20,7 @@ from atrium.automation import redriving, streams
 from atrium.settings import settings
 from atrium.store import outbox
 from atrium.store import redrive as resending
-from atrium.store.engine.table import wire_item
+from atrium.store.engine.wire import wire_item
 from atrium.store.letters import dead_letters
 from local.bus import Bus, instant
 from local.event_sources import StreamSource, failure

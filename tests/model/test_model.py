@@ -32,7 +32,8 @@ from atrium import documents, ids, keys
 from atrium.automation import streams
 from atrium.store import records
 from atrium.store.engine import work
-from atrium.store.engine.table import table, wire_item
+from atrium.store.engine.table import table
+from atrium.store.engine.wire import wire_item
 from atrium.store.fsck import Check
 from atrium.store.outbox import event_in
 from atrium.store.purge import queued

@@ -49,7 +49,7 @@ GROUPS = {
         ["credentials", "access_tokens", "observability"],
     ),
     "access_tokens": Group(["access_tokens.py", "issuer_keys.py"], ["access_tokens"]),
-    "wall": Group(["store/engine/wall.py"], ["tenant_wall", "observability"]),
+    "wall": Group(["store/engine/wall.py", "store/engine/scope.py"], ["tenant_wall", "observability"]),
     "roles": Group(["roles.py", "store/access.py"], ["authorization", "escalation", "interleavings"]),
 }
 

@@ -14,7 +14,8 @@ import pytest
 from atrium import keys
 from atrium.ids import new_id
 from atrium.store import fsck
-from atrium.store.engine.table import plain_item, table, wire_key
+from atrium.store.engine.table import table
+from atrium.store.engine.wire import plain_item, wire_key
 from atrium.store.purge import Deletion, Purge
 from local.functions import FunctionFailed, call
 from local.template import Template

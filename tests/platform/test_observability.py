@@ -25,8 +25,9 @@ from atrium.api.views import Confirmation
 from atrium.credentials import new_secret
 from atrium.models import timestamp
 from atrium.store import purge
-from atrium.store.engine.table import Item, Range, table, wire_item
-from atrium.store.engine.wall import scope
+from atrium.store.engine.scope import scope
+from atrium.store.engine.table import Item, Range, table
+from atrium.store.engine.wire import wire_item
 from atrium.telemetry import UNITS
 from local.functions import call
 from local.gateway import Gateway

@@ -18,7 +18,8 @@ from atrium.credentials import digest, new_secret
 from atrium.ids import from_uuid
 from atrium.keys import Key
 from atrium.store.engine.client import dynamodb
-from atrium.store.engine.table import table, wire_item
+from atrium.store.engine.table import table
+from atrium.store.engine.wire import wire_item
 from atrium.store.engine.work import Work
 from atrium.store.outbox import SOURCE
 from local.functions import call

@@ -38,8 +38,8 @@ def snapshot():
     os.fork()
     random.setstate(state)
 
+from atrium.store.engine import scope
 from atrium.store.engine import table
-from atrium.store.engine import wall
 from v1.get_me import handler as answer
 
 waited = []
@@ -48,7 +48,7 @@ class Clock:
     def monotonic(self): return sum(waited)
     def sleep(self, seconds): waited.append(seconds)
 
-table.time = wall.time = Clock()
+table.time = scope.time = Clock()
 
 def handler(event, context):
     return {"status": answer(event, context)["statusCode"], "waited": waited, "process": os.getpid()}

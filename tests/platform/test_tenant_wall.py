@@ -24,8 +24,9 @@ from atrium.store.access import Access
 from atrium.store.credentials import Credentials
 from atrium.store.engine import table as tables
 from atrium.store.engine import wall
+from atrium.store.engine.scope import scope
 from atrium.store.engine.table import Item, Range, Table, Write, starting_with, table
-from atrium.store.engine.wall import TenantWall, scope
+from atrium.store.engine.wall import TenantWall
 from atrium.store.engine.work import Work
 from atrium.store.principals import acting
 from atrium.store.purge import Purge

@@ -23,8 +23,9 @@ from atrium.errors import Unavailable
 from atrium.keys import Key, credential, named, space
 from atrium.settings import LAST_CALL_AFTER
 from atrium.store.engine import table as tables
-from atrium.store.engine.table import Item, plain_item, table, wire_key
-from atrium.store.engine.wall import scope
+from atrium.store.engine.scope import scope
+from atrium.store.engine.table import Item, table
+from atrium.store.engine.wire import plain_item, wire_key
 from atrium.store.fsck import Check
 from tests.conftest import Count, full
 from tests.routes.test_round_trips import EVERY_ROUTE, WRITES, Request, a_project

@@ -10,8 +10,8 @@ from atrium import keys
 from atrium.errors import Unavailable
 from atrium.settings import settings
 from atrium.store import outbox
+from atrium.store.engine.scope import scope
 from atrium.store.engine.table import table
-from atrium.store.engine.wall import scope
 from local.loopback import Handler, listening
 from local.template import Template, lambda_environment
 from tests.conftest import KEY

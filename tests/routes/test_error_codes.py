@@ -11,7 +11,8 @@ import pytest
 from atrium import keys
 from atrium.errors import Code
 from atrium.store import members, projects
-from atrium.store.engine.table import table, wire_key
+from atrium.store.engine.table import table
+from atrium.store.engine.wire import wire_key
 from local.functions import FunctionFailed, FunctionThrottled
 from local.gateway import MAX_BODY_BYTES, Gateway, Request
 from local.template import Template

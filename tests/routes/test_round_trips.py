@@ -11,7 +11,8 @@ import pytest
 
 from atrium.automation import streams
 from atrium.settings import settings
-from atrium.store.engine.table import table, wire_item
+from atrium.store.engine.table import table
+from atrium.store.engine.wire import wire_item
 from atrium.store.outbox import bus
 from atrium.store.purge import queued
 from local.functions import FunctionFailed, call

@@ -26,7 +26,7 @@ _BOUNDED = (
     "atrium.store.outbox",
     "atrium.store.purge",
     "atrium.store.engine.table",
-    "atrium.store.engine.wall",
+    "atrium.store.engine.scope",
     "local.functions",
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 from atrium import keys
 from atrium.ids import new_id, to_uuid
 from atrium.keys import Key
-from atrium.store.engine.table import wire_key
+from atrium.store.engine.wire import wire_key
 from tests.routes.test_round_trips import FLAT, Request
 from tests.support.capacity import Meter
 from tests.support.client import World, flat_id, flat_path

@@ -59,7 +59,8 @@ import boto3
 from atrium import keys
 from atrium.ids import to_uuid
 from atrium.keys import Key
-from atrium.store.engine.table import Item, Table, plain_item
+from atrium.store.engine.table import Item, Table
+from atrium.store.engine.wire import plain_item
 from atrium.store.fsck import Check
 from local.template import REGION, Template
 from tests.routes.test_round_trips import FLAT, WRITES, Request

@@ -1,8 +1,8 @@
-"""What the functions say of themselves: JSON, a line for each thing, with CloudWatch's metrics in the same lines.
+"""The logs and metrics of the functions: lines of JSON.
 
-A line with `_aws` is in the embedded metric format: CloudWatch takes the metrics out of it, and the rest of its members
-are for whoever reads the log. What a caller sent is in no line: neither credentials nor bodies, keys or cursors, and of
-the path the route alone.
+A line with `_aws` is in CloudWatch's embedded metric format: CloudWatch takes the metrics out of it, and the other
+members are for readers of the log. No line holds a caller's input: neither credentials nor bodies, keys or cursors, and
+of the path the route alone.
 """
 
 import json
@@ -10,12 +10,12 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from atrium.models import timestamp
 from atrium.settings import settings
-from atrium.store.engine.wall import Spent
 
 NAMESPACE = "Atrium"
 
@@ -35,15 +35,24 @@ UNITS = {
     "OverdueDeletions": "Count",
 }
 
-# What one line may have of one metric.
+# The most values of one metric in one line.
 MAX_VALUES = 100
 
-# json.dumps would make an encoder for each line.
+# Made once; json.dumps would make an encoder for each line.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
+@dataclass
+class Spent:
+    """Counters of a request beyond its first attempt: calls made again after a transient failure, and decisions made
+    again after a lost race."""
+
+    retries: int = 0
+    lost_races: int = 0
+
+
 def answered(event: Mapping[str, Any], status: int, replayed: bool, began: float, spent: Spent, cold: bool) -> None:
-    """The line of a request that was answered after it `began` (a time of perf_counter), whatever it was answered."""
+    """Writes the line of an answered request, which `began` at a time of perf_counter."""
     context, route = event["requestContext"], event["resource"]
     caller = context.get("authorizer") or {}
     latency = round((time.perf_counter() - began) * 1000, 1)
@@ -71,20 +80,20 @@ def answered(event: Mapping[str, Any], status: int, replayed: bool, began: float
 
 
 def counted(message: str, metrics: Mapping[str, float | list[float]], level: str = "INFO", **members: Any) -> None:
-    """A line with metrics of a thing that is no request."""
+    """Writes a line with metrics of anything but a request."""
     say(message, level, **members, **_measured(metrics))
 
 
 def say(message: str, level: str = "INFO", **members: Any) -> None:
-    """A line; `level` is one of those that Lambda filters by, and believes if the line has a time."""
+    """Writes a line. Lambda filters by `level`, which it takes from a line only if the line has a timestamp."""
     about = {"message": message, "level": level, "timestamp": timestamp(datetime.now(UTC))}
-    # One write: Lambda's stdout passes on each of them by itself.
+    # One write: Lambda passes each write on as a line of its own.
     sys.stdout.write(_encode({**about, **members}) + "\n")
 
 
 def what_failed(error: BaseException) -> dict[str, Any]:
-    """Members of a line about an exception: its kind, where it was raised, and what AWS said if it was AWS. Its own
-    text is left out, since that may quote what a caller sent.
+    """The members of a line about an exception: the types of it and its causes, where they were raised, and the error
+    codes of AWS. The text of the exception is left out, since it may quote a caller's input.
     """
     chain: list[BaseException] = []
     found: BaseException | None = error
@@ -104,7 +113,7 @@ def what_failed(error: BaseException) -> dict[str, Any]:
 
 
 def _measured(metrics: Mapping[str, float | list[float]], **dimensions: str) -> dict[str, Any]:
-    """Metrics as members of a line, and what tells CloudWatch of them."""
+    """Metrics as members of a line, with the directive that tells CloudWatch of them."""
     dimensions = {"Stack": settings().stack_name, **dimensions}
     directive = {
         "Namespace": NAMESPACE,

@@ -39,10 +39,10 @@ from atrium.errors import (
 )
 from atrium.models import Caller
 from atrium.settings import settings
+from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
-from atrium.store.engine.wall import Spent, scope
 from atrium.store.engine.work import Conditions, Work
-from atrium.telemetry import answered, say, what_failed
+from atrium.telemetry import Spent, answered, say, what_failed
 
 # The status of each refusal. A dialect may answer Invalid with another one.
 STATUS: dict[type[Refusal], HTTPStatus] = {

@@ -11,8 +11,8 @@ from atrium.cold_start import warm
 from atrium.errors import Detail, Invalid, Refusal
 from atrium.models import Caller
 from atrium.provisioning import Holder, Issue, Provisioning, Revocation, Rotation
+from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
-from atrium.store.engine.wall import scope
 from atrium.store.engine.work import Answer, IdempotencyKey, Work
 from atrium.store.keyring import Keyring
 from atrium.store.tenants import Tenants, tenant_of

@@ -21,8 +21,8 @@ from atrium.ids import from_uuid
 from atrium.models import Caller
 from atrium.roles import Role
 from atrium.settings import settings
+from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
-from atrium.store.engine.wall import scope
 from atrium.store.engine.work import Answer, IdempotencyKey, Work
 from atrium.store.members import Members
 from atrium.store.principals import acting

@@ -13,7 +13,8 @@ from atrium.cold_start import warm
 from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.models import timestamp
-from atrium.store.engine.table import connect, plain_item, table
+from atrium.store.engine.table import connect, table
+from atrium.store.engine.wire import plain_item
 from atrium.store.letters import dead_letters
 from atrium.store.outbox import bus, event_in
 from atrium.store.purge import Deletion, NotDeleted, Purge, Unreadable, deadline, pulse, queued

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from atrium import keys
 from atrium.errors import Unavailable
 from atrium.models import Caller, timestamp
+from atrium.store.engine.scope import scope
 from atrium.store.engine.table import ConditionFailed, Item, Table
-from atrium.store.engine.wall import scope
 
 # How long a process may go on with what it knows of a credential: the bound on how late a revocation takes effect.
 CACHE_SECONDS = 30

@@ -29,6 +29,7 @@ from atrium.ids import is_id, to_uuid
 from atrium.keys import Key
 from atrium.models import timestamp
 from atrium.roles import Role
+from atrium.store.engine.scope import scope
 from atrium.store.engine.table import (
     MAX_BATCH,
     ConditionFailed,
@@ -36,12 +37,9 @@ from atrium.store.engine.table import (
     Range,
     Table,
     Write,
-    expressions,
     starting_with,
-    wire_item,
-    wire_key,
 )
-from atrium.store.engine.wall import scope
+from atrium.store.engine.wire import expressions, wire_item, wire_key
 from atrium.store.forms import is_formed
 from atrium.store.projects import MAX_MEMBERS, list_row, row_of, to_project
 from atrium.store.purge import Deletion, NotDeleted, Purge, Unreadable

@@ -21,7 +21,8 @@ from atrium.documents import Raw
 from atrium.ids import to_uuid
 from atrium.settings import settings
 from atrium.store.engine.client import bears_any_failure
-from atrium.store.engine.table import Item, plain_item
+from atrium.store.engine.table import Item
+from atrium.store.engine.wire import plain_item
 
 SOURCE = "atrium"
 

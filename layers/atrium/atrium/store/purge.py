@@ -20,8 +20,9 @@ from atrium.errors import Unavailable
 from atrium.ids import is_id
 from atrium.keys import Key
 from atrium.models import timestamp
-from atrium.store.engine.table import Item, Range, Table, Write, expressions, wire_key
-from atrium.store.engine.wall import scope
+from atrium.store.engine.scope import scope
+from atrium.store.engine.table import Item, Range, Table, Write
+from atrium.store.engine.wire import expressions, wire_key
 
 # How many rows are read, and then deleted, at a time.
 PAGE = 400

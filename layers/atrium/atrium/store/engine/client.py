@@ -1,6 +1,6 @@
-"""The table's client: botocore's own, without the work that it does twice, or for others (decision 0011).
+"""The client of DynamoDB: botocore's, without its work for other services or done twice (decision 0011).
 
-Not boto3's: that imports what moves files to and from S3, which takes a fifth of a cold start.
+boto3's client would import the transfer of files to and from S3, which takes a fifth of a cold start.
 """
 
 from typing import Any
@@ -10,27 +10,26 @@ from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 from botocore.session import Session
 
-# Maps of attributes, and an attribute's value, as the service's description calls them.
+# The shapes of an attribute's value and of maps of attributes, as the service's description calls them.
 _PLAIN = ("AttributeValue", "AttributeMap", "Key", "PutItemInputAttributeMap", "ExpressionAttributeValueMap")
 
 _CONFIG = Config(
     connect_timeout=1,
     read_timeout=1.5,
-    # Retries are Table's: botocore's may sleep 3 s between attempts, whatever time the request has left (decision
-    # 0004).
+    # Table retries: botocore may sleep 3 s between attempts, whatever time the request has left (decision 0004).
     retries={"total_max_attempts": 1},
     max_pool_connections=10,
-    # The service validates too, and Table has no other callers: a fifth of a call.
+    # The service validates too. Doing it here takes a fifth of a call.
     parameter_validation=False,
-    # A text of its own is sent as it is. botocore's is put together twice in each call, which is a seventh of it.
+    # A fixed text. botocore's own is put together twice in each call, a seventh of its time.
     user_agent="atrium",
 )
 
 
 class _Descriptions(Loader):
-    """botocore's descriptions of services, in which an attribute is JSON: it stands in a request and in an answer as it
-    does in the wire form that `table` writes and reads, so nobody need walk through it. Only a binary attribute would
-    tell the difference, and Atrium has none."""
+    """botocore's descriptions of services, with attributes declared as plain JSON. wire.py writes and reads them in the
+    form that is sent, so botocore need not walk through them. Only a binary attribute would differ, and Atrium has
+    none."""
 
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
         described = super().load_service_model(service_name, type_name, api_version)
@@ -42,15 +41,15 @@ class _Descriptions(Loader):
 
 def dynamodb() -> Any:
     """A client of DynamoDB in the function's region."""
-    # Without what botocore does for other services than DynamoDB: 125 hooks, each of which it looks into.
+    # Without botocore's 125 hooks for other services.
     session = Session(include_builtin_handlers=False)
     session.register_component("data_loader", _Descriptions())
     return bears_any_failure(session.create_client("dynamodb", config=_CONFIG))
 
 
 def bears_any_failure(client: Any) -> Any:
-    """The client, for which an answer with a status of 500 or more is a ClientError whatever its body is. botocore
-    reads each as JSON of a certain form, and raises what Python does where it is another, or no text."""
+    """The client, with every answer of status 500 or more raised as a ClientError. botocore would parse its body as
+    JSON, and raise an error of Python's where the body is none."""
     client.meta.events.register("before-parse", _without_a_body)
     return client
 
@@ -61,5 +60,5 @@ def _without_a_body(response_dict: dict[str, Any], **_: Any) -> None:
 
 
 def is_failure(error: ClientError) -> bool:
-    """Whether it is the service that failed, and says nothing about the request, nor whether it was done."""
+    """Whether the service failed, which says nothing about the request, nor whether it was done."""
     return error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500

@@ -1,18 +1,15 @@
-"""The one table: consistent reads and one conditional transaction, behind the wall of `store.wall`.
+"""The one table: consistent reads and conditional transactions, behind the wall of wall.py.
 
-Items cross this module as plain dicts of str, int, bool, None, list and dict. Failures that pass are retried here
-while the request has time, then become Unavailable; what the table refuses on a condition comes back as
-ConditionFailed.
+Items cross this module as plain dicts of str, int, bool, None, list and dict. A transient failure is retried while the
+request has time, then raised as Unavailable. A condition that does not hold is raised as ConditionFailed.
 """
 
 import random
-import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import Enum, auto
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -32,16 +29,18 @@ from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.settings import LAST_CALL_AFTER, settings
 from atrium.store.engine.client import dynamodb, is_failure
-from atrium.store.engine.wall import elapsed, guard, scope, spent
+from atrium.store.engine.scope import elapsed, scope, spent
+from atrium.store.engine.wall import guard
+from atrium.store.engine.wire import expressions, plain_item, plain_key, wire_key
 
 Item = dict[str, Any]
 T = TypeVar("T")
 
-# Its draws are the system's: the state of the module's own generator would be the same in all that SnapStart restores.
+# Draws from the system: copies that SnapStart restores would share the state of the module's own generator.
 _chance = random.SystemRandom()
 
-# Answers of the service that say nothing about the request. So does every status of 500 or more, by whichever code: the
-# service's front end answers without one.
+# Codes of transient failures, which say nothing about the request. Every status of 500 or more is one too, whatever its
+# code: the service's front end answers without a code.
 _PASSING = {
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -59,11 +58,11 @@ _UNREACHABLE = (
 
 
 class ConditionFailed(Exception):
-    """A transaction changed nothing, because a condition of it no longer holds."""
+    """A transaction changed nothing, because one of its conditions no longer holds."""
 
 
 class _Passing(Enum):
-    """Why a call is to be made again: the service fails or has too much to do, or another transaction is under way."""
+    """Why a call is to be made again: the service fails or is overloaded, or another transaction holds an item."""
 
     FAILURE = auto()
     CONFLICT = auto()
@@ -82,9 +81,11 @@ class Write:
 
 @dataclass(frozen=True)
 class Range:
-    """A range of one partition, ascending, both ends inclusive: its first `limit` items, or as many as stand in its
-    first `megabytes`, where the table counts what is stored. `only` names the attributes that are wanted, if not all.
-    `enough` says behind a megabyte whether its items, and those before it, will do.
+    """A range of one partition, ascending, both ends inclusive.
+
+    A query reads its first `limit` items, or those of its first `megabytes` as stored, whichever is less. `only` names
+    the attributes to return, if not all. `enough` is asked after each megabyte with the items so far; the query ends
+    when it is true.
     """
 
     pk: str
@@ -97,8 +98,8 @@ class Range:
 
 
 class Rows(list[Item]):
-    """The items of a range; `more` says whether it goes on behind them, `units` what reading them took: one for each
-    4 KB that is stored, wanted or not."""
+    """The items of a range. `more` says whether the range goes on behind them, `units` how many capacity units the read
+    took: one for each 4 KB as stored, returned or not."""
 
     def __init__(self, items: Iterable[Item] = (), more: bool = False, units: float = 0) -> None:
         super().__init__(items)
@@ -113,7 +114,7 @@ def starting_with(
     return Range(pk, prefix if after is None else f"{prefix}{after}\x00", prefix + "\x7f", limit, megabytes, only)
 
 
-# What one BatchGetItem, and one BatchWriteItem, may have.
+# The most keys of one BatchGetItem, and of one BatchWriteItem.
 MAX_BATCH = 100
 _BATCH_WRITES = 25
 
@@ -133,15 +134,16 @@ class Table:
         return plain_item(answer["Item"]) if "Item" in answer else None
 
     def get_settled(self, key: Key) -> Item | None:
-        """One item as no commit is about to change it. A commit becomes visible item by item, and a consistent read may
-        come between; this one is in conflict with a commit on the item that is not done, and made again until it is.
+        """One item, with no commit on it under way. A commit becomes visible item by item, and a consistent read may
+        see some items before and others after. This read conflicts with an unfinished commit and is repeated until the
+        commit is done.
         """
         wanted = {"Get": {"TableName": self.name, "Key": wire_key(key)}}
         (found,) = self._call("TransactGetItems", TransactItems=[wanted])["Responses"]
         return plain_item(found["Item"]) if "Item" in found else None
 
     def get_all(self, wanted: Sequence[Key]) -> dict[Key, Item]:
-        """The items that exist under at most 100 keys, consistently. One call, but for what the table left over."""
+        """The items that exist under at most 100 keys, consistently. One call, unless the table leaves some over."""
         found: dict[Key, Item] = {}
         left: list[dict[str, Any]] = [wire_key(key) for key in dict.fromkeys(wanted)]
         attempt = 0
@@ -174,7 +176,7 @@ class Table:
             params |= expressions({}, ProjectionExpression=", ".join(f"#{name}" for name in wanted.only))
         units = 0.0
         for _ in range(wanted.megabytes):
-            # One more than wanted, since the table names a next page behind the last item too.
+            # One more than wanted: the table gives a LastEvaluatedKey behind the last item of a range too.
             params["Limit"] = wanted.limit + 1 - len(items)
             answer = self._call("Query", **params)
             items += map(plain_item, answer["Items"])
@@ -189,9 +191,9 @@ class Table:
     def scan_keys(
         self, after: Key | None = None, segment: tuple[int, int] | None = None, tenant: str | None = None
     ) -> tuple[list[Key], Key | None]:
-        """The keys of one page of the whole table, from behind `after`, consistently; and the key that the next page
-        starts behind, None on the last one. Of the table's segment (i, n) alone, if one is given, and only those of a
-        tenant's rows: its partitions, its rows of the purge queue, and its credentials."""
+        """The keys of one page of the whole table behind `after`, consistently; and the key behind which the next page
+        starts, None on the last page. With `segment` (i, n) only those of that part of the table; with `tenant` only
+        those of its partitions, its rows of the purge queue, and its credentials."""
         params: dict[str, Any] = {"ExclusiveStartKey": wire_key(after)} if after else {}
         if segment is not None:
             params |= {"Segment": segment[0], "TotalSegments": segment[1]}
@@ -201,11 +203,11 @@ class Table:
             params |= expressions(values, FilterExpression=own)
         answer = self._call("Scan", TableName=self.name, ProjectionExpression="pk, sk", ConsistentRead=True, **params)
         page, last = answer["Items"], answer.get("LastEvaluatedKey")
-        return [_plain_key(wired) for wired in page], _plain_key(last) if last else None
+        return [plain_key(wired) for wired in page], plain_key(last) if last else None
 
     def together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """The results of several calls made at once, each under this request's scope. Where one fails, none is begun
-        any more, and those that run have ended before its exception is raised: they end with the request's time."""
+        """The results of several calls made at once, each in the current scope. When one fails, no other is begun, and
+        its exception is raised once those under way have ended."""
         if len(calls) < 2:
             return [call() for call in calls]
         futures = [self._threads.submit(copy_context().run, call) for call in calls]
@@ -227,8 +229,8 @@ class Table:
         )
 
     def delete_all(self, doomed: Sequence[Key]) -> None:
-        """Deletes the items under the keys, those that are there, in no order and not all at once. Whoever depends on
-        all of them calls again after a failure. Raises Unavailable."""
+        """Deletes the items that exist under the keys, in no order and not in one transaction. After a failure some are
+        left. Raises Unavailable."""
         batches = [doomed[position : position + _BATCH_WRITES] for position in range(0, len(doomed), _BATCH_WRITES)]
         self.together([partial(self._delete_batch, batch) for batch in batches])
 
@@ -265,7 +267,7 @@ class Table:
         raise Unavailable
 
     def _attempt(self, operation: str, **params: Any) -> dict[str, Any] | _Passing:
-        """The call's answer, or what passes."""
+        """The answer of the call, or the reason to make it again."""
         try:
             answer: dict[str, Any] = getattr(self._client, _METHODS[operation])(**params)
             return answer
@@ -287,19 +289,19 @@ class Table:
         return _Passing.FAILURE
 
     def _pause(self, attempt: int, after: _Passing = _Passing.FAILURE) -> None:
-        """Wait before a call, or what was left over of one, is made again. Full jitter: up to 20 ms, 40 ms … 640 ms.
+        """Waits before a call, or the rest of a batch, is made again. Full jitter: up to 20 ms, 40 ms … 640 ms.
 
-        A conflict is no overload. There it is up to 100 ms, each time: whoever waited longer and longer would be
-        overtaken by all who come (decision 0034).
+        After a conflict the wait is up to 100 ms each time. A conflict is no overload, and a request that waited longer
+        and longer would be overtaken by newcomers (decision 0034).
         """
         spent().retries += 1
         time.sleep(_chance.uniform(0, 0.1 if after is _Passing.CONFLICT else 0.01 * 2 ** min(attempt, 6)))
 
     def pause(self, losses: int) -> None:
-        """Wait before deciding again after a lost race. Raises Unavailable when the request's time is used up.
+        """Waits before deciding again after a lost race. Raises Unavailable when the request's time is used up.
 
-        Somebody else has won, so there is no overload to back off from. The jitter parts those who lost together, and
-        the more often a request has lost, the sooner it tries again: else newcomers would win, and it would starve.
+        Another request has won, so there is no overload to back off from. The jitter separates requests that lost
+        together. A request that has lost more often tries again sooner, or newcomers would starve it.
         """
         spent().lost_races += 1
         time.sleep(_chance.uniform(0, 0.1 / losses))
@@ -335,8 +337,8 @@ _NOTHING = keys.principal("0" * 24, "0" * 24)
 
 
 def connect(operation: str = "BatchGetItem", nothing: Key = _NOTHING) -> None:
-    """Makes this process's table and opens its connection, by one read of an item that is not there. It is tried once;
-    the `operation` is the one that the function's requests begin with, on a key like theirs: both it may."""
+    """Makes this process's table and opens its connection, by one read of an item that does not exist, tried once. The
+    `operation` and the kind of key are those with which the function's requests begin, so its role allows them."""
     made, key = table(), wire_key(nothing)
     by_operation: dict[str, dict[str, Any]] = {
         "BatchGetItem": {"RequestItems": {made.name: {"Keys": [key]}}},
@@ -344,72 +346,3 @@ def connect(operation: str = "BatchGetItem", nothing: Key = _NOTHING) -> None:
     }
     with scope("0" * 24, credentials=True):
         made._attempt(operation, **by_operation[operation])
-
-
-# ---------------------------------------------------------------- the client's own form
-
-
-def expressions(values: Item, **parts: str | None) -> dict[str, Any]:
-    """Expressions whose attribute names are written `#name` and whose values are written `:name`."""
-    given = {kind: text for kind, text in parts.items() if text}
-    names = {f"#{name}": name for text in given.values() for name in re.findall(r"#(\w+)", text)}
-    wired = {f":{name}": wire(value) for name, value in values.items()}
-    return {
-        **given,
-        **({"ExpressionAttributeNames": names} if names else {}),
-        **({"ExpressionAttributeValues": wired} if wired else {}),
-    }
-
-
-def wire_item(item: Item) -> dict[str, Any]:
-    return {name: wire(value) for name, value in item.items()}
-
-
-def wire(value: Any) -> dict[str, Any]:
-    """A plain value in DynamoDB's form. boto3's serialiser costs twice the time and wants Decimals."""
-    match value:
-        case str():
-            return {"S": value}
-        case bool():
-            return {"BOOL": value}
-        case int():
-            return {"N": str(value)}
-        case None:
-            return {"NULL": True}
-        case dict():
-            return {"M": wire_item(value)}
-        case list() | tuple():
-            return {"L": [wire(item) for item in value]}
-    raise TypeError(f"{type(value).__name__} is not kept in the table")
-
-
-def plain_item(wired: dict[str, Any]) -> Item:
-    # Most values are strings: a call for each would take a third of the time.
-    return {name: value["S"] if "S" in value else _plain(value) for name, value in wired.items()}
-
-
-def _plain(wired: dict[str, Any]) -> Any:
-    ((kind, value),) = wired.items()
-    match kind:
-        case "N":
-            # Atrium writes integers only, but must be able to read whatever else somebody wrote, to tell of it.
-            return int(value) if value.lstrip("-").isdigit() else Decimal(value)
-        case "NULL":
-            return None
-        case "M":
-            return plain_item(value)
-        case "L":
-            return [_plain(item) for item in value]
-        case "B":
-            # This client gives a text, which it must not be taken for.
-            return value.encode() if isinstance(value, str) else value
-        case _:
-            return value
-
-
-def wire_key(key: Key) -> dict[str, Any]:
-    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
-
-
-def _plain_key(wired: dict[str, Any]) -> Key:
-    return Key(wired["pk"]["S"], wired["sk"]["S"])

@@ -23,18 +23,8 @@ from atrium.errors import Code, Detail, Invalid, PreconditionFailed, Refusal
 from atrium.keys import Key
 from atrium.models import Caller, timestamp
 from atrium.settings import IDEMPOTENCY_DAYS
-from atrium.store.engine.table import (
-    MAX_BATCH,
-    ConditionFailed,
-    Item,
-    Range,
-    Rows,
-    Table,
-    Write,
-    expressions,
-    wire_item,
-    wire_key,
-)
+from atrium.store.engine.table import MAX_BATCH, ConditionFailed, Item, Range, Rows, Table, Write
+from atrium.store.engine.wire import expressions, wire_item, wire_key
 
 
 @dataclass(frozen=True)
