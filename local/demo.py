@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from atrium.credentials import digest, new_secret
-from atrium.roles import Role
+from atrium.permissions import Role
 from local.directory import write_privately
 from local.issuer import ISSUER
 

@@ -50,7 +50,7 @@ GROUPS = {
     ),
     "access_tokens": Group(["access_tokens.py", "issuer_keys.py"], ["access_tokens"]),
     "wall": Group(["store/engine/wall.py", "store/engine/scope.py"], ["tenant_wall", "observability"]),
-    "roles": Group(["roles.py", "store/access.py"], ["authorization", "escalation", "interleavings"]),
+    "roles": Group(["permissions.py", "store/access.py"], ["authorization", "escalation", "interleavings"]),
 }
 
 

@@ -420,7 +420,7 @@ def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "functions:layers/atrium")
-    function, layer = copy / "functions/v1/list_roles.py", copy / "layers/atrium/atrium/roles.py"
+    function, layer = copy / "functions/v1/list_roles.py", copy / "layers/atrium/atrium/permissions.py"
     source, below = function.read_text(), layer.read_text()
 
     def louder(status: int) -> str:

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from atrium.api.v1 import RolePage
 from atrium.ids import to_uuid
-from atrium.roles import Role
+from atrium.permissions import Role
 
 PROJECT, MANAGER, MEMBER, TASK = (f"64a1f2c3b4e5d6f7a8b9c0{end}" for end in ("d1", "d0", "d2", "e1"))
 RECORD, NOTE = (f"64a1f2c3b4e5d6f7a8b9c0{end}" for end in ("f1", "f2"))

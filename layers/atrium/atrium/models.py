@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from atrium.documents import Raw
 from atrium.ids import to_uuid
-from atrium.roles import Role
+from atrium.permissions import Role
 
 Status = Literal["active", "archived"]
 Phase = Literal["business", "data_understanding", "data_preparation", "modeling", "evaluation", "deployment"]

@@ -1,15 +1,16 @@
 """What an operator may ask for. None of it has a URL: whoever may invoke the function may ask."""
 
 import re
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from atrium.access_tokens import MAX_NAME, is_name
 from atrium.credentials import IDENTITY, identity_digest
 from atrium.ids import canonical, from_uuid
 from atrium.models import PrincipalKind
+from atrium.permissions import Role
 from atrium.text import MAX_EMAIL, MAX_WORDS, Name, address, findable, is_blank
 
 T = TypeVar("T")
@@ -86,6 +87,14 @@ def _email(text: str) -> str:
     return text
 
 
+def _role(name: Any) -> Any:
+    known = [role.key for role in Role]
+    if name not in known:
+        *others, last = (f"'{key}'" for key in known)
+        raise PydanticCustomError("literal_error", f"Input should be {', '.join(others)} or {last}")
+    return name
+
+
 def _canonical_keys(roles: dict[str, T]) -> dict[str, T]:
     found = {canonical(space): role for space, role in roles.items()}
     if len(found) < len(roles):
@@ -102,7 +111,7 @@ class NewPrincipal(_Strict):
     email: Annotated[str, AfterValidator(_email)]
     kind: PrincipalKind = "user"
     roles: Annotated[
-        dict[str, Literal["viewer", "contributor", "manager", "owner"]],
+        dict[str, Annotated[str, BeforeValidator(_role)]],
         Field(max_length=100),
         AfterValidator(_canonical_keys),
     ] = {}

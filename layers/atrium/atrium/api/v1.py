@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from atrium import documents, models, roles
+from atrium import documents, models, permissions
 from atrium.api.facts import Facts
 from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, lambda_handler, request_work
@@ -84,7 +84,7 @@ Id = Annotated[
 Limit = Annotated[int, limit_up_to(100), Query(ge=1, le=100)]
 Cursor = Annotated[str, cursor_from("next_cursor of a page")]
 Status = models.Status
-RoleKey = Annotated[str, WithJsonSchema({"type": "string", "enum": [role.key for role in roles.Role]})]
+RoleKey = Annotated[str, WithJsonSchema({"type": "string", "enum": [role.key for role in permissions.Role]})]
 
 # Kept as JSON text, so that it comes back as it was sent.
 Description = Annotated[
@@ -141,15 +141,15 @@ class NewMember(Sent):
     principal_id: Id
     role_id: Id
 
-    def role(self) -> roles.Role | None:
-        return roles.role_with_id(self.role_id)
+    def role(self) -> permissions.Role | None:
+        return permissions.role_with_id(self.role_id)
 
 
 class MemberChange(Sent):
     role_id: Id
 
-    def role(self) -> roles.Role | None:
-        return roles.role_with_id(self.role_id)
+    def role(self) -> permissions.Role | None:
+        return permissions.role_with_id(self.role_id)
 
 
 # ---------------------------------------------------------------- what is answered
@@ -239,7 +239,7 @@ class RolePage(View):
 
     @classmethod
     def catalogue(cls) -> "RolePage":
-        data = [RoleView(id=role.uuid, key=role.key, permissions=role.permissions) for role in roles.Role]
+        data = [RoleView(id=role.uuid, key=role.key, permissions=role.permissions) for role in permissions.Role]
         return cls(data=data, meta=PageMeta(has_more=False, next_cursor=None))
 
 

@@ -19,7 +19,7 @@ from atrium.cold_start import warm
 from atrium.errors import Detail, Duplicate, Invalid, NotFound, Refusal
 from atrium.ids import from_uuid
 from atrium.models import Caller
-from atrium.roles import Role
+from atrium.permissions import Role
 from atrium.settings import settings
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from atrium.credentials import IDENTITY, KINDS
 from atrium.ids import is_id
 from atrium.models import Dataset, Decision, Experiment, PrincipalKind, Project, Record, Task
+from atrium.permissions import PROJECT_ROLES, Role
 from atrium.store.engine.table import Item
 
 
@@ -21,8 +22,8 @@ def _id(text: str) -> str:
 _Id = Annotated[str, AfterValidator(_id)]
 _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
-_SpaceRole = Literal["viewer", "contributor", "manager", "owner"]
-_ProjectRole = Literal["viewer", "contributor", "manager"]
+_SpaceRole = Annotated[str, Field(pattern=f"^({'|'.join(role.key for role in Role)})$")]
+_ProjectRole = Annotated[str, Field(pattern=f"^({'|'.join(role.key for role in PROJECT_ROLES)})$")]
 _CredentialKind = Annotated[str, Field(pattern=f"^({'|'.join((*KINDS, IDENTITY))})$")]
 
 

@@ -28,7 +28,7 @@ from atrium.errors import Unavailable
 from atrium.ids import is_id, to_uuid
 from atrium.keys import Key
 from atrium.models import timestamp
-from atrium.roles import Role
+from atrium.permissions import Role
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import (
     MAX_BATCH,

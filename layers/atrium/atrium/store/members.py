@@ -13,7 +13,7 @@ from atrium import keys
 from atrium.errors import Code, Conflict, Detail, Duplicate, Forbidden, Invalid, NamedManager, NotFound
 from atrium.ids import new_id
 from atrium.models import Member, Page, Project
-from atrium.roles import PROJECT_ROLES, Role, role_named
+from atrium.permissions import PROJECT_ROLES, Role, role_named
 from atrium.store.access import Access
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.engine.work import Work
@@ -158,13 +158,13 @@ def _grantable(access: Access, role: Role | None) -> Role:
     access.require("member:manage", MAY_NOT_MANAGE)
     if role not in PROJECT_ROLES:
         raise Invalid(Detail(("body", "role_id"), "No such role of projects. See GET /v1/roles", "unknown_role"))
-    if access.role is None or role > access.role:
+    if not access.covers(role):
         raise Forbidden("You may not grant a role above your own.", Code.ROLE_ABOVE_OWN)
     return role
 
 
 def _require_not_above(access: Access, member: Member) -> None:
-    if access.role is None or member.role > access.role:
+    if not access.covers(member.role):
         raise Forbidden("You may not touch a member whose role is above your own.", Code.ROLE_ABOVE_OWN)
 
 

@@ -3,7 +3,7 @@
 from atrium import keys
 from atrium.errors import Code, NotFound
 from atrium.models import Caller, Principal, SpaceRole
-from atrium.roles import role_named
+from atrium.permissions import role_named
 from atrium.store.engine.table import Table
 from atrium.store.engine.work import Work
 

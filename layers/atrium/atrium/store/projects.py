@@ -17,7 +17,7 @@ from atrium import documents, keys
 from atrium.errors import Archived, Code, Detail, Forbidden, Invalid, NotFound, not_a_member, project_not_found
 from atrium.ids import from_uuid, new_id, to_uuid
 from atrium.models import Member, Page, Project, ProjectRow, Record, ShownTask, WholeProject
-from atrium.roles import Role
+from atrium.permissions import Role
 from atrium.store.access import Access, project_access, space_access
 from atrium.store.engine.table import Item, Range, Rows, starting_with
 from atrium.store.engine.work import Work
@@ -227,7 +227,7 @@ class Projects:
         found = whole.project
         if access.allows("project:read"):
             self._work.replay()
-        if not access.is_manager:
+        if not access.covers(Role.MANAGER):
             raise Forbidden("Only the project manager can update this project.", Code.MANAGER_REQUIRED)
         self._work.match(found.sequence)
         access.hold(self._work)
@@ -263,7 +263,7 @@ class Projects:
         PreconditionFailed.
         """
         found, access, _ = open_project(self._work, project, space)
-        if space is None and not access.is_manager:
+        if space is None and not access.covers(Role.MANAGER):
             raise Forbidden("Only the project manager can delete this project.", Code.MANAGER_REQUIRED)
         access.require_project_read()
         access.require("project:delete", "You may not delete this project.")
@@ -322,11 +322,8 @@ class Projects:
         A query is no snapshot: what commits meanwhile is seen behind the place where it is. META comes first, so an
         ETag may be older than what is shown with it, never newer.
         """
-        return self._range(project, keys.META, MAX_MEMBERS + 1 + MAX_SHOWN_TASKS, ())
-
-    def _range(self, project: str, start: str, limit: int, only: tuple[str, ...]) -> Range:
         pk = keys.project(self._caller.tenant, project).pk
-        return Range(pk, start, keys.TASK + "\x7f", limit, _WHOLE_MEGABYTES, only, _shows_all_it_may)
+        return _as_shown(keys.whole_project(pk), MAX_MEMBERS + 1 + MAX_SHOWN_TASKS)
 
     def _entries(self, projects: Sequence[str], bare: Set[str]) -> list[Rows]:
         """META of each project, then its members and tasks, of which only what is shown is brought. All there is of a
@@ -344,8 +341,8 @@ class Projects:
         return [Rows([meta, *rows], rows.more, rows.units + _units(meta)) for meta, rows in entries]
 
     def _below(self, project: str) -> Range:
-        only = ("pk", "sk", "principal", "role", "id", "name", "status")
-        return self._range(project, keys.ROLE, MAX_MEMBERS + MAX_SHOWN_TASKS, only)
+        span = keys.members_and_tasks(keys.project(self._caller.tenant, project).pk)
+        return _as_shown(span, MAX_MEMBERS + MAX_SHOWN_TASKS, ("pk", "sk", "principal", "role", "id", "name", "status"))
 
     def _whole(self, rows: Rows) -> tuple[WholeProject, Access]:
         items = {row["sk"]: row for row in rows}
@@ -379,6 +376,11 @@ class Projects:
 # many capacity units, one for each 4 KB: 24 MB.
 _BATCH, _WIDE = 64, 7
 MAX_LIST_UNITS = 6_144
+
+
+def _as_shown(span: keys.Span, limit: int, only: tuple[str, ...] = ()) -> Range:
+    """The rows, as far as a project shows them."""
+    return Range(*span, limit, _WHOLE_MEGABYTES, only, _shows_all_it_may)
 
 
 def _units(meta: Item) -> float:

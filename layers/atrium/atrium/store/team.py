@@ -7,7 +7,7 @@ from atrium import keys
 from atrium.errors import Code, NotFound
 from atrium.keys import Key
 from atrium.models import Person
-from atrium.roles import Role
+from atrium.permissions import Role
 from atrium.store.access import space_access
 from atrium.store.engine.table import Item, Range, starting_with
 from atrium.store.engine.work import Work
@@ -79,13 +79,13 @@ class Team:
             self._work,
             project,
             None,
-            ranges=[Range(pk, start, start + "\U0010ffff", MAX_LOOKED_AT) for start in (by_email, by_name)],
+            ranges=[Range(*keys.matching(pk, start), MAX_LOOKED_AT) for start in (by_email, by_name)],
         )
         access.require_project_read()
         access.require("member:manage", MAY_NOT_MANAGE)
         people = {row["principal"]: _person(row["principal"], row) for rows in found for row in rows}
         me = self._work.item(self._principal(self._work.caller.principal))
-        if not space_access(self._work.caller, me, project_found.space).is_manager:
+        if not space_access(self._work.caller, me, project_found.space).covers(Role.MANAGER):
             people = self._near(people, set(me["spaces"]) if me else set())
         return sorted(people.values(), key=lambda person: person.email)[:MAX_FOUND]
 
