@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from atrium.api.resolver import Api
-from atrium.roles import Role
+from atrium.permissions import Role
 from local.template import ROOT
 
 FUNCTIONS = ROOT / "functions"

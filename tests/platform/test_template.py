@@ -369,32 +369,3 @@ def test_the_layer_is_pinned_to_what_is_tested() -> None:
     tested, layer = pins(ROOT / "requirements.txt"), pins(ROOT / "layers/atrium/requirements.txt")
     assert {"aws-lambda-powertools", "boto3", "pydantic"} <= set(layer)
     assert layer.items() <= tested.items()
-
-
-def imports(path: Path) -> set[str]:
-    return set(re.findall(r"^(?:from|import) (atrium[\w.]*)", path.read_text(), re.MULTILINE))
-
-
-ABOVE_STORE = ("atrium.api", "atrium.automation")
-
-
-def test_imports_run_one_way() -> None:
-    """functions -> api, automation -> store -> the rest. Nothing below `api` knows HTTP, nor DynamoDB above `store`."""
-    package = ROOT / "layers/atrium/atrium"
-    for path in package.rglob("*.py"):
-        below_api = path.relative_to(package).parts[0] not in ("api", "automation")
-        below_store = below_api and "store" not in path.relative_to(package).parts
-        text = path.read_text()
-        assert not (below_api and any(name.startswith(ABOVE_STORE) for name in imports(path))), path
-        assert not (below_store and any(name.startswith("atrium.store") for name in imports(path))), path
-        assert not (below_api and re.search(r"^(from|import) (http|aws_lambda_powertools)", text, re.MULTILINE)), path
-        in_store = below_api and not below_store
-        assert in_store or not re.search(r"^(from|import) boto", text, re.MULTILINE), path
-    for path in FUNCTIONS.rglob("*.py"):
-        assert all(name.startswith(ABOVE_STORE) for name in imports(path)), path
-
-
-def test_only_keys_spells_a_key() -> None:
-    prefixes: Any = re.compile(r"""["'](T#|KEY#|PURGE#|ROLE#|CREDENTIAL#|PROJECT#|TASK#|TASKNOTE#|EMAIL#|NAME#)""")
-    for path in (ROOT / "layers").rglob("*.py"):
-        assert path.name == "keys.py" or not prefixes.search(path.read_text()), path

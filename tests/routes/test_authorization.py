@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from atrium.roles import Role
+from atrium.permissions import Role
 from local.functions import call
 from local.issuer import AUDIENCE, ISSUER, Issuer
 from local.template import Template

@@ -26,6 +26,7 @@ transaction as what they list.
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 from zlib import crc32
@@ -36,10 +37,17 @@ class Key(NamedTuple):
     sk: str
 
 
-# What a partition is about.
+class Span(NamedTuple):
+    """Neighbours in a partition: the rows from one sort key to another, both included."""
+
+    pk: str
+    first: str
+    last: str
+
+
+# The row that a partition is about.
 META = "META"
-# A member's row. In a project it stands between META and the tasks: a query reads in this order, so of a project that
-# is read whole META is never newer than what hangs below it.
+# The row of a member, of a project or a space.
 ROLE = "ROLE#"
 PROJECT = "PROJECT#"
 TASK = "TASK#"
@@ -85,7 +93,7 @@ def member(tenant: str, project: str, principal: str) -> Key:
 
 
 def records(kind: str) -> str:
-    """The prefix of a project's records of a kind: task, dataset, experiment or decision."""
+    """The prefix of a project's records of a kind, one of RECORDS."""
     return f"{kind.upper()}#"
 
 
@@ -143,6 +151,66 @@ def purge(tenant: str, project: str, task: str | None = None) -> Key:
 def purge_shards() -> list[str]:
     """The partitions of the purge queue."""
     return [f"{PURGE_PREFIX}{shard}" for shard in range(PURGE_SHARDS)]
+
+
+# ---------------------------------------------------------------- ranges
+
+# The order of sort keys in a project's partition:
+#
+#   DATASET# DECISION# EXPERIMENT#   a report reads these at once
+#   META ROLE# TASK#                 a project that is read whole; META first, so it is never newer than the rest
+#   TASKNOTE#
+#
+# A range reads all that stands between its ends, so no other kind may sort in there.
+REPORTED = ("dataset", "decision", "experiment")
+_REPORTED = tuple(map(records, REPORTED))
+_WHOLE = (META, ROLE, TASK)
+
+# Behind every id; before and behind every sort key of letters and digits; behind every text.
+_BEHIND_IDS = "\x7f"
+_FIRST, _LAST = "!", "~"
+_BEHIND_TEXTS = "\U0010ffff"
+
+
+def whole_project(pk: str) -> Span:
+    """META of a project, its members and its tasks."""
+    return Span(pk, _WHOLE[0], _WHOLE[-1] + _BEHIND_IDS)
+
+
+def members_and_tasks(pk: str) -> Span:
+    """The same without META."""
+    return Span(pk, ROLE, TASK + _BEHIND_IDS)
+
+
+def report(pk: str) -> Span:
+    """A project's datasets, decisions and experiments, in this order."""
+    return Span(pk, _REPORTED[0], _REPORTED[-1] + _BEHIND_IDS)
+
+
+def beginning(pk: str, prefix: str, after: str | None = None) -> Span:
+    """The rows whose sort key is the prefix and an id, behind the id `after`."""
+    return Span(pk, prefix if after is None else f"{prefix}{after}\x00", prefix + _BEHIND_IDS)
+
+
+def matching(pk: str, prefix: str) -> Span:
+    """The rows of a directory whose sort key begins so, with any text behind."""
+    return Span(pk, prefix, prefix + _BEHIND_TEXTS)
+
+
+def everything(pk: str, after: str | None = None) -> Span:
+    """All rows of a project's partition, or of the purge queue's, behind the sort key `after`."""
+    return Span(pk, _FIRST if after is None else after + "\x00", _LAST)
+
+
+def require_places(kinds: Iterable[str]) -> None:
+    """Raises ValueError for a kind of records that a range of others would read."""
+    for prefix in map(records, kinds):
+        for read in (_REPORTED, _WHOLE):
+            if prefix not in read and read[0] <= prefix <= read[-1] + _BEHIND_IDS:
+                raise ValueError(f"{prefix} would be read with {' '.join(read)}: give the kind another name.")
+
+
+require_places(RECORDS)
 
 
 # ---------------------------------------------------------------- from a key back to what it names

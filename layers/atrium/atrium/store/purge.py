@@ -21,7 +21,7 @@ from atrium.ids import is_id
 from atrium.keys import Key
 from atrium.models import timestamp
 from atrium.store.engine.scope import scope
-from atrium.store.engine.table import Item, Range, Table, Write
+from atrium.store.engine.table import Item, Range, Table, Write, starting_with
 from atrium.store.engine.wire import expressions, wire_key
 
 # How many rows are read, and then deleted, at a time.
@@ -105,10 +105,9 @@ class Purge:
         """The next rows to remove. META is not one of them: it keeps everybody out until it is the last."""
         if self._deletion.task is None:
             # One more than a page, so that META never is all of it while there is anything else.
-            rows = self._table.query(Range(self._pk, "!", "~", PAGE + 1))
+            rows = self._table.query(Range(*keys.everything(self._pk), PAGE + 1))
             return [row for row in rows if row["sk"] != keys.META]
-        prefix = keys.notes(self._deletion.task)
-        return self._table.query(Range(self._pk, prefix, prefix + "\x7f", PAGE))
+        return self._table.query(starting_with(self._pk, keys.notes(self._deletion.task), None, PAGE))
 
     def _doomed(self, rows: Iterable[Item]) -> Iterator[list[Key]]:
         """What goes for these rows, in turn."""
@@ -147,13 +146,14 @@ def queued(table: Table) -> Iterator[Item]:
 
 
 def _shard(table: Table, pk: str) -> Iterator[Item]:
-    start, more = "!", True
+    after: str | None = None
+    more = True
     while more:
         with scope(None, purges=True):
-            rows = table.query(Range(pk, start, "~", PAGE))
+            rows = table.query(Range(*keys.everything(pk, after), PAGE))
         yield from rows
-        more = rows.more
-        start = rows[-1]["sk"] + "\x00" if rows else "~"
+        more = rows.more and bool(rows)
+        after = rows[-1]["sk"] if rows else None
 
 
 def pulse(table: Table, now: str) -> None:

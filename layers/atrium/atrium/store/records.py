@@ -190,8 +190,7 @@ class Reports:
         """All records, as far as a megabyte of tasks and one of the others go. Raises NotFound and Forbidden."""
         pk = keys.project(self._work.caller.tenant, project).pk
         tasks = starting_with(pk, keys.TASK, None, _MAX_REPORTED)
-        # Datasets, decisions and experiments stand next to each other.
-        others = Range(pk, keys.records(Dataset.kind), keys.records(Experiment.kind) + "\x7f", _MAX_REPORTED)
+        others = Range(*keys.report(pk), _MAX_REPORTED)
         found, access, (task_rows, other_rows) = open_project(self._work, project, None, ranges=[tasks, others])
         access.require_project_read()
         shown = _of_kind(Task, found, task_rows)
@@ -217,7 +216,7 @@ def _of_kind(kind: type[R], project: Project, rows: Sequence[Item]) -> tuple[R, 
 
 def _cut_off(last: Item) -> dict[str, str | None]:
     """What is missing behind a row: the rest of its kind, and the kinds that sort behind it."""
-    order = [Dataset.kind, Decision.kind, Experiment.kind]
+    order = keys.REPORTED
     (reached,) = (kind for kind in order if last["sk"].startswith(keys.records(kind)))
     return {reached: last["id"]} | dict.fromkeys(order[order.index(reached) + 1 :])
 

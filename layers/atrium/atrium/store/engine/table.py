@@ -111,7 +111,7 @@ def starting_with(
     pk: str, prefix: str, after: str | None, limit: int, megabytes: int = 1, only: tuple[str, ...] = ()
 ) -> Range:
     """The items of a partition whose sort key is the prefix and an id, from behind the id `after`."""
-    return Range(pk, prefix if after is None else f"{prefix}{after}\x00", prefix + "\x7f", limit, megabytes, only)
+    return Range(*keys.beginning(pk, prefix, after), limit, megabytes, only)
 
 
 # The most keys of one BatchGetItem, and of one BatchWriteItem.
