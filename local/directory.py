@@ -1,4 +1,4 @@
-"""The data directory of an instance: whose it is, and what other programs read in it."""
+"""The data directory of an instance: its ownership, and the files that other programs read."""
 
 import fcntl
 import json
@@ -10,14 +10,14 @@ from typing import Any
 
 
 def data_directory() -> Path:
-    """Where DATA_DIR says, or `.local`."""
+    """The path in DATA_DIR, or `.local`."""
     return Path(os.environ.get("DATA_DIR") or ".local")
 
 
 @contextmanager
 def owned(directory: Path) -> Iterator[bool]:
-    """Whether the directory is this process's alone, and if so, for as long as it lasts. No other user of the machine
-    may look into it, even where one could before.
+    """Locks the directory, and yields whether that succeeded: False while another process has it. The mode becomes
+    0700, so that other users of the machine cannot read it.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
@@ -32,7 +32,7 @@ def owned(directory: Path) -> Iterator[bool]:
 
 @contextmanager
 def published(path: Path, content: Mapping[str, Any]) -> Iterator[None]:
-    """A file for other programs, there only as long as what it says holds."""
+    """Writes a file for other programs, and removes it at the end, when its content is no longer true."""
     write_privately(path, content)
     try:
         yield
@@ -41,7 +41,7 @@ def published(path: Path, content: Mapping[str, Any]) -> Iterator[None]:
 
 
 def write_privately(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a JSON file that only its owner may read, whole or not at all."""
+    """Writes a JSON file that only its owner may read. The file is replaced at once, never seen half written."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -52,6 +52,6 @@ def write_privately(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def append(path: Path, line: str) -> None:
-    """Adds a line, in one write: a kill leaves all of it or nothing."""
+    """Adds a line in one write: a kill leaves the whole line or nothing."""
     with path.open("ab", buffering=0) as file:
         file.write(f"{line}\n".encode())

@@ -1,4 +1,4 @@
-"""Where the services of an instance are, for programs beside it."""
+"""The addresses of an instance's services, for programs beside it."""
 
 import json
 import sys
@@ -16,9 +16,11 @@ from local.template import Template
 
 @contextmanager
 def endpoints_of(directory: Path, template: Template) -> Iterator[dict[str, str]]:
-    """The endpoints `dynamodb` and `eventbridge` (SQS and Lambda, too) of the instance that owns a data directory, and
-    the `access_key_id` that they take; while there is none, of an engine on its data, a bus that notes its events down
-    and functions of this process, for as long as it lasts.
+    """The endpoints `dynamodb` and `eventbridge` (also for SQS and Lambda) of the instance that runs on a data
+    directory, and the `access_key_id` that they accept.
+
+    Without such an instance, starts an engine on the data, a bus that only logs its events, and the functions in this
+    process.
     """
     with ExitStack() as stack:
         if stack.enter_context(owned(directory)):

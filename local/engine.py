@@ -1,9 +1,9 @@
-"""DynamoDB Local in a Python process, which tells it two things that it has no option for: to listen on a socket that
-is given to it, which is the loopback's alone, and to refuse what a stranger sends. docs/decisions/0018 says why so.
+"""DynamoDB Local in a Python process, with two settings that the engine has no option for: it listens on a given socket
+of the loopback, and refuses requests from strangers. docs/decisions/0018 gives the reasons.
 
-Started by local/database.py with the engine's jar and the engine's own arguments. Standard input is the socket, which
-listens already. AWS_ACCESS_KEY_ID is the key id that requests have to be signed with; arguments could be read by every
-user of the machine.
+local/database.py starts this program with the engine's jar and arguments. Standard input is the listening socket.
+AWS_ACCESS_KEY_ID is the key id that requests must be signed with; as an argument, every user of the machine could read
+it.
 """
 
 import json
@@ -31,7 +31,7 @@ def main() -> None:
         "-Xmx512m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
-        "-Xrs",  # a signal ends it, without a word
+        "-Xrs",  # a signal ends the JVM at once and silently
         "--enable-native-access=ALL-UNNAMED",
         f"-Djava.library.path={Path(jar).parent / 'DynamoDBLocal_lib'}",
         jvmpath=str(machine),
@@ -48,13 +48,13 @@ def main() -> None:
 
 
 def shut(server: Any, key: str) -> None:
-    """Has a Jetty server listen on standard input's socket and refuse all requests but those to this machine, by its
-    name, that are signed with an access key id.
+    """Makes a Jetty server listen on standard input's socket. It refuses requests whose Host is not this machine, and
+    requests not signed with the access key id.
     """
     (connector,) = server.getConnectors()
     connector.setInheritChannel(True)
     reject = JClass("org.eclipse.jetty.server.handler.ConditionalHandler$NextElseReject")
-    # The last one is asked first.
+    # Each handler wraps the one before, so the last one is asked first.
     for status, name, pattern in (
         (403, "Authorization", f"{signed_with(key)}.*"),
         (421, "Host", THIS_MACHINE),
@@ -66,8 +66,8 @@ def shut(server: Any, key: str) -> None:
 
 
 def _header_matches(name: str, pattern: str) -> Any:
-    """A predicate of requests, put together from Java's own methods: one in Python would be a call from Java into
-    Python with each request, a tenth of a millisecond.
+    """A predicate of requests, composed of Java's own methods. A Python function would add a call from Java into Python
+    to each request, a tenth of a millisecond.
     """
     handles, type_of = JClass("java.lang.invoke.MethodHandles"), JClass("java.lang.invoke.MethodType").methodType
     text, thing, boolean = JClass("java.lang.String"), JClass("java.lang.Object"), JClass("java.lang.Boolean").TYPE
@@ -77,7 +77,7 @@ def _header_matches(name: str, pattern: str) -> Any:
     steps = (
         lookup.findVirtual(request, "getHeaders", type_of(headers)),
         handles.insertArguments(lookup.findVirtual(headers, "get", type_of(text, text)), 1, name),
-        # A header that is not there is null, which no pattern takes.
+        # A missing header is the text "null", which no pattern matches.
         lookup.findStatic(text, "valueOf", type_of(text, thing)).asType(type_of(text, text)),
         lookup.findVirtual(predicate, "test", type_of(boolean, thing))
         .bindTo(matching.asMatchPredicate())
@@ -91,7 +91,7 @@ def _header_matches(name: str, pattern: str) -> Any:
 
 @JImplements("org.eclipse.jetty.server.Request$Handler", deferred=True)
 class _Refusal:
-    """Says why, as DynamoDB would: an SDK shows it."""
+    """Answers with an error in DynamoDB's form, whose message SDKs show."""
 
     @JOverride  # type: ignore[untyped-decorator]
     def handle(self, _request: Any, response: Any, callback: Any) -> bool:

@@ -1,6 +1,4 @@
-"""Runs the template's functions as Lambda does: each in environments of its own, of the real runtime, as they were
-built.
-"""
+"""Runs the built functions as Lambda does: each in its own environments, in AWS's own runtime."""
 
 import sys
 import threading
@@ -16,17 +14,18 @@ from local.rie import BUILD, PYTHON, Environment, built
 from local.template import Function
 from local.terminal import say
 
-# Of one function. More of them would only take the processors from each other, and places from other functions.
-MOST = 2
+# Environments of one function. More would only compete for the processors, and leave fewer for other functions.
+PER_FUNCTION = 2
 
-# Seconds after which an environment that nobody needs is ended.
+# Seconds after which an idle environment is ended.
 IDLE = 300.0
 
 
 class Environments:
-    """At most `size` environments, which take about 60 MB each, and MOST of one function. A request that finds none of
-    its function idle has one made; when there is no place left, the one that has been idle for longest makes room. Else
-    it waits. All functions share one set of variables (Globals).
+    """A pool of at most `size` environments, about 60 MB each, and at most PER_FUNCTION of one function.
+
+    A request takes an idle environment of its function, or a new one. A full pool ends the environment that has been
+    idle longest; if none is idle, the request waits. All functions share one set of variables (Globals).
     """
 
     def __init__(self, variables: Mapping[str, str], size: int, build: Path = BUILD) -> None:
@@ -38,20 +37,20 @@ class Environments:
         self._size = size
         self._build = build
         self._stopping = threading.Event()
-        # An environment ends with the thread that made it, so one that lasts makes them all.
+        # An environment ends with the thread that made it, so one lasting thread makes them all.
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="environments")
-        # Of all below; notified when a place or an idle environment may be had.
+        # Guards the fields below; notified when a place or an environment becomes free.
         self._changed = threading.Condition()
-        # Those that are, and the functions of those that are being made.
+        # Existing environments, and the functions of those being made.
         self._all: set[Environment] = set()
         self._coming: list[Function] = []
-        # Since when, the oldest first.
+        # Idle environments and since when, the oldest first.
         self._idle: OrderedDict[Environment, float] = OrderedDict()
         self._sweeper = threading.Thread(target=self._sweep, name="idle environments", daemon=True)
         self._sweeper.start()
 
     def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
-        """As Invoker says. What went wrong is shown in the terminal, as it would be in the function's log."""
+        """Invokes as Invoker documents. Failures are shown in the terminal, as they would be in the function's log."""
         environment = self._take(function)
         try:
             return environment.invoke(event)
@@ -66,17 +65,17 @@ class Environments:
             self._give_back(environment)
 
     def stop(self) -> None:
-        """Ends every environment, whatever it does."""
+        """Ends every environment, busy ones too."""
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
-        # In the maker's thread, behind whatever it is making.
+        # In the maker's thread, after the environment that it may be making.
         self._maker.submit(lambda: self._end(*self._all)).result()
         self._maker.shutdown()
         self._sweeper.join()
 
     def _take(self, function: Function) -> Environment:
-        """An environment of the function, which is the caller's until it is given back."""
+        """An environment of the function, reserved for the caller until it is given back."""
         with self._changed:
             while (environment := self._take_idle(function)) is None and not self._has_room(function):
                 self._changed.wait()
@@ -90,7 +89,7 @@ class Environments:
         self._end(*ended)
         try:
             return self._maker.submit(self._make, function).result()
-        except RuntimeError as error:  # that of a maker that was shut down, too
+        except RuntimeError as error:  # also raised by a maker that was shut down
             raise FunctionFailed("Runtime.ExitError", f"no environment: {error}") from None
         finally:
             with self._changed:
@@ -98,7 +97,7 @@ class Environments:
                 self._changed.notify_all()
 
     def _take_idle(self, function: Function) -> Environment | None:
-        """The one that was used last. Those that have died meanwhile are forgotten."""
+        """The environment that was used last. Environments whose process has died are dropped."""
         for environment in [each for each in reversed(self._idle) if each.function == function]:
             del self._idle[environment]
             if environment.alive:
@@ -110,7 +109,7 @@ class Environments:
         if self._stopping.is_set():
             return True
         taken = [environment.function for environment in self._all] + self._coming
-        return taken.count(function) < MOST and (len(taken) < self._size or bool(self._idle))
+        return taken.count(function) < PER_FUNCTION and (len(taken) < self._size or bool(self._idle))
 
     def _make(self, function: Function) -> Environment:
         if self._stopping.is_set():
@@ -128,7 +127,7 @@ class Environments:
             self._changed.notify_all()
 
     def _sweep(self) -> None:
-        """Ends what has been idle for long, now and then."""
+        """Ends environments that have been idle for IDLE seconds; runs now and then."""
         while not self._stopping.wait(IDLE / 10):
             with self._changed:
                 old = [environment for environment, since in self._idle.items() if time.monotonic() - since > IDLE]

@@ -1,5 +1,5 @@
-"""What Lambda does between a stream or a queue and a function: filters, batches, retries, and what becomes of records
-that a function cannot process. It knows no engine: records come in, invocations and dead letters go out.
+"""Lambda's event source mappings between a stream or a queue and a function: filters, batches, retries and dead
+letters. The module knows no engine: it takes records, and makes invocations and dead letters.
 """
 
 import threading
@@ -19,15 +19,15 @@ from local.template import REGION, EventSource
 
 Record = dict[str, Any]
 
-# Leaves a dead letter in the queue of an ARN.
+# Leaves a dead letter in the queue with this ARN.
 DeadLetter = Callable[[str, Mapping[str, Any]], None]
 
-# Seconds before the first retry, and before the later ones at most. Lambda's own go up to a minute; a laptop's
-# failures are those of code that is being written.
+# Seconds before the first retry, and at most before later ones. Lambda waits up to a minute; on a laptop most failures
+# are defects of code that is being written.
 FIRST_RETRY, LATER_RETRIES = 0.1, 1.0
 
-# Seconds until a message that was not processed is delivered again. In AWS it is the queue's VisibilityTimeout, which
-# nobody wants to sit through at a laptop.
+# Seconds until an unprocessed message is delivered again. In AWS the queue's VisibilityTimeout applies, which is too
+# long to wait for on a laptop.
 REDELIVERED_AFTER = 1.0
 
 
@@ -48,8 +48,8 @@ class StreamSource:
         self._filters = [EventPattern.load(pattern) for pattern in settings.filters]
 
     def deliver(self, shard: str, records: Sequence[Record]) -> Iterator[str]:
-        """Yields, as it goes, the sequence number up to which every record is done: processed, filtered out, or given
-        up as a dead letter. Records are as Lambda has them, in the order of their shard.
+        """Yields repeatedly the sequence number up to which every record is done: processed, filtered out, or made a
+        dead letter. Records have Lambda's form and the order of their shard.
         """
         wanted = [record for record in records if self._wants(record)]
         for start in range(0, len(wanted), self._settings.batch_size):
@@ -61,8 +61,8 @@ class StreamSource:
         return not self._filters or any(pattern.matches_event(record) for pattern in self._filters)
 
     def _work_off(self, shard: str, batch: Sequence[Record]) -> Iterator[str]:
-        """Only failures of the same batch count as retries: one that got shorter, since a part of it succeeded or was
-        split off, begins anew, as in Lambda.
+        """Processes a batch. Only failures of the same batch count as retries: as in Lambda, the count starts again
+        when a part of the batch has succeeded or was split off.
         """
         failures = 0
         while batch := self._young(shard, batch, failures):
@@ -85,13 +85,13 @@ class StreamSource:
                 self._pause(min(FIRST_RETRY * 2 ** (failures - 1), LATER_RETRIES))
 
     def _processed(self, batch: Sequence[Record]) -> int:
-        """How many of the batch, from its beginning, the function processed."""
+        """Invokes the function; returns how many records, from the beginning of the batch, it processed."""
         positions = [_position(record) for record in batch]
         failed = _failed(self._settings, self._invoke, batch, positions)
         return next((place for place, position in enumerate(positions) if position in failed), len(batch))
 
     def _young(self, shard: str, batch: Sequence[Record], failures: int) -> Sequence[Record]:
-        """The batch without those that have become too old."""
+        """The batch without records that have become too old."""
         if self._settings.max_age is None:
             return batch
         oldest = time.time() - self._settings.max_age
@@ -101,7 +101,7 @@ class StreamSource:
         return batch[old:]
 
     def _give_up(self, shard: str, batch: Sequence[Record], condition: str, invocations: int) -> None:
-        """Leaves where in the stream the records are, as Lambda does; not the records."""
+        """Leaves a dead letter that, as Lambda's do, has the records' place in the stream and not the records."""
         created = [record["dynamodb"]["ApproximateCreationDateTime"] for record in (batch[0], batch[-1])]
         letter = {
             **failure(self._settings.function.name, condition, invocations),
@@ -131,7 +131,7 @@ class Message:
     hidden_until: float = 0.0
 
     def record(self, queue: str) -> Record:
-        """As Lambda has it in its event."""
+        """The message as in the event that Lambda makes for a function."""
         return {
             "messageId": self.id,
             "receiptHandle": f"{self.id}-{self.receives}",
@@ -151,7 +151,7 @@ class Message:
 
 
 class MessageQueue:
-    """A queue in memory: its messages end with the instance."""
+    """A queue in memory; its messages are lost when the instance ends."""
 
     def __init__(self, settings: template.Queue) -> None:
         self.settings = settings
@@ -162,14 +162,14 @@ class MessageQueue:
         self.put_back(Message(body), after=0.0)
 
     def put_back(self, message: Message, after: float) -> None:
-        """Makes a message visible again, so many seconds from now."""
+        """Makes a message visible again after so many seconds."""
         message.hidden_until = time.time() + after
         with self._changed:
             self._messages.append(message)
             self._changed.notify_all()
 
     def receive(self, most: int, within: float) -> list[Message]:
-        """At least one message, unless none comes within so many seconds."""
+        """Waits at most `within` seconds for a message; returns up to `most`, or none."""
         deadline = time.time() + within
         with self._changed:
             while True:
@@ -196,8 +196,8 @@ class QueueSource:
         self._dead_letter = dead_letter
 
     def deliver(self, within: float) -> None:
-        """Receives a batch, waiting so many seconds at most, and invokes the function. Messages that it did not process
-        come again, or go where the queue's redrive policy says.
+        """Waits at most `within` seconds for a batch, and invokes the function. Unprocessed messages are delivered
+        again, or moved by the queue's redrive policy.
         """
         messages = self._queue.receive(self._settings.batch_size, within)
         if not messages:
@@ -217,7 +217,7 @@ class QueueSource:
 
 
 def failure(function: str, condition: str, invocations: int) -> dict[str, Any]:
-    """The part that Lambda's records of failed invocations have in common."""
+    """The fields that all of Lambda's records of failed invocations have."""
     return {
         "version": "1.0",
         "timestamp": moment(time.time()),
@@ -237,15 +237,15 @@ def moment(seconds: float) -> str:
 
 
 def _failed(settings: EventSource, invoke: Invoker, records: Sequence[Record], ids: Sequence[str]) -> set[str]:
-    """Invokes the function on a batch; which of the ids it did not process: all of them when it failed, or named one
-    that is not of the batch.
+    """Invokes the function on a batch; returns the ids that it did not process. These are all ids if the function
+    failed, or named an id that is not in the batch.
     """
     try:
         answer = invoke(settings.function, {"Records": records})
         if not settings.reports_failures or not answer:
             return set()
         failed = {each["itemIdentifier"] for each in answer.get("batchItemFailures") or []}
-    except Exception:  # the function failed, or said what Lambda does not take
+    except Exception:  # the function failed, or its answer has a form that Lambda does not accept
         return set(ids)
     return set(ids) if failed - set(ids) else failed
 

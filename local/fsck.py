@@ -1,9 +1,9 @@
-"""`make fsck`: checks the table of `make run`, and with REPAIR=1 (or --repair) repairs what it can; with TENANT=<uuid>
-only that tenant's rows.
+"""`make fsck`: checks the table of `make run`, with TENANT=<uuid> only that tenant's rows. REPAIR=1 (or --repair)
+repairs damage that can be repaired.
 
-Through its database while it runs, else with one of its own. It goes on until all is checked. The summary goes to
-stdout as JSON; the status is 0 when the table is clean, 1 when damage is left or not all was looked at, 2 when it could
-not be checked.
+The check uses the database of `make run` while that is running, else starts one of its own. It invokes Fsck until every
+row is checked, and prints the summary to stdout as JSON. The exit status is 0 when the table is clean, 1 when damage is
+left or rows were not checked, 2 when the check failed.
 """
 
 import json
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def checked(function: Function, event: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary of as many runs of the function as it takes. Raises FunctionFailed."""
+    """Invokes the function until every row is checked; returns the summary of all runs. Raises FunctionFailed."""
     whole: dict[str, Any] = call(function, event)
     after = None
     while whole["after"] not in (None, after):
@@ -55,7 +55,7 @@ def checked(function: Function, event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _together(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary of two runs of which one has gone on where the other stopped."""
+    """The summary of two runs, the second of which began where the first stopped."""
     counts = {
         name: dict(sorted((Counter(first[name]) + Counter(second[name])).items()))
         for name in ("rows", "damage", "repaired", "left")

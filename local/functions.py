@@ -28,7 +28,7 @@ from local.terminal import FunctionOutput, say
 
 _FUNCTIONS, _LAYERS = ROOT / "functions", ROOT / "layers"
 
-# Seconds between two looks at whether the code has changed.
+# Seconds between two checks for changed code.
 LOOK_AGAIN_AFTER = 0.5
 
 
@@ -43,18 +43,18 @@ class FunctionFailed(Exception):
 
 
 class FunctionThrottled(FunctionFailed):
-    """The function runs as often as it may, and was not invoked."""
+    """The function already runs as often as its concurrency allows, and was not invoked."""
 
     def __init__(self, name: str) -> None:
         super().__init__("TooManyRequestsException", f"{name} runs as often as it may")
 
 
 class FunctionTimedOut(Exception):
-    """The function did not end in its time; its process has been killed."""
+    """The function exceeded its timeout; its process has been killed."""
 
 
 class _TooMuchReturned(Exception):
-    """Lambda's runtime for Python writes what a function returns as JSON in UTF-8, and Lambda takes no more of it."""
+    """The function's result is larger than Lambda accepts, counted as JSON in UTF-8, as the runtime writes it."""
 
     def __init__(self, size: int) -> None:
         super().__init__(f"The function returned {size:,} bytes; Lambda takes {MAX_RETURNED_BYTES:,}.")
@@ -64,12 +64,14 @@ class Invoker(Protocol):
     """Invokes a function and waits for its result, as Lambda's RequestResponse does."""
 
     def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
-        """The result, as JSON has it. Raises FunctionFailed (FunctionThrottled among them) and FunctionTimedOut."""
+        """The result, after a round trip through JSON. Raises FunctionFailed (also FunctionThrottled) and
+        FunctionTimedOut.
+        """
 
 
 @dataclass(frozen=True)
 class Context:
-    """What Lambda passes as context, as far as functions use it."""
+    """Lambda's context, with the members that functions use."""
 
     function_name: str
     memory_limit_in_mb: int
@@ -85,7 +87,7 @@ class Context:
 
 
 def call(function: Function, event: Mapping[str, Any]) -> Any:
-    """Calls a function here and now, its event and result passing through JSON as they do in Lambda.
+    """Calls a function in this process; its event and result pass through JSON as in Lambda.
 
     Raises FunctionFailed for whatever the function raises.
     """
@@ -100,7 +102,7 @@ def call(function: Function, event: Mapping[str, Any]) -> Any:
     except _TooMuchReturned as error:
         raise FunctionFailed("Function.ResponseSizeTooLarge", str(error), f"{error}\n") from None
     except Exception as error:
-        # From the function on; the frames before it are this module's and the import machinery's.
+        # The frames before the function's are this module's and the import machinery's.
         where = "".join(traceback.format_exception(error.with_traceback(_of_the_function(error.__traceback__))))
         raise FunctionFailed(type(error).__name__, str(error), where) from error
 
@@ -108,11 +110,12 @@ def call(function: Function, event: Mapping[str, Any]) -> Any:
 class Workers:
     """A pool of processes, each of which can run every function. All functions share one environment (Globals).
 
-    When their code changes there is a new pool, and what the old one has begun it finishes.
+    Changed code gets a new pool; the old one finishes the requests that it has begun.
     """
 
     def __init__(self, environment: Mapping[str, str], size: int) -> None:
-        # Forked from a server that has imported the functions' dependencies once and holds no thread and no connection.
+        # Workers are forked from a server that has imported the functions' dependencies and has no thread or
+        # connection.
         self._methods = multiprocessing.get_context("forkserver")
         self._methods.set_forkserver_preload(["local.preload"])
         self._environment = dict(environment)
@@ -120,13 +123,13 @@ class Workers:
         self._lock = threading.Lock()
         self._code = _code()
         self._looked = time.monotonic()
-        # Pools of older code, and who waits for each to finish.
+        # Pools of older code, each with the thread that waits for it to finish.
         self._ended: list[tuple[ProcessPool, threading.Thread]] = []
         self._pool = self._new_pool(start_worker)
         self._running: Counter[str] = Counter()
 
     def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
-        """As Invoker says. What went wrong is shown in the terminal, as it would be in the function's log."""
+        """Invokes as Invoker documents. Failures are shown in the terminal, as they would be in the function's log."""
         with self._lock:
             if function.concurrency is not None and self._running[function.name] >= function.concurrency:
                 say(f"{function.name} was throttled: its reserved concurrency is {function.concurrency}")
@@ -155,7 +158,7 @@ class Workers:
         return result["returned"]
 
     def _renew(self) -> None:
-        """Makes a new pool when the code is another than a moment ago."""
+        """Makes a new pool when the code has changed."""
         now = time.monotonic()
         if now - self._looked < LOOK_AGAIN_AFTER:
             return
@@ -173,12 +176,12 @@ class Workers:
 
     def _new_pool(self, initializer: Callable[[Mapping[str, str]], None]) -> ProcessPool:
         pool = ProcessPool(self._size, initializer=initializer, initargs=(self._environment,), context=self._methods)
-        # The processes start with the first task, so give them one now.
+        # Processes start with the pool's first task, so submit one now.
         pool.schedule(os.getpid)
         return pool
 
     def stop(self) -> None:
-        """Ends every process, whatever it does."""
+        """Ends every process, busy ones too."""
         for pool, _ in self._ended:
             pool.stop()
         self._pool.stop()
@@ -195,22 +198,22 @@ def start_worker(environment: Mapping[str, str]) -> None:
 
 
 def start_worker_anew(environment: Mapping[str, str]) -> None:
-    """The same, forgetting the code that was imported before this process was forked."""
+    """The same, but drops the functions' modules that were imported before this process was forked."""
     start_worker(environment)
     for name, module in list(sys.modules.items()):
         if getattr(module, "__file__", None) and Path(str(module.__file__)).is_relative_to(_LAYERS):
             del sys.modules[name]
     importlib.invalidate_caches()
-    # Python takes a bytecode file for current by the second, which is not enough while somebody edits.
+    # Python compares a bytecode file's age by the second, which is too coarse while a developer edits.
     sys.dont_write_bytecode = True
 
 
 def _code() -> dict[str, int]:
-    """What the code of the functions is now: when each file of it was changed."""
+    """The version of the functions' code: the modification time of each file."""
     paths = (path for folder in (_FUNCTIONS, _LAYERS) for path in folder.rglob("*.py"))
     found = {}
     for path in paths:
-        with suppress(FileNotFoundError):  # an editor replaces it at this moment
+        with suppress(FileNotFoundError):  # an editor is just replacing the file
             found[str(path)] = path.stat().st_mtime_ns
     return found
 
@@ -221,7 +224,7 @@ def _run(function: Function, event: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {"returned": call(function, event)}
     except FunctionFailed as failure:
-        # An authorizer says 401 this way.
+        # An authorizer refuses by this message; it is no failure.
         if failure.message != "Unauthorized":
             print(failure.where, end="")
         return {"raised": (failure.error_type, failure.message)}

@@ -1,8 +1,8 @@
-"""API Gateway's part, done by executing the OpenAPI document that API Gateway imports.
+"""An API Gateway that executes the OpenAPI document that API Gateway imports.
 
-Requests are matched to the document's paths, judged by its authorizer, and answered by its integrations: a Lambda
-function behind a proxy integration, or a mock (CORS preflight). What the gateway answers itself has the document's
-gateway responses.
+A request is matched to the document's paths, authorized by its authorizer, and answered by its integrations: a Lambda
+function behind a proxy integration, or a mock (CORS preflight). The gateway's own errors use the document's gateway
+responses.
 """
 
 import fnmatch
@@ -22,8 +22,8 @@ from local.template import ACCOUNT, REGION, Function
 MAX_BODY_BYTES = 10 * 1024 * 1024
 API_ID = "local"
 
-# Status and message of the answers that API Gateway makes itself, unless the document says otherwise. AWS documents the
-# kinds but not always when each is used. Reports of callers fill the gaps: an authorizer that fails in any way is an
+# Status and message of API Gateway's own answers, unless the document has others. AWS documents the kinds but not
+# always when each is used. Reports of callers fill the gaps: an authorizer that fails in any way is an
 # AuthorizerConfigurationException; an invocation that Lambda turns away is INTEGRATION_FAILURE, status 500; a function
 # that fails, exceeds its own timeout or answers nonsense is a 502 without a kind of its own.
 _DEFAULTS = {
@@ -40,7 +40,7 @@ _DEFAULTS = {
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came: `target` is the path and query, percent-encoded; headers in order, repeated ones too."""
+    """A request as received: `target` is the path and query, percent-encoded; headers in order, repeated ones too."""
 
     method: str
     target: str
@@ -61,7 +61,7 @@ class Reply:
 
 
 class _Own(Exception):
-    """The gateway answers by itself, with the gateway response of this kind."""
+    """Ends a request with the gateway response of this kind."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -93,7 +93,7 @@ class Gateway:
         self._functions = functions
         self._invoke = invoke
         self._stage = stage
-        # A path's own words win over its parameters, as in API Gateway.
+        # As in API Gateway, a literal segment is preferred to a parameter.
         self._paths = sorted(document["paths"], key=lambda path: [part.startswith("{") for part in path.split("/")])
         self._binary = document.get("x-amazon-apigateway-binary-media-types", [])
         for scheme in document["components"]["securitySchemes"].values():
@@ -101,7 +101,7 @@ class Gateway:
                 raise ValueError("The laptop edition does not cache what an authorizer said")
 
     def handle(self, request: Request) -> Reply:
-        """The answer to a request. Never raises for what a request, a function or an authorizer may do."""
+        """The answer to a request. No request, function or authorizer can make it raise."""
         exchange = _Exchange(request)
         try:
             operation = self._match(exchange)
@@ -120,7 +120,7 @@ class Gateway:
     # ------------------------------------------------------------ routes
 
     def _match(self, exchange: _Exchange) -> Mapping[str, Any]:
-        # A slash at the end makes no other resource of it, and stays in what the function is told of the path.
+        # A trailing slash leads to the same resource, and stays in the path that the function receives.
         segments = exchange.path.removesuffix("/").split("/")
         for path in self._paths:
             parameters = _parameters(path.split("/"), segments)
@@ -132,7 +132,7 @@ class Gateway:
         raise _Own("INVALID_SIGNATURE" if exchange.request.header("authorization") else "MISSING_AUTHENTICATION_TOKEN")
 
     def _function(self, uri: str) -> Function:
-        """The function of an integration's or authorizer's URI, `…:function:<name>/invocations`."""
+        """The function in the URI of an integration or authorizer, `…:function:<name>/invocations`."""
         return self._functions[uri.rpartition(":")[2].partition("/")[0]]
 
     # ------------------------------------------------------------ authorizer
@@ -196,8 +196,8 @@ class Gateway:
         )
 
     def _body(self, request: Request) -> tuple[str | None, bool]:
-        """As text, or in base64 for the document's binary media types. AWS does not say what it makes of text that is
-        not UTF-8; here it stays what it is, in base64, so that functions can refuse it.
+        """The body, and whether it is in base64, as the document's binary media types are. AWS does not document text
+        that is not UTF-8; here it is passed in base64 too, so that functions can refuse it.
         """
         if not request.body:
             return None, False
@@ -219,7 +219,7 @@ class Gateway:
         variables = self._variables(exchange, kind, message)
         headers = [("Content-Type", "application/json")]
         for target, source in response.get("responseParameters", {}).items():
-            # The laptop's stage is at the root, as a domain's is: a reference to a path has none in front.
+            # The laptop edition has no stage in its paths, so relative links have none either.
             value = (
                 source[1:-1].replace(f"</{self._stage}/", "</") if source.startswith("'") else variables.get(source, "")
             )
@@ -231,7 +231,7 @@ class Gateway:
         return Reply(int(response.get("statusCode", status)), headers, body.encode(), exchange.id)
 
     def _variables(self, exchange: _Exchange, kind: str, message: str) -> dict[str, str]:
-        """$context, as far as gateway responses may use it."""
+        """The variables of $context that gateway responses may use."""
         return {
             "context.requestId": exchange.id,
             "context.extendedRequestId": exchange.id,
@@ -299,7 +299,7 @@ def proxy_event(
 
 
 def _parameters(pattern: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:
-    """The decoded path values, None if the path is another one. An empty segment is no value."""
+    """The decoded path values, or None if the path does not match. An empty segment matches no parameter."""
     if len(pattern) != len(segments):
         return None
     values = {}
@@ -324,7 +324,7 @@ def _last(values: Mapping[str, Sequence[str]]) -> dict[str, str] | None:
 
 
 def _stringified(value: Any) -> str:
-    """An authorizer's context may hold strings, numbers and booleans; functions see strings."""
+    """Spells a string, number or boolean of an authorizer's context as the string that functions receive."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | int | float):
@@ -348,7 +348,7 @@ def _mock(exchange: _Exchange, integration: Mapping[str, Any]) -> Reply:
 
 
 class _Malformed(Exception):
-    """A function's answer is not what a proxy integration takes."""
+    """A function's answer does not have the form of a proxy integration."""
 
 
 def _reply(exchange: _Exchange, result: Any) -> Reply:

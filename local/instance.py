@@ -1,4 +1,6 @@
-"""A running instance: database, functions, gateway, automation, two demo tenants. Ends everything it started."""
+"""A running instance: database, functions, gateway, automation and two demo tenants. It ends everything that it
+started.
+"""
 
 import os
 import signal
@@ -30,7 +32,7 @@ def main() -> None:
     if not port.isdecimal() or int(port) > 65_535:
         sys.exit(f"PORT={port} is no port.")
     directory = data_directory()
-    # A second signal may arrive while the first one is obeyed; either way everything below is closed.
+    # A second signal may arrive during the shutdown; everything below is still closed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with ExitStack() as stack:
@@ -48,7 +50,7 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
     """Serves until a signal ends it."""
     key = new_access_key_id()
     engine = stack.enter_context(database(directory / "dynamodb", key))
-    # While the engine starts: what needs no answer from it yet.
+    # These steps need no answer from the engine, and run while it starts.
     jwks_url = stack.enter_context(jwks_served(Issuer(directory)))
     issuer = {"JwtIssuer": ISSUER, "JwtAudience": AUDIENCE, "JwtJwks": jwks_url}
     template = Template(**{**issuer, **parameters()})
@@ -79,9 +81,7 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
 
 
 def runtime(variables: Mapping[str, str]) -> Workers | Environments:
-    """What runs the functions: the code as it is now or, with RUNTIME=lambda, what was built in Lambda's own
-    runtime.
-    """
+    """The runner of the functions: of the source tree or, with RUNTIME=lambda, of the build in Lambda's own runtime."""
     name = os.environ.get("RUNTIME", "")
     if name not in ("", "lambda"):
         sys.exit(f"RUNTIME={name}: there is no such runtime. There is lambda; without RUNTIME, the code runs as it is.")
@@ -99,7 +99,7 @@ def parameters() -> dict[str, str]:
 
 @contextmanager
 def listening_socket(port: int) -> Iterator[socket.socket]:
-    """Bound before anything else starts, so that a port in use is said at once."""
+    """A socket bound before anything else starts, so that a port in use is reported at once."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,7 +1,7 @@
-"""`make invoke`: one function on one event, without Docker.
+"""`make invoke`: runs one function on one event, without Docker.
 
-On the data of `make run`: through its database and event bus while it runs, else with ones of its own for as long as it
-takes.
+The function uses the data of `make run`: through its database and event bus while it is running, else through temporary
+ones.
 """
 
 import json
@@ -34,7 +34,7 @@ def main() -> None:
         os.environ.update(lambda_environment(function, **endpoints))
         create_table(boto3.client("dynamodb"), template.table)
         try:
-            # The result is all that stands on stdout; what the function prints is shown beside it.
+            # Stdout has the result only; the function's own output goes to stderr.
             with redirect_stdout(FunctionOutput(name)):
                 demo(directory, lambda request: call(template.functions["Provision"], request))
                 result = call(function, event)

@@ -1,7 +1,7 @@
-"""An issuer of access tokens on this machine, so that they can be tried without one.
+"""An issuer of access tokens on this machine, to try them without an external one.
 
-Its key is made once for each data directory. The running instance fetches the public half by HTTP, as it would from a
-real issuer; `make token` signs with the private one.
+Each data directory has one key. The running instance fetches the public part by HTTP, as from a real issuer; `make
+token` signs with the private part.
 """
 
 import json
@@ -22,7 +22,7 @@ from atrium.access_tokens import ALGORITHM, MAX_LIFETIME
 from local.directory import data_directory, write_privately
 from local.loopback import Handler, listening
 
-# A name, the same on every machine, by which the demo's principals are known; it is nobody's address.
+# The same name on every machine, since the identities of the demo principals contain it. No server has this address.
 ISSUER = "https://issuer.atrium.example"
 AUDIENCE = "atrium"
 
@@ -39,7 +39,7 @@ class Issuer:
         self._key: Any = load_pem_private_key(kept["key"].encode(), None)
 
     def token(self, subject: str, **claims: Any) -> str:
-        """A token about a subject, good for an hour; `claims` replace or add to what it says."""
+        """A token about a subject, valid for an hour; `claims` replace or extend its claims."""
         now = int(time.time())
         said = {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + MAX_LIFETIME, **claims}
         return jwt.encode(said, self._key, ALGORITHM, headers={"typ": "at+jwt", "kid": self._kid})
@@ -53,7 +53,7 @@ class Issuer:
 
 @contextmanager
 def jwks_served(issuer: Issuer) -> Iterator[str]:
-    """Serves the issuer's JWKS document on a free port of the loopback: its URL."""
+    """Serves the issuer's JWKS document on a free port of the loopback; yields its URL."""
 
     class Jwks(Handler):
         def answer(self) -> None:

@@ -1,4 +1,4 @@
-"""The queue of dead letters: SQS's, in a file of JSON lines."""
+"""The queue of dead letters: SQS's operations on a file of JSON lines."""
 
 import json
 import re
@@ -13,31 +13,31 @@ from local.directory import append
 
 Answer = tuple[int, dict[str, Any]]
 
-# SQS's limit for a message, and the characters that it takes in none.
+# SQS's limit for a message, and the characters that a message may not have.
 MAX_BYTES = 1024 * 1024
 _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Letters:
-    """What could not be processed. A line is a letter with the `queue` that it is in. The file belongs to the owner of
-    the data directory; letters that are hidden are so for this process. Two that are the same are one.
+    """Dead letters in a file that the owner of the data directory writes. A line is a letter with the `queue` that it
+    is in; equal lines are one letter. Only this process knows which letters are hidden.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        # By receipt, until when, in seconds since 1970.
+        # By receipt, the end of the time in which the letter is hidden, in seconds since 1970.
         self._hidden: dict[str, float] = {}
 
     def add(self, queue: str, letter: Mapping[str, Any]) -> str:
-        """Leaves a letter in the queue of a name. Returns its line."""
+        """Leaves a letter in the queue named `queue`. Returns its line."""
         line = json.dumps({"queue": queue, **letter}, ensure_ascii=False)
         with self._lock:
             append(self._path, line)
         return line
 
     def answer(self, operation: str, request: Mapping[str, Any]) -> Answer:
-        """The status and body of the answer to a request of SQS."""
+        """The status and body of the answer to a request to SQS."""
         match operation:
             case "SendMessage" if len(request["MessageBody"].encode()) > MAX_BYTES:
                 return 400, {"__type": "com.amazonaws.sqs#InvalidParameterValue", "message": "A message is too long."}
@@ -83,6 +83,6 @@ def _receipt(line: str) -> str:
 def _message(receipt: str, line: str) -> dict[str, str]:
     letter = json.loads(line)
     letter.pop("queue")
-    # What came from another queue is a message, whose text is as it was sent.
+    # A letter from another queue is a message, whose text is unchanged.
     id, body = letter.get("messageId", receipt), letter.get("body") or json.dumps(letter, ensure_ascii=False)
     return {"MessageId": id, "ReceiptHandle": receipt, "Body": body}

@@ -1,4 +1,4 @@
-"""HTTP servers for one purpose, on a free port of this machine; and which requests any server here takes."""
+"""Small HTTP servers on free ports of this machine, and the rule which requests all servers here accept."""
 
 import json
 import re
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-# A Host header that says this machine: an address, or a name that has a fixed meaning. Any other name may be a
-# stranger's who lets it lead here, so that a page of his may talk to us from a browser on this machine (DNS rebinding).
-# Written for Python and for Java.
+# The accepted Host headers: an address, or a name with a fixed meaning. Any other name may belong to a stranger who
+# points it at this machine, so that a web page reaches these servers from the user's browser (DNS rebinding). The
+# pattern is valid in Python and in Java.
 THIS_MACHINE = r"(?i)(localhost|[0-9]+(\.[0-9]+){3}|\[[0-9a-f:.]+\]|host\.(docker|containers)\.internal)(:[0-9]+)?"
 MISDIRECTED = "The Host header does not say this machine: call it by an address, or localhost."
 UNRECOGNIZED = "The request is not signed with the access key id of this instance, which is in its endpoints.json."
@@ -20,18 +20,18 @@ _THIS_MACHINE = re.compile(THIS_MACHINE)
 
 
 def says_this_machine(hosts: Sequence[str]) -> bool:
-    """Whether the Host headers of a request are one, and that says this machine."""
+    """Whether a request has exactly one Host header, and that one is this machine."""
     return len(hosts) == 1 and _THIS_MACHINE.fullmatch(hosts[0]) is not None
 
 
 def signed_with(access_key_id: str) -> str:
-    """How the Authorization header begins of a request that is signed with an access key id."""
+    """The beginning of the Authorization header of a request signed with an access key id."""
     return f"AWS4-HMAC-SHA256 Credential={access_key_id}/"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers GET and POST by `answer`, and by itself what does not say this machine. It speaks HTTP/1.1, prints
-    nothing, and takes it that a caller may be gone: one that was ended is.
+    """Answers GET and POST by `answer`, and refuses requests whose Host is not this machine. It speaks HTTP/1.1, logs
+    nothing, and tolerates callers that have gone, as those that were ended have.
     """
 
     protocol_version = "HTTP/1.1"
@@ -54,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Answers a request in the form of AWS's JSON protocols."""
-        # A connection that is closed before what it brings is read may lose the answer, too.
+        # Closing a connection with unread data may lose the answer.
         self.rfile.read(min(int(self.headers.get("Content-Length") or 0), 65_536))
         self.close_connection = True
         self.reply(status, json.dumps({"__type": code, "message": message}).encode(), Connection="close")
@@ -79,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def listening(handler: type[Handler], name: str) -> Iterator[str]:
-    """Serves for as long as it lasts: the base URL. `name` is that of its thread."""
+    """Serves until the context ends, in a thread called `name`; yields the base URL."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name=name, daemon=True).start()

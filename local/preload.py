@@ -1,5 +1,5 @@
-"""What the functions' processes have in common, imported once before they are forked: modules only, no client, no
-thread. What they print goes through FunctionOutput, which has to be there before a logger takes hold of stdout.
+"""Imports the modules that all workers need, once, before they are forked: no client, no thread. FunctionOutput must
+replace stdout before a logger keeps a reference to it.
 """
 
 import sys
@@ -10,6 +10,6 @@ from local.terminal import FunctionOutput
 
 sys.stdout = sys.stderr = FunctionOutput()
 
-# Code that cannot be imported now is said when a function needs it.
+# Code that cannot be imported is reported when a function needs it.
 with suppress(Exception):
     pass

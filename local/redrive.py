@@ -1,7 +1,8 @@
-"""`make redrive`: sends again what is in the dead letters of `make run`.
+"""`make redrive`: sends the dead letters of `make run` again.
 
-By its functions while it runs, else by some of this process (PARAMETERS= as for `make run`). The summary goes to stdout
-as JSON; the status is 0 when no letter is left, 1 when one is, 2 when it could not be done.
+The functions of `make run` process them while it is running, else functions in this process (PARAMETERS= as for `make
+run`). The summary goes to stdout as JSON; the exit status is 0 when no letter is left, 1 when letters are left, 2 when
+the command failed.
 """
 
 import json

@@ -1,7 +1,7 @@
 """AWS's own Lambda runtime on this machine, without Docker: the runtime interface emulator (RIE) that comes with the
-SAM CLI, around the runtime client that AWS ships (awslambdaric). What runs in it are built functions.
+SAM CLI, around the runtime client that AWS ships (awslambdaric). It runs built functions.
 
-Linux only, as both of them are.
+Both programs, and so this module, need Linux.
 """
 
 import http.client
@@ -24,19 +24,19 @@ from local.functions import FunctionFailed, FunctionTimedOut
 from local.template import REGION, ROOT, Function
 from local.terminal import FunctionOutput
 
-# A Python that has awslambdaric and, as in Lambda, nothing else that the functions could take for their own.
+# A Python with awslambdaric and, as in Lambda, no other package that a function could import by mistake.
 PYTHON = ROOT / ".venv" / "lambda" / "bin" / "python"
 
-# What `sam build` makes for that Python and this machine.
+# The folder of `sam build` for that Python and this machine.
 MACHINE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 BUILD = ROOT / ".aws-sam" / f"{sys.version_info.major}.{sys.version_info.minor}-{MACHINE}"
 
 _INVOCATIONS = "/2015-03-31/functions/function/invocations"
 
-# How long an answer may take beyond the function's time: its init, and the end of its process when the time is over.
+# Seconds that an answer may take beyond the function's timeout: for its init, and for ending its process.
 _GRACE = 30
 
-# A port that was free a moment ago may be taken, most of all by a function's connection.
+# Starts are retried, since a port that was free a moment ago may be taken, most likely by a function's connection.
 _ATTEMPTS = 5
 
 _RAPID = re.compile(r"\d\d \w{3} \d{4} [\d:,]+ \[\w+\] \(rapid\) (.*)")
@@ -45,15 +45,16 @@ _ABOUT_A_REQUEST = ("START RequestId: ", "END RequestId: ", "REPORT RequestId: "
 
 
 def built(function: Function, build: Path = BUILD) -> list[Path]:
-    """What Lambda has on a function's path, in the folder that `sam build` made: its code, then its layers."""
+    """A function's import path as in Lambda, within the folder of `sam build`: its code, then its layers."""
     return [build / function.name, *(build / layer / "python" for layer in function.layers)]
 
 
 class Environment:
-    """One environment of a function: one process, which serves one request at a time. Its init is part of the first.
+    """One environment of a function: one process, which serves one request at a time. The first request includes its
+    init.
 
-    `path` is what the function imports from, first the folder that holds its handler; `variables` are all that it has.
-    It ends with the thread that makes it.
+    `path` is the function's import path, beginning with the folder of its handler; `variables` are its whole
+    environment. The process ends with the thread that made it.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Environment:
         self._start()
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
-        """As Invoker says. After a crash or a timeout the next event finds a fresh process, as in Lambda."""
+        """Invokes as Invoker documents. As in Lambda, the next event after a crash or timeout gets a fresh process."""
         function = self.function
         try:
             # A second request at the same time would crash the emulator.
@@ -86,23 +87,21 @@ class Environment:
             raise FunctionFailed("Runtime.ExitError", "the environment was ended")
         result = json.loads(text)
         if isinstance(result, dict) and {"errorType", "errorMessage"} <= result.keys():
-            # The status is 200 when the function raised.
+            # The emulator answers 200 also when the function raised.
             where = "".join(result.get("stackTrace", []))
             raise FunctionFailed(result["errorType"], result["errorMessage"], where)
         return result
 
     @property
     def init(self) -> float:
-        """The seconds of the last init, which the first request brings about."""
+        """The seconds of the last init, which runs with the first request."""
         with self._init_reported:
             self._init_reported.wait_for(lambda: self._inits, timeout=10)
             return self._inits[-1]
 
     @property
     def peak_memory(self) -> int:
-        """Of the function's process, in KiB: the most that it has had in memory. The emulator's own report is the
-        setting, whatever the function takes.
-        """
+        """The peak memory of the function's process, in KiB. The emulator reports only the configured memory."""
         status = Path(f"/proc/{self._child()}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0])
 
@@ -111,8 +110,8 @@ class Environment:
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """Ends its processes, whatever they do."""
-        # What they say at the end is of no use.
+        """Ends the emulator and the function, busy or not."""
+        # Output of the shutdown is not shown.
         self._reading = False
         self._process.terminate()
         try:
@@ -150,7 +149,7 @@ class Environment:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(function.timeout),
             "LAMBDA_TASK_ROOT": str(path[0]),
-            # What Lambda runs cannot be written to.
+            # In Lambda the code's folders are read-only.
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": ":".join(map(str, path)),
             **self._variables,
@@ -171,13 +170,13 @@ class Environment:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            # It obeys Ctrl-C, which is for who started it.
+            # The emulator would react to Ctrl-C, which is meant for its parent.
             process_group=0,
             preexec_fn=as_child,
         )
 
     def _listens(self) -> bool:
-        """Whether it takes requests, in a moment; False when it has ended."""
+        """Waits until the emulator accepts requests; False if it ended before."""
         while self._process.poll() is None:
             with suppress(OSError), closing(self._connection(1)) as connection:
                 connection.connect()
@@ -189,7 +188,7 @@ class Environment:
         return http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
 
     def _read(self, process: subprocess.Popen[str]) -> None:
-        """Shows what the function prints; the emulator's log says when it had its init."""
+        """Shows the function's output, and reads the time of its init from the emulator's log."""
         for line in process.stdout or ():
             self._said.append(line.rstrip())
             if found := _INIT.search(line):

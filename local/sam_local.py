@@ -1,5 +1,5 @@
-"""`make sam-local`: what `sam local` needs so that functions in containers find the data of `make run`, for as long as
-both run. See docs/sam-local.md.
+"""`make sam-local`: connects functions in the containers of `sam local` with the data of `make run`, while both are
+running. See docs/sam-local.md.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from local.template import ROOT, Template, lambda_environment
 
 FOLDER = ROOT / ".aws-sam" / "local"
 
-# This machine's loopback, as containers call it where they run in a virtual machine of their own.
+# The name of this machine's loopback in containers that run in a virtual machine.
 LOOPBACK = "host.docker.internal"
 
 _IP_FREEBIND = 15
@@ -38,7 +38,9 @@ def main() -> None:
 
 
 def this_machine() -> str:
-    """This machine as containers call it: its address in their network, or LOOPBACK. Exits where it has neither."""
+    """The host by which containers reach this machine: its address in their network, or LOOPBACK. Exits if there is
+    neither.
+    """
     if sys.platform != "linux":
         return LOOPBACK
     try:
@@ -46,7 +48,7 @@ def this_machine() -> str:
         about = engine.info()
         if about["OperatingSystem"] == "Docker Desktop":
             return LOOPBACK
-        # Podman's word, and Docker's.
+        # The first is Podman's field, the second Docker's.
         if about.get("Rootless") or "name=rootless" in (about["SecurityOptions"] or ()):
             sys.exit(
                 "These containers run without root, where this machine has no address: say HOST= (docs/sam-local.md)."
@@ -59,7 +61,7 @@ def this_machine() -> str:
 
 
 async def serve(endpoints: dict[str, str], host: str) -> None:
-    """Until it is cancelled. Services on the loopback that containers do not reach are behind doors at `host`."""
+    """Serves until cancelled. Opens doors at `host` to those services on the loopback that containers cannot reach."""
     ports = {name: urlsplit(endpoints[name]).port or 80 for name in ("dynamodb", "eventbridge")}
     if is_address(host):
         ports = {name: await door(host, port) for name, port in ports.items()}
@@ -75,7 +77,7 @@ def is_address(host: str) -> bool:
 
 
 async def door(address: str, port: int) -> int:
-    """Hands connections on to a port of the loopback, those to the port that it returns at the address."""
+    """Opens a port at the address, and returns it; connections to it are forwarded to a port of the loopback."""
 
     async def enter(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -87,7 +89,7 @@ async def door(address: str, port: int) -> int:
 
     sock = socket.socket()
     if sys.platform == "linux":
-        # Podman makes its network with the first container. The address is good for a listener before there is one.
+        # Podman creates its network with the first container; this option allows to listen on the address before that.
         sock.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)
     sock.bind((address, 0))
     await asyncio.start_server(enter, sock=sock)
@@ -96,7 +98,7 @@ async def door(address: str, port: int) -> int:
 
 
 async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Writes all that is read, until either side ends."""
+    """Copies data until either side ends."""
     with suppress(OSError):
         while data := await reader.read(65_536):
             writer.write(data)
@@ -105,14 +107,14 @@ async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 def prepare(folder: Path, endpoints: Mapping[str, str]) -> None:
-    """Writes a template and an environment file beside the template in `folder`, what was built. `endpoints` are those
-    of an instance, as containers call them.
+    """Writes a template and an environment file into `folder`, beside the built template. `endpoints` are those of an
+    instance, with the host by which containers reach it.
     """
     variables = lambda_environment(Template().functions["Provision"], **endpoints)
     template = yaml_parse((folder / "template.yaml").read_text())
     common: dict[str, Any] = template["Globals"]["Function"]
     common["Architectures"] = [MACHINE]
-    # SAM passes a variable of the file only where the template has it.
+    # SAM passes a variable of the file to a function only if the template has that variable.
     common["Environment"]["Variables"] |= dict.fromkeys(variables, "see --env-vars")
     (folder / "sam.json").write_text(json.dumps(template, indent=1))
     write_privately(folder / "env.json", {"Parameters": variables})

@@ -14,7 +14,7 @@ from local.gateway import MAX_BODY_BYTES, Gateway, Reply, Request
 from local.loopback import MISDIRECTED, says_this_machine
 from local.terminal import say
 
-# Requests wait here for a worker process, as they would for a Lambda environment.
+# Requests wait in these threads for a worker process, as they would for a Lambda environment.
 THREADS = 64
 
 
@@ -27,11 +27,11 @@ _MISDIRECTED = Reply(
 
 
 class Server(uvicorn.Server):
-    """Serves a gateway on a socket that listens already; calls `ready` once it does."""
+    """Serves a gateway on a listening socket; calls `ready` once it accepts requests."""
 
     def __init__(self, gateway: Gateway, ready: Callable[[], None]) -> None:
-        # uvicorn's own log would say each thing twice; the gateway prints its own access log. Nothing is in front of us
-        # whose X-Forwarded headers could be believed.
+        # The gateway prints its own access log. No proxy is in front of this server, so X-Forwarded headers are
+        # ignored.
         super().__init__(
             uvicorn.Config(_app(gateway), log_level="warning", lifespan="off", access_log=False, proxy_headers=False)
         )
@@ -69,7 +69,7 @@ def _app(gateway: Gateway) -> Callable[..., Awaitable[None]]:
 
 
 async def _body(receive: Callable[..., Any]) -> bytes:
-    """The body; of one that is over the limit, just enough for the gateway to see that."""
+    """The body; if it exceeds the limit, only enough of it for the gateway to notice."""
     body = bytearray()
     more = True
     while more:

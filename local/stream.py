@@ -1,7 +1,7 @@
-"""The table's stream, read from DynamoDB Local: each event source at its own pace, from where it was.
+"""Reads the table's stream from DynamoDB Local: each event source at its own pace, from its stored position.
 
-The engine keeps the stream in its file, next to the table: shards, records and sequence numbers outlive a restart and a
-kill. Only iterators have to be asked for anew.
+The engine keeps the stream in the table's file, so shards, stream records and sequence numbers survive restarts and
+kills. Only iterators must be requested again.
 """
 
 import json
@@ -15,32 +15,32 @@ from local.directory import write_privately
 from local.event_sources import Record
 from local.template import REGION, EventSource
 
-# Delivers records of a shard; yields the sequence numbers up to which all is done.
+# Delivers stream records of a shard; yields sequence numbers up to which all records are done.
 Deliver = Callable[[str, list[Record]], Iterator[str]]
 
-# In place of a sequence number: the shard is closed, and all of it is done.
+# Stands for a sequence number when the shard is closed and all its records are done.
 _ENDED = "ended"
 
 
 class StreamReader:
-    """Reads the stream for one event source. `file` keeps its position, `settle` waits until what the engine showed is
-    on disk.
+    """Reads the stream for one event source. `file` stores its position; `flush` waits until the records that the
+    engine has shown are on disk.
     """
 
-    def __init__(self, client: Any, stream: str, source: EventSource, file: Path, settle: Callable[[], None]) -> None:
+    def __init__(self, client: Any, stream: str, source: EventSource, file: Path, flush: Callable[[], None]) -> None:
         self._client = client
         self._stream = stream
         self._source = source
         self._file = file
-        self._settle = settle
-        # By shard, the sequence number up to which everything is done.
+        self._flush = flush
+        # By shard, the sequence number up to which all records are done.
         self._positions: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
-        # By shard, the iterator to go on with.
+        # By shard, the iterator of the next read.
         self._iterators: dict[str, str] = {}
 
     def poll(self, deliver: Deliver) -> None:
-        """Reads what is new in each open shard, and delivers it. Raises BotoCoreError and ClientError when the engine
-        does not answer as it should; the next poll goes on at the position.
+        """Reads and delivers the new records of each open shard. Raises BotoCoreError and ClientError when the engine
+        fails; the next poll continues at the position.
         """
         try:
             if not self._iterators:
@@ -54,19 +54,19 @@ class StreamReader:
     def _read(self, shard: str, iterator: str, deliver: Deliver) -> None:
         page = self._client.get_records(ShardIterator=iterator)
         if page["Records"]:
-            # The engine shows a change a moment before it commits it. One that a kill undid must not be delivered, and
-            # its number, given to another change after a restart, not be taken for done.
-            self._settle()
+            # The engine shows a change a moment before it commits it. A change that a kill undoes must not be
+            # delivered: after a restart its sequence number belongs to another change, which would be skipped.
+            self._flush()
             for position in deliver(shard, [self._as_in_lambda(record) for record in page["Records"]]):
                 self._keep(shard, position)
         if page.get("NextShardIterator"):
             self._iterators[shard] = page["NextShardIterator"]
         else:
             self._keep(shard, _ENDED)
-            self._iterators.clear()  # its children are to be found
+            self._iterators.clear()  # the next poll opens its children
 
     def _open_shards(self) -> None:
-        """Opens every shard that is not done yet, children once their parent is."""
+        """Opens every unfinished shard; a child shard waits for its parent."""
         known = bool(self._positions)
         shards = {shard["ShardId"]: shard.get("ParentShardId") for shard in self._shards()}
         self._positions = {shard: position for shard, position in self._positions.items() if shard in shards}
@@ -94,7 +94,7 @@ class StreamReader:
                 after = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": position}
                 return str(self._client.get_shard_iterator(**where, **after)["ShardIterator"])
             except self._client.exceptions.TrimmedDataAccessException:
-                start = "TRIM_HORIZON"  # an instance that was off for longer than the stream keeps records, a day
+                start = "TRIM_HORIZON"  # the position is older than a day, which is as long as the stream keeps records
         return str(self._client.get_shard_iterator(**where, ShardIteratorType=start)["ShardIterator"])
 
     def _keep(self, shard: str, position: str) -> None:

@@ -1,7 +1,7 @@
-"""template.yaml, read as AWS reads it: transformed by the translator that CloudFormation runs, intrinsics resolved.
+"""Reads template.yaml as AWS does: transforms it by the translator that CloudFormation runs, and resolves intrinsics.
 
-Routes, authorizer, CORS and gateway responses come out of the same OpenAPI document that API Gateway imports, so they
-cannot drift from what is deployed.
+Routes, authorizer, CORS and gateway responses come from the OpenAPI document that API Gateway imports, so they cannot
+differ from the deployed ones.
 """
 
 import json
@@ -27,8 +27,8 @@ _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 @dataclass(frozen=True)
 class Function:
-    """A function of the template; `timeout` in seconds, `environment` with its references resolved, `layers` by their
-    logical ids, `concurrency` the invocations it takes at a time (None: no bound of its own).
+    """A function of the template: `timeout` in seconds, `environment` with resolved references, `layers` by logical id,
+    `concurrency` as the number of invocations at a time (None: no limit of its own).
     """
 
     name: str
@@ -42,8 +42,8 @@ class Function:
 
 @dataclass(frozen=True)
 class AsyncConfig:
-    """What Lambda does with an event that a function failed on when nobody waits for it: it tries again `retries`
-    times, then leaves a record in the queue `on_failure` (its ARN).
+    """How Lambda treats an asynchronous event on which a function fails: it tries again `retries` times, then leaves a
+    dead letter in the queue `on_failure` (its ARN).
     """
 
     retries: int = 2
@@ -54,8 +54,8 @@ class AsyncConfig:
 class EventSource:
     """A source that Lambda reads for a function: the ARN `source` is the table's stream or a queue.
 
-    `filters` are patterns as JSON texts, one of which a record has to match. The rest is about a stream: `retries`
-    and `max_age` (seconds) are infinite as None, `on_failure` is the ARN of a queue.
+    `filters` are patterns as JSON texts, one of which a stream record must match. The other fields concern streams:
+    `retries` and `max_age` (seconds) have no limit if None, `on_failure` is the ARN of a queue.
     """
 
     name: str
@@ -73,7 +73,7 @@ class EventSource:
 
 @dataclass(frozen=True)
 class Queue:
-    """A message that was received `max_receives` times and is still there goes to the queue `redrive_to` (its ARN)."""
+    """A queue: a message that was received `max_receives` times in vain moves to the queue `redrive_to` (its ARN)."""
 
     arn: str
     redrive_to: str | None = None
@@ -82,9 +82,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of the event bus `bus` that is not disabled. It has a pattern (a JSON text) or a schedule; `targets` are
-    ARNs.
-    """
+    """An enabled rule of the event bus `bus`, with a pattern (a JSON text) or a schedule; `targets` are ARNs."""
 
     name: str
     arn: str
@@ -95,10 +93,10 @@ class Rule:
 
 
 class Template:
-    """The template at `path`; parameters that are not given have their defaults."""
+    """The template at `path`; omitted parameters have their defaults."""
 
     def __init__(self, path: Path = ROOT / "template.yaml", /, **given: str) -> None:
-        # The translator takes a while to import, and only starting needs it.
+        # Imported here, since the translator is slow to import and only starting needs it.
         from samtranslator.yaml_helper import yaml_parse
 
         source = yaml_parse(path.read_text())
@@ -119,7 +117,7 @@ class Template:
         self._conditions: dict[str, Any] = source.get("Conditions", {})
         # The translator appends a hash of ten digits, so that a changed layer is a new resource.
         self._values |= {name: name[:-10] for name, _ in self._of_type("AWS::Lambda::LayerVersion")}
-        # What a Ref to a queue gives is its URL; to a bus, its name.
+        # A Ref to a queue is its URL; a Ref to a bus is its name.
         self._values |= {
             name: f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}" for name, _ in self._of_type("AWS::SQS::Queue")
         }
@@ -127,7 +125,7 @@ class Template:
 
     @cached_property
     def functions(self) -> dict[str, Function]:
-        """By logical id."""
+        """The functions by logical id."""
         return {
             name: Function(
                 name=name,
@@ -170,7 +168,7 @@ class Template:
 
     @cached_property
     def queues(self) -> dict[str, Queue]:
-        """By ARN."""
+        """The queues by ARN."""
         found = {}
         for name, properties in self._of_type("AWS::SQS::Queue"):
             redrive = self.resolve(properties.get("RedrivePolicy", {}))
@@ -180,7 +178,7 @@ class Template:
 
     @cached_property
     def rules(self) -> list[Rule]:
-        """Those that are not disabled."""
+        """The enabled rules."""
         found = []
         for name, item in self._of_type("AWS::Events::Rule"):
             properties = self.resolve(item)
@@ -207,7 +205,7 @@ class Template:
         return AsyncConfig()
 
     def function(self, arn: str) -> Function | None:
-        """The function of an ARN, if it is one's."""
+        """The function with this ARN, or None if the ARN is no function's."""
         return next((each for each in self.functions.values() if function_arn(each.name) == arn), None)
 
     def _concurrency(self, properties: Mapping[str, Any]) -> int | None:
@@ -231,7 +229,7 @@ class Template:
         )
 
     def resolve(self, value: Any) -> Any:
-        """The value with its intrinsic functions replaced. Raises ValueError for one that is not known here."""
+        """The value with its intrinsic functions replaced. Raises ValueError for an unknown one."""
         match value:
             case {"Ref": str(name)}:
                 return self._values.get(name, name)
@@ -323,15 +321,16 @@ def _unless_infinite(figure: int) -> int | None:
 
 
 def _on_failure(properties: Mapping[str, Any]) -> str | None:
-    """The ARN of the queue where what failed goes."""
+    """The ARN of the queue that receives failed events."""
     destination: str | None = properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
     return destination
 
 
 def lambda_environment(function: Function, dynamodb: str, eventbridge: str, access_key_id: str) -> dict[str, str]:
-    """A function's environment as Lambda makes it, with the table and the event bus behind URLs on this machine, which
-    take requests that are signed with an access key id. Behind that of the bus are SQS and Lambda, too. No layer lies
-    under /opt here."""
+    """A function's environment as in Lambda, with the endpoints of the table and the event bus on this machine, which
+    accept requests signed with the access key id. The bus's endpoint also serves SQS and Lambda. Layers are not under
+    /opt here.
+    """
     return {
         **{name: value for name, value in function.environment.items() if not value.startswith("/opt/")},
         "AWS_ACCESS_KEY_ID": access_key_id,
@@ -347,15 +346,16 @@ def lambda_environment(function: Function, dynamodb: str, eventbridge: str, acce
 
 
 class _NoManagedPolicies:
-    """The translator asks for the account's managed policies, which this template uses none of."""
+    """Stands for the account's managed policies; the translator asks for them, but this template uses none."""
 
     def load(self) -> dict[str, str]:
         return {}
 
 
 def create_table(client: Any, properties: Mapping[str, Any]) -> None:
-    """Makes the template's table with a DynamoDB client, unless it is there. What engines on a laptop do not have
-    (point-in-time recovery, deletion protection) is left out."""
+    """Creates the template's table with a DynamoDB client, unless it exists. Properties that DynamoDB Local does not
+    know (point-in-time recovery, deletion protection) are left out.
+    """
     try:
         client.describe_table(TableName=properties["TableName"])
         return

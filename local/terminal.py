@@ -1,11 +1,11 @@
-"""What a person sees of a running instance: one line for each thing that happens, with its time."""
+"""The terminal output of a running instance: one line for each occurrence, with its time."""
 
 import io
 import os
 import sys
 import time
 
-# The line that a route's function has for CloudWatch. Of each request the gateway says what a person wants to know.
+# The beginning of a route's log line for CloudWatch. It is not shown, since the gateway prints a line for each request.
 _FOR_CLOUDWATCH = '{"message":"Answered",'
 
 
@@ -15,8 +15,8 @@ def say(text: str) -> None:
 
 
 class FunctionOutput(io.TextIOBase):
-    """Takes the place of a worker's stdout and stderr: what a function prints or logs is shown at once, each line with
-    the time and the function's name (`speaker`), whole even when several processes speak; all but its access log.
+    """Replaces a worker's stdout and stderr: shows each line that a function prints or logs at once, with the time and
+    the function's name (`speaker`). Lines of several processes do not mix. The function's access log is left out.
     """
 
     def __init__(self, speaker: str = "-") -> None:

@@ -166,7 +166,7 @@ def test_there_are_never_more_environments_than_places_and_the_oldest_makes_room
     with ThreadPoolExecutor(4) as threads:
         results = list(threads.map(lambda _: pool(function("A"), {"seconds": 0.3}), range(4)))
     first = {result["process"] for result in results}
-    assert len(first) == environments.MOST
+    assert len(first) == environments.PER_FUNCTION
     (b,) = {pool(function("B"), {})["process"] for _ in range(2)}
     assert all(map(exists, {*first, b}))
     last = results[-1]["process"]
