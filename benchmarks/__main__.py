@@ -1,4 +1,4 @@
-"""Measures everything that benchmarks/results tells, and writes it there and into README. In under ten minutes.
+"""Runs all benchmarks in under ten minutes, and writes the figures into benchmarks/results and README.
 
 make bench
 """
@@ -26,13 +26,13 @@ from local.terminal import FunctionOutput, say
 from tests.conftest import KEY
 from tests.support.growth import MORE
 
-# Fresh processes of each; and rounds of warm requests, each of so many.
+# The number of fresh processes of each candidate; then the rounds of warm requests, and the requests of a round.
 PROCESSES = int(os.environ.get("PROCESSES") or 15)
 ROUNDS, COUNT = 25, 60
 
 
 def main() -> None:
-    # The functions run in this process, too: their access logs are not for a terminal.
+    # Functions run in this process too; FunctionOutput keeps their access logs out of the terminal.
     sys.stdout = FunctionOutput()
     began = time.monotonic()
     say("Building what is compared …")
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def timed(field: Field, template: Template, engine: str, directory: Path) -> dict[str, Any]:
-    """What takes time: cold starts, and warm requests."""
+    """The measurements that take time: cold starts, and warm requests."""
     with recording_world(template, engine, directory / "recorded") as (world, recording):
         ask_every_route(world)
     answers = written(directory / "answers.json", recording.answers)
@@ -104,7 +104,7 @@ def about(field: Field) -> dict[str, Any]:
 
 
 def layer(folder: Path) -> dict[str, float]:
-    """Megabytes, as Lambda counts them against its limits."""
+    """The size of a layer in megabytes, as Lambda counts it against its limits."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     with tempfile.TemporaryFile() as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -1,9 +1,9 @@
-"""How fast the table is checked: so many rows of projects as they are, through the function, on DynamoDB Local.
+"""Measures how fast Fsck checks the table, with ordinary projects on DynamoDB Local.
 
     PYTHONPATH=functions:layers/atrium .venv/bin/python -m benchmarks.check_table
 
-Prints the rows a second of this process's own time and of the clock, and how many runs of the function two million rows
-would take at each.
+Prints the rows per second of processor time and of elapsed time, and how many runs of the function two million rows
+would take at either rate.
 """
 
 import os

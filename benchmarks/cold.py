@@ -1,8 +1,8 @@
-"""Cold starts: what the first request of a new environment takes.
+"""Measures cold starts: the first request of a new environment.
 
-Init, the first answer and peak memory come from Lambda's own runtime (local/rie.py); processor time, from the start of
-the interpreter on, from a process without the emulator, since it can be read there between init and the first request.
-Both ask a table behind TLS.
+Init, the first answer and peak memory are measured in Lambda's own runtime (local/rie.py). Processor time, from the
+start of the interpreter, is measured in a process without the emulator, where it can be read between init and the first
+request. Both use a table behind TLS.
 """
 
 import json
@@ -22,14 +22,14 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Request:
-    """An event, in a file, and the environment of whoever gets it."""
+    """An event, in a file, and the environment of the process that handles it."""
 
     event: Path
     variables: Mapping[str, str]
 
 
 def cold_starts(rivals: Iterable[Rival], requests: Mapping[str, Request], rounds: int) -> dict[str, dict[str, Samples]]:
-    """Each figure of every rival's cold starts, one for each round: all rivals, one after the other."""
+    """The figures of every rival's cold starts, one for each round; in a round the rivals take turns."""
     taken: dict[str, list[Figures]] = {rival.name: [] for rival in rivals}
     for _ in range(rounds):
         for rival in rivals:
@@ -58,7 +58,7 @@ def in_a_process(rival: Rival, request: Request) -> Figures:
 
 
 def slowest(rivals: Iterable[Rival], requests: Mapping[str, Request]) -> Rival:
-    """The one whose init takes the most processor time: the median of a few, since one alone is chance."""
+    """The rival whose init takes the most processor time, by the median of a few starts."""
 
     def init(rival: Rival) -> float:
         return median(in_a_process(rival, requests[rival.name])["init_cpu"] for _ in range(3))

@@ -1,12 +1,12 @@
-"""How long writers wait who meet on one item: DynamoDB answers a transaction with TransactionConflict while another one
-on the item is under way, and DynamoDB Local never does. So time and the table are simulated here, event by event; what
-waits and decides is Atrium's own: Work and Table.
+"""Measures how long writers on the same item wait. DynamoDB answers a transaction with TransactionConflict while
+another one on the item is under way; DynamoDB Local never does. So this program simulates time and the table, event by
+event; the waiting and deciding code is Atrium's own: Work and Table.
 
     PYTHONPATH=functions:layers/atrium .venv/bin/python -m benchmarks.conflicts
 
-Prints, for each way to wait before a transaction is sent again, and each number of writers who send one request after
-the other, what a request took in milliseconds of the simulated time, how many were answered 503, and how many calls one
-took. The same on every machine, and in every run.
+Prints, for each back-off and number of writers, the milliseconds of simulated time that a request took, the number of
+503 answers, and the calls for each request. Each writer sends one request after the other. The output is the same on
+every machine and in every run.
 """
 
 import heapq
@@ -36,7 +36,8 @@ WRITERS = (2, 16, 32, 64)
 ROUNDS = 10
 SEEDS = (1, 2)
 
-# Milliseconds that a call is on its way, there or back; that a read takes, and that a transaction holds its items.
+# Ranges in milliseconds: a call's way in one direction; the time of a read; the time that a transaction holds its
+# items.
 ON_THE_WAY = (1, 2)
 READ = (1, 3)
 HELD = (4, 12)
@@ -45,8 +46,7 @@ TENANT = "a" * 24
 
 
 class Simulation:
-    """Runs functions in threads, one of them at any moment: the one whose sleep ends first. Stands for the module
-    `time`."""
+    """Runs functions in threads, one at any moment: the one whose sleep ends first. It replaces the module `time`."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -101,7 +101,9 @@ class Cancelled(ClientError):
 
 
 class Client:
-    """A table of versions: an action with a `:seen` holds if its item has that one; each write is a new one."""
+    """A table that stores only versions: each write makes a new version, and a condition with `:seen` holds if the item
+    still has that version.
+    """
 
     exceptions = SimpleNamespace(
         ConditionalCheckFailedException=type("ConditionalCheckFailed", (Exception,), {}),
@@ -123,7 +125,7 @@ class Client:
         ((name, asked),) = params["RequestItems"].items()
         found = [{**key, "version": {"N": str(self._versions.get(str(key), 0))}} for key in asked["Keys"]]
         self._pass(ON_THE_WAY)
-        # An idempotency record is never there: no request is sent twice.
+        # No request is sent twice, so there is never a stored answer.
         return {"Responses": {name: [item for item in found if "#I#" not in item["pk"]["S"]]}}
 
     def transact_write_items(self, **params: Any) -> Any:
@@ -153,11 +155,11 @@ class Client:
         self._simulation.sleep(self._chance.uniform(*bounds) / 1000)
 
 
-# ---------------------------------------------------------------- what is measured
+# ---------------------------------------------------------------- measured requests
 
 
 def change(work: Work, project: str, principal: str) -> None:
-    """A PATCH: holds the version that it has seen."""
+    """A PATCH of a project: its condition is the version that it has read."""
     meta, role = keys.project(TENANT, project), keys.member(TENANT, project, principal)
     work.read(meta, role)
     seen = (work.item(meta) or {})["version"]
@@ -166,7 +168,7 @@ def change(work: Work, project: str, principal: str) -> None:
 
 
 def add(work: Work, project: str, principal: str) -> None:
-    """A record: counts on the project, and holds nothing but that it is there."""
+    """A new record: updates the project, on the only condition that the project exists."""
     meta, role = keys.project(TENANT, project), keys.member(TENANT, project, principal)
     work.read(meta, role)
     work.update(meta, "ADD #version :one", one=1)
@@ -184,7 +186,7 @@ def add_by_a_role_in_the_space(work: Work, project: str, principal: str) -> None
 
 @dataclass(frozen=True)
 class Case:
-    """The request of each writer; whether all write to one project, and whether all are one principal."""
+    """The request that all writers send, and whether they share a project or a principal."""
 
     does: Callable[[Work, str, str], None]
     one_project: bool
@@ -197,12 +199,12 @@ CASES = {
     "one principal, many projects": Case(add_by_a_role_in_the_space, one_project=False, one_principal=True),
 }
 
-# Seconds at most, before the transaction is sent again for the nth time. Which part of it, chance decides.
+# The maximal wait in seconds before the nth retry of a transaction; the wait is a random part of it.
 Wait = Callable[[int], float]
 
 
 def exponential(attempt: int) -> float:
-    """As after any other failure that passes."""
+    """The back-off after other transient failures."""
     return 0.01 * (1 << min(attempt, 6))
 
 
@@ -218,7 +220,7 @@ WAITS: dict[str, Wait | None] = {
 
 @dataclass
 class Figures:
-    """Of all requests: what each took, in seconds; how many were not answered in time; and all calls."""
+    """Figures of all requests: the seconds of each, the number of late answers, and the number of calls."""
 
     taken: list[float]
     busy: int = 0
@@ -236,7 +238,7 @@ class Figures:
 def figures(
     case: Case, writers: int, wait: Callable[[int], float] | None = None, seeds: tuple[int, ...] = SEEDS
 ) -> Figures:
-    """With Table's own wait, if no other is given."""
+    """Simulates a case; without a `wait`, Table's own back-off applies."""
     found = Figures([])
     for seed in seeds:
         simulation, chance = Simulation(), Random(seed)

@@ -1,6 +1,7 @@
-"""The dollars that requests cost: measured units and bytes, times prices that are written down with their dates.
+"""Computes what requests cost in dollars: measured units and bytes, times dated prices.
 
-`make costs` writes benchmarks/results/costs.json and the section of docs/operations.md; tests hold both.
+`make costs` writes benchmarks/results/costs.json and the section of docs/operations.md; tests compare both with the
+measurements.
 """
 
 import io
@@ -30,17 +31,17 @@ PRICES = ROOT / "benchmarks" / "prices.json"
 OPERATIONS = ROOT / "docs" / "operations.md"
 BEGIN, END = "<!-- written by `make costs` -->", "<!-- until here -->"
 
-# Characters of each text that is sent; all of them take a byte.
+# Numbers of characters in each text that is sent; all of them are ASCII.
 TEXTS = (0, 500, 10_000)
 PAGE = 25
 
 GB = 2**30
 DAYS = 30
-# Bytes that are billed beyond what is there: of an item that is stored, and of a line that is logged.
+# Bytes that are billed in addition to the data: for each stored item, and for each line of a log.
 OF_AN_ITEM, OF_A_LINE = 100, 26
 OF_AN_EVENT = 64 * 1024
 
-# The metrics of a request, which there are for each dialect; the others are the stack's.
+# The metrics of requests, which exist once for each dialect; all others exist once for the stack.
 OF_A_REQUEST = {"Requests", "Latency", "Replays", "Conflicts", "Retries", "LostRaces"}
 
 Figures = Mapping[str, int]
@@ -48,7 +49,7 @@ Figures = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: what it is called, and its function."""
+    """A request, with its name in the table and its function."""
 
     title: str
     function: str
@@ -58,7 +59,7 @@ class Asked:
 
 
 def requests(world: World, project: str, text: str) -> list[Asked]:
-    """On one of a page of projects with such a text. A task has to have one."""
+    """The requests, on one of a page of projects with this text. Tasks need one, so they have at least a character."""
     new = {"name": "Gemini", "description": {"summary": text}}
     task = {"name": "Clean the data", "description": text or "-", "phase": "modeling"}
     return [
@@ -74,8 +75,8 @@ def requests(world: World, project: str, text: str) -> list[Asked]:
 
 
 def measured(template: Template, engine: str, directory: Path) -> dict[str, dict[str, Any]]:
-    """By request and text: units and bytes of one, with an Idempotency-Key if it writes. `kept` and `expiring` are the
-    bytes that are billed for what it leaves in the table, for good and in the record of its key.
+    """By request and text, the units and bytes of a request, which has an Idempotency-Key if it writes. `kept` and
+    `expiring` are the billed bytes that it leaves in the table for good, and in the stored answer.
     """
     found: dict[str, dict[str, Any]] = {}
     for characters in TEXTS:
@@ -103,7 +104,7 @@ def one(world: World, meter: Meter, asked: Asked) -> dict[str, int]:
     calls, read, written = meter.of(asked.function)
     sizes = {key: sizes for call in meter.calls for key, sizes in call.sizes.items()}
     grown = {key: after - before + (OF_AN_ITEM if not before else 0) for key, (before, after) in sizes.items()}
-    # Few are the first of their process, and say so.
+    # Few requests are the first of their process, so the member `cold` is not counted.
     lines = said.getvalue().replace(',"cold":true', "").splitlines()
     return {
         "calls": calls,
@@ -118,7 +119,7 @@ def one(world: World, meter: Meter, asked: Asked) -> dict[str, int]:
 
 
 def expires(key: Key) -> bool:
-    """Whether it is the record of an Idempotency-Key."""
+    """Whether the row is a stored answer."""
     about = named(key)
     return about is not None and about.kind == "replay"
 
@@ -127,15 +128,15 @@ def expires(key: Key) -> bool:
 
 
 def dollars(figures: Figures, memory: Mapping[str, int], function: str, paid: Mapping[str, Any]) -> dict[str, float]:
-    """Of a million such requests, by what is paid for; `memory` is each function's, in MB. Storage is paid for a
-    month, the record of a key for as long as it is there.
+    """Dollars for a million such requests, by service; `memory` is that of each function, in MB. Storage is counted for
+    a month, a stored answer for its whole life.
     """
     price = {name: each["dollars"] for name, each in paid["prices"].items()}
     assumed = paid["assumed"]
     writes = figures["written"] > 0
 
     def run(function: str, kind: str) -> float:
-        """An invocation of each request."""
+        """Dollars for a million invocations of a function."""
         seconds = assumed["milliseconds"][kind] / 1000
         return float(price["invocations"] + 1e6 * seconds * memory[function] / 1024 * price["compute"])
 
@@ -157,8 +158,8 @@ def dollars(figures: Figures, memory: Mapping[str, int], function: str, paid: Ma
 
 
 def default_sampling(requests: float, price: float) -> tuple[float, float]:
-    """X-Ray's own, of so many requests a month that come at random: the part that is traced, one a second and 5 % of
-    the rest; and what a million of them cost.
+    """X-Ray's default rule, for so many requests a month at random moments: the fraction that is traced (one a second
+    and 5 % of the rest), and the dollars for a million requests.
     """
     a_second = requests / (DAYS * 86_400)
     first = (1 - math.exp(-a_second)) / a_second
@@ -167,7 +168,7 @@ def default_sampling(requests: float, price: float) -> tuple[float, float]:
 
 
 def standing() -> tuple[int, int, int]:
-    """The metrics, metrics of alarms, and dashboards of a stack and its stack of alarms."""
+    """The numbers of metrics, metrics of alarms, and dashboards of a stack and its stack of alarms."""
     alarms = dashboards = 0
     for resource in yaml_parse((ROOT / "observability.yaml").read_text())["Resources"].values():
         if resource["Type"] == "AWS::CloudWatch::Alarm":
@@ -256,7 +257,7 @@ def money(dollars: float) -> str:
 
 
 def amount(dollars: float) -> str:
-    """Without an exponent, to at least a cent."""
+    """An amount without an exponent, with at least two decimals."""
     text = f"{dollars:.10f}".rstrip("0")
     return text + "0" * max(0, 2 - len(text.partition(".")[2]))
 
@@ -273,7 +274,7 @@ def write(costs: Mapping[str, Any], template: Template) -> None:
 
 
 def prices() -> dict[str, Any]:
-    """The prices and what is assumed beside them, the part of the requests that is traced among it: template.yaml's."""
+    """The prices and assumptions; the fraction of traced requests is that of template.yaml."""
     found: dict[str, Any] = json.loads(PRICES.read_text())
     found["assumed"]["traced"] = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]["TracingRate"][
         "Default"

@@ -1,8 +1,8 @@
-"""A DynamoDB that answers at once what was recorded, over connections that are kept alive; plain, or with TLS.
+"""Plays DynamoDB: answers at once with recorded answers, over persistent connections, with or without TLS.
 
     python -m benchmarks.dynamodb ANSWERS.json [CERTIFICATE.pem]
 
-Prints its port. A process of its own, so that its time is nobody else's.
+Prints its port. It runs in a process of its own, so that its processor time is not counted in the measured process.
 """
 
 import json

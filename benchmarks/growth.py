@@ -1,4 +1,4 @@
-"""What requests take in a tenant that has little, and in one that has much."""
+"""Compares requests in a tenant that has few projects and records with requests in one that has many."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from local.template import Template
 from tests.support.capacity import Meter
 from tests.support.growth import MORE, WITH_TASKS, Cost, a_place, costs
 
-# How many there are. One more member is added, and removed, at each size.
+# The numbers at which requests are measured. At each size one more member is added, and removed.
 SIZES = {
     "projects": (1, 100, 10_000),
     WITH_TASKS: (1, 100, 1_000),
@@ -26,8 +26,8 @@ PAGE = 50
 
 ROUNDS, COUNT = 25, 10
 
-# The requests that are measured: among few, and among many; of a list, a whole page among many, too, and what the SDK
-# takes to parse what either is answered.
+# The measured turns: a request among few, and among many. Lists have three more: a whole page among many, and the time
+# in which the SDK alone parses the answers to either.
 FEW, MANY, WHOLE, SDK_MANY, SDK_WHOLE = TURNS = (
     *(("handler", case) for case in range(3)),
     *(("sdk", case) for case in (1, 2)),
@@ -36,7 +36,7 @@ FEW, MANY, WHOLE, SDK_MANY, SDK_WHOLE = TURNS = (
 
 @dataclass(frozen=True)
 class Seen:
-    """What was asked of how many, a page having at most `limit` entries; what that cost, and the events of it."""
+    """A route at a size: the size, the `limit` of a page, the costs, and the recorded events."""
 
     size: int
     limit: int
@@ -47,7 +47,7 @@ class Seen:
 
 
 def growth(field: Field, template: Template, engine: str, directory: Path) -> dict[str, Any]:
-    """By what there is more and more of, and by function: the figures at each size."""
+    """The figures at each size, by kind of growing resource and by function."""
     found: dict[str, Any] = {}
     for of in MORE:
         seen = list(grown(template, engine, directory / of, of))
@@ -72,7 +72,7 @@ def grown(template: Template, engine: str, directory: Path, of: str) -> Iterator
 
 
 def processor_time(field: Field, directory: Path, seen: list[Seen]) -> dict[str, dict[Turn, Samples]]:
-    """Microseconds of a request of each route, by turn; all turns of a route are one process's."""
+    """Microseconds of a request, by route and turn; all turns of a route run in one process."""
     few, many = seen[0].size, seen[-1].size
     compared = [each for each in seen if (each.size, each.limit) in ((few, 1), (many, 1), (many, PAGE))]
     kept = {}
@@ -89,8 +89,8 @@ def processor_time(field: Field, directory: Path, seen: list[Seen]) -> dict[str,
 
 
 def figures(route: str, seen: list[Seen], turns: Mapping[Turn, Samples]) -> dict[str, Any]:
-    """`costs` by size; `cpu` in microseconds among few and among many, and for a list what one `entry` more of a page
-    takes, in all and of the SDK alone; each by round.
+    """The `costs` by size, and `cpu` in microseconds among few and among many. For a list also the microseconds of each
+    further `entry` of a page, in total and for the SDK alone. All times are lists with a figure for each round.
     """
     found: dict[str, Any] = {
         "costs": {str(each.size): each.costs[route] for each in seen if each.limit == 1},

@@ -1,10 +1,10 @@
-"""Runs a handler in this process, as Lambda's runtime does, and says what that took: JSON, a line for each thing asked.
+"""Runs a handler in this process as Lambda's runtime does, and prints a line of JSON with the figures of each command.
 
-Executed by the functions' own Python with nothing but their code and the runtime's client on its path, so it imports
-nothing of the project. CASES are its events, each with the table's answers. With `first` as its argument it runs the
-handler once, against a table behind a socket. With `warm` it answers the client's HTTP calls in here and does what each
-line of its input says: `handler 1 60` runs the handler on the second case 60 times; `sdk 1 60` has the SDK alone parse,
-as often, what that case's request is answered.
+The functions' own Python executes this file with only their code and the runtime client on its path, so the file
+imports nothing of the project. CASES are the events, each with the table's answers. With the argument `first` it runs
+the handler once, against a table behind a socket. With `warm` it answers the client's HTTP calls in this process, and
+reads commands from its input: `handler 1 60` runs the handler on the second case 60 times; `sdk 1 60` lets the SDK
+alone parse that case's answers 60 times.
 """
 
 import importlib
@@ -17,8 +17,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-# What the table answers when there is nothing to tell: to every write, and where what is read is not there. Functions
-# read an item that does not exist while they start.
+# The table's empty answers: to every write, and to reads of items that do not exist. A starting function reads one.
 WRITES = ("TransactWriteItems", "UpdateItem")
 NOTHING = {
     **dict.fromkeys(WRITES, "{}"),
@@ -38,14 +37,14 @@ CONTEXT = SimpleNamespace(
 
 
 def main() -> None:
-    # The output is for figures. What the function prints is written too, as in Lambda, but to nowhere.
+    # The output is for figures only. The function's own output is written, as in Lambda, but discarded.
     output = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
     def say(**figures: float) -> None:
         print(json.dumps(figures), file=output, flush=True)
 
-    # What the runtime has loaded before it loads a handler.
+    # The runtime has loaded this module before it loads a handler.
     import awslambdaric.bootstrap  # type: ignore[import-not-found]  # noqa: F401
 
     cases = json.loads(os.environ["CASES"])
@@ -59,7 +58,7 @@ def main() -> None:
     answer = handler(json.loads(events[0]), CONTEXT)
     ended = time.process_time_ns()
     assert answer.get("statusCode", 200) in (200, 201, 204), answer
-    # The process's own time began with the interpreter.
+    # Processor time is counted from the start of the interpreter.
     say(init=loaded / 1e6, first=(ended - loaded) / 1e6, modules=len(sys.modules) - modules)
     if table:
         for line in sys.stdin:
@@ -72,7 +71,7 @@ def main() -> None:
                 todo = [partial(parse, parsings(table.answered))] * int(count)
             else:
                 todo = [partial(handler, json.loads(events[table.case]), CONTEXT) for _ in range(int(count))]
-            # The processor's caches are still those of the process that ran before.
+            # Not counted, since the processor's caches still hold the data of another process.
             for each in todo[:UNCOUNTED]:
                 each()
             began = time.process_time_ns()
@@ -87,7 +86,7 @@ def read(path: str) -> str:
 
 
 def asked(operation: str, body: bytes) -> str:
-    """What a call asks for, however it is written: keys of a batch may stand in any order."""
+    """The content of a call in a canonical form, since the keys of a batch may come in any order."""
 
     def ordered(value: Any) -> Any:
         match value:
@@ -102,8 +101,8 @@ def asked(operation: str, body: bytes) -> str:
 
 
 class Stub:
-    """Lets botocore's HTTP session answer by itself what was recorded of each case. `answered` is the operation and the
-    body of each answer.
+    """Makes botocore's HTTP session return the recorded answers of each case. `answered` lists the operation and body
+    of each answer.
     """
 
     def __init__(self, known: list[dict[str, str]]) -> None:
@@ -114,7 +113,7 @@ class Stub:
 
         self.case = 0
         self.answered: list[tuple[str, bytes]] = []
-        # By the bytes of the request, since comparing what they mean takes its time.
+        # Looked up by the bytes of the request, since parsing them would take time.
         seen: list[dict[bytes, bytes]] = [{} for _ in known]
 
         def send(session: Any, request: Any) -> Any:
@@ -138,7 +137,7 @@ class Stub:
 
 
 def parsings(answered: list[tuple[str, bytes]]) -> list[tuple[Any, Any, Any]]:
-    """For each answer the SDK's parser, and the response and shape that it is given."""
+    """For each answer, the SDK's parser and its arguments: response and shape."""
     from botocore.parsers import create_parser
     from botocore.session import get_session
 

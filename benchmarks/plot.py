@@ -1,4 +1,4 @@
-"""The figures as a picture."""
+"""Draws the figures as a picture."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.spines.left": False,
 }
-# Lines that are told apart by colour, and by their labels.
+# The functions with a line, and the colours; labels name the lines too.
 LINES = {"V1CreateProject": "#2f6fde", "V1ListProjects": "#d9822b", "V1GetProject": "#2a9d6f"}
 
 
@@ -38,7 +38,7 @@ def plot(results: Mapping[str, Any], path: Path) -> None:
         figure.text(0.03, 0.945, "Atrium beside other frameworks", fontsize=18, fontweight="bold")
         figure.text(0.03, 0.912, subtitle(results), fontsize=10.5, color=SOFT)
         init(figure.add_axes((0.24, 0.455, 0.735, 0.39)), results)
-        # The same rows in both, named once.
+        # Both charts have the same rows, so only one has labels.
         first(figure.add_axes((0.24, 0.07, 0.21, 0.27)), results)
         warm(figure.add_axes((0.475, 0.07, 0.21, 0.27)), results)
         growing(figure.add_axes((0.765, 0.07, 0.21, 0.27)), results["growth"]["projects"])
@@ -77,7 +77,7 @@ def warm(axes: Axes, results: Mapping[str, Any]) -> None:
 
 
 def creating(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Who does the same as our creation."""
+    """The candidates that do the same as our creation."""
     wanted = [rival for rival in results["rivals"] if rival["name"] in (CREATE, "boto3_client", "flask", "fastapi")]
     return sorted(wanted, key=lambda rival: median(results["cold"][rival["name"]]["init_cpu"]))
 
@@ -106,7 +106,7 @@ TITLE: dict[str, Any] = {"loc": "left", "fontsize": 11.5, "fontweight": "bold", 
 
 
 def bars(axes: Axes, order: Sequence[Mapping[str, Any]], figures: Sequence[float], texts: Sequence[str]) -> None:
-    """Horizontal, the shortest on top, each with its text; ours in colour, what has no bytecode hatched."""
+    """Draws horizontal bars with texts, the shortest on top; ours in colour, those without bytecode hatched."""
     places = range(len(order))
     drawn = axes.barh(places, figures, height=0.66, color=[colour(rival) for rival in order])
     for rival, bar, text in zip(order, drawn, texts, strict=True):

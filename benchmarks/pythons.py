@@ -1,9 +1,9 @@
-"""Cold starts on one Python beside those on another, in turns: which of them should be the functions' runtime?
+"""Compares cold starts on two versions of Python, in turns, to choose the functions' runtime.
 
     PYTHONPATH=functions:layers/atrium .venv/bin/python -m benchmarks.pythons python3.13 /path/to/python3.14
 
-The interpreters should have been built alike: a distribution's two, say. Prints the medians of each, and the ratios of
-the second to the first.
+The interpreters should be built alike, for example both by one distribution. Prints the medians of each, and the ratios
+of the second to the first.
 """
 
 import os
@@ -23,7 +23,7 @@ from local.terminal import FunctionOutput
 from tests.conftest import KEY
 
 PROCESSES = int(os.environ.get("PROCESSES") or 15)
-# A creation, a route that is among the slowest to start, and what runs before each of them.
+# A creation, a route that is among the slowest to start, and the authorizer, which runs before every route.
 FUNCTIONS = ("CreateProject", "V1DeleteDataset", "Authorizer")
 
 

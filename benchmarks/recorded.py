@@ -1,5 +1,5 @@
-"""Requests that functions are measured with, and what the table answers to them: recorded once on DynamoDB Local, then
-answered at once, so that only the functions' own time is measured.
+"""Records requests and the table's answers once on DynamoDB Local, and replays the answers at once, so that only the
+functions' own time is measured.
 """
 
 import subprocess
@@ -28,8 +28,9 @@ from tests.support.client import World
 
 @dataclass
 class Recording:
-    """`answers` by `asked`, and the last event of each function; `environment` is the functions', but for the table's
-    address. The functions are invoked by `through`."""
+    """The table's `answers` by `asked`, and the last event of each function. `environment` is that of the functions,
+    without the table's address. `through` invokes them.
+    """
 
     through: Invoker = call
     environment: dict[str, str] = field(default_factory=dict)
@@ -41,7 +42,7 @@ class Recording:
         return self.through(function, event)
 
     def watch(self, client: Any) -> None:
-        """Records what the client is answered from now on."""
+        """Records all answers to the client from now on."""
         session = client._endpoint.http_session
         send = session.send
 
@@ -49,7 +50,7 @@ class Recording:
             answer = send(request)
             operation = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
             if operation not in WRITES:
-                # The first one stays: what a list named then was asked for then.
+                # The first answer is kept, since the later answers of a list name other rows, which were never read.
                 self.answers.setdefault(asked(operation, request.body), answer.content.decode())
             return answer
 
@@ -60,7 +61,7 @@ class Recording:
 def recording_world(
     template: Template, engine: str, directory: Path, invoke: Invoker = call
 ) -> Iterator[tuple[World, Recording]]:
-    """A world whose functions are recorded."""
+    """A world whose functions' calls are recorded."""
     recording = Recording(invoke)
     with inline(template, engine, directory, recording.invoke) as world:
         client = tables.table()._client
@@ -71,7 +72,7 @@ def recording_world(
 
 
 def ask_every_route(world: World) -> None:
-    """A request of each route, all of them answered well: first the lists of projects, while there are few."""
+    """Sends a successful request to each route; first to the lists of projects, while there are few projects."""
     for route in sorted(EVERY_ROUTE, key=lambda route: not route.endswith("ListProjects")):
         project = a_project(world)
         answer = world(*EVERY_ROUTE[route](world, project))
@@ -83,7 +84,7 @@ def ask_every_route(world: World) -> None:
 
 @contextmanager
 def instant_table(answers: Path, certificate: Path | None = None) -> Iterator[str]:
-    """Its URL, as long as it lasts."""
+    """Runs the table as a process; yields its URL."""
     command = [sys.executable, "-m", "benchmarks.dynamodb", str(answers), *([str(certificate)] if certificate else [])]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -94,7 +95,7 @@ def instant_table(answers: Path, certificate: Path | None = None) -> Iterator[st
 
 
 def certify(directory: Path) -> tuple[Path, str]:
-    """A certificate for localhost with its key, as a file, and the root that it goes back to; sizes as AWS has them."""
+    """Makes a file with a certificate for localhost and its key, and the root certificate as text. Sizes are AWS's."""
     now = datetime.now(UTC)
 
     def certificate(

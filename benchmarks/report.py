@@ -1,4 +1,4 @@
-"""What a run of the benchmarks says: a verdict on each target, tables, and README's section."""
+"""Reports a run of the benchmarks: a verdict on each target, tables, and README's section."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Costs = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class Line:
-    """A target; `figure` is at most `limit`, or it is missed."""
+    """A target, which is met if `figure` is at most `limit`."""
 
     target: str
     figure: float
@@ -43,7 +43,7 @@ class Line:
 
 
 def verdict(results: Results) -> list[Line]:
-    """No target is a time: each is a ratio of two that were taken in turns, or has nothing to do with time."""
+    """The targets. None is a time: each is a ratio of two times measured in turns, or another figure."""
     cold, warm, layer = results["cold"], results["warm"], results["layer"]
     routes, slow = [*ROUTES, results["slowest"]], results["slowest"]
     init = {name: figures["init_cpu"] for name, figures in cold.items()}
@@ -81,7 +81,7 @@ def of_growth(growth: Mapping[str, Any]) -> Iterable[Line]:
         for found in routes.values():
             units += [spread(found["costs"])] + ([spread(found["page"], whole=True)] if "page" in found else [])
             times.append(ratio(found["cpu"]["many"], found["cpu"]["few"]))
-            # An entry with tasks is a query of its own.
+            # An entry with tasks costs a query of its own.
             if "entry" in found and of != WITH_TASKS:
                 entries.append(ratio(found["entry"]["all"], found["entry"]["sdk"]))
     yield Line(
@@ -92,7 +92,7 @@ def of_growth(growth: Mapping[str, Any]) -> Iterable[Line]:
 
 
 def spread(costs: Mapping[str, list[int]], *, whole: bool = False) -> float:
-    """The most calls, or units, against the least of them; of whole pages, where there are enough for one."""
+    """The ratio of the most calls, or units, to the fewest; with `whole`, only of sizes that fill a page."""
     seen = [cost for size, cost in costs.items() if not whole or int(size) >= PAGE]
     ratios: list[float] = [max(kind) / max(min(kind), 1) for kind in zip(*seen, strict=True)]
     return max(ratios)
@@ -245,7 +245,7 @@ def write(results: Results, costs: Costs) -> None:
 
 
 def summary(results: Results) -> str:
-    """For a terminal."""
+    """A summary for the terminal."""
     rows = [("target", "figure", "at most", ""), *(line.cells() for line in verdict(results))]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(

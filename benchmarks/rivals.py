@@ -1,6 +1,6 @@
-"""What is compared: our functions as they are built for this machine, and peers that do the same or less.
+"""The rivals of the benchmarks: our functions, built for this machine, and peers that do the same or less.
 
-Each runs in the functions' own Python with nothing but its own folder, its layers and the runtime's client.
+Each rival runs in the functions' own Python, with only its own folder, its layers and the runtime client.
 """
 
 import json
@@ -25,17 +25,19 @@ PYTHON = BENCH / "lambda" / "bin" / "python"
 INSIDE = ROOT / "benchmarks" / "inside.py"
 MACHINE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
-# Of our routes: both creations, the flat list, adding a member; and the authorizer, which runs before each of them.
+# Our functions in the comparison: both creations, the flat list, adding a member, and the authorizer.
 OURS = ("CreateProject", "V1CreateProject", "ListProjects", "V1AddMember", "Authorizer")
 CREATE = "V1CreateProject"
 
-# An SDK wants them; the table here takes any.
+# SDKs require credentials; the table here accepts any.
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "unused", "AWS_SECRET_ACCESS_KEY": "unused", "AWS_DEFAULT_REGION": REGION}
 
 
 @dataclass(frozen=True)
 class Rival:
-    """`path` is what it imports from, first the folder of its handler; `request` the function whose request it gets."""
+    """A handler to measure. `path` is its import path, beginning with the folder of the handler; `request` is the
+    function whose request it receives.
+    """
 
     name: str
     label: str
@@ -45,8 +47,8 @@ class Rival:
     python: Path = PYTHON
 
     def variables(self, environment: Mapping[str, str], database: str) -> dict[str, str]:
-        """Of the functions' environment what it needs: a peer only the table's name. Layers are under /opt in
-        Lambda.
+        """The variables that it needs of the functions' environment; a peer needs only the table's name. Paths under
+        /opt, where Lambda has layers, are replaced.
         """
         layers = self.path[1:]
         own = (
@@ -66,7 +68,7 @@ class Rival:
         return Function(self.name, self.handler, timeout=15, memory=512, environment={})
 
     def command(self, mode: str) -> list[str]:
-        """Its handler in a plain process (see inside.py)."""
+        """The command that runs its handler in a plain process (see inside.py)."""
         return [str(self.python), "-P", str(INSIDE), mode]
 
     def process_environment(self, variables: Mapping[str, str], **more: str) -> dict[str, str]:
@@ -87,7 +89,7 @@ class Rival:
 
 
 class Field:
-    """Everything that is compared, built into .bench."""
+    """Builds all rivals into .bench."""
 
     def __init__(self, template: Template) -> None:
         self._template = template
@@ -106,11 +108,11 @@ class Field:
         for name in ("ours", "fastapi"):
             self._strip(name)
 
-    # ------------------------------------------------------------ who is compared
+    # ------------------------------------------------------------ rivals
 
     @cached_property
     def peers(self) -> list[Rival]:
-        """In the order of a table."""
+        """The peers, in the order of the table."""
         fastapi, stripped = self._peer("fastapi", "FastAPI + Mangum"), BENCH / "without-bytecode" / "fastapi"
         return [
             self._peer("bare", "bare handler"),
@@ -132,7 +134,7 @@ class Field:
     def _peer(self, name: str, label: str) -> Rival:
         return Rival(name, label, [BENCH / name], "app.handler")
 
-    # ------------------------------------------------------------ how they are built
+    # ------------------------------------------------------------ builds
 
     def _build_peer(self, name: str) -> None:
         folder, source = BENCH / name, PEERS / name
@@ -162,14 +164,14 @@ class Field:
 
 
 def ours(template: Template, name: str, built: Path, python: Path = PYTHON) -> Rival:
-    """A function of the template, as it was built."""
+    """A built function of the template."""
     layers = template.resources[name]["Properties"]["Layers"]
     folders = [built / layer["Ref"].rstrip("0123456789abcdef") / "python" for layer in layers]
     return Rival(name, name, [built / name, *folders], template.functions[name].handler, name, python)
 
 
 def trust(root: str) -> None:
-    """Adds a root certificate to those that the rivals know, in the place of an earlier run's."""
+    """Adds a root certificate to those that the rivals trust, replacing that of an earlier run."""
     mark = "\n# Of the benchmark's table\n"
     for bundle in ("botocore/cacert.pem", "amazon-roots.pem"):
         for path in BENCH.glob(f"**/{bundle}"):
@@ -177,7 +179,7 @@ def trust(root: str) -> None:
 
 
 def make_runtime(python: str, folder: Path) -> None:
-    """An environment of this interpreter with the runtime's client and nothing else."""
+    """Makes an environment of this interpreter with only the runtime client."""
     shutil.rmtree(folder, ignore_errors=True)
     run(python, "-m", "venv", "--without-pip", str(folder))
     pins = ROOT / "local" / "runtime.txt"
@@ -199,7 +201,7 @@ def pip(*arguments: str) -> None:
 
 
 def run(*command: str, env: Mapping[str, str] | None = None) -> None:
-    """Raises SystemExit with what the command said when it fails."""
+    """Runs a command. If it fails, raises SystemExit with its output."""
     done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
@@ -208,7 +210,7 @@ def run(*command: str, env: Mapping[str, str] | None = None) -> None:
 def written(path: Path, value: Any, indent: int | None = None) -> Path:
     text = json.dumps(value, indent=indent)
     if indent:
-        # A list of figures is a line.
+        # Each list of figures is put on one line.
         text = re.sub(r"\[[-+\d.e,\s]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
     path.write_text(text + "\n")
     return path

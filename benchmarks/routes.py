@@ -1,9 +1,9 @@
-"""Calls of each route, and the capacity units that they take; and what requests cost.
+"""Measures the calls and capacity units of each route, and computes what requests cost.
 
     make costs
 
-Writes benchmarks/results/routes.json and costs.json, which tests hold against the routes, the tables of the last `make
-bench` with the one, and the section of docs/operations.md with the other.
+Writes benchmarks/results/routes.json and the tables of the last `make bench`, then costs.json and the section of
+docs/operations.md. Tests compare the files with the routes.
 """
 
 import json
@@ -27,7 +27,7 @@ RESULT = RESULTS / "routes.json"
 
 
 def main() -> None:
-    # Without the functions' access logs.
+    # Keeps the functions' access logs out of the terminal.
     sys.stdout = FunctionOutput()
     with database(None, KEY) as engine, tempfile.TemporaryDirectory() as directory:
         engine.wait_until_ready()
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def route_costs(template: Template, engine: str, directory: Path) -> dict[str, dict[str, int]]:
-    """Of a request of each route on a small project, and of an authorizer that starts. Sorted by name."""
+    """The costs of a request of each route on a small project, and of a starting authorizer. Sorted by name."""
     meter = Meter()
     costs = {}
     with inline(template, engine, directory, meter.invoke) as world:
@@ -49,7 +49,7 @@ def route_costs(template: Template, engine: str, directory: Path) -> dict[str, d
         for route, request in EVERY_ROUTE.items():
             method, path, body = request(world, a_project(world))
             if route == "ListProjects":
-                # Not yet known, so that the authorizer asks, too.
+                # Clears the authorizer's cache, so that it reads the table.
                 credentials.cache_clear()
             meter.clear()
             answer = world(method, path, body)

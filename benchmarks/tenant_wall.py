@@ -1,9 +1,9 @@
-"""What the tenant wall costs: its part of a call that writes five items, against what the client does to build the
-call.
+"""Measures what the tenant wall costs: its time in a call that writes five items, compared to the client's time to
+build that call.
 
     PYTHONPATH=functions:layers/atrium .venv/bin/python -m benchmarks.tenant_wall
 
-Prints microseconds a call and their ratio, of several rounds of each, in turns. Nothing is sent.
+Prints the microseconds of each and their ratio, from several rounds in turns. No call is sent.
 """
 
 import time
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def transaction(tenant: str, project: str) -> dict[str, Any]:
-    """A change with its record, as Work makes it."""
+    """A change with its stored answer, as Work makes it."""
     wired = [keys.record(tenant, project, "task", new_id()) for _ in range(ITEMS - 1)]
     puts: list[Any] = [{"Put": {"TableName": "atrium", "Item": item(key)}} for key in wired]
     update = {

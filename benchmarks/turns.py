@@ -1,7 +1,7 @@
-"""Figures that were taken in turns: A, B, A, B …
+"""Figures measured in turns: A, B, A, B …
 
-A machine that is slower, or gets slower while it measures, is so in both turns of a pair: their ratio stays. Medians of
-a whole run would each be of another minute.
+A slow machine, or one that becomes slow during the run, slows both turns of a pair, so their ratio stays the same.
+Medians of a whole run would compare different minutes.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ Samples = Sequence[float]
 
 
 def ratio(one: Samples, other: Samples) -> float:
-    """How many times `other` it is, as a rule: the median of the pairs' ratios."""
+    """The median of the pairs' ratios, `one` to `other`."""
     return median(a / b for a, b in zip(one, other, strict=True))
 
 
 def beyond(one: Samples, other: Samples, shared: int) -> list[float]:
-    """Each turn's figure less that of its pair's other, for each of the `shared` things that it did more."""
+    """For each pair, the difference of its figures, divided by `shared`, the number of things that `one` did more."""
     return [round((a - b) / shared, 3) for a, b in zip(one, other, strict=True)]

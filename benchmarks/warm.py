@@ -1,4 +1,4 @@
-"""What a warm request takes: processor time, with the client's HTTP calls answered in the process."""
+"""Measures the processor time of warm requests, with the client's HTTP calls answered in the process."""
 
 import json
 import subprocess
@@ -18,8 +18,8 @@ Turn = tuple[str, int]
 
 @dataclass(frozen=True)
 class Kept:
-    """A process that stays. Each of its `cases` is an event and what the table answers then; in each round it takes its
-    `turns`: the `handler` on a case, or the `sdk` alone, which parses what that case's request is answered.
+    """A process that stays alive. Each of its `cases` is an event with the table's answers. Its `turns` of a round are
+    the `handler` on a case, or the `sdk` alone, which parses the answers of that case.
     """
 
     rival: Rival
@@ -29,8 +29,8 @@ class Kept:
 
 
 def warm_requests(asked: Mapping[K, Kept], rounds: int, count: int) -> dict[K, dict[Turn, Samples]]:
-    """Microseconds a request, of each process by turn, a figure of `count` requests for each round: all processes, and
-    the turns of each, one after the other.
+    """Microseconds of a request, by process and turn, with a figure of `count` requests for each round. In a round all
+    processes take their turns one after the other.
     """
     taken: dict[K, dict[Turn, list[float]]] = {name: {turn: [] for turn in kept.turns} for name, kept in asked.items()}
     with ExitStack() as stack:
@@ -38,10 +38,10 @@ def warm_requests(asked: Mapping[K, Kept], rounds: int, count: int) -> dict[K, d
         for name, process in processes.items():
             said(process)  # how it started
             for turn in asked[name].turns:
-                ask(process, turn, count)  # until everything is loaded, and what is read is known
+                ask(process, turn, count)  # loads all modules and fills all caches
         for number in range(rounds):
             for name, process in processes.items():
-                # The first of them has it a little harder, so each is the first as often.
+                # The first turn is a little slower, so the order alternates.
                 order = list(taken[name]) if number % 2 else list(reversed(taken[name]))
                 for turn in order:
                     taken[name][turn].append(ask(process, turn, count))

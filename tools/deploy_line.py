@@ -1,9 +1,9 @@
-"""`make deploy-line`: prints the `sam deploy` that gives a stack the parameters that another one has, or it itself, but
-for those that are named.
+"""`make deploy-line`: prints a `sam deploy` with all parameters of a deployed stack, for that stack or another one, and
+with some of the values changed.
 
-A new stack has none of samconfig.toml's parameters once one is given on the command line, and a stack that is there
-keeps the value of each that is not given. So all of them are given. Every value is written as SAM's own parser reads
-it; a line that it would read otherwise is not printed.
+Parameters on the command line replace all of samconfig.toml's, and an existing stack keeps the values of omitted ones,
+so the line has every parameter. SAM's own parser checks each value; a line that SAM would read differently is not
+printed.
 """
 
 import argparse
@@ -25,12 +25,13 @@ from tools.versioned import PARAMETERS
 
 
 class Impossible(Exception):
-    """There is no such line; the message says why."""
+    """No such line exists; the message gives the reason."""
 
 
 def deploy_line(stack: str, to: str, environment: str | None, changes: Mapping[str, str]) -> str:
-    """The line, for a shell. `stack` has the parameters, which `to` gets; both are names of stacks. `environment` is
-    one of samconfig.toml, None for the one of either stack. Raises Impossible, and what the SDK raises."""
+    """The line, for a shell, which deploys the stack `to` with the parameters of `stack`. `environment` is one of
+    samconfig.toml; None chooses the one of either stack. Raises Impossible, and the SDK's exceptions.
+    """
     if not stack:
         raise Impossible("Give FROM: the stack whose parameters are kept.")
     environments = _environments()
@@ -40,7 +41,7 @@ def deploy_line(stack: str, to: str, environment: str | None, changes: Mapping[s
         names = ", ".join(name for name in environments if name != "default")
         raise Impossible(f"samconfig.toml has no such environment, or none of {stack}: give ENV, one of {names}.")
     settings = environments[environment]
-    # The AWS CLI takes AWS_REGION, too; boto3 does not.
+    # The AWS CLI reads AWS_REGION too; boto3 does not.
     region = settings.get("region") or os.environ.get("AWS_REGION")
     cloudformation = boto3.Session(profile_name=settings.get("profile"), region_name=region).client("cloudformation")
     (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
@@ -52,7 +53,7 @@ def deploy_line(stack: str, to: str, environment: str | None, changes: Mapping[s
     hidden = {each["ParameterKey"] for each in declared if each.get("NoEcho")} - changes.keys()
     if hidden and to != stack:
         raise Impossible(f"CloudFormation does not tell {', '.join(sorted(hidden))}: give it in SET.")
-    # A stack that is there keeps what is not given.
+    # An existing stack keeps the values of omitted parameters.
     parameters = {name: value for name, value in {**values, **changes}.items() if name not in hidden}
     tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
     options = {
@@ -69,7 +70,7 @@ def deploy_line(stack: str, to: str, environment: str | None, changes: Mapping[s
 
 
 def _spelled(pairs: Mapping[str, str], parser: click.ParamType) -> Iterator[str]:
-    """Each as a word that SAM reads as just that pair. Raises Impossible."""
+    """Spells each pair as a word that SAM parses as exactly that pair. Raises Impossible."""
     for name, value in pairs.items():
         try:
             yield next(word for word in _spellings(name, value) if _read(word, parser) == {name: value})
@@ -80,7 +81,7 @@ def _spelled(pairs: Mapping[str, str], parser: click.ParamType) -> Iterator[str]
 def _spellings(name: str, value: str) -> Iterator[str]:
     yield f"{name}={value}"
     for quote in "\"'":
-        # SAM takes one backslash off before a space and either quote, and none off before anything else.
+        # SAM removes one backslash before a space or a quote, and none before other characters.
         escaped = "".join(
             "\\" + char if char == quote or (char in " \"'" and value[at - 1 : at] == "\\") else char
             for at, char in enumerate(value)
@@ -106,7 +107,7 @@ def _environments() -> dict[str, dict[str, Any]]:
 
 
 def _parameters(template: str) -> set[str]:
-    """The names of a template's parameters, those of its form with versions too."""
+    """The names of a template's parameters, including those of its form with versions."""
     declared = yaml_parse((ROOT / template).read_text()).get("Parameters", {})
     return {*declared, *(PARAMETERS if template == "template.yaml" else ())}
 

@@ -27,7 +27,7 @@ from local.template import ROOT
 BUILD = ROOT / ".aws-sam" / "build"
 LAYERS = ("AtriumLayer", "JwtLayer")
 
-# The values that a requirement's marker may ask for.
+# Values of the variables in requirements' markers.
 RUNTIME = {"python_version": VERSION, "platform_python_implementation": "CPython", "implementation_name": "cpython"}
 
 
@@ -43,7 +43,9 @@ def main() -> None:
 
 
 def bill(layer: Path) -> Bom:
-    """Of a built layer: its wheels, each with what was left of it, and the project's own package."""
+    """The bill of a built layer: its wheels, with the number of files that the build changed or left out, and the
+    project's own package.
+    """
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     mit = LicenseFactory().make_from_string("MIT")
     root = Component(
@@ -103,8 +105,8 @@ def part(python: Path, wheel: dict[str, str]) -> Component:
 
 
 def compared(python: Path, installed: Distribution) -> tuple[int, int, int]:
-    """How many files of a distribution are in the layer as they were, changed, and not at all, its records, programs
-    and stubs aside.
+    """Counts the files of a distribution that the layer has unchanged, has changed, and has not. Metadata, programs and
+    stubs are not counted.
     """
     kept = changed = missing = 0
     for file in installed.files or []:
@@ -113,7 +115,7 @@ def compared(python: Path, installed: Distribution) -> tuple[int, int, int]:
             continue
         path = python / file
         if file.suffix == ".so":
-            # Named after its platform, which is not this one.
+            # Its name contains the layer's platform, which may differ from this machine's.
             there = any(path.parent.glob(f"{file.name.partition('.')[0]}.*so"))
             kept, missing = kept + there, missing + (not there)
             continue
@@ -129,7 +131,7 @@ def compared(python: Path, installed: Distribution) -> tuple[int, int, int]:
 
 
 def licences(installed: Distribution) -> list[License]:
-    """As the distribution says: an SPDX expression, or what it is classified as."""
+    """The licences that the distribution declares: an SPDX expression, or its classifiers."""
     about, factory = installed.metadata, LicenseFactory()
     for field in ("License-Expression", "License"):
         if field in about:
@@ -142,7 +144,7 @@ def licences(installed: Distribution) -> list[License]:
 
 def needs(name: str) -> set[str]:
     requirements = map(Requirement, distribution(name).requires or [])
-    # The extras that the layers ask for: pyjwt[crypto].
+    # The extras that the layers require: pyjwt[crypto].
     extras = ("", "crypto")
     return {
         normal(wanted.name)
