@@ -23,8 +23,8 @@ from benchmarks.warm import Kept, warm_requests
 from local.database import database
 from local.template import Template
 from local.terminal import FunctionOutput, say
-from tests.conftest import KEY
 from tests.support.growth import MORE
+from tests.support.world import KEY
 
 # The number of fresh processes of each candidate; then the rounds of warm requests, and the requests of a round.
 PROCESSES = int(os.environ.get("PROCESSES") or 15)

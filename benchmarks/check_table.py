@@ -15,8 +15,8 @@ from pathlib import Path
 from local.database import database
 from local.functions import call
 from local.template import Template
-from tests.automation.test_purge import fill
-from tests.conftest import KEY, crowd_on
+from tests.support.rows import fill
+from tests.support.world import KEY, crowd_on
 
 ROWS, OF_A_PROJECT, MANY = 20_000, 1_000, 2_000_000
 

@@ -22,9 +22,9 @@ from atrium.store.engine import table as tables
 from atrium.telemetry import UNITS
 from benchmarks.report import RESULTS, table
 from local.template import ROOT, Template
-from tests.conftest import inline
 from tests.support.capacity import WRITTEN, Meter, units
 from tests.support.client import MISSING, World
+from tests.support.world import inline
 
 RESULT = RESULTS / "costs.json"
 PRICES = ROOT / "benchmarks" / "prices.json"

@@ -13,8 +13,8 @@ from statistics import median
 from benchmarks.turns import ratio
 from local.database import database
 from local.template import Template
-from tests.automation.test_purge import fill
-from tests.conftest import KEY, crowd_on
+from tests.support.rows import fill
+from tests.support.world import KEY, crowd_on
 
 ROUNDS = 15
 RECORDS = 10_000

@@ -20,7 +20,7 @@ from layers.build import version_of
 from local.database import database
 from local.template import Template
 from local.terminal import FunctionOutput
-from tests.conftest import KEY
+from tests.support.world import KEY
 
 PROCESSES = int(os.environ.get("PROCESSES") or 15)
 # A creation, a route that is among the slowest to start, and the authorizer, which runs before every route.

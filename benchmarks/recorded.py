@@ -21,9 +21,9 @@ from atrium.store.engine import table as tables
 from benchmarks.inside import WRITES, asked
 from local.functions import Invoker, call
 from local.template import ROOT, Function, Template
-from tests.conftest import inline
-from tests.routes.test_round_trips import EVERY_ROUTE, a_project
 from tests.support.client import World
+from tests.support.requests import EVERY_ROUTE, a_project
+from tests.support.world import inline
 
 
 @dataclass

@@ -19,9 +19,9 @@ from benchmarks.rivals import written
 from local.database import database
 from local.template import Template
 from local.terminal import FunctionOutput
-from tests.conftest import KEY, inline
-from tests.routes.test_round_trips import EVERY_ROUTE, a_project
 from tests.support.capacity import Meter
+from tests.support.requests import EVERY_ROUTE, a_project
+from tests.support.world import KEY, inline
 
 RESULT = RESULTS / "routes.json"
 

@@ -11,39 +11,26 @@ Sizes are those of `make test`; `full(few, many)` gives the many under `make pro
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import cache
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import boto3
 import hypothesis
 import pytest
 from moto import mock_aws
 
-from atrium.access_tokens import access_tokens
-from atrium.api import authorizer
-from atrium.settings import settings
-from atrium.store import letters, outbox
 from atrium.store.engine import table as tables
-from local.bus import served
-from local.database import Database, database, new_access_key_id
-from local.demo import demo
-from local.functions import Invoker, call
+from atrium.store.engine.table import Table
+from local.database import database
+from local.functions import call
 from local.gateway import Gateway
-from local.letters import Letters
-from local.template import Template, create_table, lambda_environment
+from local.template import Template
 from tests.support import clock
-from tests.support.client import Published, World, through
-from tests.support.clock import Clock, Workers
-from tests.support.limits import Limits
+from tests.support.client import Answer, World, through
+from tests.support.clock import Workers
 from tests.support.proxy import Proxy
-from tests.support.trace import Trace, enforced, meeting
-
-# Of a crowd.
-PROCESSES = 8
+from tests.support.trace import Trace, meeting
+from tests.support.world import KEY, Count, Crowd, Meanwhile, crowd_on, inline, the_template
 
 # An example may take as long as the machine needs.
 hypothesis.settings.register_profile("atrium", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -51,20 +38,8 @@ hypothesis.settings.load_profile("atrium")
 
 clock.be_patient()
 
-# The access key id that engines and buses of tests take; of an engine that runs already, its own.
-KEY = os.environ.get("ENGINE_KEY") or new_access_key_id()
-
-
-# What a test has tried, by name.
-Count = Callable[..., None]
 
 _counted: dict[str, Counter[str]] = {}
-
-
-@cache
-def the_template() -> Template:
-    """For what is needed when tests are collected: the translator takes a while."""
-    return Template()
 
 
 @pytest.fixture
@@ -97,11 +72,6 @@ def pytest_xdist_auto_num_workers() -> int:
     clocks.
     """
     return min(4, (os.cpu_count() or 1) + 1)
-
-
-def full(few: int, many: int) -> int:
-    """The size inside `make test`, and the one of `make prove`."""
-    return many if os.environ.get("PROVE") else few
 
 
 @pytest.fixture(scope="session")
@@ -161,56 +131,6 @@ def traced(template: Template, engine: str, tmp_path: Path) -> Iterator[tuple[Wo
         yield made, trace
 
 
-@contextmanager
-def inline(template: Template, endpoint: str | None, directory: Path, invoke: Invoker) -> Iterator[World]:
-    """A world on a table of its own, whose functions may do what the template allows them. The functions' process is
-    this one, so the innermost world is the one that runs.
-    """
-    functions = template.functions
-    bus = Published()
-    table = endpoint or "https://dynamodb.us-east-1.amazonaws.com"
-    caches = (settings, tables.table, outbox.bus, letters.dead_letters, authorizer.credentials, access_tokens)
-    queue = Letters(directory / "dead-letters.jsonl")
-    with (
-        served(bus, KEY, queue, lambda name, event: call(functions[name], event)),
-        enforced(template),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        environment = lambda_environment(functions["Provision"], table, bus.url, KEY)
-        environment["TABLE_NAME"] = f"atrium-{uuid4()}"
-        del environment["AWS_LAMBDA_INITIALIZATION_TYPE"]
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        clock.install(Clock(), patch.setattr)
-        for cached in caches:
-            cached.cache_clear()
-        client = boto3.client("dynamodb")
-        # Without a stream: nobody reads it here, and the engine gets slower with each one of a table that is gone.
-        schema = {name: value for name, value in template.table.items() if name != "StreamSpecification"}
-        create_table(client, {**schema, "TableName": environment["TABLE_NAME"]})
-        Limits().watch(tables.table()._client)
-        dev = demo(directory, lambda request: call(functions["Provision"], request))
-        gateway = Gateway(template.api, functions, invoke, template.stage)
-        yield World(through(gateway), dev, bus, gateway)
-        client.delete_table(TableName=environment["TABLE_NAME"])
-        for cached in caches:
-            cached.cache_clear()
-
-
-@dataclass
-class Crowd:
-    """The API in worker processes, on DynamoDB Local behind a proxy. `environment` is the functions'; `client` goes
-    past the proxy; `letters` is the queue DeadLetters.
-    """
-
-    world: World
-    invoke: Invoker
-    proxy: Proxy
-    environment: dict[str, str]
-    client: Any
-    letters: Letters
-
-
 @pytest.fixture(scope="session")
 def crowd_session(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     with ExitStack() as stack:
@@ -228,19 +148,26 @@ def crowd(crowd_session: Crowd) -> Iterator[Crowd]:
         setattr(crowd_session.proxy, name, getattr(fresh, name))
 
 
-@contextmanager
-def crowd_on(engine: Database, template: Template, directory: Path) -> Iterator[Crowd]:
-    client = engine.client()
-    create_table(client, template.table)
-    bus = Published()
-    queue = Letters(directory / "dead-letters.jsonl")
-    invoked = served(bus, KEY, queue, lambda name, event: workers(template.functions[name], event))
-    with Proxy(engine.endpoint).served() as proxy, invoked:
-        environment = lambda_environment(template.functions["Provision"], proxy.url, bus.url, KEY)
-        workers = Workers(environment, size=PROCESSES)
-        try:
-            dev = demo(directory, lambda request: workers(template.functions["Provision"], request))
-            world = World(through(Gateway(template.api, template.functions, workers, template.stage)), dev, bus)
-            yield Crowd(world, workers, proxy, environment, client, queue)
-        finally:
-            workers.stop()
+@pytest.fixture
+def other(world: World, template: Template) -> Iterator[World]:
+    """The same API in another process: in Lambda, too, an environment answers one request at a time."""
+    workers = Workers(os.environ, size=1)
+    yield World(through(Gateway(template.api, template.functions, workers, template.stage)), world.dev)
+    workers.stop()
+
+
+@pytest.fixture
+def meanwhile(other: World, monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Lets a request of another process run, whole, right before the next one's transaction."""
+
+    def arrange(request: Callable[[World], Answer]) -> None:
+        commit = Table.transact
+
+        def transact(table: Table, writes: Any, token: str) -> None:
+            monkeypatch.setattr(Table, "transact", commit)
+            assert request(other).status < 300
+            commit(table, writes, token)
+
+        monkeypatch.setattr(Table, "transact", transact)
+
+    return arrange

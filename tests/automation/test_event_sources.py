@@ -18,10 +18,10 @@ from local.bus import Event, served
 from local.event_sources import Message, MessageQueue, QueueSource, StreamSource
 from local.functions import FunctionFailed, FunctionTimedOut
 from local.template import REGION, ROOT, EventSource, Function, Template
-from tests.conftest import KEY
-from tests.platform.test_run import wait_for
 from tests.support.client import Published
 from tests.support.clock import NET, unhurried
+from tests.support.processes import wait_for
+from tests.support.world import KEY
 
 SHARD = "shardId-1"
 

@@ -25,65 +25,24 @@ from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.store import fsck
 from atrium.store.engine.table import Item, Table, table
-from atrium.store.engine.wire import plain_item, wire_item, wire_key
+from atrium.store.engine.wire import wire_item, wire_key
 from local.database import free_port
 from local.endpoints import endpoints_of
 from local.fsck import checked
 from local.functions import FunctionFailed, call
 from local.template import ROOT, TABLE_NAME, Template
-from tests.conftest import Crowd, full, the_template
-from tests.platform.test_run import wait_for
 from tests.support.client import RECORDS, Answer, World, flat_id, flat_path, new_key, v1_id
 from tests.support.clock import NET
 from tests.support.iam import needless, of_its_calls, statements
+from tests.support.processes import wait_for
+from tests.support.rows import Rows, clean
 from tests.support.trace import Trace
+from tests.support.world import Crowd, full, the_template
 
 GHOST = "f" * 24
 TWIN = "e" * 24
 LONG_AGO = "2020-01-01T00:00:00.000Z"
 TASK = RECORDS["tasks"]
-
-
-class Rows:
-    """The table's rows, past Atrium and its wall: the hand of an operator who slips."""
-
-    def __init__(self, client: Any, name: str) -> None:
-        self._client, self._name = client, name
-
-    def get(self, key: Key) -> Item | None:
-        answer = self._client.get_item(TableName=self._name, Key=wire_key(key), ConsistentRead=True)
-        return plain_item(answer["Item"]) if "Item" in answer else None
-
-    def put(self, key: Key, row: Item) -> None:
-        self._client.put_item(TableName=self._name, Item=wire_item({**row, "pk": key.pk, "sk": key.sk}))
-
-    def change(self, key: Key, **changes: Any) -> None:
-        """Sets attributes, and takes away those that are to be None."""
-        row = self.get(key)
-        assert row is not None
-        self.put(key, {name: value for name, value in {**row, **changes}.items() if value is not None})
-
-    def copy(self, key: Key, to: Key, **changes: Any) -> None:
-        row = self.get(key)
-        assert row is not None
-        self.put(to, {**row, **changes})
-
-    def delete(self, key: Key) -> None:
-        self._client.delete_item(TableName=self._name, Key=wire_key(key))
-
-    def all(self) -> list[Item]:
-        """By key."""
-        pages = self._client.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True)
-        found = [plain_item(item) for page in pages for item in page["Items"]]
-        return sorted(found, key=lambda row: (row["pk"], row["sk"]))
-
-    def restore(self, rows: Mapping[Key, Item]) -> None:
-        now = {Key(row["pk"], row["sk"]): row for row in self.all()}
-        for key in now.keys() - rows.keys():
-            self.delete(key)
-        for key, row in rows.items():
-            if repr(now.get(key)) != repr(row):  # True is 1, but not here
-                self.put(key, row)
 
 
 @dataclass
@@ -205,10 +164,6 @@ def picture(world: World, path: str) -> list[tuple[int, Any]]:
     seen = [world("GET", target, by=name).seen for target in paths for name in ("owner", "viewer", "outsider")]
     found = ["owner@", "out", "of acme", "contributor of", "acme"]
     return seen + [world("GET", f"{flat}/team/search?q={text}").seen for text in found]
-
-
-def clean(summary: Any) -> bool:
-    return (summary["complete"], summary["clean"], summary["damage"], summary["details"]) == (True, True, {}, [])
 
 
 # ---------------------------------------------------------------- a table without damage

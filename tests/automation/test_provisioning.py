@@ -9,9 +9,8 @@ import pytest
 from atrium.credentials import digest, new_secret
 from local.functions import FunctionFailed, call
 from local.template import Template
-from tests.conftest import Crowd
-from tests.races.test_concurrency import at_once
 from tests.support.client import A_MOMENT, A_UUID, AN_ID, World
+from tests.support.world import Crowd, at_once
 
 
 class Provision:

@@ -17,10 +17,10 @@ import pytest
 
 from local.functions import FunctionFailed
 from local.template import REGION, TABLE_NAME, Template
-from tests.conftest import KEY, Crowd, full
-from tests.races.test_changes import require_published_form
+from tests.support.changes import require_published_form
 from tests.support.client import RECORDS, World, flat_path, v1_id
 from tests.support.clock import run_alone
+from tests.support.world import KEY, Crowd, full
 
 Record = dict[str, Any]
 

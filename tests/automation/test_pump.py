@@ -12,12 +12,12 @@ import pytest
 
 from atrium import keys
 from local.template import REGION, TABLE_NAME, Template
-from tests.conftest import full
-from tests.platform.test_run import Instance, running, wait_for
-from tests.races.test_changes import require_published_form
-from tests.routes.test_round_trips import EVERY_ROUTE, a_project
+from tests.support.changes import require_published_form
 from tests.support.client import World, flat_id, flat_path, new_key
 from tests.support.clock import NET
+from tests.support.processes import Instance, running, wait_for
+from tests.support.requests import EVERY_ROUTE, a_project
+from tests.support.world import full
 
 
 @pytest.fixture(scope="module")

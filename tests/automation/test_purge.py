@@ -5,7 +5,6 @@ import os
 import random
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,40 +21,12 @@ from atrium.store.engine.table import table
 from atrium.store.engine.wire import wire_item, wire_key
 from local.functions import FunctionFailed, call
 from local.template import TABLE_NAME, Template
-from tests.conftest import Crowd, full
-from tests.races.test_concurrency import Killer, rows_naming
 from tests.support.client import RECORDS, World, flat_id, flat_path
 from tests.support.clock import unhurried
 from tests.support.faults import faulty
-
-
-def id_of(path: str) -> str:
-    return flat_id(path.rpartition("/")[2])
-
-
-def fill(crowd: Crowd, project: str, count: int) -> None:
-    """Adds copies of a record of each kind, and of a note, past the API: many in little time."""
-    world = crowd.world
-    made = [world.new_record(project, kind) for kind in RECORDS]
-    note = world.new_note(next(path for path in made if "/tasks/" in path))
-    pk = f"T#{flat_id(world.dev['tenants']['acme']['tenant_id'])}#P#{id_of(project)}"
-    models = []
-    for path in (*made, note):
-        *_, above, kind, id = flat_path(path).split("/")
-        sk = f"TASKNOTE#{above}#{id}" if kind == "notes" else f"{kind[:-1].upper()}#{id}"
-        item = crowd.client.get_item(TableName=TABLE_NAME, Key={"pk": {"S": pk}, "sk": {"S": sk}})["Item"]
-        models.append((item, sk.rpartition("#")[0] + "#"))
-    puts = []
-    for number in range(count - len(models)):
-        item, prefix = models[number % len(models)]
-        id = new_id()
-        puts.append({"PutRequest": {"Item": item | {"sk": {"S": prefix + id}, "id": {"S": id}}}})
-    batches = [puts[position : position + 25] for position in range(0, len(puts), 25)]
-    with ThreadPoolExecutor(8) as threads:
-        for answer in threads.map(
-            lambda batch: crowd.client.batch_write_item(RequestItems={TABLE_NAME: batch}), batches
-        ):
-            assert not answer["UnprocessedItems"]
+from tests.support.killer import Killer
+from tests.support.rows import fill, id_of, rows_naming
+from tests.support.world import Crowd, full
 
 
 def queued(crowd: Crowd, sk: str) -> Any:

@@ -13,12 +13,11 @@ from local import event_sources
 from local.event_sources import MessageQueue, QueueSource
 from local.functions import FunctionFailed, call
 from local.template import Function, Template
-from tests.conftest import Crowd, full
-from tests.races.test_changes import event, require_published_form
-from tests.races.test_concurrency import at_once
-from tests.routes.test_idempotency import set_space_roles
+from tests.support.changes import event, require_published_form
 from tests.support.client import A_MOMENT, A_UUID, World, flat_path, new_key
 from tests.support.clock import HANGS
+from tests.support.rows import set_space_roles
+from tests.support.world import Crowd, at_once, full
 
 
 def request(world: World, **fields: Any) -> dict[str, Any]:

@@ -27,14 +27,13 @@ from local.event_sources import StreamSource, failure
 from local.functions import FunctionFailed, call
 from local.letters import Letters
 from local.template import ACCOUNT, REGION, ROOT, EventSource, Function, Template, lambda_environment
-from tests.conftest import KEY, Crowd
-from tests.platform.test_observability import meta_of
-from tests.platform.test_run import running, wait_for
-from tests.routes.test_round_trips import ALWAYS
 from tests.support.client import RECORDS, World, flat_id, flat_path, v1_id
 from tests.support.clock import NET
-from tests.support.iam import needless, statements
+from tests.support.iam import ALWAYS, needless, statements
+from tests.support.processes import running, wait_for
+from tests.support.rows import meta_of
 from tests.support.trace import Trace, enforced
+from tests.support.world import KEY, Crowd
 
 Record = dict[str, Any]
 Redrive = Callable[[], dict[str, Any]]

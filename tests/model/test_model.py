@@ -39,7 +39,6 @@ from atrium.store.outbox import event_in
 from atrium.store.purge import queued
 from local.functions import call as invoke
 from local.template import Template
-from tests.conftest import Count, full, the_template
 from tests.model.model import (
     DIGEST,
     KINDS,
@@ -56,11 +55,12 @@ from tests.model.model import (
     is_v1,
     spelled,
 )
-from tests.platform.test_template import routes
-from tests.routes.test_round_trips import EVERY_ROUTE
 from tests.support.client import HEX24, RECORDS, UUID, Answer, World, flat_id, v1_id
 from tests.support.clock import NET
 from tests.support.faults import FAULTS, Crash, FaultyClient, faulty
+from tests.support.requests import EVERY_ROUTE
+from tests.support.routes import routes
+from tests.support.world import Count, full, the_template
 
 T = TypeVar("T")
 

@@ -33,11 +33,11 @@ from local.database import as_child, free_port
 from local.demo import demo
 from local.rie import BUILD
 from local.template import ACCOUNT, REGION, ROOT, Template
-from tests.platform.test_run import wait_for
-from tests.platform.test_template import routes
-from tests.routes import test_seed_documents as seeds
+from tests.support import seed_documents as seeds
 from tests.support.client import World, over_http
 from tests.support.clock import NET
+from tests.support.processes import wait_for
+from tests.support.routes import routes
 from tools import versioned
 from tools.openapi import DOCUMENT
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.database import database
 from local.template import TABLE_NAME, Function, Template, create_table
-from tests.conftest import KEY, full
+from tests.support.world import KEY, full
 
 
 def test_a_write_is_on_disk_when_the_invoker_returns(template: Template, tmp_path: Path) -> None:

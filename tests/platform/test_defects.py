@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Crowd
-from tests.races.test_concurrency import at_once
-from tests.routes.test_round_trips import EVERY_ROUTE, FLAT, a_project
 from tests.support.client import RECORDS, World, flat_id, flat_path, in_camel_case, new_key
+from tests.support.requests import EVERY_ROUTE, FLAT, a_project
+from tests.support.world import Crowd, at_once
 
 
 def test_1_nobody_adds_himself_to_a_project(shared: World) -> None:

@@ -17,8 +17,8 @@ from samcli.cli.types import CfnParameterOverridesType
 from samcli.commands.deploy.command import cli as sam_deploy
 
 from local.template import ROOT
-from tests.platform.test_deployment import OPERATIONS, commands
 from tests.support.clock import NET
+from tests.support.documents import OPERATIONS, commands
 from tools import deploy_line
 
 JWKS = json.dumps({"keys": [{"kid": 'Ada\'s "key"', "n": "a\\b c"}]}, indent=1)

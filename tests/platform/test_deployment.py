@@ -16,8 +16,9 @@ from samtranslator.yaml_helper import yaml_parse
 
 from atrium.telemetry import UNITS
 from local.template import ROOT, Template
-from tests.platform.test_template import routes
+from tests.support.documents import OPERATIONS, commands
 from tests.support.iam import statements
+from tests.support.routes import routes
 from tools import versioned
 
 # Of one stack (CloudFormation quotas).
@@ -340,17 +341,9 @@ def test_nothing_secret_is_in_the_configuration() -> None:
 
 # ---------------------------------------------------------------- docs/operations.md
 
-OPERATIONS = (ROOT / "docs/operations.md").read_text()
 
 # Options of the AWS CLI itself, and of its own commands.
 OF_THE_CLI = {"query", "output", "cli-binary-format", "cli-read-timeout"}
-
-
-def commands() -> list[str]:
-    """Every command of the blocks, and of the lines that are one, with its continuations."""
-    blocks = re.findall(r"^```\n(.*?)^```$", OPERATIONS, re.MULTILINE | re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [*lines, *re.findall(r"`((?:invoke|ask|aws|make|sam|jq) [^`]+)`", OPERATIONS)]
 
 
 def test_operations_names_what_the_template_has(template: Template) -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,37 +12,15 @@ import pytest
 
 from local.functions import FunctionFailed, FunctionThrottled, FunctionTimedOut, Workers
 from local.gateway import MAX_BODY_BYTES, Gateway, Reply, Request
-from local.template import Function, Template
-from tests.platform.test_run import wait_for
+from local.template import Template
 from tests.support.clock import NET
+from tests.support.fake import ALLOW, Fake, function
+from tests.support.processes import wait_for
 
-ALLOW = {
-    "principalId": "p",
-    "policyDocument": {
-        "Statement": [{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "arn:aws:execute-api:*"}]
-    },
-    "context": {"tenant_id": "t", "number": 1, "yes": True},
-}
 UNAUTHORIZED = "Missing or invalid credentials. Send one of: Authorization: Bearer <token>, or X-API-Key: <key>."
 SEVERAL = "Two different credentials were sent. Send exactly one: Authorization: Bearer <token>, or X-API-Key: <key>."
 BUSY = "The service is busy. Send the same request again, with the same Idempotency-Key."
 FAULT = {"error": "Internal server error.", "detail": "Internal server error."}
-
-
-class Fake:
-    """Functions that answer what a test says, and the events they got."""
-
-    def __init__(self, authorizer: Any = ALLOW, route: Any = None) -> None:
-        self.answers = {"Authorizer": authorizer}
-        self.route = {"statusCode": 200, "body": "ok"} if route is None else route
-        self.events: dict[str, Any] = {}
-
-    def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
-        self.events["Authorizer" if function.name == "Authorizer" else "route"] = event
-        answer = self.answers.get(function.name, self.route)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
 
 def ask(template: Template, fake: Fake, target: str = "/projects", method: str = "GET", **more: Any) -> Reply:
@@ -348,10 +326,6 @@ def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers
     pool = Workers({}, size=1)
     yield pool
     pool.stop()
-
-
-def function(name: str, timeout: int = NET, concurrency: int | None = None) -> Function:
-    return Function(name, f"sample_functions.{name}", timeout, 128, {}, concurrency=concurrency)
 
 
 def test_a_function_that_takes_too_long_is_ended_and_the_next_call_finds_a_fresh_process(workers: Workers) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from atrium.store.engine import table as tables
 from local.template import Template
-from tests.conftest import full, inline
 from tests.support.capacity import Meter
 from tests.support.growth import MORE, a_place, costs
+from tests.support.world import full, inline
 
 # Entries of a page, and of two places where it is cut out of more.
 PAGE = 25

@@ -19,11 +19,11 @@ from atrium.store.engine.wire import plain_item, wire_key
 from atrium.store.purge import Deletion, Purge
 from local.functions import FunctionFailed, call
 from local.template import Template
-from tests.conftest import full
-from tests.routes.test_sizes import copies
 from tests.support.client import RECORDS, Answer, World, flat_id, flat_path, in_camel_case, new_key
 from tests.support.faults import faulty
 from tests.support.limits import KB, MAX_ITEM, LimitExceeded, Limits, size_of
+from tests.support.rows import copies
+from tests.support.world import full
 
 # A character of four bytes in UTF-8, and two that are two in JSON.
 FACE, QUOTE = "\U0001f600", '"'

@@ -26,18 +26,19 @@ from atrium.credentials import new_secret
 from atrium.models import timestamp
 from atrium.store import purge
 from atrium.store.engine.scope import scope
-from atrium.store.engine.table import Item, Range, table
+from atrium.store.engine.table import Range, table
 from atrium.store.engine.wire import wire_item
 from atrium.telemetry import UNITS
 from local.functions import call
 from local.gateway import Gateway
 from local.template import ROOT, Template
 from local.terminal import FunctionOutput
-from tests.conftest import the_template
-from tests.routes.test_round_trips import EVERY_ROUTE, FLAT, a_project
 from tests.support.client import Answer, World, flat_id, flat_path, through
 from tests.support.clock import NET, Workers, unhurried
 from tests.support.faults import Choose, faulty
+from tests.support.requests import EVERY_ROUTE, FLAT, a_project
+from tests.support.rows import meta_of
+from tests.support.world import the_template
 from tools import versioned
 
 Line = dict[str, Any]
@@ -397,14 +398,6 @@ def test_an_answer_that_lambda_would_not_take_is_logged_as_what_the_caller_gets(
 
 
 # ---------------------------------------------------------------- what follows a change
-
-
-def meta_of(world: World, project: str) -> Item:
-    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    with scope(tenant):
-        found = table().get(keys.project(tenant, flat_id(project.rpartition("/")[2])))
-    assert found is not None
-    return found
 
 
 def test_how_late_each_event_was_is_told(world: World, template: Template, said: Said) -> None:

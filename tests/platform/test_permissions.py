@@ -24,11 +24,11 @@ from atrium.store.engine.work import Work
 from atrium.store.outbox import SOURCE
 from local.functions import call
 from local.template import TABLE_NAME, Template
-from tests.conftest import inline
-from tests.platform.test_template import routes
 from tests.support.client import World
 from tests.support.iam import Request, is_allowed, requests, statements
+from tests.support.routes import routes
 from tests.support.trace import running
+from tests.support.world import inline
 from tools.event_schemas import TYPES
 
 T = "5" * 24

@@ -9,7 +9,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from local.template import ROOT, Template, translated
-from tests.platform.test_template import routes
+from tests.support.routes import routes
 
 # CloudFormation's quotas of a stack.
 MAX_OUTPUTS = 200

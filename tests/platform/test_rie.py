@@ -21,7 +21,7 @@ from local.environments import Environments
 from local.functions import FunctionFailed, FunctionTimedOut
 from local.rie import Environment, built
 from local.template import Function
-from tests.platform.test_run import exists, wait_for
+from tests.support.processes import exists, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's runtime is for Linux")
 

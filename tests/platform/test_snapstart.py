@@ -19,8 +19,8 @@ from local.database import as_child
 from local.loopback import Handler, listening
 from local.rie import PYTHON
 from local.template import ROOT, Template, lambda_environment
-from tests.platform.test_run import wait_for
 from tests.support.clock import NET
+from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's runtime is for Linux")
 

@@ -14,29 +14,15 @@ from moto import mock_aws
 
 from atrium.api.resolver import EXPOSED
 from local.template import ROOT, Template, create_table, function_arn
-from tests.conftest import the_template
 from tests.support.iam import of_its_calls, statements
+from tests.support.routes import routes
+from tests.support.world import the_template
 
 FUNCTIONS = ROOT / "functions"
 
 
 def names() -> list[str]:
     return sorted(the_template().functions)
-
-
-def routes(template: Template, *, public: bool = False) -> dict[str, tuple[str, str]]:
-    """Method and path of each function behind a URL, from the document that API Gateway imports: of those that ask for
-    a credential, or of the public ones that do not. HEAD is no route of its own."""
-    found = {}
-    for path, operations in template.api["paths"].items():
-        for method, operation in operations.items():
-            integration = operation["x-amazon-apigateway-integration"]
-            is_route = integration["type"] == "aws_proxy" and method != "head"
-            if is_route and (operation.get("security") == [{"NONE": []}]) == public:
-                name = re.search(r"function:(\w+)/invocations", integration["uri"])
-                assert name is not None
-                found[name[1]] = (method.upper(), path)
-    return found
 
 
 def test_every_module_is_deployed_once(template: Template) -> None:

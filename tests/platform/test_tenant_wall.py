@@ -32,13 +32,14 @@ from atrium.store.principals import acting
 from atrium.store.purge import Purge
 from local.functions import FunctionFailed, call
 from local.template import Template
-from tests.automation.test_fsck import Rows
-from tests.conftest import Count, inline
-from tests.platform.test_template import routes
-from tests.routes.test_round_trips import EVERY_ROUTE, WITHOUT_URL, a_project, sample
 from tests.support import iam
+from tests.support.automation import WITHOUT_URL, sample
 from tests.support.client import World, flat_id, flat_path, new_key, v1_id
+from tests.support.requests import EVERY_ROUTE, a_project
+from tests.support.routes import routes
+from tests.support.rows import Rows
 from tests.support.trace import FUNCTIONS, running
+from tests.support.world import Count, inline
 
 OTHER = "f" * 24
 

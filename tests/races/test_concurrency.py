@@ -1,17 +1,14 @@
 """What many requests at once, or one that dies, may leave behind: on DynamoDB Local, the functions in processes."""
 
-import multiprocessing
 import os
 import random
-import signal
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from botocore.endpoint import EndpointCreator
@@ -19,18 +16,15 @@ from botocore.exceptions import ReadTimeoutError
 
 from atrium.settings import LAST_CALL_AFTER
 from atrium.store.engine.client import dynamodb
-from local.functions import FunctionFailed
 from local.gateway import Gateway
-from local.template import TABLE_NAME, Function, Template, lambda_environment
-from tests.conftest import KEY, PROCESSES, Count, Crowd, full, the_template
-from tests.races.test_faults import BUSY
-from tests.routes.test_round_trips import EVERY_ROUTE, FLAT, WRITES, a_project
-from tests.routes.test_sizes import every_item
+from local.template import Template, lambda_environment
 from tests.support.client import (
     MISSING,
     RECORDS,
     Answer,
     World,
+    every_item,
+    every_page,
     flat_id,
     flat_path,
     in_camel_case,
@@ -38,34 +32,12 @@ from tests.support.client import (
     through,
     v1_id,
 )
-from tests.support.clock import HANGS, READ_TIMEOUT, impatient, run_alone
-from tests.support.proxy import Proxy
-
-T = TypeVar("T")
-
-
-def at_once(*calls: Callable[[], T]) -> list[T]:
-    """The results of calls that start at the same moment."""
-    barrier = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], T]) -> T:
-        barrier.wait()
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as threads:
-        return list(threads.map(run, calls))
-
-
-def rows_naming(crowd: Crowd, project: str) -> list[str]:
-    """The kinds of rows that hold a project's id, sorted: from the table itself."""
-    pages = crowd.client.get_paginator("scan").paginate(TableName=TABLE_NAME, ConsistentRead=True)
-    kinds = []
-    for item in (item for page in pages for item in page["Items"]):
-        pk, sk = item["pk"]["S"], item["sk"]["S"]
-        if project in pk or project in sk:
-            kinds.append("PURGE" if pk.startswith("PURGE") else f"{pk.split('#')[2][0]} {sk.partition('#')[0]}")
-    return sorted(kinds)
-
+from tests.support.clock import HANGS, READ_TIMEOUT, impatient
+from tests.support.faults import BUSY
+from tests.support.killer import Killer
+from tests.support.requests import EVERY_ROUTE, FLAT, WRITES, a_project
+from tests.support.rows import rows_naming
+from tests.support.world import KEY, PROCESSES, Count, Crowd, at_once, full, the_template
 
 # ---------------------------------------------------------------- exactly once
 
@@ -113,53 +85,6 @@ def test_one_key_on_every_writing_route_commits_once(crowd: Crowd) -> None:
         assert sum(answer.replayed for answer in answers) == 7
         if method != "DELETE" or path == member:
             assert world("GET", flat_path(project)).headers["etag"] == f'"f-{sequence}"'
-
-
-class Killer:
-    """Runs a function in a process of its own that is killed at a call to the table, before or after it takes
-    effect.
-    """
-
-    def __init__(self, crowd: Crowd, name: str, at: int, when: str) -> None:
-        self._crowd, self._name, self._at, self._when = crowd, name, at, when
-        self._process: Any = None
-        self._calls = count(1)
-        self._call: int | None = None
-        self.killed = False
-
-    def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
-        """As an Invoker; other functions run undisturbed."""
-        if function.name != self._name:
-            return self._crowd.invoke(function, event)
-        # A proxy of its own, so that nobody else's calls are counted.
-        proxy = Proxy(self._crowd.proxy.url)
-        proxy.before, proxy.after = self._before, self._after
-        with proxy.served():
-            environment = self._crowd.environment | {"AWS_ENDPOINT_URL_DYNAMODB": proxy.url}
-            methods = multiprocessing.get_context("forkserver")
-            self._process = methods.Process(target=run_alone, args=(environment, function, dict(event)))
-            self._process.start()
-            self._process.join()
-        raise FunctionFailed("Runtime.ExitError", f"ended with {self._process.exitcode}")
-
-    def _before(self, operation: str, request: dict[str, Any]) -> str | None:
-        if next(self._calls) != self._at:
-            return None
-        if self._when == "before":
-            self._kill()
-            return "InternalServerError"
-        self._call = threading.get_ident()
-        return None
-
-    def _after(self, operation: str, request: dict[str, Any]) -> None:
-        if self._call == threading.get_ident():
-            self._kill()
-
-    def _kill(self) -> None:
-        self._call = None
-        self.killed = True
-        os.kill(self._process.pid, signal.SIGKILL)
-        self._process.join()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -231,16 +156,6 @@ def test_a_new_project_is_in_the_next_list_of_both_dialects(crowd: Crowd) -> Non
         id = created["_id"] if "_id" in created else flat_id(created["id"])
         assert id in {item["_id"] for item in world("GET", "/projects").body}
         assert id in {flat_id(item["id"]) for item in every_page(world, projects)}
-
-
-def every_page(world: Callable[..., Answer], path: str, limit: int = 100) -> Iterator[Any]:
-    cursor = ""
-    while True:
-        page = world("GET", f"{path}?limit={limit}{cursor}").body
-        yield from page["data"]
-        if not page["meta"]["has_more"]:
-            return
-        cursor = f"&cursor={page['meta']['next_cursor']}"
 
 
 def test_16_clients_with_if_match_lose_no_update(crowd: Crowd) -> None:

@@ -27,16 +27,15 @@ from atrium.store.engine.scope import scope
 from atrium.store.engine.table import Item, table
 from atrium.store.engine.wire import plain_item, wire_key
 from atrium.store.fsck import Check
-from tests.conftest import Count, full
-from tests.routes.test_round_trips import EVERY_ROUTE, WRITES, Request, a_project
 from tests.support.client import MOMENT, UUID, Answer, World, flat_id, flat_path
 from tests.support.clock import NET, unhurried
-from tests.support.faults import FAULTS, Choose, Crash, FaultyClient, faulty
+from tests.support.faults import BUSY, FAULTS, Choose, Crash, FaultyClient, faulty
+from tests.support.requests import EVERY_ROUTE, WRITES, Request, a_project
 from tests.support.trace import running
+from tests.support.world import Count, full
 
 _NEW = re.compile(rf"{UUID.pattern}|{MOMENT.pattern}|(?<![0-9a-f])[0-9a-f]{{24}}(?![0-9a-f])")
 _KEY = "one-and-the-same"
-BUSY = "The service is busy. Send the same request again, with the same Idempotency-Key."
 
 
 class Rows:

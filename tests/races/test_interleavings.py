@@ -1,7 +1,6 @@
 """One request commits between the read and the commit of another: each pair in the one order that could do harm."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,39 +10,10 @@ from atrium.keys import Key
 from atrium.store import members, projects
 from atrium.store.engine.table import Item, Table, table
 from atrium.store.fsck import Check
-from local.gateway import Gateway
-from local.template import Template
-from tests.races.test_changes import event
-from tests.routes.test_round_trips import FLAT
-from tests.support.client import RECORDS, Answer, World, flat_path, through, v1_id
-from tests.support.clock import Workers
-
-Meanwhile = Callable[[Callable[[World], Answer]], None]
-
-
-@pytest.fixture
-def other(world: World, template: Template) -> Iterator[World]:
-    """The same API in another process: in Lambda, too, an environment answers one request at a time."""
-    workers = Workers(os.environ, size=1)
-    yield World(through(Gateway(template.api, template.functions, workers, template.stage)), world.dev)
-    workers.stop()
-
-
-@pytest.fixture
-def meanwhile(other: World, monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
-    """Lets a request of another process run, whole, right before the next one's transaction."""
-
-    def arrange(request: Callable[[World], Answer]) -> None:
-        commit = Table.transact
-
-        def transact(table: Table, writes: Any, token: str) -> None:
-            monkeypatch.setattr(Table, "transact", commit)
-            assert request(other).status < 300
-            commit(table, writes, token)
-
-        monkeypatch.setattr(Table, "transact", transact)
-
-    return arrange
+from tests.support.changes import event
+from tests.support.client import RECORDS, Answer, World, flat_path, v1_id
+from tests.support.requests import FLAT
+from tests.support.world import Meanwhile
 
 
 def writes(world: World, project: str) -> dict[str, Callable[[], Answer]]:

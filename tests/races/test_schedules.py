@@ -14,9 +14,9 @@ import pytest
 
 from local.functions import call
 from local.template import Template
-from tests.conftest import Count, full, inline
-from tests.routes.test_round_trips import WRITES
+from tests.support.requests import WRITES
 from tests.support.schedules import Explorer, Run, explorer
+from tests.support.world import Count, full, inline
 
 SEED = 4
 

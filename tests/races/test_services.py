@@ -14,8 +14,8 @@ from atrium.store.engine.scope import scope
 from atrium.store.engine.table import table
 from local.loopback import Handler, listening
 from local.template import Template, lambda_environment
-from tests.conftest import KEY
 from tests.support.clock import Clock, install, unhurried
+from tests.support.world import KEY
 
 TENANT = "a" * 24
 EVENT = {"type": "project.created", "time": "2026-01-01T00:00:00.000Z"}

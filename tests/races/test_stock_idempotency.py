@@ -13,9 +13,9 @@ from aws_lambda_powertools.utilities.idempotency.persistence import base as pers
 from aws_lambda_powertools.utilities.idempotency.persistence import dynamodb
 from moto import mock_aws
 
-from tests.conftest import Count
 from tests.support.faults import FAULTS, Crash, FaultyClient
 from tests.support.stock_route import LEASE, PROJECTS, RECORDS, StockRoute
+from tests.support.world import Count
 
 
 @pytest.fixture

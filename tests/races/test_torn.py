@@ -19,10 +19,10 @@ from atrium.store import fsck
 from atrium.store.engine.table import Item
 from local.functions import FunctionFailed, call
 from local.template import Template
-from tests.automation.test_fsck import Rows, clean
-from tests.conftest import Count, full
-from tests.routes.test_round_trips import FLAT, WRITES, a_project
 from tests.support.client import RECORDS, World, new_key
+from tests.support.requests import FLAT, WRITES, a_project
+from tests.support.rows import Rows, clean
+from tests.support.world import Count, full
 
 Check = Callable[..., Any]
 

@@ -28,12 +28,12 @@ from local.functions import FunctionFailed, call
 from local.issuer import AUDIENCE, ISSUER, Issuer
 from local.loopback import Handler, listening
 from local.template import ROOT, Template, lambda_environment
-from tests.conftest import KEY, Count, full, inline
-from tests.routes.test_round_trips import FLAT
 from tests.support.client import World, new_key
 from tests.support.clock import NET
 from tests.support.forgery import ATTACKS, OWNER, Forge, encoded
+from tests.support.requests import FLAT
 from tests.support.trace import Trace
+from tests.support.world import KEY, Count, full, inline
 
 
 @pytest.fixture(scope="module")

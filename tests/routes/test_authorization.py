@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,30 +11,12 @@ from atrium.permissions import Role
 from local.functions import call
 from local.issuer import AUDIENCE, ISSUER, Issuer
 from local.template import Template
-from tests.conftest import Count, inline
-from tests.platform.test_template import routes
-from tests.routes.test_round_trips import EVERY_ROUTE, a_project
 from tests.support.client import Answer, World, flat_path, v1_id
+from tests.support.matrix import CALLERS, MATRIX
+from tests.support.requests import EVERY_ROUTE, a_project
+from tests.support.routes import routes
+from tests.support.world import Count, inline
 from tools import routes as declared
-
-Route = tuple[str, str]
-
-
-def matrix() -> dict[Route, dict[str, int]]:
-    """The statuses of authorization.md: by method and path, then by caller."""
-    text = Path(__file__).with_name("authorization.md").read_text()
-    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith(("| route", "| `"))]
-    (_, *callers), *rows = [[cell.strip(" `") for cell in line] for line in lines]
-    found = {}
-    for route, *statuses in rows:
-        method, _, path = route.partition(" ")
-        assert (method, path) not in found, f"{route} has two rows"
-        found[method, path] = dict(zip(callers, map(int, statuses), strict=True))
-    return found
-
-
-MATRIX = matrix()
-CALLERS = list(next(iter(MATRIX.values())))
 
 
 def test_every_route_has_a_row(template: Template) -> None:

@@ -16,9 +16,9 @@ from atrium.store.engine import table as tables
 from atrium.store.fsck import Check
 from local.functions import FunctionFailed, call
 from local.template import Template
-from tests.routes.test_round_trips import EVERY_ROUTE, a_project
 from tests.support.client import A_MOMENT, A_UUID, World, flat_path, v1_id
 from tests.support.faults import faulty
+from tests.support.requests import EVERY_ROUTE, a_project
 from tests.support.trace import Trace
 
 MISSING = "Missing or invalid credentials. Send one of: Authorization: Bearer <token>, or X-API-Key: <key>."

@@ -1,7 +1,7 @@
 """One project, two dialects."""
 
-from tests.routes.test_round_trips import FLAT
 from tests.support.client import World, flat_id, flat_path, v1_id
+from tests.support.requests import FLAT
 
 
 def test_a_flat_project_is_a_v1_project(world: World) -> None:

@@ -15,10 +15,10 @@ import pytest
 
 from local.functions import call
 from local.template import ROOT, Template
-from tests.routes.test_openapi import COMMITTED
 from tests.support.client import Answer, World, curls
 from tests.support.clock import NET
 from tests.support.live import served
+from tests.support.routes import COMMITTED
 
 PAGES = ["/docs", "/openapi.json"]
 

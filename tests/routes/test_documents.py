@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from atrium import documents
 from atrium.settings import MAX_DEPTH
 from atrium.store import projects
-from tests.conftest import Count, full
 from tests.support.client import Answer, World, flat_path
+from tests.support.world import Count, full
 
 # All of Unicode that a document may hold.
 TEXT = st.text(

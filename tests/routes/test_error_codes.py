@@ -16,11 +16,11 @@ from atrium.store.engine.wire import wire_key
 from local.functions import FunctionFailed, FunctionThrottled
 from local.gateway import MAX_BODY_BYTES, Gateway, Request
 from local.template import Template
-from tests.platform.test_gateway import Fake
-from tests.routes.test_round_trips import EVERY_ROUTE, FLAT, a_project
 from tests.support.client import CODES, MISSING, RECORDS, Answer, World, flat_path, in_camel_case, through, v1_id
 from tests.support.clock import unhurried
+from tests.support.fake import Fake
 from tests.support.faults import faulty
+from tests.support.requests import EVERY_ROUTE, FLAT, a_project
 from tools.openapi import DOCUMENT
 
 NOWHERE = "0" * 24

@@ -18,10 +18,10 @@ from atrium.store.engine.table import Item, Table
 from local.functions import call
 from local.gateway import Gateway
 from local.template import Template
-from tests.automation.test_fsck import Rows
-from tests.conftest import Count, full
 from tests.support.client import Answer, World, flat_id, flat_path, through, v1_id
 from tests.support.clock import Workers
+from tests.support.rows import Rows
+from tests.support.world import Count, full
 
 # What a role may, as the table of roles in the design has it: who is a manager or more manages members and hands over.
 RANKS = ("none", "viewer", "contributor", "manager", "owner")

@@ -17,12 +17,12 @@ from atrium.ids import new_id
 from atrium.store.engine.table import Item, table
 from local.functions import FunctionFailed, call
 from local.template import Template
-from tests.automation.test_fsck import Rows
-from tests.conftest import Count, full, inline
-from tests.platform.test_template import routes
-from tests.routes.test_round_trips import EVERY_ROUTE, WRITES, a_project
 from tests.support.client import RECORDS, World, flat_id, flat_path, new_key, v1_id
+from tests.support.requests import EVERY_ROUTE, WRITES, a_project
+from tests.support.routes import routes
+from tests.support.rows import Rows
 from tests.support.trace import Trace
+from tests.support.world import Count, full, inline
 
 # How many ids of another tenant are tried in each place.
 IDS = full(3, 100)

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Count, full
-from tests.routes.test_corpus import PAGED, TAKES_BODY, Attack, Target, attack_on, invalid
-from tests.routes.test_round_trips import EVERY_ROUTE
 from tests.support import corpus
+from tests.support.attack import PAGED, TAKES_BODY, Attack, Target, attack_on, invalid
 from tests.support.client import World
 from tests.support.corpus import MARK
+from tests.support.requests import EVERY_ROUTE
 from tests.support.trace import Trace
+from tests.support.world import Count, full
 
 # Short ones, so that what is wrong with a body is what its other edits did.
 VALUES = [text for text in (corpus.NO_VALUES | corpus.ODD_VALUES).values() if len(text) < 200]

@@ -1,17 +1,16 @@
 """A write with an Idempotency-Key happens once, and a repeat gets the same answer."""
 
-import os
 import time
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium.store.engine import table as tables
 from atrium.store.engine import work
-from tests.routes.test_round_trips import FLAT, WRITES, a_project
-from tests.support.client import World, flat_id
+from tests.support.client import World
+from tests.support.requests import FLAT, WRITES, a_project
+from tests.support.rows import set_space_roles
 
 
 def test_a_replay_is_the_same_bytes_marked(world: World) -> None:
@@ -134,19 +133,6 @@ def test_a_replayed_create_is_refused_once_the_caller_has_lost_the_space(world: 
     assert refused.seen == (403, {"detail": "You do not have access to this space."})
     set_space_roles(world, "contributor", {world.dev["tenants"]["acme"]["tenant_id"]: "viewer"})
     assert replay(world, "POST", world.projects(), {"name": "A"}, by="contributor") == (201, created.content)
-
-
-def set_space_roles(world: World, name: str, roles: dict[str, str]) -> None:
-    """No route takes a space role away yet, so the table is told directly."""
-    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    spaces = {flat_id(space): {"S": role} for space, role in roles.items()}
-    boto3.client("dynamodb").update_item(
-        TableName=os.environ["TABLE_NAME"],
-        Key={"pk": {"S": f"T#{tenant}#U#{world.id(name)}"}, "sk": {"S": "META"}},
-        UpdateExpression="SET #spaces = :spaces",
-        ExpressionAttributeNames={"#spaces": "spaces"},
-        ExpressionAttributeValues={":spaces": {"M": spaces}},
-    )
 
 
 def test_a_record_ends_to_the_second(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,11 +20,10 @@ from atrium.store import projects, records
 from local.functions import call
 from local.gateway import Gateway
 from local.template import Function, Template
-from tests.conftest import Count, full
-from tests.races.test_concurrency import every_page
-from tests.routes.test_round_trips import FLAT
-from tests.support.client import RECORDS, Answer, World, flat_id, flat_path, through, v1_id
+from tests.support.client import RECORDS, Answer, World, every_page, flat_id, flat_path, through, v1_id
 from tests.support.clock import Workers
+from tests.support.requests import FLAT
+from tests.support.world import Count, full
 
 
 def test_v1_pages_hold_every_project_once_in_order_of_age(world: World) -> None:

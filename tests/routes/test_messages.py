@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.routes.test_round_trips import FLAT, WRITES, a_project
 from tests.support.client import RECORDS, Answer, World, flat_path, in_camel_case
+from tests.support.requests import FLAT, WRITES, a_project
 
 # Names of fields that have underscores in v1 and capitals in flat, and routes.
 FOREIGN = {

@@ -11,17 +11,14 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from local.template import ROOT, Template
-from tests.conftest import the_template
-from tests.platform.test_template import routes
-from tests.routes.test_authorization import MATRIX
-from tests.routes.test_round_trips import EVERY_ROUTE, a_project
 from tests.support.client import UUID, World
+from tests.support.matrix import MATRIX
+from tests.support.requests import EVERY_ROUTE, a_project
+from tests.support.routes import COMMITTED, routes
+from tests.support.world import the_template
 from tools.openapi import DOCUMENT
 from tools.openapi.answers import ERROR_TYPES
 from tools.openapi.texts import FIELDS, PARAMETERS, SCHEMAS
-
-COMMITTED: Any = json.loads(DOCUMENT.read_text())
-
 
 SCHEMAS_OF: dict[str, Any] = COMMITTED["components"]["schemas"]
 SENT = {

@@ -1,7 +1,6 @@
 """How often a route asks the table, one call after the other; and that its role says exactly what it asks for."""
 
 import json
-from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
@@ -11,112 +10,17 @@ import pytest
 
 from atrium.automation import streams
 from atrium.settings import settings
-from atrium.store.engine.table import table
-from atrium.store.engine.wire import wire_item
 from atrium.store.outbox import bus
-from atrium.store.purge import queued
 from local.functions import FunctionFailed, call
-from local.template import ACCOUNT, REGION, ROOT, Function, Template, function_arn
-from tests.conftest import inline
-from tests.platform.test_template import routes
+from local.template import ACCOUNT, REGION, Function, Template, function_arn
 from tests.support import iam
-from tests.support.client import RECORDS, World, flat_id, flat_path, in_camel_case, new_key
-from tests.support.iam import needed_by_others, needless, of_its_calls, role_of, statements
+from tests.support.automation import WITHOUT_URL, sample
+from tests.support.client import World, flat_path, new_key
+from tests.support.iam import ALWAYS, needed_by_others, needless, of_its_calls, role_of, statements
+from tests.support.requests import EVERY_ROUTE, READS, ROUND_TRIPS, WRITES, a_project
+from tests.support.routes import routes
 from tests.support.trace import Trace
-from tools.event_schemas import TYPES
-
-Request = tuple[str, str, Any]
-
-FLAT = {"projectName": "Apollo", "clientName": "Acme", "description": "To the moon"}
-
-
-def in_kind(method: str, kind: str, *, flat: bool = False) -> Callable[[World, str], Request]:
-    """A request to the list of a kind of records."""
-    fields = in_camel_case(RECORDS[kind]) if flat else RECORDS[kind]
-    body = fields if method == "POST" else None
-    return lambda w, p: (method, f"{flat_path(p) if flat else p}/{kind}", body)
-
-
-def on_record(method: str, kind: str, body: Any = None, *, flat: bool = False) -> Callable[[World, str], Request]:
-    """A request to a new record."""
-
-    def request(world: World, project: str) -> Request:
-        path = world.new_record(project, kind)
-        return method, flat_path(path) if flat else path, body
-
-    return request
-
-
-def on_task(method: str, suffix: str, body: Any, *, assign: bool = False) -> Callable[[World, str], Request]:
-    """A flat request to a new task; one that assigns it to the contributor, a member."""
-
-    def request(world: World, project: str) -> Request:
-        path = flat_path(world.new_record(project, "tasks")) + suffix
-        return method, path, {**body, "assignedTo": world.id("contributor")} if assign else body
-
-    return request
-
-
-# For each route a request that succeeds on a project `p` (v1 path) with the members owner, contributor and viewer;
-# and the round trips it may take.
-READS: dict[str, tuple[int, Callable[[World, str], Request]]] = {
-    "ListProjects": (3, lambda w, p: ("GET", "/projects", None)),
-    "GetProject": (1, lambda w, p: ("GET", flat_path(p), None)),
-    "V1GetMe": (2, lambda w, p: ("GET", "/v1/me", None)),
-    "V1ListRoles": (0, lambda w, p: ("GET", "/v1/roles", None)),
-    "V1ListProjects": (1, lambda w, p: ("GET", w.projects(), None)),
-    "V1GetProject": (1, lambda w, p: ("GET", p, None)),
-    "V1ListMembers": (1, lambda w, p: ("GET", f"{p}/members", None)),
-    "V1GetMember": (1, lambda w, p: ("GET", f"{p}/members/{w.uuid('viewer')}", None)),
-    "GetReport": (1, lambda w, p: ("GET", f"{flat_path(p)}/report", None)),
-    # Who is in it, then what they are called.
-    "ListTeam": (2, lambda w, p: ("GET", f"{flat_path(p)}/team", None)),
-    "SearchTeam": (1, lambda w, p: ("GET", f"{flat_path(p)}/team/search?q=outs", None)),
-    "FindTeamMember": (1, lambda w, p: ("POST", f"{flat_path(p)}/team/find", {"email": "viewer@acme.example"})),
-    # The task, then its notes, since it has some.
-    "GetTask": (2, lambda w, p: ("GET", w.new_note(w.new_record(p, "tasks")).rpartition("/notes/")[0], None)),
-    "ListTaskNotes": (1, lambda w, p: ("GET", f"{flat_path(w.new_record(p, 'tasks'))}/notes", None)),
-    **{f"List{kind.title()}": (1, in_kind("GET", kind, flat=True)) for kind in RECORDS},
-    **{f"V1List{kind.title()}": (1, in_kind("GET", kind)) for kind in RECORDS},
-    **{f"V1Get{kind.title()[:-1]}": (1, on_record("GET", kind)) for kind in RECORDS},
-}
-WRITES: dict[str, Callable[[World, str], Request]] = {
-    "CreateProject": lambda w, p: ("POST", "/projects", FLAT),
-    "UpdateProject": lambda w, p: ("PUT", flat_path(p), FLAT),
-    "DeleteProject": lambda w, p: ("DELETE", flat_path(p), None),
-    "V1CreateProject": lambda w, p: ("POST", w.projects(), {"name": "Gemini"}),
-    "V1UpdateProject": lambda w, p: ("PATCH", p, {"name": "Gemini", "manager_id": w.uuid("contributor")}),
-    "V1DeleteProject": lambda w, p: ("DELETE", p, None),
-    "V1AddMember": lambda w, p: (
-        "POST",
-        f"{p}/members",
-        {"principal_id": w.uuid("outsider"), "role_id": w.role("viewer")},
-    ),
-    "V1UpdateMember": lambda w, p: ("PATCH", f"{p}/members/{w.uuid('viewer')}", {"role_id": w.role("manager")}),
-    "V1RemoveMember": lambda w, p: ("DELETE", f"{p}/members/{w.uuid('viewer')}", None),
-    "AddTeamMember": lambda w, p: ("POST", f"{flat_path(p)}/team", {"id": w.id("outsider")}),
-    "RemoveTeamMember": lambda w, p: ("DELETE", f"{flat_path(p)}/team/{w.id('viewer')}", None),
-    "UpdateTask": on_task("PUT", "", {"name": "B", "description": "C"}, assign=True),
-    "SetTaskStatus": on_task("POST", "/status", {"status": "inProgress"}),
-    "SetTaskPhase": on_task("PATCH", "/phase", {"phase": "evaluation"}),
-    "ToggleTaskCompleted": on_task("PATCH", "/completed", {}),
-    "ReassignTask": on_task("PATCH", "/reassign", {}, assign=True),
-    "AddTaskNote": on_task("POST", "/notes", {"content": "Remember"}),
-    "DeleteTaskNote": lambda w, p: ("DELETE", w.new_note(w.new_record(p, "tasks")), None),
-    **{f"Create{kind.title()[:-1]}": in_kind("POST", kind, flat=True) for kind in RECORDS},
-    **{f"Delete{kind.title()[:-1]}": on_record("DELETE", kind, flat=True) for kind in RECORDS},
-    **{f"V1Create{kind.title()[:-1]}": in_kind("POST", kind) for kind in RECORDS},
-    **{f"V1Update{kind.title()[:-1]}": on_record("PATCH", kind, {"phase": "business"}) for kind in RECORDS},
-    **{f"V1Delete{kind.title()[:-1]}": on_record("DELETE", kind) for kind in RECORDS},
-}
-EVERY_ROUTE = {**{name: request for name, (_, request) in READS.items()}, **WRITES}
-
-
-def a_project(world: World) -> str:
-    path = world.new_project()
-    world.new_member(path, "contributor", "contributor")
-    world.new_member(path, "viewer", "viewer")
-    return path
+from tests.support.world import inline
 
 
 def test_every_route_is_counted(template: Template) -> None:
@@ -129,11 +33,10 @@ def test_a_read_takes_one_round_trip_and_its_permissions_are_what_it_uses(
     traced: tuple[World, Trace], template: Template, route: str
 ) -> None:
     world, trace = traced
-    trips, request = READS[route]
-    method, path, body = request(world, a_project(world))
+    method, path, body = READS[route](world, a_project(world))
     trace.clear()
     assert world(method, path, body).status == 200
-    assert trace.round_trips(route) == trips
+    assert trace.round_trips(route) == ROUND_TRIPS[route]
     assert trace.width(route) <= 3
     assert trace.round_trips("Authorizer") <= 1
     if method == "POST":  # it takes a key, though there is never a record
@@ -235,62 +138,6 @@ def test_the_authorizers_permissions_are_what_it_uses(traced: tuple[World, Trace
 # ---------------------------------------------------------------- functions without a URL, and what is not allowed
 
 
-def sample(function: Function) -> Any:
-    return json.loads((ROOT / f"events/{function.handler.replace('.', '/').removesuffix('/handler')}.json").read_text())
-
-
-def to_provision(world: World, sample: Any) -> list[Any]:
-    """A new tenant, and more of one that is there."""
-    tenant = world.dev["tenants"]["acme"]["tenant_id"]
-    ada = {"name": "Ada", "email": "ada@acme.example", "roles": {tenant: "viewer"}}
-    return [sample, {"request_token": "more", "tenant_id": tenant, "principals": [ada]}]
-
-
-def to_purge(world: World, sample: Any) -> list[Any]:
-    """A deleted project with members and records, as the stream tells of it. The sweep finds it by itself."""
-    project = a_project(world)
-    world.new_note(world.new_record(project, "tasks"))
-    assert world("DELETE", project).status == 204
-    row = next(row for row in queued(table()) if row["project"] == flat_id(project.rpartition("/")[2]))
-    return [{"Records": [{"dynamodb": {"NewImage": wire_item(row), "SequenceNumber": "100"}}]}]
-
-
-def to_create(world: World, sample: Any) -> list[Any]:
-    tenant = world.dev["tenants"]["acme"]["tenant_id"]
-    return [{"id": "r-1", "tenant_id": tenant, "principal_id": world.uuid("owner"), "name": "Gemini"}]
-
-
-def to_add_a_viewer(world: World, sample: Any) -> list[Any]:
-    project = world("GET", world.new_project()).body
-    ids = {"id": project["id"], "tenant_id": project["tenant_id"], "space_id": project["space_id"]}
-    return [{"detail": {**ids, "project_id": project["id"], "resource": project}}]
-
-
-def to_publish(world: World, sample: Any) -> list[Any]:
-    """One of each type."""
-    events = [deepcopy(sample) for _ in TYPES]
-    for event, type in zip(events, TYPES, strict=True):
-        for record in event["Records"]:
-            record["dynamodb"]["NewImage"]["last_event"]["M"]["type"] = {"S": type}
-    return events
-
-
-# For each the events that make it do all that it does. The check of the table is in test_fsck.py, what is sent again in
-# test_redrive.py.
-WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
-    "Provision": to_provision,
-    "IssueCredential": lambda world, sample: [sample],
-    "RotateCredential": lambda world, sample: [sample, {**sample, "request_token": "again"}],
-    "RevokeCredential": lambda world, sample: [sample],
-    "ListCredentials": lambda world, sample: [sample],
-    "PublishEvents": to_publish,
-    "PurgeDeleted": to_purge,
-    "SweepDeleted": to_purge,
-    "CreateProjectFromEvent": to_create,
-    "AddViewer": to_add_a_viewer,
-}
-
-
 # What else some of them do, where they are refused what a token goes with.
 UNHEARD_OF = "00000000-0000-8000-8000-000000000000"
 REFUSED: dict[str, Any] = {
@@ -335,12 +182,6 @@ READS_STREAM = [f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", 
 READS_QUEUE = [f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")]
 HANDS_ON = ["sqs:SendMessage"]
 
-# What Lambda itself does in a function's name: it writes the log and the trace, reads what the function is behind, and
-# sends on what failed.
-ALWAYS = {
-    f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:Logs:*": ["logs:CreateLogStream", "logs:PutLogEvents"],
-    "*": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
-}
 BEHIND = {
     "PublishEvents": {STREAM: READS_STREAM, DEAD_LETTERS: HANDS_ON},
     "PurgeDeleted": {STREAM: READS_STREAM, DEAD_LETTERS: HANDS_ON},

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from local.template import ROOT
-from tests.conftest import Count, full
-from tests.routes.test_round_trips import a_project
 from tests.support.client import RECORDS, World, flat_id
 from tests.support.live import served
+from tests.support.requests import a_project
+from tests.support.world import Count, full
 from tools.openapi import DOCUMENT
 
 # 412 is no fault of a request. API Gateway has no 405: what it does not know is 404. And a body may name, in the right

@@ -14,53 +14,14 @@ import pytest
 from atrium import models
 from atrium.api import flat, flat_records, room, v1, v1_records
 from atrium.api.views import View
-from atrium.ids import new_id
 from atrium.settings import MAX_RETURNED_BYTES
 from atrium.store import members, projects, records, tasks
 from atrium.store.engine.table import table
 from atrium.text import MAX_EMAIL, MAX_NAME, MAX_TEXT
-from tests.automation.test_fsck import Rows
-from tests.conftest import full
-from tests.support.client import RECORDS, Answer, World, flat_id, flat_path, v1_id
+from tests.support.client import RECORDS, Answer, World, every_item, flat_id, flat_path, links, v1_id
+from tests.support.rows import Rows, copies
 from tests.support.trace import Trace
-
-
-def copies(world: World, project: str, kind: str, count: int, **fields: Any) -> list[str]:
-    """The ids, in the flat spelling, of new records that are copies of one, made past the API."""
-    client = boto3.client("dynamodb")
-    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    made = world("POST", f"{project}/{kind}", RECORDS[kind] | fields)
-    assert made.status == 201, made
-    prefix = f"{kind[:-1].upper()}#"
-    first = flat_id(made.body["id"])
-    key = {"pk": {"S": f"T#{tenant}#P#{flat_id(project.rpartition('/')[2])}"}, "sk": {"S": prefix + first}}
-    item = client.get_item(TableName=os.environ["TABLE_NAME"], Key=key)["Item"]
-    ids = [first, *(new_id() for _ in range(count - 1))]
-    puts = [{"PutRequest": {"Item": item | {"sk": {"S": prefix + id}, "id": {"S": id}}}} for id in ids[1:]]
-    size = 25 if len(json.dumps(item)) < 30_000 else 4
-    for position in range(0, len(puts), size):
-        client.batch_write_item(RequestItems={os.environ["TABLE_NAME"]: puts[position : position + size]})
-    return sorted(ids)
-
-
-def links(answer: Answer) -> dict[str, str]:
-    """The targets of an answer's Link header, by title, `` for none."""
-    found = {}
-    for link in answer.headers.get("link", "").split(", "):
-        url, *parameters = link.split("; ")
-        if url:
-            title = next((value[7:-1] for value in parameters if value.startswith("title=")), "")
-            found[title] = url[1:-1].partition("api.test")[2]
-    return found
-
-
-def every_item(world: World, path: str) -> Iterator[Any]:
-    """The items of a flat list, over its Link headers."""
-    while path:
-        answer = world("GET", path)
-        assert answer.status == 200
-        yield from answer.body
-        path = links(answer).get("", "")
+from tests.support.world import full
 
 
 def test_a_project_with_many_tasks_shows_the_first_thousand_and_says_where_the_rest_is(world: World) -> None:

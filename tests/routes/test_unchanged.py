@@ -7,12 +7,10 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.races.test_interleavings import Meanwhile, meanwhile, other
-from tests.routes.test_round_trips import FLAT, Request
 from tests.support.client import RECORDS, Answer, World, flat_id, flat_path, in_camel_case, new_key, v1_id
+from tests.support.requests import FLAT, Request
 from tests.support.trace import Trace
-
-__all__ = ["meanwhile", "other"]
+from tests.support.world import Meanwhile
 
 
 def of_record(kind: str) -> Callable[[World, str], Request]:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from local.template import Template
-from tests.routes.test_round_trips import EVERY_ROUTE, FLAT, READS, WRITES, a_project
 from tests.support.client import World, flat_path
+from tests.support.requests import EVERY_ROUTE, FLAT, READS, WRITES, a_project
 
 
 @pytest.mark.parametrize("form", ["{}", "{},", ",{}", ' , {} ,, "x"', '"a,b",{}', '"a,{}', 'W/"v-7",\t{}\t'])

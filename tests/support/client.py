@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -297,3 +297,33 @@ class Like:
 A_UUID = Like(UUID)
 AN_ID = Like(HEX24)
 A_MOMENT = Like(MOMENT)
+
+
+def every_page(world: Callable[..., Answer], path: str, limit: int = 100) -> Iterator[Any]:
+    cursor = ""
+    while True:
+        page = world("GET", f"{path}?limit={limit}{cursor}").body
+        yield from page["data"]
+        if not page["meta"]["has_more"]:
+            return
+        cursor = f"&cursor={page['meta']['next_cursor']}"
+
+
+def links(answer: Answer) -> dict[str, str]:
+    """The targets of an answer's Link header, by title, `` for none."""
+    found = {}
+    for link in answer.headers.get("link", "").split(", "):
+        url, *parameters = link.split("; ")
+        if url:
+            title = next((value[7:-1] for value in parameters if value.startswith("title=")), "")
+            found[title] = url[1:-1].partition("api.test")[2]
+    return found
+
+
+def every_item(world: World, path: str) -> Iterator[Any]:
+    """The items of a flat list, over its Link headers."""
+    while path:
+        answer = world("GET", path)
+        assert answer.status == 200
+        yield from answer.body
+        path = links(answer).get("", "")

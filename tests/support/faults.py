@@ -139,3 +139,6 @@ def faulty(choose: Choose, clock: Clock | None = None) -> Iterator[FaultyClient]
             install(clock, patch.setattr)
             patch.setattr(made, "together", lambda calls: [call() for call in calls])
         yield made._client
+
+
+BUSY = "The service is busy. Send the same request again, with the same Idempotency-Key."

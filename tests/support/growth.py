@@ -10,9 +10,9 @@ from atrium import keys
 from atrium.ids import new_id, to_uuid
 from atrium.keys import Key
 from atrium.store.engine.wire import wire_key
-from tests.routes.test_round_trips import FLAT, Request
 from tests.support.capacity import Meter
 from tests.support.client import World, flat_id, flat_path
+from tests.support.requests import FLAT, Request
 
 BATCH = 25
 

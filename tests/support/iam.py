@@ -245,3 +245,11 @@ def _matches(operator: str, pattern: str, value: str) -> bool:
 
 def _several(value: str | Sequence[str]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
+
+
+# What Lambda itself does in a function's name: it writes the log and the trace, reads what the function is behind, and
+# sends on what failed.
+ALWAYS = {
+    f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:Logs:*": ["logs:CreateLogStream", "logs:PutLogEvents"],
+    "*": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+}

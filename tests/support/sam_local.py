@@ -24,11 +24,11 @@ import docker
 
 from local.database import free_port
 from local.template import ROOT
-from tests.automation.test_sample_events import prepared, status_of
-from tests.platform.test_readme import take_the_tour
-from tests.platform.test_run import running
 from tests.support.client import Transport, World, over_http
 from tests.support.containers import engine
+from tests.support.documents import take_the_tour
+from tests.support.processes import running
+from tests.support.samples import prepared, status_of
 
 TEXT = (ROOT / "docs" / "sam-local.md").read_text()
 (RUN,) = re.findall(r"^run\(\) \{\n.*?^\}\n", TEXT, re.MULTILINE | re.DOTALL)

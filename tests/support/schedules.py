@@ -63,10 +63,10 @@ from atrium.store.engine.table import Item, Table
 from atrium.store.engine.wire import plain_item
 from atrium.store.fsck import Check
 from local.template import REGION, Template
-from tests.routes.test_round_trips import FLAT, WRITES, Request
 from tests.support.actor import ENDS, act
 from tests.support.client import HEX24, MOMENT, RECORDS, UUID, Answer, Transport, World, flat_id, flat_path
 from tests.support.proxy import sent
+from tests.support.requests import FLAT, WRITES, Request
 
 # More steps than any run takes: two requests that keep each other from committing would go on for ever.
 _MOST_STEPS = 60

@@ -1,0 +1,32 @@
+"""The tests' own house: what tests share stands in tests/support/."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from local.template import ROOT
+
+A_TEST = re.compile(r"\.(test_\w+|conftest)(\.|$)")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules that a file imports, and the names that it takes from them, with dots."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_nothing_is_imported_from_a_test() -> None:
+    """If this is red, move what you import to a module of tests/support/ and import it from there in both places."""
+    files = [
+        path
+        for directory in ("tests", "benchmarks", "local", "tools")
+        for path in (ROOT / directory).rglob("*.py")
+        if "node_modules" not in path.parts
+    ]
+    assert len(files) > 100
+    wrong = [(str(path.relative_to(ROOT)), name) for path in files for name in imported(path) if A_TEST.search(name)]
+    assert wrong == []

@@ -1,0 +1,70 @@
+"""Events for the functions without a URL: those that make each do all that it does."""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+from atrium.store.engine.table import table
+from atrium.store.engine.wire import wire_item
+from atrium.store.purge import queued
+from local.template import ROOT, Function
+from tests.support.client import World, flat_id
+from tests.support.requests import a_project
+from tools.event_schemas import TYPES
+
+
+def sample(function: Function) -> Any:
+    return json.loads((ROOT / f"events/{function.handler.replace('.', '/').removesuffix('/handler')}.json").read_text())
+
+
+def to_provision(world: World, sample: Any) -> list[Any]:
+    """A new tenant, and more of one that is there."""
+    tenant = world.dev["tenants"]["acme"]["tenant_id"]
+    ada = {"name": "Ada", "email": "ada@acme.example", "roles": {tenant: "viewer"}}
+    return [sample, {"request_token": "more", "tenant_id": tenant, "principals": [ada]}]
+
+
+def to_purge(world: World, sample: Any) -> list[Any]:
+    """A deleted project with members and records, as the stream tells of it. The sweep finds it by itself."""
+    project = a_project(world)
+    world.new_note(world.new_record(project, "tasks"))
+    assert world("DELETE", project).status == 204
+    row = next(row for row in queued(table()) if row["project"] == flat_id(project.rpartition("/")[2]))
+    return [{"Records": [{"dynamodb": {"NewImage": wire_item(row), "SequenceNumber": "100"}}]}]
+
+
+def to_create(world: World, sample: Any) -> list[Any]:
+    tenant = world.dev["tenants"]["acme"]["tenant_id"]
+    return [{"id": "r-1", "tenant_id": tenant, "principal_id": world.uuid("owner"), "name": "Gemini"}]
+
+
+def to_add_a_viewer(world: World, sample: Any) -> list[Any]:
+    project = world("GET", world.new_project()).body
+    ids = {"id": project["id"], "tenant_id": project["tenant_id"], "space_id": project["space_id"]}
+    return [{"detail": {**ids, "project_id": project["id"], "resource": project}}]
+
+
+def to_publish(world: World, sample: Any) -> list[Any]:
+    """One of each type."""
+    events = [deepcopy(sample) for _ in TYPES]
+    for event, type in zip(events, TYPES, strict=True):
+        for record in event["Records"]:
+            record["dynamodb"]["NewImage"]["last_event"]["M"]["type"] = {"S": type}
+    return events
+
+
+# For each the events that make it do all that it does. The check of the table is in test_fsck.py, what is sent again in
+# test_redrive.py.
+WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
+    "Provision": to_provision,
+    "IssueCredential": lambda world, sample: [sample],
+    "RotateCredential": lambda world, sample: [sample, {**sample, "request_token": "again"}],
+    "RevokeCredential": lambda world, sample: [sample],
+    "ListCredentials": lambda world, sample: [sample],
+    "PublishEvents": to_publish,
+    "PurgeDeleted": to_purge,
+    "SweepDeleted": to_purge,
+    "CreateProjectFromEvent": to_create,
+    "AddViewer": to_add_a_viewer,
+}

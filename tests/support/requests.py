@@ -1,0 +1,153 @@
+"""The table of requests: one row for each route behind a credential, a request that succeeds.
+
+The tests that hold for every route take their requests from here: faults, schedules, authorization, foreign ids, the
+hostile corpus, capacity, round trips, error codes, changes, idempotency, observability and the model's coverage. A new
+route is one new row, `reads` or `writes`; the tests name the row that is missing.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.client import RECORDS, World, flat_path, in_camel_case
+
+# Method, path and body; a body of None is sent as JSON's null.
+Request = tuple[str, str, Any]
+# Makes the request, about a project of `a_project` whose v1 path is given.
+Make = Callable[[World, str], Request]
+
+FLAT = {"projectName": "Apollo", "clientName": "Acme", "description": "To the moon"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """The request of a route, named by its logical id in template.yaml.
+
+    A reading route has the round trips to the table that its request takes, and no event. A writing one takes two round
+    trips, and has the type of the event that its project publishes.
+    """
+
+    route: str
+    request: Make
+    round_trips: int
+    event: str | None
+
+
+def reads(route: str, request: Make, *, round_trips: int = 1) -> Row:
+    return Row(route, request, round_trips, None)
+
+
+def writes(route: str, event: str, request: Make) -> Row:
+    return Row(route, request, 2, event)
+
+
+def in_kind(method: str, kind: str, *, flat: bool = False) -> Make:
+    """A request to the list of a kind of records."""
+    fields = in_camel_case(RECORDS[kind]) if flat else RECORDS[kind]
+    body = fields if method == "POST" else None
+    return lambda w, p: (method, f"{flat_path(p) if flat else p}/{kind}", body)
+
+
+def on_record(method: str, kind: str, body: Any = None, *, flat: bool = False) -> Make:
+    """A request to a new record."""
+
+    def request(world: World, project: str) -> Request:
+        path = world.new_record(project, kind)
+        return method, flat_path(path) if flat else path, body
+
+    return request
+
+
+def on_task(method: str, suffix: str, body: Any, *, assign: bool = False) -> Make:
+    """A flat request to a new task; with `assign`, one that gives the task to the contributor."""
+
+    def request(world: World, project: str) -> Request:
+        path = flat_path(world.new_record(project, "tasks")) + suffix
+        return method, path, {**body, "assignedTo": world.id("contributor")} if assign else body
+
+    return request
+
+
+def of_records(kind: str) -> Iterator[Row]:
+    """The rows that each kind of records has."""
+    records, record, type = kind.title(), kind.title()[:-1], kind[:-1]
+    yield reads(f"List{records}", in_kind("GET", kind, flat=True))
+    yield writes(f"Create{record}", f"{type}.created", in_kind("POST", kind, flat=True))
+    yield writes(f"Delete{record}", f"{type}.deleted", on_record("DELETE", kind, flat=True))
+    yield reads(f"V1List{records}", in_kind("GET", kind))
+    yield reads(f"V1Get{record}", on_record("GET", kind))
+    yield writes(f"V1Create{record}", f"{type}.created", in_kind("POST", kind))
+    yield writes(f"V1Update{record}", f"{type}.updated", on_record("PATCH", kind, {"phase": "business"}))
+    yield writes(f"V1Delete{record}", f"{type}.deleted", on_record("DELETE", kind))
+
+
+TABLE = (
+    reads("ListProjects", lambda w, p: ("GET", "/projects", None), round_trips=3),
+    writes("CreateProject", "project.created", lambda w, p: ("POST", "/projects", FLAT)),
+    reads("GetProject", lambda w, p: ("GET", flat_path(p), None)),
+    writes("UpdateProject", "project.updated", lambda w, p: ("PUT", flat_path(p), FLAT)),
+    writes("DeleteProject", "project.deleted", lambda w, p: ("DELETE", flat_path(p), None)),
+    reads("GetReport", lambda w, p: ("GET", f"{flat_path(p)}/report", None)),
+    # The members, then their names.
+    reads("ListTeam", lambda w, p: ("GET", f"{flat_path(p)}/team", None), round_trips=2),
+    reads("SearchTeam", lambda w, p: ("GET", f"{flat_path(p)}/team/search?q=outs", None)),
+    reads("FindTeamMember", lambda w, p: ("POST", f"{flat_path(p)}/team/find", {"email": "viewer@acme.example"})),
+    writes("AddTeamMember", "member.added", lambda w, p: ("POST", f"{flat_path(p)}/team", {"id": w.id("outsider")})),
+    writes(
+        "RemoveTeamMember", "member.removed", lambda w, p: ("DELETE", f"{flat_path(p)}/team/{w.id('viewer')}", None)
+    ),
+    # The task, then its notes, since it has some.
+    reads(
+        "GetTask",
+        lambda w, p: ("GET", w.new_note(w.new_record(p, "tasks")).rpartition("/notes/")[0], None),
+        round_trips=2,
+    ),
+    writes("UpdateTask", "task.updated", on_task("PUT", "", {"name": "B", "description": "C"}, assign=True)),
+    writes("SetTaskStatus", "task.updated", on_task("POST", "/status", {"status": "inProgress"})),
+    writes("SetTaskPhase", "task.updated", on_task("PATCH", "/phase", {"phase": "evaluation"})),
+    writes("ToggleTaskCompleted", "task.updated", on_task("PATCH", "/completed", {})),
+    writes("ReassignTask", "task.updated", on_task("PATCH", "/reassign", {}, assign=True)),
+    reads("ListTaskNotes", lambda w, p: ("GET", f"{flat_path(w.new_record(p, 'tasks'))}/notes", None)),
+    writes("AddTaskNote", "note.created", on_task("POST", "/notes", {"content": "Remember"})),
+    writes("DeleteTaskNote", "note.deleted", lambda w, p: ("DELETE", w.new_note(w.new_record(p, "tasks")), None)),
+    reads("V1GetMe", lambda w, p: ("GET", "/v1/me", None), round_trips=2),
+    reads("V1ListRoles", lambda w, p: ("GET", "/v1/roles", None), round_trips=0),
+    reads("V1ListProjects", lambda w, p: ("GET", w.projects(), None)),
+    writes("V1CreateProject", "project.created", lambda w, p: ("POST", w.projects(), {"name": "Gemini"})),
+    reads("V1GetProject", lambda w, p: ("GET", p, None)),
+    writes(
+        "V1UpdateProject",
+        "project.updated",
+        lambda w, p: ("PATCH", p, {"name": "Gemini", "manager_id": w.uuid("contributor")}),
+    ),
+    writes("V1DeleteProject", "project.deleted", lambda w, p: ("DELETE", p, None)),
+    reads("V1ListMembers", lambda w, p: ("GET", f"{p}/members", None)),
+    reads("V1GetMember", lambda w, p: ("GET", f"{p}/members/{w.uuid('viewer')}", None)),
+    writes(
+        "V1AddMember",
+        "member.added",
+        lambda w, p: ("POST", f"{p}/members", {"principal_id": w.uuid("outsider"), "role_id": w.role("viewer")}),
+    ),
+    writes(
+        "V1UpdateMember",
+        "member.role_changed",
+        lambda w, p: ("PATCH", f"{p}/members/{w.uuid('viewer')}", {"role_id": w.role("manager")}),
+    ),
+    writes("V1RemoveMember", "member.removed", lambda w, p: ("DELETE", f"{p}/members/{w.uuid('viewer')}", None)),
+    *(row for kind in RECORDS for row in of_records(kind)),
+)
+
+# The same by route: its request, and of the writing ones the type of the event.
+EVERY_ROUTE = {row.route: row.request for row in TABLE}
+READS = {row.route: row.request for row in TABLE if row.event is None}
+WRITES = {row.route: row.request for row in TABLE if row.event is not None}
+ROUND_TRIPS = {row.route: row.round_trips for row in TABLE}
+EVENTS = {row.route: row.event for row in TABLE if row.event is not None}
+
+
+def a_project(world: World) -> str:
+    """The v1 path of a new project of the owner's, with the members contributor and viewer in these roles."""
+    path = world.new_project()
+    world.new_member(path, "contributor", "contributor")
+    world.new_member(path, "viewer", "viewer")
+    return path

@@ -1,0 +1,144 @@
+"""The rows of the table, past Atrium and its wall: read, damaged, copied and counted."""
+
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+
+from atrium import keys
+from atrium.ids import new_id
+from atrium.keys import Key
+from atrium.store.engine.scope import scope
+from atrium.store.engine.table import Item, table
+from atrium.store.engine.wire import plain_item, wire_item, wire_key
+from local.template import TABLE_NAME
+from tests.support.client import RECORDS, World, flat_id, flat_path
+from tests.support.world import Crowd
+
+
+class Rows:
+    """The table's rows, past Atrium and its wall: the hand of an operator who slips."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client, self._name = client, name
+
+    def get(self, key: Key) -> Item | None:
+        answer = self._client.get_item(TableName=self._name, Key=wire_key(key), ConsistentRead=True)
+        return plain_item(answer["Item"]) if "Item" in answer else None
+
+    def put(self, key: Key, row: Item) -> None:
+        self._client.put_item(TableName=self._name, Item=wire_item({**row, "pk": key.pk, "sk": key.sk}))
+
+    def change(self, key: Key, **changes: Any) -> None:
+        """Sets attributes, and takes away those that are to be None."""
+        row = self.get(key)
+        assert row is not None
+        self.put(key, {name: value for name, value in {**row, **changes}.items() if value is not None})
+
+    def copy(self, key: Key, to: Key, **changes: Any) -> None:
+        row = self.get(key)
+        assert row is not None
+        self.put(to, {**row, **changes})
+
+    def delete(self, key: Key) -> None:
+        self._client.delete_item(TableName=self._name, Key=wire_key(key))
+
+    def all(self) -> list[Item]:
+        """By key."""
+        pages = self._client.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True)
+        found = [plain_item(item) for page in pages for item in page["Items"]]
+        return sorted(found, key=lambda row: (row["pk"], row["sk"]))
+
+    def restore(self, rows: Mapping[Key, Item]) -> None:
+        now = {Key(row["pk"], row["sk"]): row for row in self.all()}
+        for key in now.keys() - rows.keys():
+            self.delete(key)
+        for key, row in rows.items():
+            if repr(now.get(key)) != repr(row):  # True is 1, but not here
+                self.put(key, row)
+
+
+def clean(summary: Any) -> bool:
+    return (summary["complete"], summary["clean"], summary["damage"], summary["details"]) == (True, True, {}, [])
+
+
+def rows_naming(crowd: Crowd, project: str) -> list[str]:
+    """The kinds of rows that hold a project's id, sorted: from the table itself."""
+    pages = crowd.client.get_paginator("scan").paginate(TableName=TABLE_NAME, ConsistentRead=True)
+    kinds = []
+    for item in (item for page in pages for item in page["Items"]):
+        pk, sk = item["pk"]["S"], item["sk"]["S"]
+        if project in pk or project in sk:
+            kinds.append("PURGE" if pk.startswith("PURGE") else f"{pk.split('#')[2][0]} {sk.partition('#')[0]}")
+    return sorted(kinds)
+
+
+def id_of(path: str) -> str:
+    return flat_id(path.rpartition("/")[2])
+
+
+def fill(crowd: Crowd, project: str, count: int) -> None:
+    """Adds copies of a record of each kind, and of a note, past the API: many in little time."""
+    world = crowd.world
+    made = [world.new_record(project, kind) for kind in RECORDS]
+    note = world.new_note(next(path for path in made if "/tasks/" in path))
+    pk = f"T#{flat_id(world.dev['tenants']['acme']['tenant_id'])}#P#{id_of(project)}"
+    models = []
+    for path in (*made, note):
+        *_, above, kind, id = flat_path(path).split("/")
+        sk = f"TASKNOTE#{above}#{id}" if kind == "notes" else f"{kind[:-1].upper()}#{id}"
+        item = crowd.client.get_item(TableName=TABLE_NAME, Key={"pk": {"S": pk}, "sk": {"S": sk}})["Item"]
+        models.append((item, sk.rpartition("#")[0] + "#"))
+    puts = []
+    for number in range(count - len(models)):
+        item, prefix = models[number % len(models)]
+        id = new_id()
+        puts.append({"PutRequest": {"Item": item | {"sk": {"S": prefix + id}, "id": {"S": id}}}})
+    batches = [puts[position : position + 25] for position in range(0, len(puts), 25)]
+    with ThreadPoolExecutor(8) as threads:
+        for answer in threads.map(
+            lambda batch: crowd.client.batch_write_item(RequestItems={TABLE_NAME: batch}), batches
+        ):
+            assert not answer["UnprocessedItems"]
+
+
+def copies(world: World, project: str, kind: str, count: int, **fields: Any) -> list[str]:
+    """The ids, in the flat spelling, of new records that are copies of one, made past the API."""
+    client = boto3.client("dynamodb")
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    made = world("POST", f"{project}/{kind}", RECORDS[kind] | fields)
+    assert made.status == 201, made
+    prefix = f"{kind[:-1].upper()}#"
+    first = flat_id(made.body["id"])
+    key = {"pk": {"S": f"T#{tenant}#P#{flat_id(project.rpartition('/')[2])}"}, "sk": {"S": prefix + first}}
+    item = client.get_item(TableName=os.environ["TABLE_NAME"], Key=key)["Item"]
+    ids = [first, *(new_id() for _ in range(count - 1))]
+    puts = [{"PutRequest": {"Item": item | {"sk": {"S": prefix + id}, "id": {"S": id}}}} for id in ids[1:]]
+    size = 25 if len(json.dumps(item)) < 30_000 else 4
+    for position in range(0, len(puts), size):
+        client.batch_write_item(RequestItems={os.environ["TABLE_NAME"]: puts[position : position + size]})
+    return sorted(ids)
+
+
+def meta_of(world: World, project: str) -> Item:
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    with scope(tenant):
+        found = table().get(keys.project(tenant, flat_id(project.rpartition("/")[2])))
+    assert found is not None
+    return found
+
+
+def set_space_roles(world: World, name: str, roles: dict[str, str]) -> None:
+    """No route takes a space role away yet, so the table is told directly."""
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    spaces = {flat_id(space): {"S": role} for space, role in roles.items()}
+    boto3.client("dynamodb").update_item(
+        TableName=os.environ["TABLE_NAME"],
+        Key={"pk": {"S": f"T#{tenant}#U#{world.id(name)}"}, "sk": {"S": "META"}},
+        UpdateExpression="SET #spaces = :spaces",
+        ExpressionAttributeNames={"#spaces": "spaces"},
+        ExpressionAttributeValues={":spaces": {"M": spaces}},
+    )

@@ -1,0 +1,47 @@
+"""The sample events of events/, about things that are there."""
+
+import json
+from typing import Any
+
+from local.template import ROOT
+from tests.support.client import World, flat_path, v1_id
+
+EVENTS = ROOT / "events"
+
+
+# The project that the samples are about, its records, and the note on its task; samples run on what is made first.
+SAMPLE_PROJECT = "64a1f2c3b4e5d6f7a8b9c0d1"
+
+
+SAMPLE_RECORDS = {
+    "tasks": "64a1f2c3b4e5d6f7a8b9c0d2",
+    "datasets": "64a1f2c3b4e5d6f7a8b9c0d3",
+    "experiments": "64a1f2c3b4e5d6f7a8b9c0d4",
+    "decisions": "64a1f2c3b4e5d6f7a8b9c0d5",
+}
+
+
+SAMPLE_NOTE = "64a1f2c3b4e5d6f7a8b9c0d6"
+
+
+def status_of(sample: str) -> int:
+    """What a sample's route answers when it succeeds."""
+    dialect, name = sample.removesuffix(".json").split("/")
+    if name.startswith(("create_", "add_")):
+        return 201
+    return 204 if dialect == "v1" and name.startswith(("delete_", "remove_")) else 200
+
+
+def prepared(world: World, sample: str) -> Any:
+    """The sample, about things that are there."""
+    project = world.new_project("Customer Churn Model")
+    world.new_member(project, "viewer", "viewer")
+    made = {SAMPLE_PROJECT: project}
+    for kind, id in SAMPLE_RECORDS.items():
+        made[id] = world.new_record(project, kind)
+    made[SAMPLE_NOTE] = world.new_note(made[SAMPLE_RECORDS["tasks"]])
+    text = (EVENTS / sample).read_text()
+    for id, path in made.items():
+        own = flat_path(path).rpartition("/")[2]
+        text = text.replace(id, own).replace(v1_id(id), v1_id(own))
+    return json.loads(text)
