@@ -763,6 +763,13 @@ def set_clock(patch: pytest.MonkeyPatch, ahead: timedelta) -> None:
 
 def test_every_route_is_a_rule() -> None:
     rules = {name for name, made in vars(Run).items() if hasattr(made, RULE_MARKER)}
+    missing = sorted(set(EVERY_ROUTE) - set(OPERATIONS))
+    assert not missing, (
+        f"The model does not know the routes {missing}. Add a row for each to OPERATIONS at the end of "
+        'tests/model/model.py, with the method of Model that says what it answers, as in\n    "V1GetMember": '
+        "Model.get_member,\nIts rule follows from that. If the route takes a body or a query, add what may be sent to "
+        "BODIES or QUERIES in tests/model/test_model.py."
+    )
     assert set(OPERATIONS) == set(EVERY_ROUTE) == rules & set(EVERY_ROUTE)
 
 

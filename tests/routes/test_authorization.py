@@ -10,9 +10,9 @@ import pytest
 from atrium.permissions import Role
 from local.functions import call
 from local.issuer import AUDIENCE, ISSUER, Issuer
-from local.template import Template
+from local.template import ROOT, Template
 from tests.support.client import Answer, World, flat_path, v1_id
-from tests.support.matrix import CALLERS, MATRIX
+from tests.support.matrix import CALLERS, CREDENTIALED, MATRIX, STATED, STATEMENT, row_of
 from tests.support.requests import EVERY_ROUTE, a_project
 from tests.support.routes import routes
 from tests.support.world import Count, inline
@@ -20,7 +20,23 @@ from tools import routes as declared
 
 
 def test_every_route_has_a_row(template: Template) -> None:
+    without = {row_of(route) for route in CREDENTIALED if row_of(route) not in STATED}
+    assert not without, (
+        f"No row of {STATEMENT.relative_to(ROOT)} is about the permissions {sorted(without)}, which a route declares. "
+        'Add a row for each to its table "By permission": the status that each kind of caller gets, "yes" for success. '
+        "If only one route is meant to be different, declare the permission of its siblings and give it a row of its "
+        'own, `METHOD /path`, in the table "Routes that deviate".'
+    )
+    unused = set(STATED) - {row_of(route) for route in CREDENTIALED}
+    assert not unused, f"No route takes its statuses from the rows {sorted(unused)}. Take them out of {STATEMENT.name}."
     assert set(MATRIX) == set(routes(template).values())
+
+
+def test_a_route_that_deviates_differs_from_its_permission() -> None:
+    for route in CREDENTIALED:
+        usual = STATED.get(route.permission or "none")
+        if row_of(route) != (route.permission or "none") and usual is not None:
+            assert STATED[row_of(route)] != usual, f"{row_of(route)}: the row of {route.permission} says the same"
 
 
 # The callers who are not there from the start: the space that each has a role in.

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.client import Answer, World, flat_path
-from tests.support.requests import FLAT, READS, WRITES, a_project
+from tests.support.requests import FLAT, PAGED, READS, WRITES, a_project
 
 LONG = "x" * 201
 A_V1_ID = "Must be an id that is a UUID, such as 64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"
@@ -470,9 +470,6 @@ def test_no_route_takes_a_broken_body(shared: World, route: str) -> None:
         assert shared(method, path, content=b"{}", headers={"Content-Type": media_type}).status == 415
     assert shared(method, path, content=b'{"x":"%s"}' % (b"x" * 262_144)).status == 413
     assert shared("GET", f"{flat_path(project)}/report").body == before
-
-
-PAGED = [name for name in READS if "List" in name and name not in ("V1ListRoles", "ListTeam")]
 
 
 @pytest.mark.parametrize("route", PAGED)

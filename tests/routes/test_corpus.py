@@ -21,10 +21,10 @@ from atrium.api.paging import cursor_behind
 from atrium.ids import new_id
 from atrium.settings import settings
 from tests.support import corpus
-from tests.support.attack import JSON, PAGED, TAKES_BODY, Attack, Target, attack_on, invalid
+from tests.support.attack import JSON, Attack, Target, attack_on, invalid
 from tests.support.client import World
 from tests.support.corpus import MARK
-from tests.support.requests import EVERY_ROUTE, READS, WRITES
+from tests.support.requests import EVERY_ROUTE, PAGED, READS, TAKES_BODY, WRITES
 from tests.support.world import Count, full
 
 T = TypeVar("T")

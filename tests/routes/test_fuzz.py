@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import corpus
-from tests.support.attack import PAGED, TAKES_BODY, Attack, Target, attack_on, invalid
+from tests.support.attack import Attack, Target, attack_on, invalid
 from tests.support.client import World
 from tests.support.corpus import MARK
-from tests.support.requests import EVERY_ROUTE
+from tests.support.requests import EVERY_ROUTE, PAGED, TAKES_BODY
 from tests.support.trace import Trace
 from tests.support.world import Count, full
 

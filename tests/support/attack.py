@@ -14,7 +14,7 @@ from atrium.settings import settings
 from atrium.store.engine.table import table
 from tests.support.client import RECORDS, Answer, World, in_camel_case
 from tests.support.corpus import MARK
-from tests.support.requests import EVERY_ROUTE, READS, WRITES, a_project
+from tests.support.requests import EVERY_ROUTE, WRITES, a_project
 
 INTERNALS = re.compile(
     r"traceback|boto|dynamodb|amazonaws|arn:|pydantic|powertools|/functions|/layers|\.py\b|\bat 0x|"
@@ -24,12 +24,6 @@ INTERNALS = re.compile(
 
 
 JSON = [("Content-Type", "application/json")]
-
-
-TAKES_BODY = [name for name in EVERY_ROUTE if not re.search("Get|List|Search|Delete|Remove", name)]
-
-
-PAGED = [name for name in READS if "List" in name and name not in ("V1ListRoles", "ListTeam")]
 
 
 @dataclass

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.client import RECORDS, World, flat_path, in_camel_case
+from tests.support.routes import takes_a_cursor
+from tools.routes import routes
 
 # Method, path and body; a body of None is sent as JSON's null.
 Request = tuple[str, str, Any]
@@ -143,6 +145,10 @@ READS = {row.route: row.request for row in TABLE if row.event is None}
 WRITES = {row.route: row.request for row in TABLE if row.event is not None}
 ROUND_TRIPS = {row.route: row.round_trips for row in TABLE}
 EVENTS = {row.route: row.event for row in TABLE if row.event is not None}
+
+# Those that take a body, and the lists that come in pages: as the route files say.
+TAKES_BODY = [route.name for route in routes() if route.name in EVERY_ROUTE and route.method not in ("GET", "DELETE")]
+PAGED = [route.name for route in routes() if route.name in EVERY_ROUTE and takes_a_cursor(route)]
 
 
 def a_project(world: World) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from local.template import Template
 from tools.openapi import DOCUMENT
+from tools.routes import Route
 
 # The OpenAPI document that is committed.
 COMMITTED: Any = json.loads(DOCUMENT.read_text())
@@ -24,3 +25,16 @@ def routes(template: Template, *, public: bool = False) -> dict[str, tuple[str, 
                 assert name is not None
                 found[name[1]] = (method.upper(), path)
     return found
+
+
+def operation(route: Route) -> Any:
+    """What the committed document says of a route."""
+    try:
+        return COMMITTED["paths"][route.path][route.method.lower()]
+    except KeyError:
+        raise LookupError(f"{DOCUMENT.name} does not have {route.method} {route.path}: make generate") from None
+
+
+def takes_a_cursor(route: Route) -> bool:
+    """Whether a route answers a list in pages."""
+    return any(parameter.get("name") == "cursor" for parameter in operation(route).get("parameters", []))
