@@ -1,11 +1,14 @@
-"""What text Atrium takes where."""
+"""The types of text fields: names, texts, ids in the form of a UUID, and JSON documents."""
 
 import re
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from atrium import documents
+from atrium.ids import SENT_UUID, from_uuid
 
 MAX_NAME = 200
 MAX_TEXT = 10_000
@@ -13,27 +16,27 @@ MAX_TEXT = 10_000
 # RFC 5321, 4.5.3.1.3, without the angle brackets; in UTF-8 still a sort key of less than 1,024 bytes.
 MAX_EMAIL = 254
 
-# How much of a name is searched for, and how many words one of a principal may have: each is found, by a row of its
-# own in the transaction that makes the principal.
+# Characters of a name that are searched, and words in a principal's name. Each word gets a row of its own in the
+# transaction that makes the principal.
 MAX_SEARCHED = 100
 MAX_WORDS = 50
 
-# Names stand on one line and are shown next to other text, so they hold no line breaks and nothing that reorders it.
+# Names are shown on one line next to other text, so they hold no line breaks and no characters that reorder text.
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-# Categories of Unicode of which nothing is seen: blanks, controls, formats, and marks without what they stand on.
+# Categories of Unicode that are invisible by themselves: blanks, controls, formats, and combining marks.
 _UNSEEN = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Mn", "Me"))
-# Fillers, which are letters and symbols to Unicode; and places that it keeps for characters that are to be ignored.
+# Invisible characters that Unicode counts as letters and symbols, and code points it reserves for ignored characters.
 _FILLERS = re.compile("[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]")
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of a text is seen. An emoji with joiners and selectors is."""
+    """Whether a text is invisible. An emoji with joiners and selectors is visible."""
     return all(unicodedata.category(each) in _UNSEEN or _FILLERS.match(each) for each in text)
 
 
 def name_problem(text: str) -> tuple[str, str] | None:
-    """What keeps a trimmed text from being a name: a word for programs and one for people."""
+    """The reason why a trimmed text is no name, None if it is one: a word for programs and a sentence for people."""
     if is_blank(text):
         return "string_too_short", "Must not be empty"
     if len(text) > MAX_NAME:
@@ -57,7 +60,7 @@ def _given(text: str) -> str:
 
 
 # Patterns for JSON Schema, of names, texts and every string of a document that is sent (atrium.documents). They are
-# written in what the regular expressions of all languages have in common, so they refuse less than the check does.
+# limited to the syntax that the regular expressions of all languages share, so they accept more than the check does.
 _CONTROL, _BREAK = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f", r"\x00-\x1f\x7f-\x9f"
 ANY_TEXT = {"type": "string", "pattern": rf"^[^{_CONTROL}]*$"}
 _A_NAME = {
@@ -81,26 +84,52 @@ OptionalText = Annotated[str, Strict(), Field(max_length=MAX_TEXT), WithJsonSche
 Text = Annotated[OptionalText, AfterValidator(_given), WithJsonSchema(_A_TEXT)]
 
 
+def _uuid(text: str) -> str:
+    try:
+        return from_uuid(text)
+    except ValueError:
+        example = "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"
+        raise PydanticCustomError("uuid_parsing", f"Must be an id that is a UUID, such as {example}") from None
+
+
+# An id, sent as a UUID and kept as its 24 digits.
+Uuid = Annotated[
+    str,
+    AfterValidator(_uuid),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": f"^{SENT_UUID}$"}),
+]
+
+
+def _document(value: Any) -> str:
+    if not isinstance(value, dict | str | None):
+        raise PydanticCustomError("description_type", "Must be an object, a string or null")
+    return documents.Raw(documents.render(value))
+
+
+# An object, a string or null, kept as JSON text, so that it comes back as it was sent.
+Document = Annotated[Any, AfterValidator(_document)]
+
+
 def _words(text: str) -> list[str]:
-    """The words of a text as they are compared: without case, accents and what is not seen."""
+    """The words of a text as they are compared: without case, accents and invisible characters."""
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(each for each in plain if unicodedata.category(each) not in ("Mn", "Me", "Cf")).split()
 
 
 def searched(text: str) -> str:
-    """How a text is compared when a name is looked for: its words one blank apart."""
+    """A text as names are searched for it: its words, separated by one blank."""
     return " ".join(_words(text))[:MAX_SEARCHED]
 
 
 def findable(name: str) -> list[str]:
-    """The beginnings by which a name is found: from each of its words to the end."""
+    """The texts under which a name is found: from each of its words to the end."""
     words = _words(name)
     return list(dict.fromkeys(" ".join(words[place:])[:MAX_SEARCHED] for place in range(len(words))))
 
 
 def address(email: str) -> str:
-    """How an e-mail address is compared: trimmed, without case, and its domain in the characters that people read, so
-    that `xn--mnchen-3ya.de` and `münchen.de` are one (RFC 5890). Accents count."""
+    """An e-mail address as addresses are compared: trimmed, in lower case, and its domain in readable characters, so
+    that `xn--mnchen-3ya.de` and `münchen.de` are the same (RFC 5890). Accents count."""
     local, at, domain = _folded(email.strip()).rpartition("@")
     # The full stop of ideographic scripts separates labels too.
     return local + at + ".".join(map(_readable, domain.replace("\u3002", ".").split(".")))
@@ -113,7 +142,7 @@ def _folded(text: str) -> str:
 def _readable(label: str) -> str:
     try:
         shown = _folded(label.removeprefix("xn--").encode("ascii").decode("punycode"))
-        # Not every label that begins so is an encoded one; and a lone surrogate is no text.
+        # A label may begin with xn-- without being encoded; and a lone surrogate is no text.
         same = f"xn--{shown.encode('punycode').decode()}" == label and shown.encode()
     except (ValueError, OverflowError):
         return label

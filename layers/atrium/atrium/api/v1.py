@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Unpack
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from atrium import documents, models, permissions
@@ -15,11 +15,11 @@ from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, lambda_handler, request_work
 from atrium.api.views import Listing, Model, PageView, View
 from atrium.errors import Archived, Invalid, NamedManager, Refusal
-from atrium.ids import SENT_UUID, from_uuid, to_uuid
+from atrium.ids import to_uuid
 from atrium.store import members, principals, projects
 from atrium.store.engine.work import Work
 from atrium.store.projects import MAX_DESCRIPTION_BYTES
-from atrium.text import Name
+from atrium.text import Document, Name, Uuid
 
 __all__ = ["lambda_handler", "v1_api"]
 
@@ -68,28 +68,14 @@ Principals = Annotated[principals.Principals, Depends(_principals)]
 # ---------------------------------------------------------------- what may be sent
 
 
-def _uuid(text: str) -> str:
-    try:
-        return from_uuid(text)
-    except ValueError:
-        example = "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"
-        raise PydanticCustomError("uuid_parsing", f"Must be an id that is a UUID, such as {example}") from None
-
-
-Id = Annotated[
-    str,
-    AfterValidator(_uuid),
-    WithJsonSchema({"type": "string", "format": "uuid", "pattern": f"^{SENT_UUID}$"}),
-]
+Id = Uuid
 Limit = Annotated[int, limit_up_to(100), Query(ge=1, le=100)]
 Cursor = Annotated[str, cursor_from("next_cursor of a page")]
 Status = models.Status
 RoleKey = Annotated[str, WithJsonSchema({"type": "string", "enum": [role.key for role in permissions.Role]})]
 
-# Kept as JSON text, so that it comes back as it was sent.
 Description = Annotated[
-    Any,
-    AfterValidator(lambda value: _description(value)),
+    Document,
     WithJsonSchema(
         {
             "anyOf": [
@@ -100,12 +86,6 @@ Description = Annotated[
         }
     ),
 ]
-
-
-def _description(value: Any) -> str:
-    if not isinstance(value, dict | str | None):
-        raise PydanticCustomError("description_type", "Must be an object, a string or null")
-    return documents.Raw(documents.render(value))
 
 
 class Sent(Model):

@@ -1,1 +1,1 @@
-"""Functions without a URL: events, schedules and an operator invoke them. Neither knows HTTP."""
+"""Functions without a URL, invoked by the stream, the bus, a queue, a timer or an operator. They know no HTTP."""

@@ -1,33 +1,36 @@
-"""The check of the table, without a URL: what it may be asked, and how long it may take."""
+"""The command that checks the table: its request, and the time it may take."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from atrium.api.v1 import Id
-from atrium.automation.commands import asked, mended
+from atrium.automation.invocation import Handler, parsed, refusals_told
 from atrium.cold_start import warm
 from atrium.keys import Key
 from atrium.store.engine.table import connect, table
 from atrium.store.fsck import Check
 from atrium.store.purge import deadline
+from atrium.text import Uuid
 
-# What is kept of the function's time: for what has been begun, and for saying what was found.
+# Seconds of the function's time that are kept for a batch under way and for the summary.
 _SPARE_SECONDS = 30.0
 
 
 class CheckRequest(BaseModel):
-    """A check of the table. It repairs nothing unless that is asked for. `restored_to` is the moment of a table that
-    was restored, with its offset from UTC; `after` is what the answer of a check says that ran out of time. One of
-    several that run at once is told which `segment` of how many is its own, from 0 on."""
+    """A check of the table, which repairs only if `repair` is true.
+
+    `restored_to` is the moment to which the table was restored, with its offset from UTC. `after` continues a check
+    that ran out of time, with the `after` of its summary. `tenant_id` limits the check to one tenant. Of several checks
+    at once, each gets its own `segment`, from 0 on, of so many `segments`.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     repair: bool = False
     restored_to: AwareDatetime | None = Field(default=None, strict=False)
     after: tuple[str, str] | None = Field(default=None, strict=False)
-    tenant_id: Id | None = None
+    tenant_id: Uuid | None = None
     segment: int = Field(default=0, ge=0)
     segments: int = Field(default=1, ge=1, le=1_000_000)
 
@@ -38,12 +41,13 @@ class CheckRequest(BaseModel):
         return self
 
 
-def checking_handler() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
+def checking_handler() -> Handler:
     """The handler. Its result is the summary of atrium.store.fsck. Raises Refused."""
     warm(connect)
 
     def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        request = mended(lambda: asked(CheckRequest, event))
+        with refusals_told():
+            request = parsed(CheckRequest, event)
         until = deadline(context.get_remaining_time_in_millis() / 1000 - _SPARE_SECONDS)
         check = Check(
             table(),

@@ -1,14 +1,17 @@
-"""Functions without a URL: an event in, a result out, under the same rules and the same exactly-once as HTTP."""
+"""The commands of an operator: provisioning, and the credentials of a principal.
+
+An event is the request, the result is the answer. Rules and idempotency are those of HTTP.
+"""
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from atrium import documents
+from atrium.automation.invocation import Handler, parsed, refusals_told
 from atrium.cold_start import warm
-from atrium.errors import Detail, Invalid, Refusal
 from atrium.models import Caller
 from atrium.provisioning import Holder, Issue, Provisioning, Revocation, Rotation
 from atrium.store.engine.scope import scope
@@ -17,23 +20,16 @@ from atrium.store.engine.work import Answer, IdempotencyKey, Work
 from atrium.store.keyring import Keyring
 from atrium.store.tenants import Tenants, tenant_of
 
-T = TypeVar("T")
-M = TypeVar("M", bound=BaseModel)
 Request = TypeVar("Request", Issue, Rotation, Revocation)
-
-Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
-
-
-class Refused(Exception):
-    """What the invoker sees of a refusal: Lambda's errorType, and what to mend as its errorMessage."""
 
 
 def provisioning_handler() -> Handler:
-    """The handler. Its result names everything that was made; secrets only the first time. Raises Refused."""
+    """The handler. Its result names everything that was made, with secrets the first time only. Raises Refused."""
     warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
-        return mended(lambda: _provision(asked(Provisioning, event)))
+        with refusals_told():
+            return _provision(parsed(Provisioning, event))
 
     return handler
 
@@ -58,7 +54,8 @@ def listing_handler() -> Handler:
     warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
-        return mended(lambda: _list(asked(Holder, event)))
+        with refusals_told():
+            return _list(parsed(Holder, event))
 
     return handler
 
@@ -73,7 +70,8 @@ def _keyring_handler(model: type[Request], change: Callable[[Keyring, Request], 
     warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
-        return mended(lambda: _changed(asked(model, event), change))
+        with refusals_told():
+            return _changed(parsed(model, event), change)
 
     return handler
 
@@ -91,41 +89,16 @@ def _changed(request: Request, change: Callable[[Keyring, Request], dict[str, An
 
 
 def _show(keyring: Keyring, credential: dict[str, Any]) -> None:
-    """Adds the secret that was made for a credential. It is shown here, once, and kept nowhere."""
+    """Adds the secret that was made for a credential. It is shown once and stored nowhere."""
     if secret := keyring.secrets.get(credential["credential_id"]):
         credential["secret"] = secret
 
 
 def _work(tenant: str, operation: str, token: str | None, request: BaseModel) -> Work:
-    """The unit of work of an operator's request; with a token it is done once, however often it comes."""
+    """The unit of work of an operator's request. With a token the request is done once, however often it is sent."""
     fingerprint = sha256(documents.canonical(request.model_dump(mode="json")).encode()).hexdigest()
     key = IdempotencyKey((operation, token), fingerprint, loc=("event", "request_token"), kept=True) if token else None
     return Work(table(), Caller(tenant, "provision", "service"), key)
-
-
-def mended(act: Callable[[], T]) -> T:
-    """What the act returns. Raises Refused where it is refused, with what to mend."""
-    try:
-        return act()
-    except Invalid as refusal:
-        found = "; ".join(f"{'.'.join(map(str, item.loc))}: {item.msg}" for item in refusal.details)
-        raise Refused(found) from None
-    except Refusal as refusal:
-        raise Refused(refusal.message) from None
-
-
-def asked(model: type[M], event: Mapping[str, Any]) -> M:
-    """The event as what may be asked for. Raises Invalid."""
-    try:
-        return model.model_validate(event)
-    except ValidationError as error:
-        raise invalid(error) from None
-
-
-def invalid(error: ValidationError) -> Invalid:
-    """What pydantic found, without what was sent."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return Invalid(*(Detail(item["loc"], item["msg"], item["type"]) for item in found))
 
 
 def _provision(request: Provisioning) -> dict[str, Any]:

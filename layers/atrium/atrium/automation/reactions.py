@@ -1,20 +1,19 @@
-"""Functions that act on events: the same rules, validation, exactly-once and events as HTTP.
+"""Functions that react to events of the bus. Rules, validation and idempotency are those of HTTP.
 
-An event may come more than once, so its id is the idempotency key: `detail.id` where the sender gives one (Atrium's own
-events have it), else the id that the bus gave it. Whoever may put an event on the bus, or invoke the function, acts for
-the principal that the event names: that is for IAM to grant.
+An event may arrive more than once, so its id is the idempotency key: `detail.id` where the sender gives one (Atrium's
+own events have it), else the id from the bus. The function acts for the principal that the event names, so IAM decides
+who may put events on the bus or invoke the function.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from atrium import documents
-from atrium.api.v1 import Description, Id
-from atrium.automation.commands import invalid, mended
+from atrium.automation.invocation import Handler, parsed, refusals_told
 from atrium.cold_start import warm
 from atrium.errors import Detail, Duplicate, Invalid, NotFound, Refusal
 from atrium.ids import from_uuid
@@ -28,34 +27,33 @@ from atrium.store.members import Members
 from atrium.store.principals import acting
 from atrium.store.projects import Projects
 from atrium.telemetry import say, what_failed
-from atrium.text import Name
-
-Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
+from atrium.text import Document, Name, Uuid
 
 
 class ProjectRequest(BaseModel):
-    """A project somebody wants made on behalf of a principal; in the tenant's default space, unless it says another."""
+    """A project to create on behalf of a principal, in the tenant's default space without a `space_id`."""
 
     model_config = ConfigDict(extra="forbid")
 
     id: Annotated[str, Field(pattern="^[\x21-\x7e]{1,255}$")]
-    tenant_id: Id
-    principal_id: Id
-    space_id: Id | None = None
+    tenant_id: Uuid
+    principal_id: Uuid
+    space_id: Uuid | None = None
     name: Name
     client_name: Name = ""
-    description: Description = documents.Raw("null")
+    description: Document = documents.Raw("null")
 
 
 def project_creating_handler() -> Handler:
-    """The handler: for a message queue's batch, an event of the bus, or a ProjectRequest. Its result is the project in
-    v1 form, or the batch's failures. Raises Refused.
+    """The handler of a queue's batch, an event of the bus, or a ProjectRequest. Its result is the project as in v1, or
+    the failures of the batch. Raises Refused.
     """
     warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
         if "Records" not in event:
-            return mended(lambda: _create(_requested(json.dumps(event))))
+            with refusals_told():
+                return _create(_requested(json.dumps(event)))
         failed = []
         for record in event["Records"]:
             try:
@@ -72,13 +70,14 @@ def project_creating_handler() -> Handler:
 
 
 def viewer_adding_handler() -> Handler:
-    """The handler: on a project.created of the bus, adds the principal of the settings as a viewer, for the project's
-    manager. Its result says whether the principal is new there. Raises Refused.
+    """The handler of the bus's project.created: adds the principal of the settings as a viewer, on behalf of the
+    project's manager. Its result says whether the principal was added. Raises Refused.
     """
     warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
-        return {"added": mended(lambda: _add_viewer(event["detail"]))}
+        with refusals_told():
+            return {"added": _add_viewer(event["detail"])}
 
     return handler
 
@@ -115,10 +114,7 @@ def _requested(text: str) -> ProjectRequest:
         raise Invalid(Detail(("event",), str(error), "json_invalid")) from None
     if isinstance(event, dict) and isinstance(event.get("detail"), dict):
         event = {"id": event.get("id"), **event["detail"]}
-    try:
-        return ProjectRequest.model_validate(event)
-    except ValidationError as error:
-        raise invalid(error) from None
+    return parsed(ProjectRequest, event)
 
 
 def _add_viewer(created: Mapping[str, Any]) -> bool:
@@ -153,5 +149,5 @@ def _actor(tenant: str, principal: str) -> Caller:
     return caller
 
 
-def _fingerprint(asked: Any) -> str:
-    return sha256(documents.canonical(asked).encode()).hexdigest()
+def _fingerprint(request: Any) -> str:
+    return sha256(documents.canonical(request).encode()).hexdigest()

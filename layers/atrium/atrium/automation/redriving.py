@@ -1,4 +1,4 @@
-"""Sends again what is in DeadLetters, whatever its kind, once what made it fail is mended."""
+"""The command that sends dead letters again, once the cause of their failure is mended."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,34 +6,37 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from atrium.automation.commands import asked, mended
+from atrium.automation.invocation import Handler, parsed, refusals_told
 from atrium.cold_start import warm
 from atrium.store.letters import DeadLetters, Letter, dead_letters
 from atrium.store.redrive import LONGEST_SECONDS, send_again
 from atrium.telemetry import say
 
-# Longer than a run may take, so that none receives a letter twice. Those of a run that was ended are back by then.
+# Seconds that received letters are hidden: longer than a run may take, so that no run receives a letter twice. Letters
+# of a run that was cut off come back then.
 _HIDDEN_SECONDS = 900
 
-# As many letters as the answer names that stay.
+# The most letters that the result names of those that stay.
 _MAX_NAMED = 100
 
 
 class RedriveRequest(BaseModel):
-    """There is nothing to be said yet."""
+    """An empty request."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-def redriving_handler() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
-    """The handler. Its result says how many letters were `sent` and are gone from the queue, how many `failed` again,
-    and how many were `left` since there is nothing to send; whether it is `complete`, that is, saw all; and of the
-    letters that stay, the `details`. Raises Refused.
+def redriving_handler() -> Handler:
+    """The handler. Raises Refused.
+
+    Its result counts the letters that were `sent` and deleted from the queue, that `failed` again, and that were `left`
+    because they hold nothing to send. It is `complete` if the run saw all letters. `details` name those that stay.
     """
     warm(dead_letters)
 
     def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        mended(lambda: asked(RedriveRequest, event))
+        with refusals_told():
+            parsed(RedriveRequest, event)
         until = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - LONGEST_SECONDS
         return _redrive(dead_letters(), lambda: time.monotonic() >= until)
 

@@ -1,4 +1,4 @@
-"""Functions behind the table's stream, and the sweep behind them: batches in, what failed of them out."""
+"""Functions behind the table's stream, and the sweep behind them. A result names the failed records of a batch."""
 
 import time
 from collections import deque
@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from atrium import keys
+from atrium.automation.invocation import Handler
 from atrium.cold_start import warm
 from atrium.errors import Unavailable
 from atrium.keys import Key
@@ -20,28 +21,27 @@ from atrium.store.outbox import bus, event_in
 from atrium.store.purge import Deletion, NotDeleted, Purge, Unreadable, deadline, pulse, queued
 from atrium.telemetry import MAX_VALUES, counted, say, what_failed
 
-Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
-
-# A deletion that the stream has not purged for so long is the sweep's.
+# The sweep takes over a deletion that the stream has not purged for so long.
 SWEPT_AFTER = timedelta(hours=1)
 
-# Seconds that a purge takes at a time while others wait: one of millions of rows holds up no other.
+# Seconds of a purge's turn while others wait, so that one of millions of rows delays no other.
 TURN = 20.0
 
-# As many deletions as a sweep takes on. Which ones, chance decides.
+# The most deletions of one sweep, in no particular order.
 MAX_SWEPT = 10_000
 
-# As many rows that cannot be read as one line names.
+# The most unreadable rows that one line names.
 _MAX_NAMED = 10
 
-# What a function keeps of its time for saying how far it came.
+# Seconds of a function's time that are kept for reporting its progress.
 _SPARE_SECONDS = 5.0
 
 
 def publishing_handler() -> Handler:
-    """The handler. Publishes the event of each record, and reports those whose event was not taken. A record without an
-    event that can be read, or with one that the bus will never take, is a dead letter, since it would keep all that is
-    behind it waiting; in a batch that is sent again (`redriven`) it is reported.
+    """The handler. Publishes the event of each record, and reports the records whose event the bus did not accept.
+
+    A record whose event cannot be read, or will never be accepted, becomes a dead letter, since the records behind it
+    would wait for it. In a batch that is sent again (`redriven`) it is reported instead.
     """
     warm(bus)
 
@@ -72,7 +72,7 @@ def publishing_handler() -> Handler:
 
 
 def _not_let_go(batch: Mapping[str, Any], hopeless: Mapping[str, str], context: Any) -> set[str]:
-    """Leaves letters about records, by position and for what; those about which there is none."""
+    """Leaves dead letters about records. `hopeless` maps positions to conditions. Returns those without a letter."""
     if batch.get("redriven"):
         return set(hopeless)
     kept = set()
@@ -87,9 +87,10 @@ def _not_let_go(batch: Mapping[str, Any], hopeless: Mapping[str, str], context: 
 
 
 def purging_handler() -> Handler:
-    """The handler. Purges what each record's row of the purge queue names, and reports what is not purged yet. What
-    cannot be read, and what is not deleted, is not reported, since it would keep all that is behind it waiting. Its row
-    stays in the queue, where the sweep tells of it.
+    """The handler. Purges the deletion in each record's row of the purge queue, and reports the unfinished ones.
+
+    A row that cannot be read, or whose project or task is not deleted, is not reported, since the records behind it
+    would wait for it. It stays in the queue, and the sweep logs it.
     """
     warm(partial(connect, "GetItem"))
 
@@ -109,15 +110,17 @@ def purging_handler() -> Handler:
 
 
 def sweeping_handler() -> Handler:
-    """The handler. Purges what is in the purge queue for longer than SWEPT_AFTER. A row that cannot be read counts as
-    overdue until it is repaired, and neither it nor a shard that does not answer stops the rest. It begins with a pulse
-    through the stream: see observability.yaml. Raises Unavailable when it could not see the whole queue.
+    """The handler. Purges deletions that are in the purge queue for longer than SWEPT_AFTER.
+
+    A row that cannot be read counts as overdue until it is repaired. Neither such a row nor a shard that does not
+    answer stops the rest. The sweep begins with a pulse through the stream: see observability.yaml. Raises Unavailable
+    when it could not read the whole queue.
     """
     warm(partial(connect, "GetItem"))
 
     def handler(_: Mapping[str, Any], context: Any) -> dict[str, Any]:
         stop = deadline(_seconds_left(context))
-        with suppress(Unavailable):  # there are four an hour
+        with suppress(Unavailable):  # there are four pulses an hour
             pulse(table(), timestamp(datetime.now(UTC)))
         long_ago = timestamp(datetime.now(UTC) - SWEPT_AFTER)
         due: dict[str, Deletion] = {}
@@ -148,14 +151,16 @@ def sweeping_handler() -> Handler:
 
 
 def _say_unreadable(names: Sequence[str]) -> None:
-    """Tells of rows of the purge queue that cannot be read: how many, and the names of some."""
+    """Logs the rows of the purge queue that cannot be read: their number, and the names of some."""
     if names:
         say("No deletion can be read", "ERROR", rows=len(names), deletions=names[:_MAX_NAMED])
 
 
 def _purge_in_turns(deletions: Mapping[str, Deletion], stop: Callable[[], bool]) -> dict[str, bool]:
-    """Purges deletions. By name, those there is no more to be done about: whether all is gone, or nothing since it is
-    not deleted. A purge that has had its turn goes on when all others have had theirs."""
+    """Purges deletions in turns; a purge goes on when all others have had their turn.
+
+    Returns the finished ones by name: True if all rows are gone, False if nothing was deleted since it is alive.
+    """
     over: dict[str, bool] = {}
     waiting = deque(deletions)
     while waiting and not stop():
@@ -174,7 +179,7 @@ def _purge_in_turns(deletions: Mapping[str, Deletion], stop: Callable[[], bool])
 
 
 def purge(deletion: Deletion, stop: Callable[[], bool]) -> bool:
-    """Purges one deletion; whether all of it is gone. Raises what `Purge.run` raises."""
+    """Purges one deletion. True if all of its rows are gone. Raises NotDeleted, as `Purge.run` does."""
     work = Purge(table(), deletion)
     try:
         done = work.run(stop)
@@ -191,7 +196,7 @@ def purge(deletion: Deletion, stop: Callable[[], bool]) -> bool:
 
 
 def _say_how_late(published: Sequence[Mapping[str, Any]]) -> None:
-    """How many milliseconds after its change each event was on the bus."""
+    """Logs how many milliseconds after its change each event was on the bus."""
     now = datetime.now(UTC)
     lags = [round((now - datetime.fromisoformat(event["time"])).total_seconds() * 1000) for event in published]
     for first in range(0, len(lags), MAX_VALUES):

@@ -1,0 +1,38 @@
+"""An invocation without HTTP: the event parsed into a request, and refusals told to the invoker."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from atrium.errors import Detail, Invalid, Refusal
+
+M = TypeVar("M", bound=BaseModel)
+
+Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
+
+
+class Refused(Exception):
+    """A refusal as the invoker sees it: Lambda's errorType is the class, its errorMessage says what to correct."""
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """Raises Refused in the place of a Refusal that is raised inside."""
+    try:
+        yield
+    except Invalid as refusal:
+        found = "; ".join(f"{'.'.join(map(str, item.loc))}: {item.msg}" for item in refusal.details)
+        raise Refused(found) from None
+    except Refusal as refusal:
+        raise Refused(refusal.message) from None
+
+
+def parsed(model: type[M], event: Any) -> M:
+    """The event as a request of this model. Raises Invalid, without the input in it."""
+    try:
+        return model.model_validate(event)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise Invalid(*(Detail(item["loc"], item["msg"], item["type"]) for item in found)) from None
