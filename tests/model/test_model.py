@@ -34,7 +34,7 @@ from atrium.store import records
 from atrium.store.engine import work
 from atrium.store.engine.table import table
 from atrium.store.engine.wire import wire_item
-from atrium.store.fsck import Check
+from atrium.store.fsck.check import Check
 from atrium.store.outbox import event_in
 from atrium.store.purge import queued
 from local.functions import call as invoke

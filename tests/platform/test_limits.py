@@ -13,9 +13,10 @@ import pytest
 
 from atrium import keys
 from atrium.ids import new_id
-from atrium.store import fsck
 from atrium.store.engine.table import table
 from atrium.store.engine.wire import plain_item, wire_key
+from atrium.store.fsck import check as checks
+from atrium.store.fsck.check import Check
 from atrium.store.purge import Deletion, Purge
 from local.functions import FunctionFailed, call
 from local.template import Template
@@ -227,7 +228,7 @@ def test_the_largest_project_is_changed_repaired_deleted_and_purged_within_the_l
 ) -> None:
     limits, members, tasks = Limits(), full(130, 1_000), full(230, 1_000)
     limits.watch(table()._client)
-    monkeypatch.setattr(fsck, "MOMENT", 0.01)
+    monkeypatch.setattr(checks, "MOMENT", 0.01)
     project = world.new_project(FACE * 200)
     members_of(world, project, members)
     copies(world, project, "tasks", tasks, name=FACE * 200)
@@ -241,7 +242,7 @@ def test_the_largest_project_is_changed_repaired_deleted_and_purged_within_the_l
     miscounted = {"UpdateExpression": "SET members = :n", "ExpressionAttributeValues": {":n": {"N": "1"}}}
     key = keys.project(tenant, id)
     boto3.client("dynamodb").update_item(TableName=os.environ["TABLE_NAME"], Key=wire_key(key), **miscounted)
-    assert fsck.Check(table(), repair=True).run()["repaired"]["members_miscounted"] == 1
+    assert Check(table(), repair=True).run()["repaired"]["members_miscounted"] == 1
     assert world("DELETE", project, key=new_key()).status == 204
     queued = boto3.client("dynamodb").get_item(
         TableName=os.environ["TABLE_NAME"], Key=wire_key(keys.purge(tenant, id))

@@ -26,7 +26,7 @@ from atrium.store.engine import table as tables
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import Item, table
 from atrium.store.engine.wire import plain_item, wire_key
-from atrium.store.fsck import Check
+from atrium.store.fsck.check import Check
 from tests.support.client import MOMENT, UUID, Answer, World, flat_id, flat_path
 from tests.support.clock import NET, unhurried
 from tests.support.faults import BUSY, FAULTS, Choose, Crash, FaultyClient, faulty

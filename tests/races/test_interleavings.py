@@ -9,7 +9,7 @@ from atrium import keys
 from atrium.keys import Key
 from atrium.store import members, projects
 from atrium.store.engine.table import Item, Table, table
-from atrium.store.fsck import Check
+from atrium.store.fsck.check import Check
 from tests.support.changes import event
 from tests.support.client import RECORDS, Answer, World, flat_path, v1_id
 from tests.support.requests import FLAT

@@ -15,8 +15,8 @@ import pytest
 from atrium import keys
 from atrium.keys import Key
 from atrium.models import timestamp
-from atrium.store import fsck
 from atrium.store.engine.table import Item
+from atrium.store.fsck import check as checks
 from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.support.client import RECORDS, World, new_key
@@ -32,7 +32,7 @@ LEFT = {"change_in_part"}
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fsck, "MOMENT", 0)
+    monkeypatch.setattr(checks, "MOMENT", 0)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from atrium.credentials import digest, is_well_formed, new_secret
 from atrium.store import credentials as store_credentials
 from atrium.store.engine import table as tables
-from atrium.store.fsck import Check
+from atrium.store.fsck.check import Check
 from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.support.client import A_MOMENT, A_UUID, World, flat_path, v1_id

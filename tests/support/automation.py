@@ -54,8 +54,8 @@ def to_publish(world: World, sample: Any) -> list[Any]:
     return events
 
 
-# For each the events that make it do all that it does. The check of the table is in test_fsck.py, what is sent again in
-# test_redrive.py.
+# For each function, events that make it do everything it can. The check of the table is in tests/automation/fsck, dead
+# letters are in test_redrive.py.
 WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
     "Provision": to_provision,
     "IssueCredential": lambda world, sample: [sample],

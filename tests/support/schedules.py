@@ -61,7 +61,7 @@ from atrium.ids import to_uuid
 from atrium.keys import Key
 from atrium.store.engine.table import Item, Table
 from atrium.store.engine.wire import plain_item
-from atrium.store.fsck import Check
+from atrium.store.fsck.check import Check
 from local.template import REGION, Template
 from tests.support.actor import ENDS, act
 from tests.support.client import HEX24, MOMENT, RECORDS, UUID, Answer, Transport, World, flat_id, flat_path

@@ -9,7 +9,7 @@ from atrium.automation.invocation import Handler, parsed, refusals_told
 from atrium.cold_start import warm
 from atrium.keys import Key
 from atrium.store.engine.table import connect, table
-from atrium.store.fsck import Check
+from atrium.store.fsck.check import Check
 from atrium.store.purge import deadline
 from atrium.text import Uuid
 

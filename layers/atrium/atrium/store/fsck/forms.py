@@ -1,4 +1,4 @@
-"""What each row of the table looks like, for the check of the table. Whoever writes a row knows its form anyway."""
+"""The form of each kind of row, for the check alone: code that writes a row knows its form."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -28,7 +28,7 @@ _CredentialKind = Annotated[str, Field(pattern=f"^({'|'.join((*KINDS, IDENTITY))
 
 
 class _Row(BaseModel):
-    """A row may have more than its form says: the key, and what a later Atrium adds."""
+    """A row may have more attributes than its form: the key, and those of a later version of Atrium."""
 
     model_config = ConfigDict(strict=True)
 
@@ -114,7 +114,7 @@ class _Pulse(_Row):
     at: _Moment
 
 
-# What the values of models.py leave open.
+# Types that are narrower than those of models.py.
 _FIELDS = {
     **dict.fromkeys(("id", "tenant", "space", "manager", "created_by"), _Id),
     **dict.fromkeys(("created_at", "updated_at"), _Moment),
@@ -123,7 +123,7 @@ _FIELDS = {
 
 
 def _of(value: type[Project] | type[Record], *without: str, **more: Any) -> type[_Row]:
-    """The form of a row that keeps a value of models.py, field by field."""
+    """The form of a row that stores a value of models.py, field by field."""
     hints = get_type_hints(value)
     own = {field.name: _FIELDS.get(field.name, hints[field.name]) for field in fields(value)}
     known: dict[str, Any] = {name: (hint, ...) for name, hint in own.items() if name not in without} | more

@@ -1,0 +1,45 @@
+"""The rule of each kind of row."""
+
+from collections.abc import Callable, Mapping
+
+from atrium import keys
+from atrium.keys import Key
+from atrium.store.fsck import credentials, people, projects, queue, replays
+from atrium.store.fsck.damage import Rule
+
+# Rules that need the ids of the key alone.
+_BY_KIND: Mapping[str, Callable[..., Rule]] = {
+    "member": projects.member,
+    "note": projects.note,
+    "principal_project": projects.principal_project,
+    "space_project": projects.space_project,
+    "space": people.space,
+    "space_member": people.space_member,
+    "principal": people.principal,
+    "email": people.email,
+    "name": people.name,
+    "credential": credentials.credential,
+    "principal_credential": credentials.principal_credential,
+}
+
+
+def rule_of(key: Key, overdue: str, torn_since: str | None) -> Rule:
+    """The rule of the row under a key. Deletions up to the moment `overdue` should be purged; changes from the moment
+    `torn_since` on may be there in part, since the table was restored."""
+    named = keys.named(key)
+    if named is None:
+        return queue.unknown(key)
+    ids = named.ids
+    match named.kind:
+        case "project":
+            return projects.project(key, overdue)
+        case "purge":
+            return queue.queued(key, overdue, **ids)
+        case "replay":
+            return replays.replay(key, ids["tenant"], torn_since)
+        case "pulse":
+            return queue.pulse(key)
+        case kind if kind in keys.RECORDS:
+            return projects.record(key, kind, ids["tenant"], ids["project"], ids["record"])
+        case kind:
+            return _BY_KIND[kind](key, **ids)

@@ -1,0 +1,45 @@
+"""Fixtures of the check of the table."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from atrium.keys import Key
+from atrium.store.fsck import check as checks
+from local.functions import call
+from local.template import ROOT, Template
+from tests.support.client import World
+from tests.support.place import Place, furnish
+from tests.support.rows import Rows
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A moment may be short in most tests, since nothing else changes the table."""
+    monkeypatch.setattr(checks, "MOMENT", 0.01)
+
+
+@pytest.fixture(scope="module")
+def furnished(shared: World, template: Template) -> Place:
+    provisioning = json.loads((ROOT / "events/automation/provision.json").read_text())
+    call(template.functions["Provision"], provisioning)
+    call(template.functions["SweepDeleted"], {})
+    return furnish(shared, Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]))
+
+
+@pytest.fixture
+def place(furnished: Place) -> Iterator[Place]:
+    """The same for all tests, each of which finds every row as it was."""
+    before = {Key(row["pk"], row["sk"]): row for row in furnished.rows.all()}
+    yield furnished
+    furnished.rows.restore(before)
+
+
+@pytest.fixture
+def check(template: Template) -> Callable[..., Any]:
+    """Invokes the function."""
+    return lambda **event: call(template.functions["Fsck"], event)

@@ -1,0 +1,177 @@
+"""The check's event, its permissions, and the command that runs it on a laptop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from atrium.automation import checking
+from atrium.errors import Unavailable
+from atrium.keys import Key
+from atrium.store.engine.table import Table
+from atrium.store.fsck import check as checks
+from local.database import free_port
+from local.endpoints import endpoints_of
+from local.fsck import checked
+from local.functions import FunctionFailed
+from local.template import ROOT, TABLE_NAME, Template
+from tests.support.client import World, v1_id
+from tests.support.clock import NET
+from tests.support.damage import DAMAGE
+from tests.support.iam import needless, of_its_calls, statements
+from tests.support.place import Place, furnish
+from tests.support.processes import wait_for
+from tests.support.rows import Rows
+from tests.support.trace import Trace
+from tests.support.world import the_template
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"repair": 1},
+        {"repair": "true"},
+        {"tenant": "x"},
+        {"tenant_id": "x"},
+        {"after": ["PULSE"]},
+        {"segment": 4, "segments": 4},
+        {"segment": -1},
+    ],
+)
+def test_an_event_with_an_unknown_or_invalid_field_is_refused(
+    shared: World, check: Callable[..., Any], event: dict[str, Any]
+) -> None:
+    with pytest.raises(FunctionFailed) as failure:
+        check(**event)
+    assert failure.value.error_type == "Refused"
+    assert next(iter(event)) in failure.value.message
+
+
+def test_the_check_may_do_what_it_uses_and_no_other_function_may_scan(
+    traced: tuple[World, Trace], template: Template
+) -> None:
+    world, trace = traced
+    place = furnish(world, Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]))
+    for kind in ("orphan", "list_row_missing", "members_miscounted", "purge_overdue"):
+        next(iter(DAMAGE[kind][1].values()))(place)
+    trace.clear()
+    summary = trace.invoke(template.functions["Fsck"], {"repair": True})
+    assert (summary["left"], len(summary["repaired"])) == ({}, 4)
+    assert needless(of_its_calls(template, "Fsck"), trace.asked("Fsck")) == set()
+    scanning = {name for name in template.functions if "dynamodb:Scan" in str(statements(template, name))}
+    assert scanning == {"Fsck"}
+
+
+def command(directory: Path, *arguments: str, **environment: str) -> tuple[int, Any]:
+    """Its status, and its summary if it gave one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "local.fsck", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "DATA_DIR": str(directory), **environment},
+        capture_output=True,
+        text=True,
+        timeout=NET,
+    )
+    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
+@contextmanager
+def instance(directory: Path) -> Iterator[World | None]:
+    """`make run`, until its tenants are there."""
+    environment = {**os.environ, "PORT": str(free_port()), "DATA_DIR": str(directory)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local.run"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+    )
+
+    def is_ready() -> bool:
+        assert process.poll() is None
+        return (directory / "dev.json").exists()
+
+    try:
+        wait_for(is_ready)
+        yield None
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(NET)
+
+
+def lose_a_space_member(directory: Path) -> str:
+    """Its tenant."""
+    with endpoints_of(directory, the_template()) as endpoints:
+        client = boto3.client(
+            "dynamodb",
+            endpoint_url=endpoints["dynamodb"],
+            aws_access_key_id=endpoints["access_key_id"],
+            aws_secret_access_key="unused",
+        )
+        rows = Rows(client, TABLE_NAME)
+        (key, *_) = [Key(r["pk"], r["sk"]) for r in rows.all() if "#S#" in r["pk"] and r["sk"] != "META"]
+        rows.delete(key)
+        return key.pk.split("#")[1]
+
+
+def test_the_command_checks_and_repairs_an_instance_that_runs(tmp_path: Path) -> None:
+    with instance(tmp_path):
+        check_and_repair(tmp_path, partial(command, tmp_path, "--repair"))
+
+
+def test_the_command_checks_and_repairs_an_instance_that_does_not_run(tmp_path: Path) -> None:
+    with instance(tmp_path):
+        pass
+    check_and_repair(tmp_path, partial(command, tmp_path, REPAIR="1"))
+
+
+def check_and_repair(directory: Path, repair: Callable[[], tuple[int, Any]]) -> None:
+    tenant = lose_a_space_member(directory)
+    status, summary = command(directory)
+    assert (status, summary["left"]) == (1, {"space_member_missing": 1})
+    status, summary = repair()
+    assert (status, summary["repaired"], summary["left"]) == (0, {"space_member_missing": 1}, {})
+    status, summary = command(directory)
+    assert (status, summary["clean"], summary["damage"], summary["rows"]["principal"]) == (0, True, {}, 8)
+    status, summary = command(directory, TENANT=v1_id(tenant))
+    assert (status, summary["clean"], 0 < summary["rows"]["principal"] < 8) == (0, True, True)
+
+
+def in_order(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """A summary whose details are sorted by key. A check reads in the order of the table's hashed ids, by batches."""
+    return {**summary, "details": sorted(summary["details"], key=lambda detail: detail["key"])}
+
+
+def test_the_command_goes_on_until_all_is_checked(
+    place: Place, template: Template, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("orphan", "list_row_missing", "members_miscounted"):
+        next(iter(DAMAGE[kind][1].values()))(place)
+    whole = in_order(check())
+    monkeypatch.setattr(checks, "MAX_BATCH", 7)
+    monkeypatch.setattr(checking, "deadline", lambda _: partial(next, iter([False]), True))
+    assert check()["after"] is not None
+    assert in_order(checked(template.functions["Fsck"], {})) == whole
+    assert checked(template.functions["Fsck"], {"repair": True})["left"] == {}
+
+
+def test_the_command_ends_when_a_run_makes_no_progress(
+    place: Place, template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise Unavailable
+
+    monkeypatch.setattr(Table, "get_all", refuse)
+    summary = checked(template.functions["Fsck"], {})
+    assert (summary["complete"], summary["clean"], summary["rows"]) == (False, False, {})
+
+
+def test_the_command_says_what_it_cannot_check(tmp_path: Path) -> None:
+    assert command(tmp_path / "nothing") == (2, f"{tmp_path / 'nothing'} holds no data of `make run`. Set DATA_DIR.\n")
+    assert not (tmp_path / "nothing").exists()
+    assert command(tmp_path, "--force") == (2, "The only argument is --repair.\n")

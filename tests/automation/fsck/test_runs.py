@@ -1,0 +1,128 @@
+"""Runs of the check in parts: cut off by time, by segment, by tenant."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from atrium.automation import checking
+from atrium.errors import Unavailable
+from atrium.keys import Key
+from atrium.store.engine.table import Table, table
+from atrium.store.fsck import check as checks
+from atrium.store.fsck.check import MAX_DETAILS, Check
+from tests.support.client import flat_id, v1_id
+from tests.support.damage import CASES, DAMAGE
+from tests.support.place import GHOST, Place
+from tests.support.world import full
+
+
+def test_a_table_of_many_pages_is_checked_to_its_end(place: Place, check: Callable[..., Any]) -> None:
+    for number in range(250):
+        place.rows.put(Key(f"T#{place.tenant}#Z#{number}", "META"), {"ballast": "x" * 10_000})
+    summary = check()
+    assert (summary["complete"], summary["damage"]) == (True, {"unknown_key": 250})
+    assert len(summary["details"]) == MAX_DETAILS
+    assert sum(summary["rows"].values()) == len(place.rows.all())
+
+
+def in_parts(check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, rows: int, **event: Any) -> list[Any]:
+    """The summaries of runs of which each has time for so many rows, and a few more where a place may not be told."""
+    found: list[Any] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(checks, "MAX_BATCH", rows)
+        while not found or found[-1]["after"] is not None:
+            patch.setattr(checking, "deadline", lambda _: partial(next, iter([False]), True))
+            found.append(check(**event, **({"after": found[-1]["after"]} if found else {})))
+            assert len(found) < 1_000
+    return found
+
+
+def together(summaries: list[Any], name: str) -> dict[str, int]:
+    return dict(sum((Counter(summary[name]) for summary in summaries), Counter()))
+
+
+@pytest.mark.parametrize(("kind", "way"), CASES[:: full(9, 1)])
+def test_runs_that_go_on_where_the_last_one_stopped_find_the_same_as_one_run(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, kind: str, way: str
+) -> None:
+    DAMAGE[kind][1][way](place)
+    whole = check()
+    for rows in (1, 7, 50):
+        parts = in_parts(check, monkeypatch, rows)
+        assert len(parts) > sum(whole["rows"].values()) / rows / 4
+        assert [part["complete"] for part in parts] == [False] * (len(parts) - 1) + [True]
+        for name in ("rows", "damage", "left"):
+            assert together(parts, name) == whole[name]
+        assert [detail for part in parts for detail in part["details"]] == whole["details"]
+        text = json.dumps([part["after"] for part in parts]).casefold()
+        assert not re.search(r"@|acme\b|key#|owner|viewer|contributor", text)
+
+
+def test_segments_together_find_the_same_as_one_run(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("orphan", "list_row_missing", "members_miscounted", "purge_overdue", "directory_row_missing"):
+        next(iter(DAMAGE[kind][1].values()))(place)
+    whole = check()
+    for rows in (10_000, 5):
+        parts = [part for i in range(4) for part in in_parts(check, monkeypatch, rows, segment=i, segments=4)]
+        assert sum(part["complete"] for part in parts) == 4
+        assert sum(bool(part["rows"]) for part in parts) > 1
+        for name in ("rows", "damage", "left"):
+            assert together(parts, name) == whole[name]
+
+
+def test_a_check_of_one_tenant_checks_its_rows_and_no_others(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.rows.delete(place.listed)
+    other = flat_id(place.world.dev["tenants"]["globex"]["tenant_id"])
+    (foreign,) = (
+        Key(r["pk"], r["sk"])
+        for r in place.rows.all()
+        if r["pk"].startswith(f"T#{other}#S#") and "name" in r and r["sk"].startswith("PROJECT#")
+    )
+    place.rows.delete(foreign)
+    for tenant in (place.tenant, other):
+        own = [
+            row
+            for row in place.rows.all()
+            if row["pk"].startswith(f"T#{tenant}#") or row["sk"].startswith(f"{tenant}#") or row.get("tenant") == tenant
+        ]
+        for parts in ([check(tenant_id=v1_id(tenant))], in_parts(check, monkeypatch, 3, tenant_id=v1_id(tenant))):
+            assert together(parts, "damage") == {"list_row_missing": 1}
+            assert sum(together(parts, "rows").values()) == len(own)
+            assert {"credential", "principal", "project"} <= together(parts, "rows").keys()
+
+
+def test_a_check_of_one_tenant_passes_pages_without_a_row_of_its_own(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(400):
+        place.rows.put(Key(f"T#{GHOST}#Z", f"{number}"), {"ballast": "x" * 20_000})
+    tenant = v1_id(flat_id(place.world.dev["tenants"]["globex"]["tenant_id"]))
+    whole = check(tenant_id=tenant)
+    parts = in_parts(check, monkeypatch, 10_000, tenant_id=tenant)
+    assert len(parts) > 1, "no batch was full, so it stopped behind a page without one"
+    assert (together(parts, "rows"), parts[-1]["complete"]) == (whole["rows"], True)
+
+
+def test_a_table_that_does_not_answer_leaves_the_check_incomplete(
+    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise Unavailable
+
+    monkeypatch.setattr(Table, "get_all", refuse)
+    summary = check()
+    assert (summary["complete"], summary["clean"]) == (False, False)
+
+
+def test_a_check_out_of_time_says_that_it_is_incomplete(place: Place) -> None:
+    summary = Check(table(), until=lambda: True).run()
+    assert (summary["complete"], summary["clean"]) == (False, False)

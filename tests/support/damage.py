@@ -1,0 +1,373 @@
+"""Damage for the check of the table: ways to do each kind, and the effect of its repair."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from atrium import keys
+from atrium.keys import Key
+from tests.support.client import flat_id, v1_id
+from tests.support.place import GHOST, Place
+
+TWIN = "e" * 24
+LONG_AGO = "2020-01-01T00:00:00.000Z"
+
+
+def ghost_member(p: Place) -> None:
+    p.rows.copy(p.member("owner"), keys.member(p.tenant, p.project, GHOST), principal=GHOST)
+    p.rows.change(p.meta, members=4)
+
+
+def ghost_manager(p: Place) -> None:
+    p.rows.change(p.meta, manager=GHOST)
+    p.rows.change(p.listed, manager=GHOST)
+
+
+def orphaned_member(p: Place) -> None:
+    p.rows.copy(p.member("owner"), keys.member(p.tenant, GHOST, p.world.id("owner")))
+    p.rows.put(keys.principal_project(p.tenant, p.world.id("owner"), GHOST), {"id": GHOST, "space": p.tenant})
+
+
+def twin(p: Place) -> None:
+    """Another principal with the owner's e-mail address."""
+    name = "Twin"
+    person = {"id": TWIN, "name": name, "spaces": {}}
+    p.rows.copy(p.person("owner"), keys.principal(p.tenant, TWIN), **person)
+    entry = {"principal": TWIN, "name": name, "email": "owner@acme.example"}
+    p.rows.put(keys.name(p.tenant, "twin", TWIN), entry)
+
+
+def overdue(p: Place) -> None:
+    p.rows.change(keys.project(p.tenant, p.deleted), deleted_at=LONG_AGO)
+    p.rows.change(keys.purge(p.tenant, p.deleted), deleted_at=LONG_AGO)
+
+
+def unqueued_long_ago(p: Place) -> None:
+    p.rows.change(keys.project(p.tenant, p.deleted), deleted_at=LONG_AGO)
+    p.rows.delete(keys.purge(p.tenant, p.deleted))
+
+
+def queued(p: Place, task: str | None = None) -> None:
+    named = {"task": task} if task else {"space": p.tenant}
+    row = {"tenant": p.tenant, "project": p.project, "deleted_at": LONG_AGO, **named}
+    p.rows.put(keys.purge(p.tenant, p.project, task), row)
+
+
+def unhand(p: Place) -> None:
+    p.rows.delete(p.member("owner"))
+    p.rows.delete(p.joined("owner"))
+
+
+def roles_in_no_space(p: Place) -> None:
+    p.rows.change(p.person("outsider"), spaces={GHOST: "viewer"})
+
+
+def called_bare(name: str, p: Place) -> None:
+    (project,) = (row["id"] for row in p.rows.all() if row["sk"] == keys.META and row.get("name") == name)
+    meta = keys.project(p.tenant, project)
+    row = p.rows.get(meta)
+    assert row is not None
+    p.rows.change(meta, bare=True)
+    p.rows.change(keys.space_project(p.tenant, row["space"], project), bare=True)
+
+
+def differing(name: str, p: Place) -> None:
+    p.rows.change(p.listed, **{name: "other"})
+
+
+def without(name: str, p: Place) -> None:
+    p.rows.change(p.meta, **{name: None})
+
+
+def announced(type: str, kind: str, p: Place) -> None:
+    """META's last event is of another change than the last one: of a record or member that is there, or of a ghost."""
+    key = p.member("viewer" if kind == "ghost" else "outsider") if type.startswith("member") else None
+    id = GHOST if kind == "ghost" else p.record("decision").sk.rpartition("#")[2]
+    resource = {"principal_id": v1_id(key.sk.removeprefix(keys.ROLE))} if key else {"id": v1_id(id)}
+    meta = p.rows.get(p.meta)
+    assert meta is not None
+    event = {**meta["last_event"], "type": type, "time": LONG_AGO, "resource": json.dumps(resource)}
+    p.rows.change(p.meta, last_event=event)
+
+
+def answered(p: Place, row: str, **change: Any) -> None:
+    """An idempotency record tells of a change of the project."""
+    p.rows.change(replay(p), change={"project": p.project, "row": row, "sequence": 1_000, **change})
+
+
+Seed = Callable[[Place], None]
+
+# Of each kind, ways to do the damage, and what the repair does; None where it is a person's to repair.
+DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
+    "orphan": (
+        "deleted",
+        {
+            "member": orphaned_member,
+            "task": lambda p: p.rows.copy(p.record("task"), keys.record(p.tenant, GHOST, "task", p.task)),
+            "decision": lambda p: p.rows.copy(p.record("decision"), keys.record(p.tenant, GHOST, "decision", GHOST)),
+            "note": lambda p: p.rows.put(keys.note(p.tenant, GHOST, p.task, p.note), {}),
+        },
+    ),
+    "list_row_missing": ("written", {"": lambda p: p.rows.delete(p.listed)}),
+    "list_row_differs": (
+        "written",
+        {
+            **{
+                name: partial(differing, name)
+                for name in ("name", "status", "manager", "updated_at", "created_by", "created_at")
+            },
+            "an attribute less": lambda p: p.rows.change(p.listed, status=None),
+        },
+    ),
+    "list_row_of_nothing": (
+        "deleted",
+        {
+            "no project": lambda p: p.rows.copy(p.listed, keys.space_project(p.tenant, p.tenant, GHOST), id=GHOST),
+            "another space": lambda p: p.rows.copy(p.listed, keys.space_project(p.tenant, research(p), p.project)),
+        },
+    ),
+    "list_row_of_deleted": (
+        "deleted",
+        {"": lambda p: p.rows.copy(p.listed, keys.space_project(p.tenant, p.tenant, p.deleted), id=p.deleted)},
+    ),
+    "manager_not_a_member": (
+        "written",
+        {"one row": lambda p: p.rows.delete(p.member("owner")), "both rows": unhand},
+    ),
+    "manager_demoted": ("written", {"": lambda p: p.rows.change(p.member("owner"), role="viewer")}),
+    "manager_unknown": (None, {"": ghost_manager}),
+    "members_miscounted": (
+        "written",
+        {
+            "more": lambda p: p.rows.change(p.meta, members=4),
+            "less": lambda p: p.rows.change(p.meta, members=-1),
+        },
+    ),
+    "bare_with_more": (
+        "written",
+        {
+            "members": partial(called_bare, "Mercury"),
+            "tasks": partial(called_bare, "Gemini"),
+        },
+    ),
+    "member_unknown": (None, {"": ghost_member}),
+    "member_malformed": (
+        None,
+        {
+            "role": lambda p: p.rows.change(p.member("contributor"), role="owner"),
+            "attribute": lambda p: p.rows.change(p.member("owner"), version=None),
+            "of another": lambda p: p.rows.change(p.member("contributor"), principal=GHOST),
+        },
+    ),
+    "joined_row_missing": ("written", {"": lambda p: p.rows.delete(p.joined("outsider"))}),
+    "joined_row_of_nobody": (
+        "deleted",
+        {
+            "no member": lambda p: p.rows.put(p.joined("viewer"), {"id": p.project, "space": p.tenant}),
+            "no project": lambda p: p.rows.put(
+                keys.principal_project(p.tenant, p.world.id("viewer"), GHOST), {"id": GHOST, "space": p.tenant}
+            ),
+        },
+    ),
+    "joined_row_differs": (
+        "written",
+        {
+            "space": lambda p: p.rows.change(p.joined("outsider"), space=GHOST),
+            "empty": lambda p: p.rows.put(p.joined("outsider"), {}),
+        },
+    ),
+    "space_malformed": (None, {"": lambda p: p.rows.change(keys.space(p.tenant, p.tenant), name=None)}),
+    "pulse_malformed": (None, {"": lambda p: p.rows.change(keys.PULSE, at="yesterday")}),
+    "space_member_missing": ("written", {"": lambda p: p.rows.delete(p.in_space("viewer"))}),
+    "space_member_differs": ("written", {"": lambda p: p.rows.change(p.in_space("viewer"), role="owner")}),
+    "space_member_of_nobody": (
+        "deleted",
+        {
+            "not in the map": lambda p: p.rows.copy(p.in_space("viewer"), p.in_space("outsider")),
+            "no principal": lambda p: p.rows.copy(
+                p.in_space("viewer"), keys.space_member(p.tenant, p.tenant, GHOST), principal=GHOST
+            ),
+        },
+    ),
+    "role_in_no_space": (None, {"": roles_in_no_space}),
+    "deletion_not_queued": (
+        "written",
+        {"": lambda p: p.rows.delete(keys.purge(p.tenant, p.deleted))},
+    ),
+    "deletion_not_queued, long ago": ("purged", {"": unqueued_long_ago}),
+    "purge_overdue": (
+        "purged",
+        {
+            "project": overdue,
+            "task": lambda p: p.rows.change(keys.purge(p.tenant, p.project, p.deleted_task), deleted_at=LONG_AGO),
+        },
+    ),
+    "queue_row_of_living": ("deleted", {"project": queued, "task": lambda p: queued(p, p.task)}),
+    "queue_row_malformed": (
+        "deleted",
+        {
+            "of a living project": lambda p: p.rows.put(keys.purge(p.tenant, p.project), {"deleted_at": 1}),
+            "of a living task": lambda p: p.rows.put(keys.purge(p.tenant, p.project, p.task), {}),
+            "of nothing": lambda p: p.rows.put(keys.purge(p.tenant, GHOST), {"deleted_at": LONG_AGO}),
+            "another shard": lambda p: p.rows.copy(keys.purge(p.tenant, p.deleted), elsewhere(p)),
+            "another key": lambda p: p.rows.put(Key("PURGE#0", "!"), {"deleted_at": LONG_AGO, "x": {"y": [1]}}),
+        },
+    ),
+    "queue_row_malformed, of what is deleted": (
+        "purged",
+        {
+            "attribute": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), deleted_at=None),
+            "another's": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), project=GHOST),
+            "task": lambda p: p.rows.change(keys.purge(p.tenant, p.project, p.deleted_task), deleted_at=7),
+        },
+    ),
+    "note_of_nothing": (
+        "deleted",
+        {"": lambda p: p.rows.delete(keys.purge(p.tenant, p.project, p.deleted_task))},
+    ),
+    "note_malformed": (
+        None,
+        {"": lambda p: p.rows.change(keys.note(p.tenant, p.project, p.task, p.note), content=None)},
+    ),
+    "record_malformed": (
+        None,
+        {
+            "task": lambda p: p.rows.change(p.record("task"), status="someday"),
+            "dataset": lambda p: p.rows.change(p.record("dataset"), records="many"),
+            "experiment": lambda p: p.rows.change(p.record("experiment"), metric=None),
+            "decision": lambda p: p.rows.change(p.record("decision"), id=GHOST),
+        },
+    ),
+    "directory_row_missing": (
+        "written",
+        {
+            "e-mail": lambda p: p.rows.delete(p.email("owner@acme.example")),
+            "name": lambda p: p.rows.delete(p.named("acme", "owner")),
+        },
+    ),
+    "directory_row_of_nobody": (
+        "deleted",
+        {
+            "e-mail": lambda p: p.rows.copy(p.email("owner@acme.example"), p.email("x@acme.example"), principal=GHOST),
+            "another's e-mail": lambda p: p.rows.copy(p.email("owner@acme.example"), p.email("x@acme.example")),
+            "empty": lambda p: p.rows.put(p.email("x@acme.example"), {}),
+            "name": lambda p: p.rows.copy(p.named("acme", "owner"), keys.name(p.tenant, "acme", GHOST)),
+            "another name": lambda p: p.rows.copy(p.named("acme", "owner"), p.named("x", "owner")),
+        },
+    ),
+    "directory_row_differs": (
+        "written",
+        {
+            "e-mail": lambda p: p.rows.change(p.email("owner@acme.example"), name="Mallory"),
+            "name": lambda p: p.rows.change(p.named("acme", "owner"), email="mallory@acme.example"),
+        },
+    ),
+    "email_shared": (None, {"": twin}),
+    "principal_malformed": (
+        None,
+        {
+            "role": lambda p: p.rows.change(p.person("outsider"), spaces={p.tenant: "boss"}),
+            "attribute": lambda p: p.rows.change(p.person("owner"), kind=None),
+        },
+    ),
+    "project_malformed": (
+        None,
+        {
+            **{
+                name: partial(without, name)
+                for name in ("name", "members", "sequence", "last_event", "manager", "space")
+            },
+            "another id": lambda p: p.rows.change(p.meta, id=GHOST),
+            "another tenant": lambda p: p.rows.change(p.meta, tenant=GHOST),
+            "another type": lambda p: p.rows.change(p.meta, version="1"),
+            "an event without an id": partial(announced, "note.created", "there"),
+        },
+    ),
+    "change_in_part": (
+        None,
+        {
+            "created": partial(announced, "decision.created", "ghost"),
+            "updated": partial(announced, "decision.updated", "there"),
+            "deleted": partial(announced, "decision.deleted", "there"),
+            "added": partial(announced, "member.added", "ghost"),
+            "removed": partial(announced, "member.removed", "there"),
+        },
+    ),
+    "replay_of_nothing": (
+        "deleted",
+        {
+            "not made": lambda p: answered(p, f"DECISION#{GHOST}", at=LONG_AGO),
+            "not changed": lambda p: answered(p, p.record("decision").sk, at=LONG_AGO),
+            "not changed itself": lambda p: answered(p, keys.META, at=LONG_AGO),
+            "not deleted": lambda p: answered(p, p.record("decision").sk, sequence=1),
+            "not removed": lambda p: answered(p, p.member("outsider").sk),
+        },
+    ),
+    "project_in_no_space": (None, {"": lambda p: p.rows.change(p.meta, space=GHOST)}),
+    "credential_malformed": (
+        None,
+        {
+            "kind": lambda p: p.rows.change(p.any("KEY#"), kind="password"),
+            "attribute": lambda p: p.rows.change(p.any("KEY#"), principal=None),
+        },
+    ),
+    "credential_unlisted": (None, {"": lambda p: p.rows.delete(credential(p))}),
+    "credential_lost": (
+        None,
+        {
+            "": lambda p: p.rows.delete(p.any("KEY#")),
+            "an older secret": lambda p: p.rows.change(credential(p), previous="0" * 64),
+        },
+    ),
+    "principal_credential_malformed": (
+        None,
+        {
+            "kind": lambda p: p.rows.change(credential(p), kind="password"),
+            "attribute": lambda p: p.rows.change(credential(p), created_at=None),
+            "another id": lambda p: p.rows.change(credential(p), id=GHOST),
+        },
+    ),
+    "credential_of_nobody": (None, {"": lambda p: p.rows.change(p.any("KEY#"), principal=GHOST)}),
+    "replay_malformed": (
+        None,
+        {
+            "fingerprint": lambda p: p.rows.change(replay(p), fingerprint="0" * 63),
+            "status": lambda p: p.rows.change(replay(p), status="200"),
+            "body": lambda p: p.rows.change(replay(p), body=None),
+            "headers": lambda p: p.rows.change(replay(p), headers=[]),
+            "confirms": lambda p: p.rows.change(replay(p), confirms=1),
+            "ttl": lambda p: p.rows.change(replay(p), ttl="soon"),
+            "change": lambda p: answered(p, keys.META, project="x"),
+        },
+    ),
+    "unknown_key": (
+        None,
+        {
+            "partition": lambda p: p.rows.put(Key(f"T#{p.tenant}#Z#1", "META"), {}),
+            "row": lambda p: p.rows.put(Key(p.meta.pk, "COMMENT#1"), {}),
+            "id": lambda p: p.rows.put(Key(p.meta.pk, f"ROLE#{GHOST.upper()}"), {}),
+            "directory": lambda p: p.rows.put(Key(keys.directory(p.tenant), "MAIL#owner@acme.example"), {}),
+        },
+    ),
+}  # fmt: skip
+
+
+def elsewhere(p: Place) -> Key:
+    right = keys.purge(p.tenant, p.deleted)
+    return Key(next(pk for pk in keys.purge_shards() if pk != right.pk), right.sk)
+
+
+def research(p: Place) -> str:
+    return flat_id(p.world.dev["tenants"]["acme"]["spaces"]["research"])
+
+
+def replay(p: Place) -> Key:
+    return p.any(keys.idempotency(p.tenant, "").pk)
+
+
+def credential(p: Place) -> Key:
+    return next(Key(row["pk"], row["sk"]) for row in p.rows.all() if row["sk"].startswith(keys.CREDENTIAL))
+
+
+CASES = [(kind, way) for kind, (_, ways) in DAMAGE.items() for way in ways]
