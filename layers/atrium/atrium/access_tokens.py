@@ -1,7 +1,7 @@
-"""Access tokens of an OpenID Connect issuer: JSON Web Tokens as RFC 9068 has them, checked as RFC 8725 asks.
+"""Access tokens of an OpenID Connect issuer: JSON Web Tokens by RFC 9068, checked by RFC 8725.
 
-One algorithm, one issuer, one audience; the compact form in its one spelling; a header of `alg`, `typ` and `kid` and
-nothing else. What is taken from a token is its `iss` and `sub`. Whose they are, the table says.
+One algorithm, one issuer and one audience are accepted, the compact form in its one spelling, and a header of `alg`,
+`typ` and `kid` alone. A token gives its `iss` and `sub`; the table has the principal for them.
 """
 
 import re
@@ -14,25 +14,25 @@ from atrium import documents
 from atrium.issuer_keys import FetchedKeys, GivenKeys
 from atrium.settings import settings
 
-# Every OpenID Connect issuer has it (OpenID Connect Core 1.0, section 15.1).
+# Every OpenID Connect issuer supports it (OpenID Connect Core 1.0, section 15.1).
 ALGORITHM = "RS256"
 
 MAX_LENGTH = 4_096
 MAX_NAME = 255
-# Seconds. An access token is not revoked, it ends: so one that lives longer than this is refused.
+# Seconds. An access token cannot be revoked, so one with a longer life is refused.
 MAX_LIFETIME = 3_600
 # Seconds that the issuer's clock may differ from ours.
 LEEWAY = 30
 
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HEADER = {"alg", "typ", "kid"}
-# RFC 9068, section 2.1: with it, no ID token passes for an access token.
+# RFC 9068, section 2.1: the type tells an access token from an ID token.
 _TYPES = {"at+jwt", "application/at+jwt"}
 _CLAIMS = ["iss", "aud", "exp", "iat", "sub"]
 
 
 class Identity(NamedTuple):
-    """Who a token is about: a subject, by the name that an issuer has for it."""
+    """The subject of a token, under the name that an issuer has for it."""
 
     issuer: str
     subject: str
@@ -40,12 +40,12 @@ class Identity(NamedTuple):
 
 class Keys(Protocol):
     def get(self, kid: str) -> Any | None:
-        """The public key of a name, None if there is none. Raises Unavailable."""
+        """The public key with this name, None if there is none. Raises Unavailable."""
 
 
 @dataclass(frozen=True)
 class AccessTokens:
-    """The tokens of `issuer` for `audience`; of those with `scope` alone, unless that is empty."""
+    """Accepts tokens of `issuer` for `audience`, with `scope` if that is not empty."""
 
     issuer: str
     audience: str
@@ -53,7 +53,7 @@ class AccessTokens:
     scope: str = ""
 
     def identity(self, token: str) -> Identity | None:
-        """Who the token is about; None if it is not valid here and now. Raises Unavailable."""
+        """The subject of the token; None if the token is not valid here and now. Raises Unavailable."""
         if not is_compact(token):
             return None
         kid = _kid(token)
@@ -61,13 +61,13 @@ class AccessTokens:
         claims = self._claims(token, key) if key else None
         if claims is None or not _is_short_lived(claims) or not is_name(claims["sub"]):
             return None
-        # Good only with a proof of a key of its own (RFC 7800), and nothing here checks such a proof.
+        # Valid only with the proof of a key (RFC 7800), which is not checked here.
         if "cnf" in claims or (self.scope and self.scope not in _scopes(claims)):
             return None
         return Identity(claims["iss"], claims["sub"])
 
     def _claims(self, token: str, key: Any) -> dict[str, Any] | None:
-        # Only here: the library takes longer to import than a route takes to answer.
+        # Imported late: the import takes longer than a route takes to answer.
         import jwt
 
         if _part(token, 1) is None:
@@ -89,7 +89,7 @@ class AccessTokens:
 
 @cache
 def access_tokens() -> AccessTokens | None:
-    """Those that this process takes, None if it takes none."""
+    """The access tokens that this process accepts, None if it accepts none."""
     issuer, keys = settings().jwt_issuer, settings().jwt_jwks
     if not issuer:
         return None
@@ -98,7 +98,7 @@ def access_tokens() -> AccessTokens | None:
 
 
 def is_compact(text: str) -> bool:
-    """Whether a text has the form of a signed token. Each of its parts has but one spelling."""
+    """Whether a text has the form of a signed token, each part in its one spelling."""
     return len(text) <= MAX_LENGTH and _FORM.fullmatch(text) is not None and all(map(_is_canonical, text.split(".")))
 
 
@@ -114,7 +114,7 @@ def _is_canonical(part: str) -> bool:
 
 
 def _part(token: str, number: int) -> dict[str, Any] | None:
-    """The header (0) or the claims (1), in JSON without double meanings; None if they are something else."""
+    """The header (0) or the claims (1); None if they are no object in strict JSON."""
     text = token.split(".")[number]
     try:
         value = documents.parse(urlsafe_b64decode(text + "==").decode())
@@ -124,7 +124,7 @@ def _part(token: str, number: int) -> dict[str, Any] | None:
 
 
 def _kid(token: str) -> str | None:
-    """The name of the key that signed the token, says its header; None if that is not a header as it has to be."""
+    """The name of the signing key from the token's header; None if the header is not as required."""
     header = _part(token, 0)
     if header is None or header.keys() != _HEADER or header["alg"] != ALGORITHM:
         return None
@@ -133,8 +133,8 @@ def _kid(token: str) -> str | None:
 
 
 def _scopes(claims: dict[str, Any]) -> set[str]:
-    """The scopes of the token: `scope` is a text with blanks (RFC 9068, section 2.2.3); issuers that are older than
-    that have `scp`, a text or a list."""
+    """The scopes of the token: `scope` is a text with blanks (RFC 9068, section 2.2.3); issuers from before that RFC
+    have `scp`, a text or a list."""
     found: set[str] = set()
     for value in (claims.get("scope"), claims.get("scp")):
         if isinstance(value, str):
@@ -146,5 +146,5 @@ def _scopes(claims: dict[str, Any]) -> set[str]:
 
 def _is_short_lived(claims: dict[str, Any]) -> bool:
     issued, expires = claims["iat"], claims["exp"]
-    # bool is an int; no issuer means it.
+    # isinstance would accept a bool.
     return type(issued) is int and type(expires) is int and 0 < expires - issued <= MAX_LIFETIME

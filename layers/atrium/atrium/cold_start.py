@@ -1,12 +1,12 @@
-"""How a function starts in Lambda, where the processor is whole while it starts and a part of one afterwards.
+"""The start of a function in Lambda, which gives it a whole processor while it starts and a part of one afterwards.
 
-What would be made by the first request is made before it: a client takes as long to make as ten requests take. And
-nothing is collected meanwhile, since nothing that an import makes is garbage. Anywhere else nothing happens here.
+Objects that the first request needs are made during the start: making a client takes as long as ten requests. The
+garbage collector is off during the imports, which make no garbage. Outside of Lambda this module has no effect.
 
-With SnapStart many environments go on, hours or days later, from one snapshot of a process that has started. A
-connection in it would be dead, and the same one in all of them: each is closed before the snapshot, and opened anew by
-the environment that was restored. What they draw by chance must not come from the snapshot either, so Atrium draws
-from the system (`secrets`, `random.SystemRandom`).
+With SnapStart many environments resume, hours or days later, from one snapshot of a started process. A connection in
+the snapshot would be dead and shared, so connections are closed before the snapshot and opened again by each restored
+environment. Random numbers must not come from the snapshot's state either, so Atrium draws them from the system
+(`secrets`, `random.SystemRandom`).
 """
 
 import gc
@@ -21,14 +21,14 @@ _IS_SNAPPED = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
 def begin() -> None:
-    """The first thing that a function's module does, by importing anything of Atrium."""
+    """Called first in a function's module, by the import of any module of Atrium."""
     if _IN_LAMBDA:
         gc.disable()
 
 
 def warm(first: Callable[[], object]) -> None:
-    """The last thing that a function's module does: `first` is what its first request would do first. Raises KeyError,
-    which ends the start, where the environment lacks something."""
+    """Called last in a function's module. `first` is the first step of its first request. Raises KeyError, which ends
+    the start, if a variable of the environment is missing."""
     if not _IN_LAMBDA:
         return
     settings()
@@ -37,21 +37,21 @@ def warm(first: Callable[[], object]) -> None:
         from snapshot_restore_py import register_after_restore
 
         register_after_restore(_try, first)
-    # What is there now stays: the collector need not look at it again.
+    # Objects that exist now stay, so the collector may skip them.
     gc.freeze()
     gc.enable()
 
 
 def before_snapshot(close: Callable[[], object]) -> None:
-    """Has something closed before a snapshot of this process is taken, if one is."""
+    """Registers `close`, to be called before a snapshot of this process, if one is taken."""
     if _IS_SNAPPED:
-        # Lambda's own Python has it, and no other.
+        # Only Lambda's own Python has this module.
         from snapshot_restore_py import register_before_snapshot
 
         register_before_snapshot(close)
 
 
 def _try(first: Callable[[], object]) -> None:
-    # A table that does not answer is the first request's to meet, and to say so.
+    # If the table does not answer, the first request will report it.
     with suppress(Exception):
         first()

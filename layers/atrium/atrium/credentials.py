@@ -1,10 +1,11 @@
-"""Credentials: their form, and what is kept of them.
+"""Credentials: their form, and the digest under which they are stored.
 
-Ours are opaque: `atr_<kind>_<43 base62 digits><6 base62 digits of their CRC-32>`. The prefix lets scanners find a
-leaked one, 43 digits are 256 random bits, and the checksum refuses a typo without a read of the table. What is kept is
-the SHA-256 of the whole text. A slow hash would protect a guessable secret; these cannot be guessed.
+A secret of Atrium is opaque: `atr_<kind>_<43 base62 digits><6 base62 digits of their CRC-32>`. The prefix lets scanners
+find a leaked secret, 43 digits are 256 random bits, and the checksum detects a typo without a read of the table. The
+table stores the SHA-256 of the whole text. A slow hash would protect secrets that can be guessed; these cannot.
 
-An identity is the name that an issuer of access tokens has for somebody. It is no secret: the issuer's signature is.
+An identity is the name that an issuer of access tokens has for a principal. It is not secret: the token's signature
+proves it.
 """
 
 import re
@@ -21,7 +22,7 @@ _FORM = re.compile(rf"(atr_(?:{'|'.join(KINDS)})_[0-9A-Za-z]{{43}})([0-9A-Za-z]{
 
 
 def new_secret(kind: str) -> str:
-    """A new credential's text. It is not kept anywhere: show it once."""
+    """The text of a new secret. It is stored nowhere, so show it once."""
     text = f"atr_{kind}_" + "".join(secrets.choice(_DIGITS) for _ in range(43))
     return text + _checksum(text)
 
@@ -32,12 +33,12 @@ def is_well_formed(secret: str) -> bool:
 
 
 def digest(secret: str) -> str:
-    """What is kept of a credential: hex of its SHA-256."""
+    """The digest of a secret: its SHA-256 in hex."""
     return sha256(secret.encode()).hexdigest()
 
 
 def identity_digest(issuer: str, subject: str) -> str:
-    """The same of an identity. No secret has the line feeds of the text, so no secret has this digest."""
+    """The digest of an identity. Its text has line feeds, which no secret has, so no secret has this digest."""
     return sha256(f"{IDENTITY}\n{issuer}\n{subject}".encode()).hexdigest()
 
 

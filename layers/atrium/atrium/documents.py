@@ -1,7 +1,7 @@
-"""Strict JSON: what goes in comes out exactly, or is refused.
+"""Strict JSON: a document comes back exactly as it was sent, or is refused.
 
-`json` and every fast parser accept duplicate keys, and most round numbers, accept NaN or lone surrogates. Here
-numbers keep their spelling, key order survives, and everything that could not be given back as it came is refused
+`json` and every fast parser accept duplicate keys, and most of them round numbers, or accept NaN or lone surrogates.
+Here numbers keep their spelling and keys their order, and a text that could not come back as it was sent is refused
 with a reason.
 """
 
@@ -18,18 +18,18 @@ MAX_DIGITS = 38
 MIN_EXPONENT, MAX_EXPONENT = -130, 125
 _RANGE = f"Numbers may be from 1E{MIN_EXPONENT} to under 1E{MAX_EXPONENT + 1}"
 
-# A string that never ends matches too: were it retried from each of its quotes, a hostile body would cost minutes.
+# A string without an end matches too. Tried again from each of its quotes, a hostile body would take minutes.
 _TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 # Tab, line feed and carriage return are text; the other C0 and C1 controls, DEL and lone surrogates are not.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class NotJson(ValueError):
-    """The text is not JSON that Atrium accepts; the message says why and quotes nothing."""
+    """The text is not JSON that Atrium accepts. The message says why, without a quotation of the text."""
 
 
 class Number(Decimal):
-    """A number that remembers how it was written, so that 1.10 comes back as 1.10."""
+    """A number that keeps its spelling, so that 1.10 comes back as 1.10."""
 
     text: str
 
@@ -40,7 +40,7 @@ class Number(Decimal):
 
 
 class Raw(str):
-    """JSON text, to be rendered as it is."""
+    """JSON text, which is rendered as it is."""
 
     __slots__ = ()
 
@@ -63,7 +63,7 @@ def parse(text: str) -> Any:
 
 
 def render(value: Any) -> str:
-    """The compact JSON text of a parsed value; numbers as they were written."""
+    """The compact JSON text of a parsed value, with numbers in their spelling."""
     match value:
         case Raw():
             return value
@@ -86,7 +86,7 @@ def render(value: Any) -> str:
 
 
 def canonical(value: Any) -> str:
-    """The same for every order of keys: for comparing two bodies, not for storing one."""
+    """A text that is the same for every order of keys: for comparing two bodies, not for storing one."""
     match value:
         case dict():
             return "{" + ",".join(f"{encode_basestring(key)}:{canonical(value[key])}" for key in sorted(value)) + "}"
@@ -97,7 +97,7 @@ def canonical(value: Any) -> str:
 
 
 def is_text(value: str) -> bool:
-    """Whether a string holds only what a document may hold."""
+    """Whether a string holds only characters that a document may hold."""
     return _FORBIDDEN.search(value) is None
 
 
@@ -132,7 +132,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_depth(text: str) -> None:
-    """Before parsing: json's own answer to deep nesting is RecursionError."""
+    """Raises NotJson for nesting that is too deep, before json would raise RecursionError."""
     depth = 0
     for token in _TOKENS.finditer(text):
         bracket = token[0]

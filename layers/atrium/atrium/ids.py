@@ -1,15 +1,15 @@
-"""One 96-bit id, two spellings.
+"""Ids of 96 bits, in two spellings.
 
-Flat: 24 lower-case hex digits laid out as an ObjectId: four bytes of seconds, then ten bits of milliseconds and 54
+Flat: 24 lower-case hex digits in the layout of an ObjectId: four bytes of seconds, ten bits of milliseconds and 54
 random bits, so ids sort by time. v1: the same 24 digits as a UUID of version 8, `8hex-4hex-8000-8000-12hex`. Both are
-read in any case, as RFC 9562 has it in section 4. Inside Atrium an id is always the 24 digits, in lower case.
+read in upper or lower case (RFC 9562, section 4). Inside Atrium an id is always the 24 digits in lower case.
 """
 
 import re
 import secrets
 import time
 
-# Without anchors, for JSON Schema too: an id as it is answered, and what is read as one.
+# Patterns without anchors, also for JSON Schema: of an id in an answer, and of ids in requests.
 ID = "[0-9a-f]{24}"
 SENT_ID = "[0-9A-Fa-f]{24}"
 SENT_UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
@@ -35,15 +35,14 @@ def to_uuid(id: str) -> str:
 
 
 def canonical(text: str) -> str:
-    """The one spelling of an id that may be sent in several; any other text as it is."""
+    """The lower-case spelling of an id in either form; any other text unchanged."""
     return text.lower() if _SENT_ID.fullmatch(text) or _UUID.fullmatch(text) else text
 
 
 def from_uuid(text: str) -> str:
-    """The id that a hyphenated UUID spells, without braces or `urn:uuid:`.
+    """The id of a hyphenated UUID, without braces or `urn:uuid:`. Raises ValueError for a text that is no UUID.
 
-    A UUID that is not of our form names nothing of ours: its 32 digits come back, which no stored id equals.
-    Raises ValueError when the text is not a UUID.
+    A UUID of another form is the id of nothing here: its 32 digits are returned, which no stored id equals.
     """
     if _UUID.fullmatch(text) is None:
         raise ValueError("not a hyphenated UUID")

@@ -1,7 +1,7 @@
-"""The public keys of the issuer of access tokens, by their `kid`: given once and for all, or fetched and kept.
+"""The public keys of the issuer of access tokens, by their `kid`: configured, or fetched and cached.
 
-A token names its key before anybody knows whether the token is worth anything. So nothing in it decides where keys
-come from, and no number of made-up names causes more than one fetch in RETRY_AFTER.
+A token names its key before it is verified. So no part of a token decides where keys come from, and any number of
+made-up names causes at most one fetch in RETRY_AFTER.
 """
 
 import ssl
@@ -13,15 +13,15 @@ from urllib.parse import urlsplit
 from atrium import documents
 from atrium.errors import Unavailable
 
-# Keys this old are fetched anew, so that one the issuer withdraws is no longer taken after so many seconds …
+# Keys of this age (in seconds) are fetched anew, so that a key the issuer withdraws is refused by then …
 FRESH_FOR = 600
-# … unless the issuer is down: then its keys are taken for as long as this.
+# … unless the issuer is down: then its keys are accepted up to this age.
 STALE_FOR = 24 * 3_600
-# No fetch begins earlier than this after the one before it, whatever came of that.
+# The least seconds from the begin of a fetch to the begin of the next, whether it succeeded or not.
 RETRY_AFTER = 30
-# A name that the fetched keys do not have causes no fetch for so long.
+# Seconds for which a name that the fetched keys do not have causes no other fetch.
 UNKNOWN_FOR = 300
-# Nothing of a fetch is begun later than so many seconds after its begin, and nothing waits for longer.
+# Seconds after which a fetch begins no other step and waits no longer.
 FETCH_TIMEOUT = 2.0
 
 MAX_KEYS = 32
@@ -43,8 +43,8 @@ class GivenKeys:
 
 
 class FetchedKeys:
-    """The keys that an issuer publishes. `url` is where its JWKS document is; without one, where the issuer's OpenID
-    Connect discovery document says.
+    """The keys that an issuer publishes, in the JWKS document at `url`, or at the URL in the issuer's OpenID Connect
+    discovery document.
     """
 
     def __init__(self, issuer: str, url: str | None, fetch: Fetch | None = None) -> None:
@@ -57,7 +57,7 @@ class FetchedKeys:
         self._tried_at: float | None = None
 
     def get(self, kid: str) -> Any | None:
-        """The key of a name, None if the issuer has none of it. Raises Unavailable while that cannot be told."""
+        """The key with this name, None if the issuer has none. Raises Unavailable while its keys are not known."""
         now = time.monotonic()
         if self._is_due(kid, now):
             self._refresh(now)
@@ -83,7 +83,7 @@ class FetchedKeys:
         try:
             self._keys = _usable(self._fetch(self._url or self._discovered(until), until))
         except (OSError, ValueError):
-            # The keys from before are still there, and still good for a while.
+            # The keys of the last fetch stay, and are accepted for a while.
             return
         self._fetched_at = now
 
@@ -100,7 +100,7 @@ class FetchedKeys:
 
 def fetched(url: str, until: float) -> Any:
     """The JSON document at a URL. Redirections are not followed. Raises OSError or ValueError."""
-    # Only here, so that a process that never sees an access token does not wait for it.
+    # Imported late, so that a process without access tokens does not wait for it.
     import urllib3
 
     if not is_trustworthy(url):
@@ -118,7 +118,7 @@ def fetched(url: str, until: float) -> Any:
             if answer.status != 200:
                 raise ValueError("the answer is not 200")
             content = b""
-            # A piece at a time: each would be waited for anew, were the answer read at once.
+            # Read piece by piece: reading at once would start the time-out anew for each piece.
             while piece := answer.read1(_MAX_BYTES):
                 content += piece
                 _left(until)
@@ -130,7 +130,7 @@ def fetched(url: str, until: float) -> Any:
 
 
 def is_trustworthy(url: str) -> bool:
-    """Whether what comes from a URL is what its host sent: over TLS, or from this machine."""
+    """Whether an answer from a URL is authentic: over TLS, or from this machine."""
     parts = urlsplit(url)
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1"))
 
@@ -164,7 +164,7 @@ def _usable(document: Any) -> dict[str, Any]:
 
 
 def _signs(given: Any) -> bool:
-    """Whether a key says of itself that it is one of a name, for signatures of our algorithm."""
+    """Whether a key has a name, and is declared for signatures of our algorithm or for no special use."""
     return (
         isinstance(given, dict)
         and isinstance(given.get("kid"), str)

@@ -1,4 +1,4 @@
-"""What an operator may ask for. None of it has a URL: whoever may invoke the function may ask."""
+"""The requests of an operator. They have no URL: IAM decides who may invoke the functions."""
 
 import re
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -65,7 +65,7 @@ class NewCredential(_Strict):
 
     @property
     def digest(self) -> str | None:
-        """What is kept of it; None for a secret that is yet to be made."""
+        """The digest under which it is stored; None for a secret that is made later."""
         if self.issuer and self.subject:
             return identity_digest(self.issuer, self.subject)
         return self.sha256
@@ -119,7 +119,7 @@ class NewPrincipal(_Strict):
 
 
 class Provisioning(_Strict):
-    """What is to be made. Exactly one of `tenant` (a new one) and `tenant_id` (an existing one) is given."""
+    """Spaces and principals to create. Exactly one of `tenant` (new) and `tenant_id` (existing) is given."""
 
     request_token: _Token
     tenant: NewTenant | None = None
@@ -129,7 +129,7 @@ class Provisioning(_Strict):
 
 
 class Holder(_Strict):
-    """A principal whose credentials are meant."""
+    """The principal that holds the credentials."""
 
     tenant_id: _Uuid
     principal_id: _Uuid

@@ -1,4 +1,4 @@
-"""The environment, parsed once, and the figures that bound a request."""
+"""The environment, parsed once, and the limits of a request."""
 
 import os
 from dataclasses import dataclass
@@ -7,15 +7,13 @@ from functools import cache
 
 @dataclass(frozen=True)
 class Settings:
-    """`stack_name` tells the metrics of one stack from those of another.
+    """The function's environment.
 
-    `dead_letters` is the URL of the queue.
-
+    `stack_name` separates the metrics of stacks. `dead_letters` is the URL of the queue of dead letters.
     `viewer_principal` is the UUID of the principal that AddViewer adds, or empty.
 
-    `jwt_issuer` is empty where no access tokens are taken. `jwt_jwks` is the issuer's JWKS document itself, or the URL
-    of it, or empty where the issuer's discovery document says where it is. `jwt_scope` is the scope that a token must
-    have, or empty.
+    `jwt_issuer` is empty if no access tokens are accepted. `jwt_jwks` is the issuer's JWKS document, or its URL, or
+    empty if the issuer's discovery document has the URL. `jwt_scope` is the scope that a token must have, or empty.
     """
 
     table_name: str
@@ -47,17 +45,17 @@ def settings() -> Settings:
     )
 
 
-# No call to the table starts later than this many seconds after its function did, and a call ends after at most 2.5 s
-# (1 s to connect, 1.5 s to read). So a function ends within 8.5 s, and an authorizer that was answered and then notes
-# the use of a credential (1.5 s) leaves its route time enough to answer within 10 s, whatever the table does.
+# No call to the table starts later than this many seconds after the request began, and a call takes at most 2.5 s (1 s
+# to connect, 1.5 s to read). So a function ends within 8.5 s, whatever the table does; and an authorizer that notes the
+# use of a credential after its read (1.5 s) leaves the route time to answer within 10 s.
 LAST_CALL_AFTER = 6.0
 
-# How long a stored answer is replayed. The code decides; the table's TTL only tidies up later.
+# Days for which a stored answer is replayed. The code decides; the table's TTL deletes the row later.
 IDEMPOTENCY_DAYS = 30
 
-# Bodies: bytes as sent, and levels of nesting (DynamoDB's own limit).
+# Limits of a body: bytes as sent, and levels of nesting (DynamoDB's own limit).
 MAX_BODY_BYTES = 256 * 1024
 MAX_DEPTH = 32
 
-# The bytes that Lambda takes from a function, as JSON: an answer's status, headers and body together.
+# The most bytes that Lambda takes from a function, as JSON: an answer's status, headers and body together.
 MAX_RETURNED_BYTES = 6 * 1024 * 1024 + 100

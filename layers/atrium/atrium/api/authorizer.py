@@ -1,4 +1,4 @@
-"""The Lambda authorizer of every route: a credential in, the caller out."""
+"""The Lambda authorizer of every route: it finds the caller of a credential."""
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
@@ -20,14 +20,14 @@ def credentials() -> Credentials:
 
 
 def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
-    """The handler. Raises Exception("Unauthorized"), which API Gateway answers with 401; any other exception is its
-    500. A Deny is its ACCESS_DENIED, whose answer says that two different credentials were sent.
+    """The handler. Raises Exception("Unauthorized"), which API Gateway answers with 401; any other exception it answers
+    with 500. A Deny becomes its ACCESS_DENIED, whose answer says that two different credentials were sent.
     """
     warm(partial(connect, "GetItem", keys.credential("0" * 64)))
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
-        # For the log alone: nobody is refused for want of it.
-        asked = {
+        # For the log alone, so a missing member is no error.
+        context = {
             "request_id": event.get("requestContext", {}).get("requestId"),
             "route": f"{event.get('httpMethod')} {event.get('resource')}",
         }
@@ -37,31 +37,31 @@ def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
             presented = _digest(sent.pop(), bearers) if sent and not several else None
             caller = credentials().caller(presented) if presented else None
         except Exception as error:
-            # The function's own count of errors has every 401 in it.
-            counted("Not judged", {"AuthorizerFailures": 1}, "ERROR", **asked, **what_failed(error))
+            # Lambda's own metric of errors counts every 401 too.
+            counted("Not judged", {"AuthorizerFailures": 1}, "ERROR", **context, **what_failed(error))
             raise
         if several:
-            say("Unauthorized", **asked, reason="several")
+            say("Unauthorized", **context, reason="several")
             return _policy(event, "Deny", "unknown")
         if caller is None:
-            say("Unauthorized", **asked, reason="unknown" if presented else "malformed")
+            say("Unauthorized", **context, reason="unknown" if presented else "malformed")
             raise Exception("Unauthorized")
-        context = {"tenant_id": caller.tenant, "principal_id": caller.principal, "kind": caller.kind}
-        return {**_policy(event, "Allow", caller.principal), "context": context}
+        known = {"tenant_id": caller.tenant, "principal_id": caller.principal, "kind": caller.kind}
+        return {**_policy(event, "Allow", caller.principal), "context": known}
 
     return handler
 
 
 def _policy(event: Mapping[str, Any], effect: str, principal: str) -> dict[str, Any]:
-    # The whole stage, so that what is allowed does not depend on the route that asked first.
+    # The whole stage: API Gateway caches the policy, and a later request may be for another route.
     api, stage = event["methodArn"].split("/")[:2]
     statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": f"{api}/{stage}/*/*"}
     return {"principalId": principal, "policyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
 
 
 def _sent(event: Mapping[str, Any]) -> tuple[set[str | None], set[str | None]]:
-    """The bearer tokens of the request; and its credentials, these and its API keys, each of them once. None is an
-    Authorization of another scheme."""
+    """The bearer tokens of the request; and all its distinct credentials, bearer tokens and API keys. None stands for
+    an Authorization of another scheme."""
     bearers: set[str | None] = set()
     for value in values_of(event, "Authorization"):
         scheme, _, secret = value.strip(OWS).partition(" ")
@@ -70,7 +70,7 @@ def _sent(event: Mapping[str, Any]) -> tuple[set[str | None], set[str | None]]:
 
 
 def _digest(secret: str | None, bearers: set[str | None]) -> str | None:
-    """The digest under which a credential is kept; None for one that cannot exist. Raises Unavailable."""
+    """The digest under which a credential is stored; None for one that cannot exist. Raises Unavailable."""
     if secret is None:
         return None
     if is_well_formed(secret):

@@ -1,4 +1,4 @@
-"""Request headers: found in any case, checked for what they may hold."""
+"""Request headers: found in any case, and checked."""
 
 import re
 from collections.abc import Mapping
@@ -6,15 +6,15 @@ from typing import Any
 
 from atrium.errors import Detail, Invalid
 
-# What may stand around a header's value (RFC 9110, 5.6.3). Python's own idea of white space is wider.
+# White space around a header's value (RFC 9110, 5.6.3). Python's strip() would take more characters.
 OWS = " \t"
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*+"'
-# A list as RFC 9110 (5.6.1) has recipients read it: elements may be empty. A comma within the quotes is a character.
+# A list of tags (RFC 9110, 5.6.1): elements may be empty, and a comma within the quotes belongs to the tag.
 _TAGS = re.compile(rf"(?:[ \t]*+(?:{_TAG}[ \t]*+)?,)*+[ \t]*+(?:{_TAG}[ \t]*+)?")
 
-# A media type and its parameters (RFC 9110, 5.6.6 and 8.3.1). A parameter may be missing between two semicolons.
+# A media type and its parameters (RFC 9110, 5.6.6 and 8.3.1). There may be no parameter between two semicolons.
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _QUOTED = r'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"'
 _PARAMETER = re.compile(rf"[ \t]*+;[ \t]*+(?:({_WORD})=({_WORD}|{_QUOTED}))?")
@@ -22,7 +22,7 @@ _MEDIA_TYPE = re.compile(rf"({_WORD}/{_WORD})((?:{_PARAMETER.pattern})*+)")
 
 
 def values_of(event: Mapping[str, Any], name: str) -> list[str]:
-    """All values of a header, in the order they were sent. API Gateway keeps the case that the client wrote."""
+    """All values of a header, in the order they were sent. API Gateway keeps the client's spelling of names."""
     many = event.get("multiValueHeaders")
     one = event.get("headers")
     pairs = many.items() if many else [(key, [value]) for key, value in (one or {}).items()]
@@ -30,8 +30,8 @@ def values_of(event: Mapping[str, Any], name: str) -> list[str]:
 
 
 def is_json(event: Mapping[str, Any]) -> bool:
-    """Whether each Content-Type, if there is any, is JSON and no other charset than UTF-8. Parameters that it does not
-    know are ignored (RFC 8259, 11)."""
+    """Whether each Content-Type, if any, is JSON and has no charset but UTF-8. Other parameters are ignored (RFC 8259,
+    11)."""
     for value in values_of(event, "Content-Type"):
         found = _MEDIA_TYPE.fullmatch(value.strip(OWS))
         if found is None or found[1].lower() != "application/json":
@@ -83,8 +83,8 @@ def idempotency_key(event: Mapping[str, Any]) -> str | None:
 
 
 def entity_tags(event: Mapping[str, Any], name: str) -> list[str] | None:
-    """The entity tags of If-Match or If-None-Match as they were sent, `["*"]` for any existing one; None without the
-    header. Raises Invalid for anything else (RFC 9110, 13.1.1)."""
+    """The entity tags of If-Match or If-None-Match as they were sent, or `["*"]`; None without the header. Raises
+    Invalid for any other value (RFC 9110, 13.1.1)."""
     sent = values_of(event, name)
     if not sent:
         return None
@@ -99,8 +99,8 @@ def entity_tags(event: Mapping[str, Any], name: str) -> list[str] | None:
 
 
 def is_known(event: Mapping[str, Any], etag: str) -> bool:
-    """Whether If-None-Match names an entity tag, or any. Tags are compared weakly; a header that cannot be read names
-    none, for the full answer is right then too."""
+    """Whether If-None-Match names this entity tag, or is `*`. Tags are compared weakly. An invalid header names no tag,
+    since the full answer is right too."""
     try:
         tags = entity_tags(event, "If-None-Match") or []
     except Invalid:

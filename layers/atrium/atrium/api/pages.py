@@ -1,5 +1,6 @@
-"""What is shown to everybody, without a credential: texts that are the same for all. They need no table, and import
-nothing that does.
+"""Public pages: texts that are the same for every client, with or without a credential.
+
+They need no table, and import no module that does.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import Any
 from atrium.api.headers import is_known
 from atrium.settings import settings
 
-# Where Powertools keeps the Swagger UI that it carries. Looked up, since importing it costs more than all the rest.
+# The folder of the Swagger UI in Powertools. It is looked up, since importing the package takes longer than all else.
 _SWAGGER_UI = "event_handler/openapi/swagger_ui"
 
 _SECURITY = {
@@ -25,8 +26,8 @@ _SECURITY = {
 def lambda_page(
     content_type: str, text: str, policy: str = "default-src 'none'"
 ) -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
-    """The handler of a page, for GET and HEAD. Browsers keep it and ask each time whether it is still the same;
-    `policy` is its content security policy."""
+    """The handler of a page, for GET and HEAD. Browsers cache the page and revalidate it each time. `policy` is its
+    content security policy."""
     etag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
@@ -52,8 +53,8 @@ def lambda_page(
 
 
 def reference(folder: Path) -> tuple[str, str]:
-    """The interactive reference made of page.html, page.css and page.js of a folder and of Swagger UI, all in one page;
-    and its content security policy, which lets these scripts run and no other, and talks to nobody else."""
+    """The interactive reference as one page, made of page.html, page.css and page.js of a folder and of Swagger UI; and
+    its content security policy, which allows these scripts only, and connections to the same origin only."""
     powertools = find_spec("aws_lambda_powertools")
     if powertools is None or powertools.origin is None:
         raise FileNotFoundError(_SWAGGER_UI)

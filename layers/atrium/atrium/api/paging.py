@@ -1,8 +1,8 @@
 """Pages of lists: their limits and cursors.
 
-A cursor is a position in one list: the id of an item, and a checksum over it and the list, which is a path and filters.
-The partition that is read always comes from the path and the caller, so a forged cursor shows nothing that an honest
-one could not; the checksum tells a client that it damaged one, or sent it to a list in which it would skip items.
+A cursor is a position in one list: the id of an item, and a checksum over the id and the list, which is a path and its
+filters. The partition that is read always comes from the path and the caller, so a forged cursor shows no more than an
+honest one. The checksum detects a damaged cursor, and a cursor of another list, in which it would skip items.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -17,13 +17,13 @@ from atrium.ids import is_id
 
 
 def cursor_behind(id: str, listed: str) -> str:
-    """The cursor of the page behind an item of a list, which is named by its path and filters."""
+    """The cursor of the page behind the item with an id. `listed` is the path of the list with its filters."""
     raw = bytes.fromhex(id)
     return urlsafe_b64encode(raw + crc32(raw, crc32(listed.encode())).to_bytes(4)).decode().rstrip("=")
 
 
 def position_of(cursor: str, listed: str) -> str:
-    """The id that a cursor of the list stands behind; empty for what is no cursor of it."""
+    """The id behind which a cursor of the list stands; empty for a text that is no cursor of the list."""
     try:
         id = urlsafe_b64decode(cursor.encode("ascii") + b"==")[:-4].hex()
     except (Error, UnicodeEncodeError):
@@ -32,7 +32,7 @@ def position_of(cursor: str, listed: str) -> str:
 
 
 def cursor_from(source: str) -> AfterValidator:
-    """Refuses the position of what is no cursor; `source` says where clients get one."""
+    """A validator that refuses an empty position. `source` says where clients get a cursor."""
 
     def require(position: str) -> str:
         if not position:
@@ -43,7 +43,7 @@ def cursor_from(source: str) -> AfterValidator:
 
 
 def limit_up_to(most: int) -> BeforeValidator:
-    """Takes digits only; pydantic would take `+5`, ` 5` and `1_0` too. All that is wrong is told alike."""
+    """A validator that accepts digits only; pydantic would accept `+5` and `1_0` too. All errors have one message."""
 
     def in_range(value: Any) -> Any:
         text = str(value)

@@ -1,8 +1,8 @@
-"""How much an answer may hold.
+"""The room in an answer: Lambda limits the bytes that a function returns.
 
-Lambda takes a bounded number of bytes of what a function returns, and what it returns is not the body: it is the JSON
-of the whole answer, in which the body is a string. Each quote and each backslash of the body, which JSON text is full
-of, costs one byte more there. The runtime for Python writes everything else as it is, in UTF-8.
+A function returns the JSON of the whole answer, in which the body is a string. Each quote and each backslash of the
+body, of which JSON text is full, takes one byte more there. The runtime for Python writes all other characters as they
+are, in UTF-8.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from atrium.settings import MAX_RETURNED_BYTES
 
-# For what is around the items: the status, brackets, and the headers, of which API Gateway takes 10,240 bytes.
+# Bytes around the items: the status, brackets, and the headers, of which API Gateway takes 10,240 bytes.
 _AROUND = 16 * 1024
 
 
@@ -27,13 +27,13 @@ def fits(answer: Mapping[str, Any]) -> bool:
 
 
 class Room:
-    """The bytes of an answer that are left."""
+    """The bytes that are left in an answer."""
 
     def __init__(self) -> None:
         self._left = MAX_RETURNED_BYTES - _AROUND
 
     def take(self, text: str) -> bool:
-        """Whether the text, and a comma, still fits; if so, its place is taken."""
+        """Takes room for the text and a comma. Returns whether they fit."""
         needed = cost(text) + 1
         if needed > self._left:
             return False
