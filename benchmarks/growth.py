@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from atrium.store.change import MAX_MEMBERS
 from atrium.store.engine import table as tables
-from atrium.store.projects import MAX_MEMBERS
 from benchmarks.recorded import recording_world
 from benchmarks.rivals import Field, written
 from benchmarks.turns import Samples, beyond

@@ -12,7 +12,6 @@ api = flat_api(permission="project:create", access="Write")
 def create_project(new: NewProject, projects: Projects) -> ProjectView:
     return ProjectView.of_new(
         projects.create(
-            projects.default_space,
             name=new.projectName,
             client=new.clientName,
             description=new.stored_description(),

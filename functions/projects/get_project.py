@@ -11,7 +11,7 @@ api = flat_api(permission="project:read", access="List")
 
 @api.get("/projects/<id>")
 def get_project(id: Id, projects: Projects) -> ProjectView:
-    return ProjectView.of(projects.get_whole(id))
+    return ProjectView.of(projects.get(id))
 
 
 handler = lambda_handler(api)

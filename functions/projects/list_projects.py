@@ -14,7 +14,7 @@ api = flat_api(permission=None, access="List", memory=1769)
 
 @api.get("/projects")
 def list_projects(projects: Projects, limit: Limit = MAX_PAGE, cursor: Cursor | None = None) -> list[ProjectView]:
-    return listing(projects.list_all(limit=limit, after=cursor))
+    return listing(projects.list(limit=limit, after=cursor))
 
 
 handler = lambda_handler(api)

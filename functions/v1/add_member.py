@@ -10,7 +10,7 @@ api = v1_api(permission="member:manage", access="Write")
 
 @api.post("/v1/spaces/<space_id>/projects/<project_id>/members", status_code=201)
 def add_member(space_id: Id, project_id: Id, new: NewMember, members: Members) -> MemberView:
-    return MemberView.of(members.add(space_id, project_id, new.principal_id, new.role()))
+    return MemberView.of(members.in_space(space_id).add(project_id, new.principal_id, new.role()))
 
 
 handler = lambda_handler(api)

@@ -10,7 +10,7 @@ api = v1_api(permission="project:create", access="Write")
 
 @api.post("/v1/spaces/<space_id>/projects", status_code=201)
 def create_project(space_id: Id, new: NewProject, projects: Projects) -> ProjectView:
-    return ProjectView.of(projects.create(space_id, name=new.name, client="", description=new.description))
+    return ProjectView.of(projects.in_space(space_id).create(name=new.name, client="", description=new.description))
 
 
 handler = lambda_handler(api)

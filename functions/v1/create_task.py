@@ -7,7 +7,7 @@ api = v1_api(permission="record:write", access="Write")
 
 @api.post("/v1/spaces/<space_id>/projects/<project_id>/tasks", status_code=201)
 def create_task(space_id: Id, project_id: Id, new: NewTask, tasks: Tasks) -> TaskView:
-    return TaskView.of(tasks.create(project_id, complete(new), space=space_id))
+    return TaskView.of(tasks.in_space(space_id).create(project_id, complete(new)))
 
 
 handler = lambda_handler(api)

@@ -7,7 +7,7 @@ api = v1_api(permission="record:write", access="Delete")
 
 @api.delete("/v1/spaces/<space_id>/projects/<project_id>/experiments/<experiment_id>", status_code=204)
 def delete_experiment(space_id: Id, project_id: Id, experiment_id: Id, experiments: Experiments) -> None:
-    experiments.delete(project_id, experiment_id, space=space_id)
+    experiments.in_space(space_id).delete(project_id, experiment_id)
 
 
 handler = lambda_handler(api)

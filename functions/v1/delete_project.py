@@ -11,7 +11,7 @@ api = v1_api(permission="project:delete", access="DeleteAndPurge")
 
 @api.delete("/v1/spaces/<space_id>/projects/<project_id>", status_code=204)
 def delete_project(space_id: Id, project_id: Id, projects: Projects) -> None:
-    projects.delete(project_id, space=space_id)
+    projects.in_space(space_id).delete(project_id)
 
 
 handler = lambda_handler(api)

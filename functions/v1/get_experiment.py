@@ -7,7 +7,7 @@ api = v1_api(permission="project:read", access="Get")
 
 @api.get("/v1/spaces/<space_id>/projects/<project_id>/experiments/<experiment_id>")
 def get_experiment(space_id: Id, project_id: Id, experiment_id: Id, experiments: Experiments) -> ExperimentView:
-    return ExperimentView.of(experiments.get(project_id, experiment_id, space=space_id))
+    return ExperimentView.of(experiments.in_space(space_id).get(project_id, experiment_id))
 
 
 handler = lambda_handler(api)

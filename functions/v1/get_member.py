@@ -10,7 +10,7 @@ api = v1_api(permission="project:read", access="Get")
 
 @api.get("/v1/spaces/<space_id>/projects/<project_id>/members/<member_id>")
 def get_member(space_id: Id, project_id: Id, member_id: Id, members: Members) -> MemberView:
-    return MemberView.of(members.get(space_id, project_id, member_id))
+    return MemberView.of(members.in_space(space_id).get(project_id, member_id))
 
 
 handler = lambda_handler(api)

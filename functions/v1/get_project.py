@@ -7,7 +7,7 @@ api = v1_api(permission="project:read", access="Get")
 
 @api.get("/v1/spaces/<space_id>/projects/<project_id>")
 def get_project(space_id: Id, project_id: Id, projects: Projects) -> ProjectView:
-    return ProjectView.of(projects.get(space_id, project_id))
+    return ProjectView.of(projects.in_space(space_id).get(project_id))
 
 
 handler = lambda_handler(api)

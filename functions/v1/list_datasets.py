@@ -17,7 +17,7 @@ def list_datasets(
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> Page[DatasetView]:
-    return page_of(DatasetView, datasets.list(project_id, space=space_id, phase=phase, limit=limit, after=cursor))
+    return page_of(DatasetView, datasets.in_space(space_id).list(project_id, phase=phase, limit=limit, after=cursor))
 
 
 handler = lambda_handler(api)

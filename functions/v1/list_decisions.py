@@ -28,7 +28,7 @@ def list_decisions(
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> Page[DecisionView]:
-    return page_of(DecisionView, decisions.list(project_id, space=space_id, phase=phase, limit=limit, after=cursor))
+    return page_of(DecisionView, decisions.in_space(space_id).list(project_id, phase=phase, limit=limit, after=cursor))
 
 
 handler = lambda_handler(api)

@@ -28,7 +28,9 @@ def list_experiments(
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> Page[ExperimentView]:
-    return page_of(ExperimentView, experiments.list(project_id, space=space_id, phase=phase, limit=limit, after=cursor))
+    return page_of(
+        ExperimentView, experiments.in_space(space_id).list(project_id, phase=phase, limit=limit, after=cursor)
+    )
 
 
 handler = lambda_handler(api)

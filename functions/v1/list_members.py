@@ -12,7 +12,7 @@ api = v1_api(permission="project:read", access="List")
 def list_members(
     space_id: Id, project_id: Id, members: Members, limit: Limit = 20, cursor: Cursor | None = None
 ) -> MemberPage:
-    return MemberPage.of(members.list(space_id, project_id, limit=limit, after=cursor))
+    return MemberPage.of(members.in_space(space_id).list(project_id, limit=limit, after=cursor))
 
 
 handler = lambda_handler(api)

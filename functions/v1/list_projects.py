@@ -13,7 +13,7 @@ api = v1_api(permission="project:read", who="viewer, or member of a project ther
 def list_projects(
     space_id: Id, projects: Projects, status: Status | None = None, limit: Limit = 20, cursor: Cursor | None = None
 ) -> ProjectPage:
-    return ProjectPage.of(projects.list_space(space_id, status=status, limit=limit, after=cursor))
+    return ProjectPage.of(projects.in_space(space_id).list(status=status, limit=limit, after=cursor))
 
 
 handler = lambda_handler(api)

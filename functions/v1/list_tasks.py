@@ -17,7 +17,7 @@ def list_tasks(
     limit: Limit = 20,
     cursor: Cursor | None = None,
 ) -> Page[TaskView]:
-    return page_of(TaskView, tasks.list(project_id, space=space_id, phase=phase, limit=limit, after=cursor))
+    return page_of(TaskView, tasks.in_space(space_id).list(project_id, phase=phase, limit=limit, after=cursor))
 
 
 handler = lambda_handler(api)

@@ -10,7 +10,7 @@ api = v1_api(permission="member:manage", who="manager; everybody to leave", acce
 
 @api.delete("/v1/spaces/<space_id>/projects/<project_id>/members/<member_id>", status_code=204)
 def remove_member(space_id: Id, project_id: Id, member_id: Id, members: Members) -> None:
-    members.remove(space_id, project_id, member_id)
+    members.in_space(space_id).remove(project_id, member_id)
 
 
 handler = lambda_handler(api)

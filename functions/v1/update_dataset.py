@@ -12,7 +12,7 @@ api = v1_api(permission="record:write", access="Write")
 def update_dataset(
     space_id: Id, project_id: Id, dataset_id: Id, change: DatasetChange, datasets: Datasets
 ) -> DatasetView:
-    return DatasetView.of(datasets.update(project_id, dataset_id, given(change), space=space_id))
+    return DatasetView.of(datasets.in_space(space_id).update(project_id, dataset_id, given(change)))
 
 
 handler = lambda_handler(api)

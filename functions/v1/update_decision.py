@@ -12,7 +12,7 @@ api = v1_api(permission="record:write", access="Write")
 def update_decision(
     space_id: Id, project_id: Id, decision_id: Id, change: DecisionChange, decisions: Decisions
 ) -> DecisionView:
-    return DecisionView.of(decisions.update(project_id, decision_id, given(change), space=space_id))
+    return DecisionView.of(decisions.in_space(space_id).update(project_id, decision_id, given(change)))
 
 
 handler = lambda_handler(api)

@@ -12,7 +12,7 @@ api = v1_api(permission="record:write", access="Write")
 def update_experiment(
     space_id: Id, project_id: Id, experiment_id: Id, change: ExperimentChange, experiments: Experiments
 ) -> ExperimentView:
-    return ExperimentView.of(experiments.update(project_id, experiment_id, given(change), space=space_id))
+    return ExperimentView.of(experiments.in_space(space_id).update(project_id, experiment_id, given(change)))
 
 
 handler = lambda_handler(api)

@@ -11,7 +11,7 @@ api = v1_api(permission="record:write", access="Write")
 
 @api.patch("/v1/spaces/<space_id>/projects/<project_id>/tasks/<task_id>")
 def update_task(space_id: Id, project_id: Id, task_id: Id, change: TaskChange, tasks: Tasks) -> TaskView:
-    return TaskView.of(tasks.update(project_id, task_id, given(change), space=space_id))
+    return TaskView.of(tasks.in_space(space_id).update(project_id, task_id, given(change)))
 
 
 handler = lambda_handler(api)

@@ -19,7 +19,7 @@ from atrium.automation import commands as automation
 from atrium.automation import reactions, streams
 from atrium.keys import Key
 from atrium.models import Caller
-from atrium.store import projects, purge
+from atrium.store import change, projects, purge, rows, whole
 from atrium.store.access import Access
 from atrium.store.credentials import Credentials
 from atrium.store.engine import table as tables
@@ -303,8 +303,9 @@ def reads_one_more(key: Callable[[Scene], Key]) -> Callable[[Patch, Scene], None
 
 
 def attribute_that_is_believed(patch: Patch, scene: Scene) -> None:
-    known = projects.to_project
-    patch.setattr(projects, "to_project", lambda meta: replace(known(meta), tenant=scene.globex))
+    known = rows.to_project
+    for module in (change, whole):
+        patch.setattr(module, "to_project", lambda meta: replace(known(meta), tenant=scene.globex))
 
 
 def condition_on_anothers_row(patch: Patch, scene: Scene) -> None:

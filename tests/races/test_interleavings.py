@@ -7,7 +7,7 @@ import pytest
 
 from atrium import keys
 from atrium.keys import Key
-from atrium.store import members, projects
+from atrium.store import change, members
 from atrium.store.engine.table import Item, Table, table
 from atrium.store.fsck.check import Check
 from tests.support.changes import event
@@ -400,7 +400,7 @@ def test_who_was_demoted_meanwhile_writes_no_record(world: World, meanwhile: Mea
 def test_the_last_place_in_a_project_is_taken_once(
     world: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (projects, members):
+    for module in (change, members):
         monkeypatch.setattr(module, "MAX_MEMBERS", 2)
     project = world.new_project()
     meanwhile(lambda other: writes(other, project)["add"]())

@@ -10,7 +10,7 @@ import pytest
 
 from atrium import keys
 from atrium.errors import Code
-from atrium.store import members, projects
+from atrium.store import change, members
 from atrium.store.engine.table import table
 from atrium.store.engine.wire import wire_key
 from local.functions import FunctionFailed, FunctionThrottled
@@ -266,7 +266,7 @@ def already_member(world: World) -> Iterator[Met]:
 def too_many_members(world: World) -> Iterator[Met]:
     project, message = world.new_project(), "A project may have at most 1 members."
     with pytest.MonkeyPatch.context() as patch:
-        for module in (projects, members):
+        for module in (change, members):
             patch.setattr(module, "MAX_MEMBERS", 1)
         body = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
         yield v1(world("POST", f"{project}/members", body), 409, message)

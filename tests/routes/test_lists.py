@@ -16,7 +16,7 @@ import pytest
 
 from atrium.ids import new_id
 from atrium.settings import MAX_RETURNED_BYTES
-from atrium.store import projects, records
+from atrium.store import records, whole
 from local.functions import call
 from local.gateway import Gateway
 from local.template import Function, Template
@@ -202,7 +202,7 @@ def test_a_links_scheme_is_not_whatever_a_header_says(shared: World, sent: str, 
 @pytest.fixture
 def cut(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
     """The flat path of a project with two records of each kind, of which it and its report show one."""
-    monkeypatch.setattr(projects, "MAX_SHOWN_TASKS", 1)
+    monkeypatch.setattr(whole, "MAX_SHOWN_TASKS", 1)
     monkeypatch.setattr(records, "_MAX_REPORTED", 1)
     project = world.new_project()
     for kind in RECORDS:
@@ -248,7 +248,7 @@ def test_a_list_of_projects_ends_early_when_much_had_to_be_read(world: World, mo
     for project in made:
         world.new_record(project, "tasks")
     ids = [flat_id(path.rpartition("/")[2]) for path in made]
-    monkeypatch.setattr(projects, "MAX_LIST_UNITS", 0)
+    monkeypatch.setattr(whole, "MAX_LIST_UNITS", 0)
     pages, target = [], "/projects"
     while target:
         page = world("GET", target)
@@ -288,7 +288,7 @@ def test_an_entry_that_does_not_show_all_tasks_says_where_they_go_on(
     assert (len(listed.body), listed.body[0]["_id"]) == (1, id)
     assert len(world("GET", f"{cut}/tasks?cursor={cursor}").body) == 1
     copies(id, 11)
-    monkeypatch.setattr(projects, "_WIDE", 64)
+    monkeypatch.setattr(whole, "_WIDE", 64)
     first = world("GET", "/projects")
     own, *others = first.headers["link"].split(", ")
     assert re.fullmatch(r'<http://api\.test/projects\?cursor=[\w-]{22}>; rel="next"', own)

@@ -15,7 +15,7 @@ from atrium import models
 from atrium.api import flat, flat_records, room, v1, v1_records
 from atrium.api.views import View
 from atrium.settings import MAX_RETURNED_BYTES
-from atrium.store import members, projects, records, tasks
+from atrium.store import change, members, projects, records, tasks, whole
 from atrium.store.engine.table import table
 from atrium.text import MAX_EMAIL, MAX_NAME, MAX_TEXT
 from tests.support.client import RECORDS, Answer, World, every_item, flat_id, flat_path, links, v1_id
@@ -54,7 +54,7 @@ def test_a_small_request_stores_a_small_answer_however_large_the_project_is(worl
     assert 50 < len(first) < 100
     assert [task["_id"] for task in every_item(world, links(put)["tasks"])] == ids[len(first) :]
     (record,) = (row for row in rows.all() if row["pk"] not in before)
-    assert len(json.dumps(record)) < projects.MAX_STORED_TASK_BYTES + 2_000
+    assert len(json.dumps(record)) < whole.MAX_STORED_TASK_BYTES + 2_000
     again = world("PUT", flat_path(project), body, key="k")
     assert (again.status, again.content, again.replayed) == (200, put.content, True)
     assert links(again) == links(put)
@@ -190,14 +190,14 @@ PROJECT = models.Project(
     manager=ID,
     status="archived",
     sequence=10**9,
-    members=projects.MAX_MEMBERS,
+    members=change.MAX_MEMBERS,
 )
 # As many as a megabyte holds, of the longest and of the shortest.
 NOTES = {
     size: [models.Note(ID, ID, ID, ID, '"' * (1024**2 // size), ID, NOW)] * size
     for size in (1024**2 // MAX_TEXT + 1, tasks._MAX_SHOWN_NOTES)
 }
-SHOWN = projects.MAX_SHOWN_TASK_BYTES // (100 + 2 * MAX_NAME)
+SHOWN = whole.MAX_SHOWN_TASK_BYTES // (100 + 2 * MAX_NAME)
 LARGEST: dict[str, Callable[[], View]] = {
     "a task": lambda: v1_records.TaskView.of(TASK),
     "an experiment": lambda: v1_records.ExperimentView.of(
@@ -207,7 +207,7 @@ LARGEST: dict[str, Callable[[], View]] = {
         replace(PROJECT, description=json.dumps('"' * (projects.MAX_DESCRIPTION_BYTES // 2 - 1)))
     ),
     "a project with tasks and team": lambda: flat.ProjectView.of(
-        models.WholeProject(PROJECT, (ID,) * projects.MAX_MEMBERS, (models.ShownTask(ID, NAME, "underReview"),) * SHOWN)
+        models.WholeProject(PROJECT, (ID,) * change.MAX_MEMBERS, (models.ShownTask(ID, NAME, "underReview"),) * SHOWN)
     ),
     **{
         f"a task with {size} notes": lambda notes=notes: flat_records.TaskWithNotes.of_both(  # type: ignore[misc]
@@ -224,8 +224,8 @@ def test_the_largest_of_what_is_answered_in_one_piece_fits(name: str) -> None:
 
 
 def test_the_largest_team_fits() -> None:
-    people = [models.Person(ID, NAME, '"' * MAX_EMAIL)] * projects.MAX_MEMBERS
-    assert len(flat_records.people(people)) == projects.MAX_MEMBERS
+    people = [models.Person(ID, NAME, '"' * MAX_EMAIL)] * change.MAX_MEMBERS
+    assert len(flat_records.people(people)) == change.MAX_MEMBERS
 
 
 def test_a_report_says_where_each_kind_goes_on_that_it_does_not_bring(world: World) -> None:

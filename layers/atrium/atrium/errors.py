@@ -66,6 +66,17 @@ class Invalid(Refusal):
         self.details = details
 
 
+class Unfit(Invalid):
+    """A field cannot be what was given. `field` is the domain's name of it, `reason` a stable word for programs,
+    `limit` the bound that was passed, if it was one."""
+
+    def __init__(self, field: str, reason: str, message: str, limit: int | None = None) -> None:
+        super().__init__(Detail((field,), message, reason))
+        self.field = field
+        self.reason = reason
+        self.limit = limit
+
+
 class TooLarge(Refusal):
     """The body is over the limit."""
 
@@ -156,9 +167,5 @@ def project_not_found() -> NotFound:
     return NotFound("Project not found.", Code.PROJECT_NOT_FOUND)
 
 
-def not_a_member(field: str) -> Invalid:
-    return Invalid(Detail(("body", field), "Must be a member of the project", "not_a_member"))
-
-
-def no_access() -> Forbidden:
-    return Forbidden("You do not have access to this project.", Code.PROJECT_READ_REQUIRED)
+def not_a_member(field: str) -> Unfit:
+    return Unfit(field, "not_a_member", "Must be a member of the project")

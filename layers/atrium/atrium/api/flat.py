@@ -16,9 +16,10 @@ from atrium.api.resolver import Api, lambda_handler, request_work
 from atrium.api.views import Confirmation, Listing, Model, View
 from atrium.errors import Archived, Duplicate, Invalid, NamedManager, Refusal, project_not_found
 from atrium.ids import SENT_ID, canonical, is_id
-from atrium.store import projects
+from atrium.store import whole
 from atrium.store.engine.work import Work
-from atrium.store.projects import MAX_DESCRIPTION_BYTES, summary
+from atrium.store.projects import MAX_DESCRIPTION_BYTES
+from atrium.store.whole import summary
 from atrium.text import MAX_NAME, Name, Text
 
 __all__ = ["Confirmation", "flat_api", "lambda_handler"]
@@ -43,12 +44,13 @@ class _FlatApi(Api):
 
     def error(self, refusal: Refusal) -> dict[str, Any]:
         if isinstance(refusal, Invalid):
-            return {"error": "; ".join(f"{_SPELLED.get(d.loc[-1], d.loc[-1])}: {d.msg}" for d in refusal.details)}
+            found = [(each.loc[-1], each.msg) for each in refusal.details]
+            return {"error": "; ".join(f"{_SPELLED.get(field, field)}: {message}" for field, message in found)}
         return {"error": self.message(refusal)}
 
 
-# What a field that the store names is called in this dialect.
-_SPELLED: dict[str | int, str] = {"principal_id": "id", "assigned_to": "assignedTo"}
+# The names of fields that differ from the domain's.
+_SPELLED: dict[str | int, str] = {"client": "clientName", "principal": "id", "assigned_to": "assignedTo"}
 
 
 def flat_api(**facts: Unpack[Facts]) -> Api:
@@ -59,11 +61,11 @@ def flat_api(**facts: Unpack[Facts]) -> Api:
 # ---------------------------------------------------------------- what a route may ask for
 
 
-def _projects(work: Annotated[Work, Depends(request_work)]) -> projects.Projects:
-    return projects.Projects(work)
+def _projects(work: Annotated[Work, Depends(request_work)]) -> whole.WholeProjects:
+    return whole.WholeProjects(work)
 
 
-Projects = Annotated[projects.Projects, Depends(_projects)]
+Projects = Annotated[whole.WholeProjects, Depends(_projects)]
 
 
 # ---------------------------------------------------------------- what may be sent

@@ -14,14 +14,10 @@ from atrium import models
 from atrium.api.flat import MAX_PAGE, Cursor, Id, Limit, flat_api
 from atrium.api.records import (
     DatasetFields,
-    Datasets,
     DecisionFields,
-    Decisions,
     ExperimentFields,
-    Experiments,
     NewTaskFields,
     TaskFields,
-    Tasks,
     complete,
     given,
 )
@@ -30,7 +26,8 @@ from atrium.api.room import Room
 from atrium.api.views import Confirmation, Listing, Model, View
 from atrium.ids import SENT_ID
 from atrium.models import Phase
-from atrium.store import records, team
+from atrium.store import records, tasks, team
+from atrium.store.change import ANYWHERE
 from atrium.store.engine.work import Work
 from atrium.text import MAX_EMAIL, MAX_SEARCHED, Text, address, searched
 
@@ -60,10 +57,30 @@ def _team(work: _OurWork) -> team.Team:
     return team.Team(work)
 
 
+def _tasks(work: _OurWork) -> tasks.Tasks:
+    return tasks.Tasks(work, ANYWHERE)
+
+
+def _datasets(work: _OurWork) -> records.Records[models.Dataset]:
+    return records.Records(work, ANYWHERE, models.Dataset)
+
+
+def _experiments(work: _OurWork) -> records.Records[models.Experiment]:
+    return records.Records(work, ANYWHERE, models.Experiment)
+
+
+def _decisions(work: _OurWork) -> records.Records[models.Decision]:
+    return records.Records(work, ANYWHERE, models.Decision)
+
+
 def _reports(work: _OurWork) -> records.Reports:
     return records.Reports(work)
 
 
+Tasks = Annotated[tasks.Tasks, Depends(_tasks)]
+Datasets = Annotated[records.Records[models.Dataset], Depends(_datasets)]
+Experiments = Annotated[records.Records[models.Experiment], Depends(_experiments)]
+Decisions = Annotated[records.Records[models.Decision], Depends(_decisions)]
 Team = Annotated[team.Team, Depends(_team)]
 Reports = Annotated[records.Reports, Depends(_reports)]
 

@@ -1,48 +1,15 @@
-"""What the dialects share of records: what a route may ask for, and what may be sent of each kind. v1 has the fields
-under these names, flat in camelCase.
-"""
+"""The fields of records of each kind, as both dialects take them: v1 under these names, flat in camelCase."""
 
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler import Depends
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from atrium import models
-from atrium.api.resolver import request_work
 from atrium.api.views import Model
 from atrium.documents import Number
 from atrium.models import Phase, Priority, TaskStatus, timestamp
-from atrium.store import records, tasks
-from atrium.store.engine.work import Work
 from atrium.text import Name, OptionalText, Text
-
-# ---------------------------------------------------------------- what a route may ask for
-
-_OurWork = Annotated[Work, Depends(request_work)]
-
-
-def _tasks(work: _OurWork) -> tasks.Tasks:
-    return tasks.Tasks(work)
-
-
-def _datasets(work: _OurWork) -> records.Records[models.Dataset]:
-    return records.Records(work, models.Dataset)
-
-
-def _experiments(work: _OurWork) -> records.Records[models.Experiment]:
-    return records.Records(work, models.Experiment)
-
-
-def _decisions(work: _OurWork) -> records.Records[models.Decision]:
-    return records.Records(work, models.Decision)
-
-
-Tasks = Annotated[tasks.Tasks, Depends(_tasks)]
-Datasets = Annotated[records.Records[models.Dataset], Depends(_datasets)]
-Experiments = Annotated[records.Records[models.Experiment], Depends(_experiments)]
-Decisions = Annotated[records.Records[models.Decision], Depends(_decisions)]
 
 # ---------------------------------------------------------------- what may be sent
 

@@ -1,8 +1,8 @@
 """The v1 dialect: snake_case, UUIDs, `data` and `meta`, errors as `detail`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Annotated, Any, ClassVar, Literal, Unpack
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, Unpack
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -14,9 +14,10 @@ from atrium.api.facts import Facts
 from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, lambda_handler, request_work
 from atrium.api.views import Listing, Model, PageView, View
-from atrium.errors import Archived, Invalid, NamedManager, Refusal
+from atrium.errors import Archived, Invalid, NamedManager, Refusal, Unfit
 from atrium.ids import to_uuid
 from atrium.store import members, principals, projects
+from atrium.store.change import in_space
 from atrium.store.engine.work import Work
 from atrium.store.projects import MAX_DESCRIPTION_BYTES
 from atrium.text import Document, Name, Uuid
@@ -33,9 +34,18 @@ class _V1Api(Api):
     }
 
     def error(self, refusal: Refusal) -> dict[str, Any]:
+        if isinstance(refusal, Unfit):
+            loc = ["body", _SPELLED.get(refusal.field, refusal.field)]
+            message = _WORDS.get(refusal.reason, refusal.message)
+            return {"detail": [{"loc": loc, "msg": message, "type": refusal.reason}]}
         if isinstance(refusal, Invalid):
             return {"detail": [{"loc": list(item.loc), "msg": item.msg, "type": item.type} for item in refusal.details]}
         return {"detail": self.message(refusal)}
+
+
+# The names of fields, and the messages, that differ from the domain's.
+_SPELLED = {"manager": "manager_id", "principal": "principal_id", "role": "role_id"}
+_WORDS = {"unknown_role": "No such role of projects. See GET /v1/roles"}
 
 
 def v1_api(**facts: Unpack[Facts]) -> Api:
@@ -47,21 +57,30 @@ def v1_api(**facts: Unpack[Facts]) -> Api:
 
 _OurWork = Annotated[Work, Depends(request_work)]
 
-
-def _projects(work: _OurWork) -> projects.Projects:
-    return projects.Projects(work)
+T = TypeVar("T")
 
 
-def _members(work: _OurWork) -> members.Members:
-    return members.Members(work)
+class InSpace(Generic[T]):
+    """Things of spaces: a route names the space first."""
+
+    def __init__(self, of: Callable[[str], T]) -> None:
+        self.in_space = of
+
+
+def _projects(work: _OurWork) -> InSpace[projects.Projects]:
+    return InSpace(lambda space: projects.Projects(work, space))
+
+
+def _members(work: _OurWork) -> InSpace[members.Members]:
+    return InSpace(lambda space: members.Members(work, in_space(space)))
 
 
 def _principals(work: _OurWork) -> principals.Principals:
     return principals.Principals(work)
 
 
-Projects = Annotated[projects.Projects, Depends(_projects)]
-Members = Annotated[members.Members, Depends(_members)]
+Projects = Annotated[InSpace[projects.Projects], Depends(_projects)]
+Members = Annotated[InSpace[members.Members], Depends(_members)]
 Principals = Annotated[principals.Principals, Depends(_principals)]
 
 

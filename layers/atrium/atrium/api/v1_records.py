@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Generic, Self, TypeVar
 
+from aws_lambda_powertools.event_handler import Depends
 from pydantic import Strict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
@@ -9,20 +10,19 @@ from typing_extensions import TypedDict
 from atrium import models
 from atrium.api.records import (
     DatasetFields,
-    Datasets,
     DecisionFields,
-    Decisions,
     ExperimentFields,
-    Experiments,
     NewTaskFields,
-    Tasks,
     complete,
     given,
 )
-from atrium.api.resolver import lambda_handler
-from atrium.api.v1 import Cursor, Id, Limit, Paged, PageMeta, Sent, v1_api
+from atrium.api.resolver import lambda_handler, request_work
+from atrium.api.v1 import Cursor, Id, InSpace, Limit, Paged, PageMeta, Sent, v1_api
 from atrium.api.views import Listing, Model, View
 from atrium.models import Phase
+from atrium.store import records, tasks
+from atrium.store.change import in_space
+from atrium.store.engine.work import Work
 
 __all__ = [
     "Cursor",
@@ -40,6 +40,32 @@ __all__ = [
 ]
 
 ViewT = TypeVar("ViewT", bound="RecordView")
+
+# ---------------------------------------------------------------- what a route may ask for
+
+_OurWork = Annotated[Work, Depends(request_work)]
+
+
+def _tasks(work: _OurWork) -> InSpace[tasks.Tasks]:
+    return InSpace(lambda space: tasks.Tasks(work, in_space(space)))
+
+
+def _datasets(work: _OurWork) -> InSpace[records.Records[models.Dataset]]:
+    return InSpace(lambda space: records.Records(work, in_space(space), models.Dataset))
+
+
+def _experiments(work: _OurWork) -> InSpace[records.Records[models.Experiment]]:
+    return InSpace(lambda space: records.Records(work, in_space(space), models.Experiment))
+
+
+def _decisions(work: _OurWork) -> InSpace[records.Records[models.Decision]]:
+    return InSpace(lambda space: records.Records(work, in_space(space), models.Decision))
+
+
+Tasks = Annotated[InSpace[tasks.Tasks], Depends(_tasks)]
+Datasets = Annotated[InSpace[records.Records[models.Dataset]], Depends(_datasets)]
+Experiments = Annotated[InSpace[records.Records[models.Experiment]], Depends(_experiments)]
+Decisions = Annotated[InSpace[records.Records[models.Decision]], Depends(_decisions)]
 
 # ---------------------------------------------------------------- what may be sent
 

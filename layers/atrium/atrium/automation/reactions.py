@@ -20,6 +20,7 @@ from atrium.ids import from_uuid
 from atrium.models import Caller
 from atrium.permissions import Role
 from atrium.settings import settings
+from atrium.store.change import in_space
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
 from atrium.store.engine.work import Answer, IdempotencyKey, Work
@@ -91,11 +92,10 @@ def _create(request: ProjectRequest) -> dict[str, Any]:
                 ("create_project_from_event", request.id), _fingerprint(request.model_dump()), loc=("event", "id")
             ),
         )
-        projects = Projects(work)
+        projects = Projects(work, request.space_id or request.tenant_id)
 
         def decide() -> Answer:
             project = projects.create(
-                request.space_id or projects.default_space,
                 name=request.name,
                 client=request.client_name,
                 description=request.description,
@@ -130,10 +130,10 @@ def _add_viewer(created: Mapping[str, Any]) -> bool:
             _actor(tenant, from_uuid(created["resource"]["manager_id"])),
             IdempotencyKey(("add_viewer", created["id"]), _fingerprint(viewer), loc=("event", "id")),
         )
-        members = Members(work)
+        members = Members(work, in_space(space))
 
         def decide() -> Answer:
-            member = members.add(space, project, viewer, Role.VIEWER)
+            member = members.add(project, viewer, Role.VIEWER)
             return Answer(201, documents.render(member.resource()), confirms=True)
 
         try:

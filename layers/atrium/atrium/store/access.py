@@ -1,19 +1,39 @@
 """What a caller may do, and the condition under which that still holds when its change commits."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from atrium import keys
-from atrium.errors import Code, Forbidden, no_access
+from atrium.errors import Code, Forbidden
 from atrium.keys import Key
 from atrium.models import Caller
 from atrium.permissions import Permission, Role, role_named
 from atrium.store.engine.table import Item
 from atrium.store.engine.work import Work
 
+# What a caller without a permission is told.
+_REFUSED: dict[Permission, str] = {
+    "project:create": "You may not create projects in this space.",
+    "project:update": "You may not change this project.",
+    "project:transfer": "You may not hand this project over.",
+    "project:delete": "You may not delete this project.",
+    "member:manage": "You may not manage the members of this project.",
+    "record:write": "You may not change the records of this project.",
+}
+
+
+class AsManager(NamedTuple):
+    """All that a manager may, asked of whoever would `update` or `delete` a project that is shown whole."""
+
+    act: str
+
+
+Requirement = Permission | AsManager
+
 
 @dataclass(frozen=True)
 class Access:
-    """A caller's role, in a space or a project, and the row that keeps it.
+    """A caller's role, in a space or a project (`place`), and the row that keeps the role.
 
     `holder` is the row's key, `attribute` the path of the role in the row; both are None for a caller without a role.
     """
@@ -21,6 +41,7 @@ class Access:
     role: Role | None
     holder: Key | None = None
     attribute: str = ""
+    place: str = "project"
 
     def allows(self, permission: Permission) -> bool:
         return self.role is not None and permission in self.role.permits
@@ -29,15 +50,16 @@ class Access:
         """Whether the caller may do all that the role permits."""
         return self.role is not None and self.role.permits >= role.permits
 
-    def require(self, permission: Permission, otherwise: str) -> None:
-        """Raises Forbidden, with the message `otherwise` and the permission's code."""
-        if not self.allows(permission):
-            raise Forbidden(otherwise, Code[f"{permission.replace(':', '_')}_required".upper()])
-
-    def require_project_read(self) -> None:
-        """Raises Forbidden."""
+    def require(self, requirement: Requirement) -> None:
+        """Raises Forbidden; a caller that may not even read is told that first, unless a manager is required."""
+        if isinstance(requirement, AsManager):
+            if not self.covers(Role.MANAGER):
+                raise Forbidden(f"Only the project manager can {requirement.act} this project.", Code.MANAGER_REQUIRED)
+            return
         if not self.allows("project:read"):
-            raise no_access()
+            raise Forbidden(f"You do not have access to this {self.place}.", Code.PROJECT_READ_REQUIRED)
+        if not self.allows(requirement):
+            raise Forbidden(_REFUSED[requirement], Code[f"{requirement.replace(':', '_')}_required".upper()])
 
     def hold(self, work: Work) -> None:
         """Holds that the role is unchanged at the commit; else the caller is judged anew."""
@@ -45,17 +67,17 @@ class Access:
             work.check(self.holder, f"{self.attribute} = :held", held=self.role.key)
 
 
-def space_access(caller: Caller, principal: Item | None, space: str) -> Access:
+def space_access(caller: Caller, principal: Item | None, space: str, place: str = "space") -> Access:
     """By the role in the space alone. `principal` is the caller's item."""
     key = principal["spaces"].get(space) if principal else None
     if key is None:
-        return Access(None)
-    return Access(role_named(key), keys.principal(caller.tenant, caller.principal), f"#spaces.#{space}")
+        return Access(None, place=place)
+    return Access(role_named(key), keys.principal(caller.tenant, caller.principal), f"#spaces.#{space}", place)
 
 
 def project_access(caller: Caller, principal: Item | None, space: str, member: Item | None) -> Access:
     """By the role in the project, or the one in its space where that permits as much. `member` is the caller's row."""
-    in_space = space_access(caller, principal, space)
+    in_space = space_access(caller, principal, space, "project")
     if member is None:
         return in_space
     role = role_named(member["role"])

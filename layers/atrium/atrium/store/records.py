@@ -16,10 +16,10 @@ from atrium.errors import Code, NotFound
 from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Dataset, Decision, Experiment, Page, Project, Record, Report, Task, timestamp
-from atrium.store.access import Access
+from atrium.store.change import ANYWHERE, Opened, Way, begin_change, open_project, read_project
 from atrium.store.engine.table import Item, Range, starting_with
 from atrium.store.engine.work import Work
-from atrium.store.projects import change_project, hold_project, open_project, require_active, to_record
+from atrium.store.rows import record_row, to_record, to_records
 
 R = TypeVar("R", bound=Record)
 
@@ -34,42 +34,36 @@ _PAGE_MEGABYTES = 2
 class Records(Generic[R]):
     """The records of one kind, as the caller of one request may see and change them.
 
-    `space` is the one of the path in v1, None in the flat dialect. Everything raises NotFound for a project, or a
-    record, that is not there, and Forbidden.
+    Every method raises NotFound for a project, or a record, that is not there, and Forbidden.
     """
 
-    def __init__(self, work: Work, kind: type[R]) -> None:
+    def __init__(self, work: Work, way: Way, kind: type[R]) -> None:
         self._work = work
+        self._way = way
         self._tenant = work.caller.tenant
         self._kind = kind
 
-    def list(
-        self, project: str, *, space: str | None = None, phase: str | None = None, limit: int, after: str | None
-    ) -> Page[R]:
+    def list(self, project: str, *, phase: str | None = None, limit: int, after: str | None) -> Page[R]:
         """By age. A page may be short: of one phase, or of large records."""
         pk = keys.project(self._tenant, project).pk
         wanted = starting_with(pk, keys.records(self._kind.kind), after, limit, _PAGE_MEGABYTES)
-        found, access, (rows,) = open_project(self._work, project, space, ranges=[wanted])
-        access.require_project_read()
-        shown = [to_record(self._kind, found, row) for row in rows if phase in (None, row["phase"])]
+        opened = read_project(self._work, self._way, project, ranges=[wanted])
+        (rows,) = opened.rows
+        shown = [to_record(self._kind, opened.project, row) for row in rows if phase in (None, row["phase"])]
         return Page(tuple(shown), rows[-1]["id"] if rows.more else None)
 
-    def get(self, project: str, id: str, *, space: str | None = None) -> R:
-        found, access, _ = open_project(self._work, project, space, self._key(project, id))
-        access.require_project_read()
-        return self._found(found, id)
+    def get(self, project: str, id: str) -> R:
+        return self._found(read_project(self._work, self._way, project, self._key(project, id)).project, id)
 
-    def create(self, project: str, fields: Mapping[str, Any], *, space: str | None = None) -> R:
+    def create(self, project: str, fields: Mapping[str, Any]) -> R:
         """Raises PreconditionFailed, Conflict when the project is archived."""
-        found, access, _ = open_project(self._work, project, space, *self._named(project, fields))
-        self._may_write(access)
-        self._work.match(None)
-        require_active(found)
+        opened = open_project(self._work, self._way, project, *self._named(project, fields))
+        change, _ = begin_change(self._work, opened, "record:write", judge=lambda: (None, None))
         now = self._work.now
         record = self._kind(
             id=new_id(),
             tenant=self._tenant,
-            space=found.space,
+            space=opened.project.space,
             project=project,
             created_by=self._work.caller.principal,
             created_at=now,
@@ -77,34 +71,32 @@ class Records(Generic[R]):
             version=1,
             **self._first(fields),
         )
-        access.hold(self._work)
         self._require_named(record, None)
-        change_project(self._work, found, f"{self._kind.kind}.created", record.resource())
-        self._work.put(self._key(project, record.id), _row(record))
+        change.write(f"{self._kind.kind}.created", record.resource())
+        self._work.put(self._key(project, record.id), record_row(record))
         return record
 
-    def update(self, project: str, id: str, changes: Mapping[str, Any], *, space: str | None = None) -> R:
+    def update(self, project: str, id: str, changes: Mapping[str, Any]) -> R:
         """A record to which nothing happens keeps its version. Raises PreconditionFailed, Conflict when the project is
         archived."""
         key = self._key(project, id)
-        found, access, _ = open_project(self._work, project, space, key, *self._named(project, changes))
-        self._may_write(access)
-        record = self._found(found, id)
-        self._work.match(record.version if space else record.whole_version)
-        access.hold(self._work)
-        if space is None:
+        opened = open_project(self._work, self._way, project, key, *self._named(project, changes))
+        change, record = begin_change(
+            self._work, opened, "record:write", judge=lambda: self._judged(opened, id), archived="no change"
+        )
+        if self._way.shows_whole:
             self._hold_whole(record)
         before, following = record.fields(), self._next(record, changes)
         names = [name for name in following if following[name] != before[name]]
         if not names:
-            hold_project(self._work, found)
+            change.nothing()
             self._work.check(key, "#version = :seen_version", seen_version=record.version)
             return record
-        require_active(found)
+        change.require_active()
         changed = replace(record, **following, updated_at=self._work.now, version=record.version + 1)
         self._require_named(changed, record)
         after = changed.fields()
-        change_project(self._work, found, f"{self._kind.kind}.updated", changed.resource(), names)
+        change.write(f"{self._kind.kind}.updated", changed.resource(), names)
         written = {name: after[name] for name in names} | {"updated_at": changed.updated_at, "version": changed.version}
         self._work.update(
             key,
@@ -115,19 +107,14 @@ class Records(Generic[R]):
         )
         return changed
 
-    def delete(self, project: str, id: str, *, space: str | None = None) -> None:
+    def delete(self, project: str, id: str) -> None:
         """Raises PreconditionFailed, Conflict when the project is archived."""
         key = self._key(project, id)
-        found, access, _ = open_project(self._work, project, space, key)
-        access.require_project_read()
-        access.require("record:write", MAY_NOT_WRITE)
-        record = self._found(found, id)
-        self._work.match(record.version if space else record.whole_version)
-        require_active(found)
-        access.hold(self._work)
-        if space is None and self._work.is_conditional:
+        opened = open_project(self._work, self._way, project, key)
+        change, record = begin_change(self._work, opened, "record:write", judge=lambda: self._judged(opened, id))
+        if self._way.shows_whole and self._work.is_conditional:
             self._hold_whole(record)
-        change_project(self._work, found, f"{self._kind.kind}.deleted", record.resource())
+        change.write(f"{self._kind.kind}.deleted", record.resource())
         self._work.delete(key, "#version = :seen_version", seen_version=record.version)
         self._left_behind(record)
 
@@ -156,11 +143,10 @@ class Records(Generic[R]):
 
     # ------------------------------------------------------------ parts
 
-    def _may_write(self, access: Access) -> None:
-        """Raises Replay too: whoever may read the project may read the answer again."""
-        access.require_project_read()
-        self._work.replay()
-        access.require("record:write", MAY_NOT_WRITE)
+    def _judged(self, opened: Opened, id: str) -> tuple[R, int | str]:
+        """A record and the version of it that is shown. Raises NotFound."""
+        record = self._found(opened.project, id)
+        return record, record.whole_version if self._way.shows_whole else record.version
 
     def _key(self, project: str, id: str) -> Key:
         return keys.record(self._tenant, project, self._kind.kind, id)
@@ -171,9 +157,6 @@ class Records(Generic[R]):
             raise not_found(self._kind.kind)
         self._work.not_before(row["updated_at"])
         return to_record(self._kind, project, row)
-
-
-MAY_NOT_WRITE = "You may not change the records of this project."
 
 
 def not_found(kind: str) -> NotFound:
@@ -191,16 +174,16 @@ class Reports:
         pk = keys.project(self._work.caller.tenant, project).pk
         tasks = starting_with(pk, keys.TASK, None, _MAX_REPORTED)
         others = Range(*keys.report(pk), _MAX_REPORTED)
-        found, access, (task_rows, other_rows) = open_project(self._work, project, None, ranges=[tasks, others])
-        access.require_project_read()
-        shown = _of_kind(Task, found, task_rows)
+        opened = read_project(self._work, ANYWHERE, project, ranges=[tasks, others])
+        found, (task_rows, other_rows) = opened.project, opened.rows
+        shown = to_records(Task, found, task_rows)
         long_ago = timestamp(datetime.now(UTC) - STALLED_AFTER)
         after: dict[str, str | None] = {Task.kind: shown[-1].id} if task_rows.more else {}
         return Report(
             tasks=shown,
-            datasets=_of_kind(Dataset, found, other_rows),
-            experiments=_of_kind(Experiment, found, other_rows),
-            decisions=_of_kind(Decision, found, other_rows),
+            datasets=to_records(Dataset, found, other_rows),
+            experiments=to_records(Experiment, found, other_rows),
+            decisions=to_records(Decision, found, other_rows),
             stalled=tuple(task for task in shown if task.status in _IN_WORK and task.updated_at < long_ago),
             after=after | (_cut_off(other_rows[-1]) if other_rows.more else {}),
         )
@@ -210,16 +193,8 @@ class Reports:
 _MAX_REPORTED = 10_000
 
 
-def _of_kind(kind: type[R], project: Project, rows: Sequence[Item]) -> tuple[R, ...]:
-    return tuple(to_record(kind, project, row) for row in rows if row["sk"].startswith(keys.records(kind.kind)))
-
-
 def _cut_off(last: Item) -> dict[str, str | None]:
     """What is missing behind a row: the rest of its kind, and the kinds that sort behind it."""
     order = keys.REPORTED
     (reached,) = (kind for kind in order if last["sk"].startswith(keys.records(kind)))
     return {reached: last["id"]} | dict.fromkeys(order[order.index(reached) + 1 :])
-
-
-def _row(record: Record) -> Item:
-    return {name: value for name, value in vars(record).items() if name not in ("tenant", "space", "project")}

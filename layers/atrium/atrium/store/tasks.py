@@ -16,10 +16,11 @@ from atrium.errors import Code, Forbidden, NotFound, not_a_member
 from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Note, Page, Task
-from atrium.store.engine.table import Item, Range, starting_with
+from atrium.store.change import Way, begin_change, open_project, read_project
+from atrium.store.engine.table import Range, starting_with
 from atrium.store.engine.work import Work
-from atrium.store.projects import change_project, open_project, require_active
-from atrium.store.records import MAY_NOT_WRITE, Records
+from atrium.store.records import Records
+from atrium.store.rows import note_row, to_note
 
 
 class _Shown(str):
@@ -42,8 +43,8 @@ _MAX_SHOWN_NOTES = 1_000
 class Tasks(Records[Task]):
     """The tasks of projects, and the notes on them."""
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work, Task)
+    def __init__(self, work: Work, way: Way) -> None:
+        super().__init__(work, way, Task)
 
     def get_with_notes(self, project: str, id: str) -> tuple[Task, Page[Note]]:
         """A task and its notes, the oldest first, as many as one read brings. A task that has had some takes a second
@@ -54,7 +55,7 @@ class Tasks(Records[Task]):
         if not task.note_changes:
             return task, Page((), None)
         (rows,) = self._work.read(ranges=[self._notes(project, id, _MAX_SHOWN_NOTES, None)])
-        notes = tuple(_to_note(task.tenant, project, id, row) for row in rows)
+        notes = tuple(to_note(task.tenant, project, id, row) for row in rows)
         return task, Page(notes, notes[-1].id if rows.more else None)
 
     def revise(self, project: str, id: str, changes: Mapping[str, Any]) -> Task:
@@ -71,21 +72,19 @@ class Tasks(Records[Task]):
 
     def list_notes(self, project: str, task: str, *, limit: int, after: str | None) -> Page[Note]:
         """A task's notes, by age. Raises NotFound and Forbidden."""
-        found, access, (rows,) = open_project(
-            self._work, project, None, self._key(project, task), ranges=[self._notes(project, task, limit, after)]
-        )
-        access.require_project_read()
-        self._found(found, task)
-        notes = tuple(_to_note(found.tenant, project, task, row) for row in rows)
+        wanted = [self._notes(project, task, limit, after)]
+        opened = read_project(self._work, self._way, project, self._key(project, task), ranges=wanted)
+        self._found(opened.project, task)
+        (rows,) = opened.rows
+        notes = tuple(to_note(self._tenant, project, task, row) for row in rows)
         return Page(notes, notes[-1].id if rows.more else None)
 
     def add_note(self, project: str, task: str, content: str) -> Note:
         """Raises NotFound, Forbidden, PreconditionFailed, Conflict when the project is archived."""
-        found, access, _ = open_project(self._work, project, None, self._key(project, task))
-        self._may_write(access)
-        self._found(found, task)
-        self._work.match(None)
-        require_active(found)
+        opened = open_project(self._work, self._way, project, self._key(project, task))
+        change, _ = begin_change(
+            self._work, opened, "record:write", judge=lambda: (self._found(opened.project, task), None)
+        )
         note = Note(
             id=new_id(),
             tenant=self._tenant,
@@ -95,31 +94,30 @@ class Tasks(Records[Task]):
             created_by=self._work.caller.principal,
             created_at=self._work.now,
         )
-        access.hold(self._work)
         self._work.update(self._key(project, task), _NOTED, one=1)
-        change_project(self._work, found, "note.created", note.resource())
-        row = {"id": note.id, "content": content, "created_by": note.created_by, "created_at": note.created_at}
-        self._work.put(keys.note(self._tenant, project, task, note.id), row)
+        change.write("note.created", note.resource())
+        self._work.put(keys.note(self._tenant, project, task, note.id), note_row(note))
         return note
 
     def delete_note(self, project: str, task: str, id: str) -> None:
-        """Its author's alone to do. Raises NotFound, Forbidden, PreconditionFailed, Conflict when the project is
+        """For its author alone. Raises NotFound, Forbidden, PreconditionFailed, Conflict when the project is
         archived."""
         key = keys.note(self._tenant, project, task, id)
-        found, access, _ = open_project(self._work, project, None, self._key(project, task), key)
-        access.require_project_read()
-        self._found(found, task)
-        row = self._work.item(key)
-        if row is None:
-            raise NotFound("Note not found.", Code.NOTE_NOT_FOUND)
-        access.require("record:write", MAY_NOT_WRITE)
-        if row["created_by"] != self._work.caller.principal:
-            raise Forbidden("Only its author can delete a note.", Code.NOT_AUTHOR)
-        self._work.match(Note.version)
-        require_active(found)
-        access.hold(self._work)
+        opened = open_project(self._work, self._way, project, self._key(project, task), key)
+
+        def judge() -> tuple[Note, int]:
+            self._found(opened.project, task)
+            row = self._work.item(key)
+            if row is None:
+                raise NotFound("Note not found.", Code.NOTE_NOT_FOUND)
+            opened.access.require("record:write")
+            if row["created_by"] != self._work.caller.principal:
+                raise Forbidden("Only its author can delete a note.", Code.NOT_AUTHOR)
+            return to_note(self._tenant, project, task, row), Note.version
+
+        change, note = begin_change(self._work, opened, "project:read", judge=judge)
         self._work.update(self._key(project, task), _NOTED, one=1)
-        change_project(self._work, found, "note.deleted", _to_note(self._tenant, project, task, row).resource())
+        change.write("note.deleted", note.resource())
         self._work.delete(key)
 
     def _notes(self, project: str, task: str, limit: int, after: str | None) -> Range:
@@ -176,8 +174,3 @@ class Tasks(Records[Task]):
             keys.purge(task.tenant, task.project, task.id),
             {"tenant": task.tenant, "project": task.project, "task": task.id, "deleted_at": self._work.now},
         )
-
-
-def _to_note(tenant: str, project: str, task: str, row: Item) -> Note:
-    own = {name: row[name] for name in ("id", "content", "created_by", "created_at")}
-    return Note(tenant=tenant, project=project, task=task, **own)

@@ -9,10 +9,10 @@ from atrium.keys import Key
 from atrium.models import Person
 from atrium.permissions import Role
 from atrium.store.access import space_access
+from atrium.store.change import ANYWHERE, MAX_MEMBERS, read_project
 from atrium.store.engine.table import Item, Range, starting_with
 from atrium.store.engine.work import Work
-from atrium.store.members import MAY_NOT_MANAGE, Members
-from atrium.store.projects import MAX_MEMBERS, open_project
+from atrium.store.members import Members
 from atrium.text import address, searched
 
 # How many people a search brings; and among how many of each beginning, by name and by e-mail address, it looks for
@@ -30,22 +30,21 @@ class Team:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._tenant = work.caller.tenant
-        self._members = Members(work)
+        self._members = Members(work, ANYWHERE)
 
     def of(self, project: str) -> list[Person]:
         """Raises NotFound and Forbidden. Two round trips: who is in it, and what they are called."""
         pk = keys.project(self._tenant, project).pk
-        found, access, (rows,) = open_project(
-            self._work, project, None, ranges=[starting_with(pk, keys.ROLE, None, MAX_MEMBERS)]
-        )
-        access.require_project_read()
-        wanted = [self._principal(row["principal"]) for row in rows if row["principal"] != found.manager]
+        wanted_range = starting_with(pk, keys.ROLE, None, MAX_MEMBERS)
+        opened = read_project(self._work, ANYWHERE, project, ranges=[wanted_range])
+        (rows,), manager = opened.rows, opened.project.manager
+        wanted = [self._principal(row["principal"]) for row in rows if row["principal"] != manager]
         self._work.read(*wanted)
         return [_person(row["id"], row) for row in map(self._work.item, wanted) if row is not None]
 
     def add(self, project: str, principal: str) -> Person:
         """Raises NotFound, Forbidden, Invalid for nobody of this tenant, Duplicate, Conflict when archived or full."""
-        self._members.add(None, project, principal, Role.CONTRIBUTOR)
+        self._members.add(project, principal, Role.CONTRIBUTOR)
         row = self._work.item(self._principal(principal))
         if row is None:
             raise NotFound("User not found.", Code.USER_NOT_FOUND)
@@ -53,14 +52,12 @@ class Team:
 
     def remove(self, project: str, principal: str) -> None:
         """Raises NotFound, Forbidden, Conflict for the named manager, or when archived."""
-        self._members.remove(None, project, principal)
+        self._members.remove(project, principal)
 
     def find(self, project: str, email: str) -> Person:
         """Who has an e-mail address. Raises NotFound and Forbidden."""
         key = keys.email(self._tenant, address(email))
-        _, access, _ = open_project(self._work, project, None, key)
-        access.require_project_read()
-        access.require("member:manage", MAY_NOT_MANAGE)
+        read_project(self._work, ANYWHERE, project, key).access.require("member:manage")
         row = self._work.item(key)
         if row is None:
             raise NotFound("User not found.", Code.USER_NOT_FOUND)
@@ -75,17 +72,16 @@ class Team:
         """
         pk = keys.directory(self._tenant)
         by_email, by_name = (keys.EMAIL + address(text)[:_MAX_BEGINNING], keys.NAME + searched(text))
-        project_found, access, found = open_project(
+        opened = read_project(
             self._work,
+            ANYWHERE,
             project,
-            None,
             ranges=[Range(*keys.matching(pk, start), MAX_LOOKED_AT) for start in (by_email, by_name)],
         )
-        access.require_project_read()
-        access.require("member:manage", MAY_NOT_MANAGE)
-        people = {row["principal"]: _person(row["principal"], row) for rows in found for row in rows}
+        opened.access.require("member:manage")
+        people = {row["principal"]: _person(row["principal"], row) for rows in opened.rows for row in rows}
         me = self._work.item(self._principal(self._work.caller.principal))
-        if not space_access(self._work.caller, me, project_found.space).covers(Role.MANAGER):
+        if not space_access(self._work.caller, me, opened.project.space).covers(Role.MANAGER):
             people = self._near(people, set(me["spaces"]) if me else set())
         return sorted(people.values(), key=lambda person: person.email)[:MAX_FOUND]
 

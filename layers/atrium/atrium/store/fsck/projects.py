@@ -6,10 +6,11 @@ A deleted project answers for its place in the purge queue alone: the purge take
 from atrium import documents, keys
 from atrium.keys import Key
 from atrium.permissions import Role
+from atrium.store.change import MAX_MEMBERS
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.fsck.damage import Damage, Rule, differs, is_alive, is_project, is_right, kind_of, malformed, read
-from atrium.store.projects import MAX_MEMBERS, list_row, row_of, to_project
 from atrium.store.purge import Deletion
+from atrium.store.rows import list_row, row_of, to_project
 
 
 def project(key: Key, overdue: str) -> Rule:

@@ -1,0 +1,106 @@
+"""The rows of projects and of what hangs below them: each spelled once, from a value of models.py and back.
+
+A row holds no part of its key a second time, but for ids by which a list shows it. Keys are spelled in keys.py.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from atrium import keys
+from atrium.ids import from_uuid
+from atrium.models import Member, Note, Project, ProjectRow, Record
+from atrium.permissions import role_named
+from atrium.store.engine.table import Item
+
+R = TypeVar("R", bound=Record)
+
+# The fields of a project in its space's list. The tenant stands in the key.
+_LISTED = tuple(field.name for field in fields(ProjectRow) if field.name != "tenant")
+
+_OF_A_NOTE = ("id", "content", "created_by", "created_at")
+
+
+def project_row(project: Project, event: Item) -> Item:
+    """META of a project, with the event of its last change."""
+    return {**vars(project), "last_event": event}
+
+
+def to_project(meta: Item) -> Project:
+    return Project(**{name: meta[name] for name in Project.__dataclass_fields__ if name in meta})
+
+
+def list_row(project: Project) -> Item:
+    """The project in its space's list."""
+    return {name: getattr(project, name) for name in (*_LISTED, "bare")}
+
+
+def to_listed(tenant: str, row: Item) -> ProjectRow:
+    return ProjectRow(tenant=tenant, **{name: row[name] for name in _LISTED})
+
+
+def joined_row(project: Project) -> Item:
+    """The project in the list of those that a principal is a member of."""
+    return {"id": project.id, "space": project.space}
+
+
+def member_row(member: Member) -> Item:
+    return {
+        "id": member.membership,
+        "principal": member.principal,
+        "role": member.role.key,
+        "created_at": member.created_at,
+        "updated_at": member.updated_at,
+        "version": member.version,
+    }
+
+
+def to_member(project: Project, row: Item) -> Member:
+    return Member(
+        membership=row["id"],
+        tenant=project.tenant,
+        project=project.id,
+        principal=row["principal"],
+        role=role_named(row["role"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        version=row["version"],
+    )
+
+
+def record_row(record: Record) -> Item:
+    return {name: value for name, value in vars(record).items() if name not in ("tenant", "space", "project")}
+
+
+def to_record(kind: type[R], project: Project, row: Item) -> R:
+    own = {field.name: row[field.name] for field in fields(kind) if field.name in row}
+    return kind(tenant=project.tenant, space=project.space, project=project.id, **own)
+
+
+def to_records(kind: type[R], project: Project, rows: Iterable[Item]) -> tuple[R, ...]:
+    """Those of the rows that are records of the kind."""
+    return tuple(to_record(kind, project, row) for row in rows if row["sk"].startswith(keys.records(kind.kind)))
+
+
+def note_row(note: Note) -> Item:
+    return {name: getattr(note, name) for name in _OF_A_NOTE}
+
+
+def to_note(tenant: str, project: str, task: str, row: Item) -> Note:
+    return Note(tenant=tenant, project=project, task=task, **{name: row[name] for name in _OF_A_NOTE})
+
+
+def row_of(type: str, resource: Mapping[str, Any], time: str) -> tuple[str, str | None]:
+    """The row of a project's partition that an event is about: its sort key, and the moment that the row has of the
+    change; None where the change removed the row. Raises KeyError and ValueError for what is no event."""
+    kind, _, what = type.partition(".")
+    match kind:
+        case "project":
+            row = keys.META
+        case "member":
+            row = keys.ROLE + from_uuid(resource["principal_id"])
+        case "note":
+            row = keys.notes(from_uuid(resource["task_id"])) + from_uuid(resource["id"])
+        case _:
+            row = keys.records(kind) + from_uuid(resource["id"])
+    return row, None if what in ("deleted", "removed") else time
