@@ -242,7 +242,7 @@ def test_a_report_says_where_each_kind_goes_on_that_it_does_not_bring(world: Wor
 
 
 def test_a_project_has_a_thousand_members_at_most(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (projects, members):
+    for module in (change, members):
         monkeypatch.setattr(module, "MAX_MEMBERS", 3)
     project = world.new_project()
     viewer, _ = (world.new_member(project, name, "viewer") for name in ("viewer", "outsider"))
