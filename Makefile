@@ -16,6 +16,15 @@ export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY := 0
 export LAMBDA_PYTHON LAMBDA_ARCH
 
+# Prepared for a run of T where T is one of the files, or a folder that holds one.
+where = $(if $(strip $(foreach path,$(T),$(filter $(firstword $(subst ::, ,$(path)))%,$(2)))),$(1))
+at = $(addsuffix .py,$(addprefix tests/platform/test_,$(1)))
+NEEDED = $(call where,$(BROWSER),tests/routes/test_docs.py) \
+  $(call where,$(CLIENTS),tests/routes/test_typescript_clients.py) \
+  $(call where,$(LAMBDA) $(BUILT),$(call at,build cloud rie run snapstart)) \
+  $(call where,$(MINISTACK),$(call at,cloud)) \
+  $(call where,build,$(call at,build))
+
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -24,9 +33,14 @@ help: ## Show this list
 run: $(READY) $(ENGINE) $(if $(RUNTIME),$(LAMBDA) $(BUILT)) ## Serve the API on http://127.0.0.1:3000 (PORT=, DATA_DIR=, RUNTIME=lambda)
 	@exec $(BIN)/python -m local.run
 
-test: $(READY) ## All that CI checks: format, lint, types, template, build, tests
+ifdef T
+test: $(READY) $(ENGINE) $(NEEDED)
+	$(BIN)/pytest --numprocesses=0 $(T)
+else
+test: $(READY) ## All that CI checks: format, lint, types, template, build, tests; or some tests (T=tests/routes/test_lists.py)
 	@$(MAKE) --no-print-directory -j3 --output-sync=target $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) checks builds
 	$(BIN)/pytest
+endif
 
 checks: $(READY)
 	$(BIN)/ruff format --check .
