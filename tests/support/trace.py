@@ -28,6 +28,10 @@ from tests.support.clock import NET
 # What the functions' clients of the table are made by. Tests that ask the table themselves have boto3's.
 FUNCTIONS = get_session()
 
+# botocore's descriptions of services, read once in a process: by far the most of what a client takes to be made. The
+# tests' own clients have them too, so that the rows of a scan are not walked through.
+_DESCRIPTIONS = clients._Descriptions()
+
 
 @dataclass
 class Call:
@@ -190,6 +194,7 @@ def enforced(template: Template) -> Iterator[None]:
 
     session = boto3.DEFAULT_SESSION or boto3.Session()
     boto3.DEFAULT_SESSION = session
+    session._session.register_component("data_loader", _DESCRIPTIONS)
     # All clients made from now on inherit it; under one id it is there once. It comes last, since IAM judges what the
     # process has let out.
     for events in (session.events, FUNCTIONS.get_component("event_emitter")):
@@ -197,6 +202,7 @@ def enforced(template: Template) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(functions, "importlib", SimpleNamespace(import_module=import_module))
         patch.setattr(clients, "Session", lambda **_: FUNCTIONS)
+        patch.setattr(clients, "_Descriptions", lambda: _DESCRIPTIONS)
         yield
     assert not refused, f"The template does not allow {refused}"
 

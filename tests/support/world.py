@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,7 @@ from local.demo import demo
 from local.functions import Invoker, call
 from local.gateway import Gateway
 from local.letters import Letters
-from local.template import Template, create_table, lambda_environment
+from local.template import Function, Template, create_table, lambda_environment
 from tests.support import clock
 from tests.support.client import Answer, Published, World, through
 from tests.support.clock import Clock, Workers
@@ -87,12 +88,32 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
         schema = {name: value for name, value in template.table.items() if name != "StreamSpecification"}
         create_table(client, {**schema, "TableName": environment["TABLE_NAME"]})
         Limits().watch(tables.table()._client)
-        dev = demo(directory, lambda request: call(functions["Provision"], request))
+        dev = demo_in(client, environment["TABLE_NAME"], functions["Provision"], directory)
         gateway = Gateway(template.api, functions, invoke, template.stage)
         yield World(through(gateway), dev, bus, gateway)
         client.delete_table(TableName=environment["TABLE_NAME"])
         for cached in caches:
             cached.cache_clear()
+
+
+# What Provision made of the demo tenants, by its environment: what a client knows of them, and the table's rows.
+_made: dict[frozenset[tuple[str, str]], tuple[Any, list[Any]]] = {}
+
+
+def demo_in(client: Any, table: str, provision: Function, directory: Path) -> Any:
+    """The demo tenants in an empty table. Provision makes them once in a process. The other tables get copies of the
+    rows: most tests of a process have a table of their own.
+    """
+    environment = frozenset(provision.environment.items())
+    if environment not in _made:
+        dev = demo(directory, lambda request: call(provision, request))
+        _made[environment] = dev, client.scan(TableName=table, ConsistentRead=True)["Items"]
+        return deepcopy(dev)
+    dev, rows = _made[environment]
+    for first in range(0, len(rows), 25):
+        writes = [{"PutRequest": {"Item": row}} for row in rows[first : first + 25]]
+        assert not client.batch_write_item(RequestItems={table: writes})["UnprocessedItems"]
+    return deepcopy(dev)
 
 
 @dataclass
