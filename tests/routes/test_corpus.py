@@ -109,7 +109,7 @@ def test_no_route_takes_another_media_type(attack: Attack) -> None:
 def test_every_route_takes_json_in_utf_8_however_it_is_said(attack: Attack) -> None:
     ours = {name: [("Content-Type", kind)] for name, kind in corpus.OUR_MEDIA_TYPES.items()}
     ours |= {name: [*JSON, *coding] for name, coding in corpus.OUR_CODINGS.items()}
-    for route, name in cells(TAKES_BODY, ours, 1):
+    for route, name in cells(TAKES_BODY, ours, 3):
         target = attack.target(route)
         token = ("Authorization", f"Bearer {attack.world.principal('owner')['token']}")
         answer = attack.answered(f"{route}, {name}", target, instead=[token, *ours[name]])
@@ -337,7 +337,7 @@ def first_cursor(attack: Attack) -> str:
 def test_no_list_takes_a_bad_cursor(attack: Attack) -> None:
     real = first_cursor(attack)
     with unchanged():
-        for route, name in cells(PAGED, corpus.NO_CURSORS, 1):
+        for route, name in cells(PAGED, corpus.NO_CURSORS, 4):
             target = attack.target(route)
             path = f"{target.path}?cursor={corpus.NO_CURSORS[name](real)}"
             attack.refused(f"{route}, {name}", target, invalid(target), path=path)

@@ -132,7 +132,7 @@ def test_every_change_of_one_byte_of_a_cursor_is_refused(shared: World) -> None:
     """Each byte to each other byte, left out, doubled, or changed with its neighbour; all of them in `make prove`."""
     for _ in range(2):
         shared.new_project()
-    for path, status, step in ((shared.projects(), 422, full(5, 1)), ("/projects", 400, full(16, 1))):
+    for path, status, step in ((shared.projects(), 422, full(17, 1)), ("/projects", 400, full(49, 1))):
         cursor = first_cursor(shared, path)
         damaged = set()
         for place, character in enumerate(cursor):
