@@ -1,29 +1,37 @@
-// Reads GET /docs on one screen: what axe-core finds, whether it is wider than the screen, what links into it show, what
-// its search finds, what the keyboard does. Prints it as JSON. Arguments: the API's base URL, the screen's width, light or
-// dark, a folder for screenshots if they are wanted.
+// Reads GET /docs on one screen: what axe-core finds, in light and in dark colours, whether it is wider than the screen,
+// what links into it show, what its search finds, what the keyboard does. Prints it as JSON. Arguments: the API's base
+// URL, the screen's width, a folder for screenshots if they are wanted.
 
 import { readFileSync } from "node:fs";
 
 import { launch, open } from "./browser.mjs";
 
-const [base, width, colorScheme, folder] = process.argv.slice(2);
+const [base, width, folder] = process.argv.slice(2);
 const AXE = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 const LINKS = ["#/flat-tasks/update_task", "#/v1-decisions/v1_delete_decision", "#/v1-members", "#errors"];
 
 const browser = await launch();
 const seen = { found: {}, wider: {}, linked: {}, search: {} };
 try {
-  const page = await open(browser, { viewport: { width: Number(width), height: 844 }, colorScheme });
+  const page = await open(browser, { viewport: { width: Number(width), height: 844 } });
   const ready = () => page.waitForSelector("html[data-ready]");
   const look = async (what) => {
     await page.evaluate(AXE);
-    seen.found[what] = await page.evaluate(async () =>
-      (await axe.run({ resultTypes: ["violations"] })).violations
-        .filter((each) => ["critical", "serious"].includes(each.impact))
-        .flatMap((each) => each.nodes.map((node) => [each.id, node.target.join(" "), node.failureSummary])),
-    );
-    seen.wider[what] = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
-    if (folder) await page.screenshot({ path: `${folder}/${width}-${colorScheme}-${what}.png` });
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      await page.waitForFunction(
+        (wanted) => document.documentElement.classList.contains("dark-mode") === wanted,
+        colorScheme === "dark",
+      );
+      const name = `${what}, ${colorScheme}`;
+      seen.found[name] = await page.evaluate(async () =>
+        (await axe.run({ resultTypes: ["violations"] })).violations
+          .filter((each) => ["critical", "serious"].includes(each.impact))
+          .flatMap((each) => each.nodes.map((node) => [each.id, node.target.join(" "), node.failureSummary])),
+      );
+      seen.wider[name] = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+      if (folder) await page.screenshot({ path: `${folder}/${width}-${name}.png` });
+    }
   };
 
   await page.goto(`${base}/docs`);
@@ -84,7 +92,7 @@ try {
     if (hash.split("/").length > 2) await page.locator(".opblock .opblock-body").waitFor();
     await page.waitForFunction(() => scrollY > 0);
     seen.linked[hash] = [within, await linked(), await page.evaluate(() => localStorage.getItem("atrium-dialect"))];
-    if (folder) await page.screenshot({ path: `${folder}/${width}-${colorScheme}${hash.replace(/\W+/g, "-")}.png` });
+    if (folder) await page.screenshot({ path: `${folder}/${width}${hash.replace(/\W+/g, "-")}.png` });
   }
   seen.sections = await page
     .locator("#groups [data-dialect=guide] a")
