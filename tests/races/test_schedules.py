@@ -1,4 +1,4 @@
-"""Two and three requests on one project in every order of their calls, with a crash at each: see schedules.py.
+"""Two and three requests on one project in every order of their calls, with a crash at each: see support/schedules.
 
 `make test` runs a fixed choice of schedules, `make prove` all orders of every case and more by chance. `pytest -rP`
 shows how many there were.
@@ -15,7 +15,8 @@ import pytest
 from local.functions import call
 from local.template import Template
 from tests.support.requests import WRITES
-from tests.support.schedules import Explorer, Run, explorer
+from tests.support.schedules.explorer import Explorer, explorer
+from tests.support.schedules.run import Run
 from tests.support.world import Count, full, inline
 
 SEED = 4

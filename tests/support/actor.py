@@ -1,4 +1,4 @@
-"""The process of an actor of schedules.py. It imports little, since each actor is a process that begins with that."""
+"""The process of an actor of schedules/. It imports little, since each actor is a process that begins with that."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,0 +1,156 @@
+"""The requests of cases, and what they are about."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from tests.support.client import RECORDS, Transport, World, flat_path
+from tests.support.requests import FLAT, WRITES, Request
+
+
+def _role(name: str, role: str) -> Callable[[World, str], Request]:
+    return lambda w, p: ("PATCH", f"{p}/members/{w.uuid(name)}", {"role_id": w.role(role)})
+
+
+def _remove(name: str) -> Callable[[World, str], Request]:
+    return lambda w, p: ("DELETE", f"{p}/members/{w.uuid(name)}", None)
+
+
+def _whole(world: World, project: str) -> Request:
+    """Sends back a project as the flat dialect shows it."""
+    shown = world("GET", flat_path(project)).body
+    return "PUT", flat_path(project), {name: shown[name] for name in FLAT}
+
+
+# The writes of every route, those that race for a role, and those that set what is there. The project is named by its
+# owner and has the contributor as another member with the role manager, and the viewer; Gemini has the outsider too, as
+# a manager without a role in the space.
+REQUESTS: dict[str, Callable[[World, str], Request]] = {
+    **WRITES,
+    "Rename": lambda w, p: ("PATCH", p, {"name": "Gemini"}),
+    "Archive": lambda w, p: ("PATCH", p, {"status": "archived"}),
+    "Unarchive": lambda w, p: ("PATCH", p, {"status": "active"}),
+    "HandOver": lambda w, p: ("PATCH", p, {"manager_id": w.uuid("contributor")}),
+    "HandOverToViewer": lambda w, p: ("PATCH", p, {"manager_id": w.uuid("viewer")}),
+    "HandBack": lambda w, p: ("PATCH", p, {"manager_id": w.uuid("owner")}),
+    "Demote": _role("contributor", "viewer"),
+    "Remove": _remove("contributor"),
+    "DemoteOwner": _role("owner", "viewer"),
+    "RemoveOwner": _remove("owner"),
+    "DemoteOutsider": _role("outsider", "viewer"),
+    "RemoveOutsider": _remove("outsider"),
+    "Assign": lambda w, p: ("PATCH", w.new_record(p, "tasks"), {"assigned_to": w.uuid("viewer")}),
+    "SameProject": lambda w, p: ("PATCH", p, {"status": "active", "manager_id": w.uuid("owner")}),
+    "SameWholeProject": _whole,
+    "SameMember": _role("viewer", "viewer"),
+    "SameTask": lambda w, p: ("PATCH", w.new_record(p, "tasks"), RECORDS["tasks"]),
+    "SameStatus": lambda w, p: ("POST", f"{flat_path(w.new_record(p, 'tasks'))}/status", {"status": "pending"}),
+}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request as an actor sends it. `torn` is the item that its reads bring before (or after) the others, `shown` the
+    item of its commit that is visible first; 0 for none. `sets` is its body: fields that a GET of `path` shows too, if
+    it changes any."""
+
+    request: str
+    by: str
+    key: str
+    torn: int
+    shown: int
+    path: str
+    sets: Mapping[str, Any]
+    raw: tuple[str, str, list[tuple[str, str]], bytes]
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        """What twins have in common."""
+        return self.request, self.by, self.key
+
+
+_REQUEST = re.compile(
+    r"(?P<name>\w+)(@(?P<by>\w+))?(=(?P<key>\w*))?(?P<match>!)?(~(?P<torn>-?\d+))?(\^(?P<shown>-?\d+))?"
+)
+
+
+# Where the flat dialect changes one field of a task.
+_PART = re.compile(r"/(status|phase|completed|reassign)$")
+
+
+class Furnished(World):
+    """A world whose project has some of everything already, so that all requests are about the same records."""
+
+    def __init__(self, send: Transport, dev: Mapping[str, Any]) -> None:
+        super().__init__(send, dev)
+        self._made: dict[tuple[str, str], str] = {}
+
+    def new_record(self, project: str, kind: str, **fields: Any) -> str:
+        if (project, kind) not in self._made:
+            self._made[project, kind] = super().new_record(project, kind, **fields)
+        return self._made[project, kind]
+
+    def new_note(self, task: str, content: str = "Remember", **options: Any) -> str:
+        if (task, "notes") not in self._made:
+            self._made[task, "notes"] = super().new_note(task, content, **options)
+        return self._made[task, "notes"]
+
+
+class Cases:
+    """Turns the texts of cases into requests. Makes what they are about."""
+
+    def __init__(self, world: World) -> None:
+        self._captured: Any = None
+        self._sends = world._send
+        self._captures = False
+        self.world = Furnished(self._send, world.dev)
+        self.projects = {name: self._project(name) for name in ("Apollo", "Gemini")}
+        self.requests = cache(self._requests)
+
+    def _project(self, name: str) -> str:
+        world = self.world
+        path = world.new_project(name)
+        world.new_member(path, "contributor", "manager")
+        world.new_member(path, "viewer", "viewer")
+        if name == "Gemini":
+            world.new_member(path, "outsider", "manager")
+        for request in REQUESTS.values():
+            request(world, path)
+        return path
+
+    def _requests(self, case: str) -> list[Sent]:
+        name, _, texts = case.partition("/")
+        return [self._request(self.projects[name], number, text) for number, text in enumerate(texts.split(","))]
+
+    def _request(self, project: str, number: int, text: str) -> Sent:
+        found = _REQUEST.fullmatch(text)
+        if found is None:
+            raise ValueError(text)
+        method, path, body = REQUESTS[found["name"]](self.world, project)
+        key = f"key-{number}" if found["key"] is None else found["key"]
+        headers = {"If-Match": self.world("GET", path).headers["etag"]} if found["match"] else {}
+        by = found["by"] or "owner"
+        self._captures = True
+        try:
+            self.world(method, path, body, by=by, key=key or None, headers=headers)
+        finally:
+            self._captures = False
+        how = int(found["torn"] or 0), int(found["shown"] or 0)
+        what = _PART.sub("", path), body or {}
+        return Sent(found["name"], self.world.id(by), key, *how, *what, self._captured)
+
+    def shows(self, sent: Sent) -> bool:
+        """Whether a GET shows what a request sets, so that it has nothing to change."""
+        if not sent.sets:
+            return False
+        answer = self.world("GET", sent.path)
+        shown = answer.body if answer.status == 200 and isinstance(answer.body, dict) else {}
+        return all(name in shown and shown[name] == value for name, value in sent.sets.items())
+
+    def _send(self, *request: Any) -> Any:
+        if not self._captures:
+            return self._sends(*request)
+        self._captured = request
+        return 200, [], b""

@@ -1,0 +1,281 @@
+"""Runs cases by schedules, and checks each run."""
+
+import json
+import multiprocessing
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
+from random import Random
+from typing import Any
+
+import boto3
+
+from atrium.keys import Key
+from atrium.store.engine.table import Item, Table
+from atrium.store.engine.wire import plain_item
+from atrium.store.fsck.check import Check
+from local.template import Template
+from tests.support.actor import act
+from tests.support.client import World, flat_id
+from tests.support.schedules.cases import Cases, Sent
+from tests.support.schedules.judging import (
+    AN_ID,
+    difference,
+    judged,
+    misanswered,
+    only_order,
+    orders_of,
+    without_bound,
+    without_moments,
+)
+from tests.support.schedules.rows import Rows, Transaction, written_by
+from tests.support.schedules.run import Actor, Attempt, Run
+
+# More steps than any run takes: two requests that keep each other from committing would go on for ever.
+_MOST_STEPS = 60
+
+Choose = Callable[[Sequence[str]], str]
+
+# The characters of a schedule, and the request that each is about.
+_CALL, _BEFORE, _AFTER, _BEFORE_FOR_GOOD, _AFTER_FOR_GOOD = "012", "abc", "ABC", "xyz", "XYZ"
+_WHOSE = {
+    each: number
+    for kind in (_CALL, _BEFORE, _AFTER, _BEFORE_FOR_GOOD, _AFTER_FOR_GOOD)
+    for number, each in enumerate(kind)
+}
+
+
+class Explorer:
+    """Runs cases by schedules. `runs` counts them, and the runs of one request after the other that they are held
+    against where no schedule was one."""
+
+    def __init__(self, cases: Cases, rows: Rows, pipes: Sequence[Connection]) -> None:
+        self.cases = cases
+        self.runs: Counter[str] = Counter()
+        self._rows = rows
+        self._actors = [Actor(pipe, rows) for pipe in pipes]
+        self._table = Table(rows.name, boto3.client("dynamodb"))
+        self._known = {
+            flat_id(id) if "-" in id else id
+            for id in AN_ID.findall(json.dumps([*rows.start.values(), cases.world.dev]))
+        }
+        self._sound: set[str] = set()
+        self._one_by_one: dict[tuple[str, tuple[int, ...]], Run] = {}
+        self._touched: set[Key] = set()
+        self._images: dict[str, Item] = {}
+
+    # ------------------------------------------------------------ running
+
+    def run(self, case: str, choose: Choose, *, crashes: bool = True) -> Run:
+        """One run, checked; `choose` picks one of the options of each step, the first of which is the lowest request's.
+
+        Raises AssertionError, which shows the case and the schedule.
+        """
+        run = Run(case)
+        with self._on_a_fresh_table(run):
+            for actor, sent in zip(self._actors, self.cases.requests(case), strict=False):
+                self._begin(run, actor, sent)
+            self._until_all_are_done(run, choose, crashes)
+        self.runs["schedules"] += 1
+        if (order := only_order(run)) is not None:
+            self._one_by_one.setdefault((case, order), run)
+        self._check(run)
+        return run
+
+    def given(self, text: str) -> Run:
+        """Runs `case:schedule`."""
+        case, _, schedule = text.partition(":")
+        return self.run(case, _following(schedule))
+
+    def every(self, case: str, *, crashes: bool = False) -> Iterator[Run]:
+        """All orders of the calls, each once; with `crashes`, a crash at each step of each of them too."""
+        prefixes = [""]
+        while prefixes:
+            prefix = prefixes.pop()
+            run = self.run(case, _following(prefix), crashes=crashes)
+            for step in range(len(prefix), len(run.schedule)):
+                prefixes += [run.schedule[:step] + other for other in run.options[step][1:]]
+            yield run
+
+    def some(self, case: str, random: Random, *, crashes: bool = True) -> Run:
+        """A schedule by chance."""
+
+        def choose(options: Sequence[str]) -> str:
+            calls = [option for option in options if option.isdigit()]
+            return random.choice(options if random.random() < 0.2 else calls)
+
+        return self.run(case, choose, crashes=crashes)
+
+    def _until_all_are_done(self, run: Run, choose: Choose, crashes: bool) -> None:
+        while options := self._options(run, crashes):
+            assert len(run.schedule) < _MOST_STEPS, f"{run} does not come to an end"
+            chosen = choose(options)
+            run.options.append(options)
+            run.schedule += chosen
+            self._step(run, chosen)
+
+    def _options(self, run: Run, crashes: bool) -> list[str]:
+        """At most one crash in a run."""
+        able = {number: actor for number, actor in enumerate(self._actors) if actor.waits and not actor.is_held_up}
+        options = [_CALL[number] for number in able]
+        if crashes and set(run.schedule) <= set(_CALL):
+            waiting = {number: actor.waits for number, actor in able.items() if actor.waits and not actor.commits}
+            for number, (operation, _) in waiting.items():
+                options += [_BEFORE[number], _BEFORE_FOR_GOOD[number]]
+                # A read that nobody hears of is none.
+                if operation == "TransactWriteItems":
+                    options += [_AFTER[number], _AFTER_FOR_GOOD[number]]
+        return options
+
+    def _step(self, run: Run, chosen: str) -> None:
+        actor = self._actors[_WHOSE[chosen]]
+        attempt, step = actor.attempt, len(run.schedule) - 1
+        if attempt.began < 0:
+            attempt.began = step
+        committed = actor.step() if chosen in _CALL else actor.crash(chosen in _AFTER + _AFTER_FOR_GOOD)
+        if committed:
+            self._committed(run, attempt, committed)
+        if actor.waits is None:
+            attempt.ended = step
+            # Without a commit its last read is what it rests on.
+            if attempt.succeeded and not attempt.commits and not self.cases.shows(attempt.sent):
+                run.faults.append(
+                    f"{attempt.sent.request}: a success without a commit, and there was something to change"
+                )
+            if chosen in _BEFORE + _AFTER:
+                self._begin(run, actor, attempt.sent)
+
+    def _begin(self, run: Run, actor: Actor, sent: Sent) -> None:
+        attempt = Attempt(self._actors.index(actor), sent)
+        run.attempts.append(attempt)
+        actor.begin(attempt)
+
+    def _one_after_the_other(self, case: str, order: tuple[int, ...]) -> Run:
+        """The same requests, each sent when the one before it was answered."""
+        if (case, order) not in self._one_by_one:
+            run = Run(case)
+            requests = self.cases.requests(case)
+            with self._on_a_fresh_table(run):
+                for number in order:
+                    self._begin(run, self._actors[number], requests[number])
+                    self._until_all_are_done(run, lambda options: options[0], crashes=False)
+            self.runs["one after the other"] += 1
+            self._one_by_one[case, order] = run
+        return self._one_by_one[case, order]
+
+    @contextmanager
+    def _on_a_fresh_table(self, run: Run) -> Iterator[None]:
+        self._touched, self._images = set(), {}
+        try:
+            yield
+            run.changed = self._rows.changed(self._touched)
+            self._check_the_table(run)
+        finally:
+            # Whatever is not done ends now.
+            for actor in self._actors:
+                while actor.waits:
+                    actor.crash(after=False)
+            self._rows.restore(self._touched)
+
+    # ------------------------------------------------------------ what holds after every commit
+
+    def _committed(self, run: Run, attempt: Attempt, params: Transaction) -> None:
+        attempt.commits += 1
+        run.commits.append(attempt)
+        written = written_by(params)
+        self._touched |= set(written)
+        if len(written) == 1 and "#I#" in written[0].pk:
+            if not self.cases.shows(attempt.sent):
+                run.faults.append(f"{attempt.sent.request}: a record alone, and there was something to change")
+            return
+        attempt.changes += 1
+        projects = [key.pk for key in written if key.sk == "META" and "#P#" in key.pk]
+        if len(projects) != 1:
+            run.faults.append(f"a commit on {projects}")
+            return
+        before = self._images.get(projects[0], plain_item(self._rows.start.get(Key(projects[0], "META"), {})))
+        members, meta = self._rows.members_and_meta(projects[0])
+        self._images[projects[0]] = meta
+        run.faults += judged(before, members, meta, attempt.sent.by)
+
+    def _check_the_table(self, run: Run) -> None:
+        """The check of the table, for what is left where no run before has left the same."""
+        left = self._text(run.changed)
+        if left not in self._sound:
+            found = Check(self._table).run()
+            if not found["clean"] or found["unsettled"]:
+                run.faults.append(f"fsck: {found}")
+            self._sound.add(left)
+
+    # ------------------------------------------------------------ what holds after every run
+
+    def _check(self, run: Run) -> None:
+        faults = [*run.faults, *misanswered(run)]
+        shown = self.shown(run)
+        if not faults and all(self._shown_in(run, order) != shown for order in orders_of(run)):
+            faults.append("like no order of the requests")
+            faults += [difference(shown, self._shown_in(run, order), order) for order in orders_of(run)]
+        assert not faults, f"{run}\n" + "\n".join(faults)
+
+    def _shown_in(self, run: Run, order: tuple[int, ...]) -> str:
+        """What the same requests show in an order, as far as their answers were heard in the run."""
+        other = self._one_after_the_other(run.case, order)
+        assert not other.faults, f"{run.case}, in the order {order}: {other.faults}"
+        return self.shown(other, {actor for actor, answer in run.observed.items() if answer})
+
+    def shown(self, run: Run, heard: set[int] | None = None) -> str:
+        """The answers to the requests, all or those that were heard, and what is left in the table."""
+        answers = {
+            actor: [answer.status, answer.headers.get("etag"), answer.headers.get("link"), answer.content.decode()]
+            for actor, answer in sorted(run.observed.items())
+            if answer and (heard is None or actor in heard)
+        }
+        return self._text(run.changed, answers)
+
+    def _text(self, changed: Mapping[Key, Any], answers: Any = None) -> str:
+        """As text, without moments, and with each new id called by where it first appears: in an answer, or a row."""
+        names: dict[str, str] = {}
+
+        def named(found: re.Match[str]) -> str:
+            id = flat_id(found[0]) if "-" in found[0] else found[0]
+            return found[0] if id in self._known else names.setdefault(id, f"<id {len(names)}>")
+
+        def as_yet(found: re.Match[str]) -> str:
+            return names.get(flat_id(found[0]) if "-" in found[0] else found[0], "<id>")
+
+        text = AN_ID.sub(named, without_moments(json.dumps(answers)))
+        rows = [without_moments(json.dumps([*key, without_bound(row)], sort_keys=True)) for key, row in changed.items()]
+        return "\n".join([text, *(AN_ID.sub(named, row) for row in sorted(rows, key=partial(AN_ID.sub, as_yet)))])
+
+
+def _following(schedule: str) -> Choose:
+    left = list(schedule)
+    return lambda options: left.pop(0) if left else options[0]
+
+
+@contextmanager
+def explorer(template: Template, world: World, endpoint: str, environment: Mapping[str, str]) -> Iterator[Explorer]:
+    """Three actors on the table of a world in this process, whose functions' environment is given."""
+    methods = multiprocessing.get_context("forkserver")
+    methods.set_forkserver_preload(["local.preload"])
+    cases = Cases(world)
+    pipes, processes = [], []
+    for _ in range(3):
+        ours, theirs = methods.Pipe()
+        process = methods.Process(
+            target=act, args=(theirs, dict(environment), template.api, template.functions, template.stage), daemon=True
+        )
+        process.start()
+        theirs.close()
+        pipes.append(ours)
+        processes.append(process)
+    try:
+        tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+        yield Explorer(cases, Rows(endpoint, environment, tenant), pipes)
+    finally:
+        for pipe, process in zip(pipes, processes, strict=True):
+            pipe.close()
+            process.join()

@@ -1,0 +1,97 @@
+"""Judges a run: each commit, each answer, and the orders in which its requests may have come."""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import combinations, pairwise, permutations
+from typing import Any
+
+from atrium import keys
+from atrium.ids import to_uuid
+from atrium.store.engine.table import Item
+from tests.support.client import HEX24, MOMENT, UUID
+from tests.support.schedules.run import Run
+
+
+def without_bound(row: Any) -> Any:
+    """An idempotency record without the sequence that it knows to be the least: it is what was read, and another's
+    commit may have come between. The check of the table holds it against META."""
+    if row is None or "change" not in row:
+        return row
+    change = {name: value for name, value in row["change"]["M"].items() if name != "sequence"}
+    return {**row, "change": {"M": change}}
+
+
+def without_moments(text: str) -> str:
+    return re.sub(rf'{MOMENT.pattern}|(?<="ttl": {{"N": ")\d+', "<moment>", text)
+
+
+AN_ID = re.compile(rf"{UUID.pattern}|(?<![0-9a-f]){HEX24.pattern}(?![0-9a-f])")
+
+
+def difference(shown: str, other: str, order: tuple[int, ...]) -> str:
+    here, there = shown.splitlines(), other.splitlines()
+    lines = [f"+ {line}" for line in here if line not in there] + [f"- {line}" for line in there if line not in here]
+    return "\n".join([f"in the order {order}:", *lines])
+
+
+def judged(before: Item, members: Mapping[str, Item], meta: Item, by: str) -> Iterator[str]:
+    """What is wrong with a project after a commit: `before` is its META before, empty for none."""
+    event = meta["last_event"]
+    if meta["sequence"] != before.get("sequence", 0) + 1:
+        yield f"sequence {meta['sequence']} after {before.get('sequence')}"
+    if meta["version"] != before.get("version", 0) + (event["type"] in ("project.created", "project.updated")):
+        yield f"version {meta['version']} after {before.get('version')} with {event['type']}"
+    if event["id"] == before.get("last_event", {}).get("id"):
+        yield "a commit without an event"
+    if event["actor"]["principal_id"] != to_uuid(by):
+        yield f"a commit of {by} with an event of {event['actor']}"
+    if "deleted_at" in before:
+        yield "a commit on a deleted project"
+    if "deleted_at" not in meta:
+        manager = members.get(keys.ROLE + meta["manager"], {}).get("role")
+        if manager != "manager":
+            yield f"the named manager is {manager}"
+        if meta["members"] != len(members):
+            yield f"{len(members)} members, counted as {meta['members']}"
+
+
+def misanswered(run: Run) -> Iterator[str]:
+    """Answers that do not tell what the request did; requests with one key that did something twice, or were answered
+    differently."""
+    answered = [attempt for attempt in run.attempts if attempt.answer]
+    for attempt in answered:
+        answer: Any = attempt.answer
+        if answer.status >= 500:
+            yield f"{attempt.sent.request}: {answer.status} {answer.content.decode()}"
+        leaves_something = attempt.succeeded and (attempt.changes or attempt.sent.key)
+        if attempt.commits != bool(leaves_something):
+            yield f"{attempt.sent.request}: {attempt.commits} commits and {answer.status} {dict(answer.headers)}"
+    for name in {attempt.sent.name for attempt in run.attempts if attempt.sent.key}:
+        twins = [attempt for attempt in run.attempts if attempt.sent.name == name]
+        if sum(attempt.commits for attempt in twins) > 1:
+            yield f"{name}: committed more than once"
+        answers: Any = [attempt.answer for attempt in twins if attempt.answer and attempt.answer.status < 300]
+        if len({(answer.status, answer.headers.get("etag"), answer.content) for answer in answers}) > 1:
+            yield f"{name}: answered differently: {answers}"
+
+
+def only_order(run: Run) -> tuple[int, ...] | None:
+    """The order of the requests, if each began when the one before it was answered."""
+    attempts = sorted(run.attempts, key=lambda attempt: attempt.began)
+    if any(attempt.answer is None for attempt in attempts):
+        return None
+    one_by_one = all(first.ended < second.began for first, second in pairwise(attempts))
+    return tuple(attempt.actor for attempt in attempts) if one_by_one else None
+
+
+def orders_of(run: Run) -> Iterator[tuple[int, ...]]:
+    """Every order in which the requests may have come, as far as a client could tell: what had ended before another
+    began was before it, and one that crashed may have done nothing. The order of the commits first.
+    """
+    crashed = [attempt for attempt in run.attempts if attempt.answer is None]
+    ended = [*run.commits, *(attempt for attempt in run.attempts if attempt not in run.commits)]
+    for lost in ([], crashed) if crashed else ([],):
+        attempts = [attempt for attempt in ended if attempt not in lost]
+        for order in permutations(attempts):
+            if not any(second.ended < first.began for first, second in combinations(order, 2)):
+                yield tuple(attempt.actor for attempt in order)
