@@ -74,6 +74,25 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(4, (os.cpu_count() or 1) + 1)
 
 
+# Files of a few long tests. They start first: none of them is then left to one worker while the others have no more.
+LONG = (
+    "test_docs",
+    "test_pump",
+    "test_run",
+    "test_cloud",
+    "test_schemathesis",
+    "test_schedules",
+    "test_model",
+    "test_torn",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order in which workers take files: the long ones, then those of many tests."""
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path.stem not in LONG, -tests[item.path], str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def template() -> Iterator[Template]:
     """All tests of a process share it. The last one fails where a test has changed it: the next to read it, in
