@@ -52,14 +52,19 @@ class Rows:
         return [plain_item(row) for _, row in sorted(self._now.items())]
 
     def picture(self) -> list[str]:
-        """The rows, with what is new in them (ids, moments) numbered in the order of its appearance."""
+        """The rows that are new or different, with what is new in them (ids, moments) numbered in the order of its
+        appearance, and the keys of those that are gone.
+        """
         numbers: dict[str, str] = {}
 
         def number(found: re.Match[str]) -> str:
             return found[0] if found[0] in self._known else numbers.setdefault(found[0], f"new {len(numbers)}")
 
-        rows = [row | {"ttl": "set"} if "ttl" in row else row for row in self.read()]
-        return [_NEW.sub(number, repr(sorted(row.items()))) for row in rows]
+        self._now = self._scan()
+        rows = [plain_item(row) for key, row in sorted(self._now.items()) if self._before.get(key) != row]
+        rows = [row | {"ttl": "set"} if "ttl" in row else row for row in rows]
+        gone = sorted(map(repr, self._before.keys() - self._now.keys()))
+        return gone + [_NEW.sub(number, repr(sorted(row.items()))) for row in rows]
 
     def restore(self) -> None:
         """What has been read anew since is all that is known to have changed."""
