@@ -294,20 +294,20 @@ class Template:
 
 
 def translated(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The resources that AWS's translator makes of a template. It wants addresses of uploaded code; nothing here is
-    uploaded.
+    """The resources that AWS's translator makes of a template. It wants addresses of uploaded code: code that is not
+    uploaded gets one that leads nowhere.
     """
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
     from samtranslator.translator.transform import transform
 
     template = deepcopy(dict(source))
+    places = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
     for resource in template["Resources"].values():
-        match resource["Type"]:
-            case "AWS::Serverless::Function":
-                resource["Properties"]["CodeUri"] = "s3://local/code"
-            case "AWS::Serverless::LayerVersion":
-                resource["Properties"]["ContentUri"] = "s3://local/code"
+        if place := places.get(resource["Type"]):
+            properties = resource["Properties"]
+            if not properties.get(place, "").startswith("s3://"):
+                properties[place] = "s3://local/code"
     resources: dict[str, Any] = transform(template, {}, _NoManagedPolicies())["Resources"]
     return resources
 

@@ -18,6 +18,7 @@ from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 from zipfile import ZipFile
 
@@ -32,7 +33,7 @@ from atrium.ids import from_uuid
 from local.database import as_child, free_port
 from local.demo import demo
 from local.rie import BUILD
-from local.template import ACCOUNT, REGION, ROOT, Template
+from local.template import ACCOUNT, REGION, ROOT, Template, translated
 from tests.support import seed_documents as seeds
 from tests.support.client import World, over_http
 from tests.support.clock import NET
@@ -45,6 +46,8 @@ from tools.openapi import DOCUMENT
 globals().update({name: test for name, test in vars(seeds).items() if name.startswith("test_")})
 
 MINISTACK = ROOT / ".venv" / "ministack" / "bin" / "python"
+
+STACK = "AWS::CloudFormation::Stack"
 
 # Of the demo tenant acme, whose ids are the same everywhere: a viewer of each new project.
 OUTSIDER = "6a8f33fc-9f6e-8000-8000-290cca0839b5"
@@ -96,9 +99,14 @@ class Cloud:
 
     @cached_property
     def resources(self) -> dict[str, Any]:
-        """By logical id."""
-        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName="atrium")
-        return {found["LogicalResourceId"]: found for page in pages for found in page["StackResourceSummaries"]}
+        """By logical id, those of nested stacks among them."""
+        found, stacks = {}, ["atrium"]
+        for stack in stacks:
+            pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+            listed = {each["LogicalResourceId"]: each for page in pages for each in page["StackResourceSummaries"]}
+            stacks += [each["PhysicalResourceId"] for each in listed.values() if each["ResourceType"] == STACK]
+            found |= listed
+        return found
 
     def invoke(self, name: str, event: Mapping[str, Any]) -> Any:
         """The result of a function, by its name in the stack."""
@@ -123,7 +131,7 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, template: Template) -> Iterator[Cloud]:
-    with deployed(tmp_path_factory.mktemp("cloud"), template, built()) as made:
+    with deployed(tmp_path_factory.mktemp("cloud"), template, {"template.json": built()}) as made:
         yield made
 
 
@@ -138,20 +146,16 @@ def built() -> dict[str, Any]:
 
 
 @contextmanager
-def deployed(directory: Path, template: Template, source: Mapping[str, Any]) -> Iterator[Cloud]:
-    """A cloud with the stack of a template, but for what this AWS does not have: X-Ray's rules, CodeDeploy and the keys
-    of events.
+def deployed(directory: Path, template: Template, templates: Mapping[str, Any]) -> Iterator[Cloud]:
+    """A cloud with the stack of the first of these templates, in which the others are nested; `template` is the plain
+    form.
     """
-    resources = {name: item for name, item in source["Resources"].items() if not item["Type"].startswith("AWS::XRay::")}
-    assert source["Resources"].keys() - resources.keys() == {"TraceSampling"}
-    for resource in resources.values():
-        resource["Properties"].pop("DeploymentPreference", None)
-    # It knows no condition keys of events, so that a statement which asks for them would allow nothing.
-    (policy,) = resources["PublishEventsRole"]["Properties"]["Policies"]
-    policy["PolicyDocument"]["Statement"][0]["Condition"].pop("Null", None)
-    path = directory / "template.json"
-    path.write_text(json.dumps({**source, "Resources": resources}))
+    for name, source in templates.items():
+        (directory / name).write_text(json.dumps(with_what_is_there(source)))
+    path, *nested = (directory / name for name in templates)
     with ministack(directory) as made:
+        if nested:
+            path = packaged(made, path)
         made.sam(
             *("deploy", "--template-file", str(path), "--config-file", str(ROOT / "samconfig.toml")),
             *("--no-confirm-changeset", "--no-progressbar"),
@@ -159,6 +163,38 @@ def deployed(directory: Path, template: Template, source: Mapping[str, Any]) -> 
         )
         add_gateway_responses(made, template)
         yield made
+
+
+def with_what_is_there(source: Mapping[str, Any]) -> dict[str, Any]:
+    """A template without what this AWS does not have: X-Ray's rules, CodeDeploy and the keys of events."""
+    resources = {name: item for name, item in source["Resources"].items() if not item["Type"].startswith("AWS::XRay::")}
+    assert source["Resources"].keys() - resources.keys() <= {"TraceSampling"}
+    for resource in resources.values():
+        resource["Properties"].pop("DeploymentPreference", None)
+    if "PublishEventsRole" in resources:
+        # It knows no condition keys of events, so that a statement which asks for them would allow nothing.
+        (policy,) = resources["PublishEventsRole"]["Properties"]["Policies"]
+        policy["PolicyDocument"]["Statement"][0]["Condition"].pop("Null", None)
+    return {**source, "Resources": resources}
+
+
+def packaged(cloud: Cloud, template: Path) -> Path:
+    """The template as `sam package` uploads what it names. This AWS does not transform nested templates, so each is
+    put back as AWS's translator makes it; and it has S3 at an address that `sam deploy` does not know for one of S3's.
+    """
+    path = template.with_name("packaged.yaml")
+    cloud.sam("package", "--template-file", str(template), "--output-template-file", str(path), "--resolve-s3")
+    parent, store = yaml_parse(path.read_text()), cloud.client("s3")
+    for resource in parent["Resources"].values():
+        if resource["Type"] == STACK:
+            place = urlsplit(resource["Properties"]["TemplateURL"]).path
+            _, bucket, key = place.split("/", 2)
+            nested = yaml_parse(store.get_object(Bucket=bucket, Key=key)["Body"].read().decode())
+            made = {name: nested[name] for name in ("Parameters", "Conditions")} | {"Resources": translated(nested)}
+            store.put_object(Bucket=bucket, Key=key, Body=json.dumps(made).encode())
+            resource["Properties"]["TemplateURL"] = f"https://s3.{REGION}.amazonaws.com{place}"
+    path.write_text(json.dumps(parent))
+    return path
 
 
 @contextmanager
@@ -411,15 +447,24 @@ def test_the_form_with_versions_is_deployed_and_answers_through_its_aliases(tmp_
     """A cloud of its own, after the other has gone. CodeDeploy is not there: a release is given to all at once."""
     with deployed(tmp_path, template, versioned.versioned(built(), "one")) as cloud:
         assert {found["ResourceStatus"] for found in cloud.resources.values()} == {"CREATE_COMPLETE"}
+        assert {"ProjectsRoutes", "V1Routes"} < cloud.resources.keys()
         aliases = {name.removesuffix("Aliaslive") for name in cloud.resources if name.endswith("Aliaslive")}
         assert aliases == {"Authorizer", *routes(template), *routes(template, public=True)}
         for name in sorted(aliases):
-            found = cloud.lambdas.get_alias(FunctionName=cloud.resources[name]["PhysicalResourceId"], Name="live")
+            handler = template.functions[name].handler
+            function = f"atrium_{handler.removesuffix('.handler').replace('.', '_')}"
+            assert cloud.resources[name]["PhysicalResourceId"] == function
+            found = cloud.lambdas.get_alias(FunctionName=function, Name="live")
             assert found["FunctionVersion"] == "1", name
             about = cloud.lambdas.get_function_configuration(FunctionName=found["AliasArn"])
-            assert about["Environment"]["Variables"]["RELEASE"] == "one", name
+            assert about["Handler"] == handler
+            variables = about["Environment"]["Variables"]
+            assert (variables["RELEASE"], variables["STACK_NAME"]) == ("one", "atrium"), name
+            assert variables["TABLE_NAME"] == cloud.outputs["TableName"], name
         world = cloud.world(tmp_path)
         project = world.new_project("Apollo")
         assert world("GET", project).body["name"] == "Apollo"
+        assert [listed["projectName"] for listed in world("GET", "/projects").body] == ["Apollo"]
         assert world("DELETE", project).status == 204
         assert world("GET", "/projects", by=None).status == 401
+        assert world("GET", "/docs", by=None).status == 200

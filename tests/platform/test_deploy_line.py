@@ -94,7 +94,7 @@ def test_the_line_gives_all_that_the_stack_has_and_what_was_named(run: Run) -> N
     assert read["tags"] == TAGS
     assert (read["stack_name"], read["capabilities"], read["resolve_s3"]) == (
         "atrium-restored",
-        ["CAPABILITY_IAM"],
+        ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         True,
     )
 

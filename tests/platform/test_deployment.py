@@ -1,12 +1,10 @@
-"""What is deployed, and how: parameters, environments, the limits of CloudFormation, releases; and what
-docs/operations.md says of it.
+"""How Atrium is deployed: parameters, environments, and what docs/operations.md says of them. The form with versions
+is in test_releases.py, the number of resources in test_resources.py.
 """
 
 import json
 import re
 import tomllib
-from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -21,25 +19,8 @@ from tests.support.iam import statements
 from tests.support.routes import routes
 from tools import versioned
 
-# Of one stack (CloudFormation quotas).
-MAX_RESOURCES = 500
-MAX_OUTPUTS = 200
-MAX_TEMPLATE_BYTES = 1_000_000
-
 SOURCE = yaml_parse((ROOT / "template.yaml").read_text())
 ALARMS = yaml_parse((ROOT / "observability.yaml").read_text())
-
-
-@pytest.fixture(scope="module")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
-    """Two releases of the same code, in the form with versions."""
-    found = {}
-    for release in ("one", "two"):
-        path: Path = tmp_path_factory.mktemp("release") / "versioned.json"
-        template = versioned.versioned(yaml_parse((ROOT / "template.yaml").read_text()), release)
-        path.write_text(json.dumps(template))
-        found[release] = Template(path)
-    return found
 
 
 def of_type(template: Template, type: str) -> dict[str, Any]:
@@ -215,97 +196,6 @@ def test_a_restored_table_keeps_its_name_and_has_all_else_that_a_table_has(templ
     name = template.resources["Table"]["Properties"]["TableName"]
     assert (template.resolve(name), given.resolve(name)) == ("AWS::NoValue", "atrium-restored")
     assert given.resources["Table"] == template.resources["Table"]
-
-
-# ---------------------------------------------------------------- limits
-
-
-def test_the_stack_fits_in_one_with_room_for_more_routes(template: Template, releases: dict[str, Template]) -> None:
-    for deployed in (template, releases["one"]):
-        counts = Counter(item["Type"] for item in deployed.resources.values())
-        assert len(deployed.resources) == counts.total()
-        # Each route is a function and its permission; with versions, three things more.
-        each = 2 if deployed is template else 5
-        assert len(deployed.resources) + 5 * each <= MAX_RESOURCES, counts
-        assert len(json.dumps(deployed.resources)) < MAX_TEMPLATE_BYTES
-    assert len(SOURCE["Outputs"]) <= MAX_OUTPUTS
-    assert all(len(text) <= 64 for text in template.functions)
-
-
-# ---------------------------------------------------------------- releases
-
-
-def test_a_release_has_a_version_and_an_alias_of_what_a_request_passes_through(
-    template: Template, releases: dict[str, Template]
-) -> None:
-    passed = {"Authorizer", *routes(template), *routes(template, public=True)}
-    release = releases["one"]
-    aliases = of_type(release, "AWS::Lambda::Alias")
-    assert {name.removesuffix("Aliaslive") for name in aliases} == passed
-    assert {item["Properties"]["Name"] for item in aliases.values()} == {"live"}
-    for name, version in of_type(release, "AWS::Lambda::Version").items():
-        assert version["DeletionPolicy"] == "Delete", name
-    for path, operations in release.resources["Api"]["Properties"]["Body"]["paths"].items():
-        for method, operation in operations.items():
-            if method != "options":
-                uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
-                assert re.search(r"functions/\$\{\w+Aliaslive\}/invocations", uri), (method, path)
-    authorizer = release.resources["Api"]["Properties"]["Body"]["components"]["securitySchemes"]["Credential"]
-    assert {"Ref": "AuthorizerAliaslive"} in json_values(authorizer)
-    invoked = {json.dumps(item["Properties"]["FunctionName"]) for item in permissions(release)}
-    assert {json.dumps({"Ref": name}) for name in aliases} <= invoked
-    assert not invoked & {json.dumps({"Ref": name}) for name in passed}
-
-
-def permissions(template: Template) -> list[Any]:
-    return list(of_type(template, "AWS::Lambda::Permission").values())
-
-
-def json_values(value: Any) -> list[Any]:
-    """The value, and everything in it."""
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-    return [value, *(each for item in inside for each in json_values(item))]
-
-
-def test_every_release_is_a_new_version_of_every_function(releases: dict[str, Template]) -> None:
-    """SAM makes one when the text of the template differs, and a parameter's value is none of it: the same code with
-    another JwtIssuer would stay where it was.
-    """
-    one, two = (set(of_type(template, "AWS::Lambda::Version")) for template in releases.values())
-    assert len(one) == len(two) == len(of_type(releases["one"], "AWS::Lambda::Alias"))
-    assert not one & two
-
-
-def test_a_release_moves_as_it_is_told_and_an_alarm_takes_it_back(releases: dict[str, Template]) -> None:
-    release = releases["one"]
-    alarms = {item["Properties"].get("AlarmName", {}).get("Fn::Sub") for item in ALARMS["Resources"].values()}
-    groups = of_type(release, "AWS::CodeDeploy::DeploymentGroup")
-    for name, alias in of_type(release, "AWS::Lambda::Alias").items():
-        group = name.replace("Aliaslive", "DeploymentGroup")
-        assert alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["DeploymentGroupName"] == {"Ref": group}
-        properties = groups[group]["Properties"]
-        watched = {
-            each["Name"]["Fn::Sub"].replace("AWS::StackName", "Stack")
-            for each in properties["AlarmConfiguration"]["Alarms"]
-        }
-        assert len(watched) == 3
-        assert watched <= alarms
-        assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"]
-        assert properties["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "AllAtOnce"}
-    for function in of_type(release, "AWS::Lambda::Function").values():
-        if "SnapStart" in function["Properties"]:
-            assert release.resolve(function["Properties"]["SnapStart"]) == {"ApplyOn": "None"}
-    snapped = [item for item in of_type(release, "AWS::Lambda::Function").values() if "SnapStart" in item["Properties"]]
-    assert len(snapped) == len(groups)
-
-
-def test_a_release_changes_nothing_of_data_permissions_or_events(
-    template: Template, releases: dict[str, Template]
-) -> None:
-    other = ("AWS::Lambda::Function", "AWS::Lambda::Permission")
-    for name, item in template.resources.items():
-        if not item["Type"].startswith("AWS::ApiGateway::") and item["Type"] not in other:
-            assert releases["one"].resources[name] == item, name
 
 
 # ---------------------------------------------------------------- environments

@@ -10,14 +10,17 @@ from samtranslator.yaml_helper import yaml_parse
 
 from local.template import ROOT, Template, translated
 from tests.support.routes import routes
+from tools.versioned import versioned
 
 # CloudFormation's quotas of a stack.
 MAX_OUTPUTS = 200
+MAX_PARAMETERS = 200
 MAX_TEMPLATE_BYTES = 1_000_000
 
 # Atrium's own, below CloudFormation's 500 resources.
 PLAIN_TODAY = 195
 PLAIN_WITH_150_ROUTES = 360
+OF_ONE_STACK_WITH_VERSIONS = 480
 
 
 def source() -> dict[str, Any]:
@@ -60,3 +63,15 @@ def test_the_plain_form_is_one_stack_with_room_for_150_routes(template: Template
     assert len(json.dumps(resources)) < MAX_TEMPLATE_BYTES
     assert len(grown["Outputs"]) <= MAX_OUTPUTS
     assert all(len(name) <= 64 for name in resources)
+
+
+def test_the_form_with_versions_has_room_for_150_routes_in_each_of_its_stacks(grown: dict[str, Any]) -> None:
+    """The made-up routes are all in one folder, as those of the next versions will be."""
+    counted = {}
+    for name, template in versioned(grown, "one").items():
+        resources = translated(template)
+        counted[name] = len(resources)
+        assert len(json.dumps(template, indent=1)) < MAX_TEMPLATE_BYTES, name
+        assert len(json.dumps(resources)) < MAX_TEMPLATE_BYTES, name
+        assert len(template["Parameters"]) <= MAX_PARAMETERS, name
+    assert max(counted.values()) <= OF_ONE_STACK_WITH_VERSIONS, counted
