@@ -49,7 +49,7 @@ checks: $(READY)
 	$(BIN)/sam validate --lint
 	$(BIN)/sam validate --lint --template observability.yaml
 	@$(BIN)/python -m tools.versioned
-	$(BIN)/cfn-lint template.yaml observability.yaml versioned.json
+	$(BIN)/cfn-lint template.yaml observability.yaml versioned*.json
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --pedantic --strict-collection --no-progress .github
 
