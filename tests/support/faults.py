@@ -4,7 +4,7 @@ What a fault leaves behind is what it would leave in the cloud: nothing, or all 
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from atrium.store.engine.table import table
+from tests.support.client import Answer
 from tests.support.clock import READ_TIMEOUT, Clock, install
 
 # After these the call has done nothing, or a batch half of what it was asked …
@@ -139,6 +140,19 @@ def faulty(choose: Choose, clock: Clock | None = None) -> Iterator[FaultyClient]
             install(clock, patch.setattr)
             patch.setattr(made, "together", lambda calls: [call() for call in calls])
         yield made._client
+
+
+def once_before_the_commit(rival: Callable[[], Answer], also: int = 0) -> Choose:
+    """Another request is answered between the read and the commit of this one; the call number `also` is throttled."""
+    answers: list[Answer] = []
+
+    def choose(number: int, operation: str, _: Mapping[str, Any]) -> str | None:
+        if operation == "TransactWriteItems" and not answers:
+            answers.append(rival())
+            assert answers[0].status == 200
+        return "throttle" if number == also else None
+
+    return choose
 
 
 BUSY = "The service is busy. Send the same request again, with the same Idempotency-Key."

@@ -1,0 +1,311 @@
+"""Alarms and dashboard: their metrics exist, and alarms go off in time."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from atrium import telemetry
+from atrium.store.engine.wire import wire_item
+from atrium.telemetry import UNITS
+from local.functions import call
+from local.template import ROOT, Template
+from tests.support.client import World, flat_path
+from tests.support.clock import unhurried
+from tests.support.faults import faulty, once_before_the_commit
+from tests.support.logs import Said, measured
+from tests.support.requests import FLAT
+from tests.support.rows import meta_of
+from tests.support.world import the_template
+from tools import versioned
+
+# The metrics of AWS that Atrium looks at, with what they are told apart by.
+AWS_METRICS = {
+    "AWS/ApiGateway": {name: [{"ApiName"}] for name in ("4XXError", "5XXError", "Count", "Latency")},
+    "AWS/Lambda": {
+        "Throttles": [set(), {"FunctionName"}],
+        "ConcurrentExecutions": [set(), {"FunctionName"}],
+        "IteratorAge": [{"FunctionName"}],
+        "Invocations": [{"FunctionName"}],
+    },
+    "AWS/DynamoDB": {
+        name: [{"TableName"}]
+        for name in (
+            "ConsumedReadCapacityUnits",
+            "ConsumedWriteCapacityUnits",
+            "ReadThrottleEvents",
+            "WriteThrottleEvents",
+            "TransactionConflict",
+        )
+    },
+    "AWS/SQS": {
+        "ApproximateNumberOfMessagesVisible": [{"QueueName"}],
+        "ApproximateAgeOfOldestMessage": [{"QueueName"}],
+    },
+}
+
+OBSERVABILITY = yaml_parse((ROOT / "observability.yaml").read_text())
+STACK = "atrium-prod"
+
+
+def exports(template: Template) -> dict[str, Any]:
+    """What the main stack exports, by name."""
+    outputs = yaml_parse((ROOT / "template.yaml").read_text())["Outputs"].values()
+    named = [output for output in outputs if "Export" in output]
+    return {
+        output["Export"]["Name"]["Fn::Sub"].replace("${AWS::StackName}", STACK): output["Value"] for output in named
+    }
+
+
+def resolved(value: Any, known: Mapping[str, Any]) -> Any:
+    """A value of observability.yaml with its intrinsic functions replaced; what the main stack exports as <name>."""
+    match value:
+        case {"Ref": name}:
+            return known[name]
+        case {"Fn::ImportValue": name}:
+            exported = resolved(name, known)
+            assert exported in known["exports"]
+            return f"<{exported.removeprefix(STACK + '-')}>"
+        case {"Fn::Sub": [text, more]}:
+            return resolved({"Fn::Sub": text}, {**known, **resolved(more, known)})
+        case {"Fn::Sub": text}:
+            for name, given in known.items():
+                text = text.replace(f"${{{name}}}", str(given))
+            assert "${" not in text
+            return text
+        case {"Fn::If": [_, then, _]}:
+            return resolved(then, known)
+        case dict():
+            return {name: resolved(item, known) for name, item in value.items()}
+        case list():
+            return [resolved(item, known) for item in value]
+    return value
+
+
+@pytest.fixture(scope="module")
+def watching() -> dict[str, dict[str, Any]]:
+    """The properties of what observability.yaml has, by logical id, for a stack and a topic."""
+    known = {"Stack": STACK, "AlarmTopic": "arn:topic", "AWS::Region": "us-east-1", "exports": exports(the_template())}
+    return {name: resolved(item["Properties"], known) for name, item in OBSERVABILITY["Resources"].items()}
+
+
+def alarms(watching: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: item for name, item in watching.items() if "AlarmName" in item}
+
+
+Metric = tuple[str, str, dict[str, str]]
+
+
+def metrics_of(alarm: Mapping[str, Any]) -> list[Metric]:
+    """The one that an alarm watches, or those that its expression is made of."""
+    watched = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each] or [alarm]
+    return [
+        (
+            metric["Namespace"],
+            metric["MetricName"],
+            {each["Name"]: each["Value"] for each in metric.get("Dimensions", [])},
+        )
+        for metric in watched
+    ]
+
+
+def shown_on(dashboard: Mapping[str, Any]) -> list[Metric]:
+    body = json.loads(dashboard["DashboardBody"])
+    found = []
+    for widget in body["widgets"]:
+        for namespace, name, *pairs in widget["properties"].get("metrics", []):
+            names = [each for each in pairs if isinstance(each, str)]
+            found.append((namespace, name, dict(zip(names[::2], names[1::2], strict=True))))
+    return found
+
+
+def test_alarms_and_dashboard_ask_for_metrics_that_are_there(
+    world: World, other: World, template: Template, watching: Mapping[str, Any], said: Said
+) -> None:
+    """Atrium's are those that a life of requests, events and purges really emits, with just these dimensions."""
+    said()
+    live_through_everything(world, other, template)
+    emitted: dict[str, set[frozenset[tuple[str, str]]]] = {}
+    for line in said():
+        if "_aws" in line:
+            dimensions, names = measured(line)
+            for name in names:
+                emitted.setdefault(name, set()).add(frozenset((each, line[each]) for each in dimensions))
+    assert set(emitted) == set(UNITS)
+    asked = [metric for alarm in alarms(watching).values() for metric in metrics_of(alarm)]
+    asked += shown_on(watching["Dashboard"])
+    for namespace, name, wanted in asked:
+        if namespace == telemetry.NAMESPACE:
+            ours = {**wanted, "Stack": "atrium"} if wanted["Stack"] == STACK else wanted
+            assert frozenset(ours.items()) in emitted[name], (name, wanted)
+        else:
+            assert set(wanted) in AWS_METRICS[namespace][name], (namespace, name, wanted)
+    assert {name for namespace, name, _ in asked if namespace == telemetry.NAMESPACE} == set(UNITS)
+
+
+def live_through_everything(world: World, other: World, template: Template) -> None:
+    for _ in range(2):
+        world("POST", "/projects", FLAT, key="k")
+        world("POST", world.projects(), {"name": "Apollo"}, key="k")
+    project = world.new_project()
+    for path, body in ((project, {"name": "B"}), (flat_path(project), FLAT)):
+        stale = world("PATCH" if path == project else "PUT", path, body, headers={"If-Match": '"v-99"'})
+        assert stale.status == 412
+    second = world.new_project()
+    renamed = ("PATCH", project, {"name": "B"}), ("PUT", flat_path(second), FLAT)
+    rivals = ("PUT", flat_path(project), FLAT), ("PATCH", second, {"name": "B"})
+    for request, rival in zip(renamed, rivals, strict=True):
+        with faulty(once_before_the_commit(partial(other, *rival), also=2), unhurried()):
+            assert world(*request).status == 200
+    with faulty(lambda *_: "hang", unhurried()):
+        world("GET", "/projects", by="outsider")
+    record = {"dynamodb": {"NewImage": wire_item(meta_of(world, project)), "SequenceNumber": "1"}}
+    call(template.functions["PublishEvents"], {"Records": [record]})
+    world("DELETE", project)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("atrium.automation.streams.SWEPT_AFTER", timedelta(seconds=-1))
+        call(template.functions["SweepDeleted"], {})
+
+
+def test_what_the_alarms_name_is_what_the_stack_exports(template: Template, watching: Mapping[str, Any]) -> None:
+    exported = exports(template)
+    assert exported == {
+        f"{STACK}-Table": {"Ref": "Table"},
+        f"{STACK}-DeadLetters": {"Fn::GetAtt": ["DeadLetters", "QueueName"]},
+        f"{STACK}-ProjectRequests": {"Fn::GetAtt": ["ProjectRequests", "QueueName"]},
+        f"{STACK}-PublishEvents": {"Ref": "PublishEvents"},
+        f"{STACK}-Logs": {"Ref": "Logs"},
+    }
+    # A REST API that is imported has its document's title for a name.
+    assert template.api["info"]["title"] == "atrium"
+    assert template.resources["Api"]["Properties"]["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
+    metrics = [metric for alarm in alarms(watching).values() for metric in metrics_of(alarm)]
+    values = {value for _, _, dimensions in metrics for value in dimensions.values()}
+    assert values == {STACK, "<Table>", "<DeadLetters>", "<ProjectRequests>", "<PublishEvents>"}
+
+
+def test_every_alarm_tells_the_topic_and_is_quiet_where_nothing_happens(watching: Mapping[str, Any]) -> None:
+    found = alarms(watching)
+    assert {alarm["AlarmName"] for alarm in found.values()} == {
+        f"{STACK}-{name}"
+        for name in (
+            "server-errors",
+            "latency",
+            "authorizer-failures",
+            "function-throttles",
+            "read-throttles",
+            "write-throttles",
+            "dead-letters",
+            "requests-behind",
+            "publishing-behind",
+            "publishing-stopped",
+            "purging-behind",
+            "purging-stopped",
+            "sweep-stopped",
+        )
+    }
+    for name, alarm in found.items():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == ["arn:topic"], name
+        # Two are about something that has to come whatever the traffic.
+        always = name in ("PublishingStopped", "SweepStopped")
+        assert alarm["TreatMissingData"] == ("breaching" if always else "notBreaching"), name
+        assert alarm["AlarmDescription"].endswith("."), name
+    for item in OBSERVABILITY["Resources"].values():
+        if item["Type"] == "AWS::CloudWatch::Alarm":
+            assert item["Properties"]["AlarmActions"]["Fn::If"][::2] == ["HasTopic", {"Ref": "AWS::NoValue"}]
+
+
+@dataclass(frozen=True)
+class Minute:
+    """One minute of the metrics: the requests, those of them that failed, and those that took longer than 3 s."""
+
+    requests: int
+    failures: int = 0
+    slow: int = 0
+
+
+def value(alarm: Mapping[str, Any], window: Sequence[Minute]) -> float:
+    """The value that CloudWatch gives a window: the percentile, or the expression, IF(condition, value, otherwise)."""
+    requests = sum(minute.requests for minute in window)
+    if alarm.get("ExtendedStatistic") == "p99":
+        return 10_000 if sum(minute.slow for minute in window) > requests / 100 else 100
+    (expression,) = (each["Expression"] for each in alarm["Metrics"] if "Expression" in each)
+    form = re.fullmatch(r"IF\((.*), (.*), (.*)\)", expression)
+    assert form is not None
+    names = {"failures": sum(minute.failures for minute in window), "requests": requests}
+    condition, then, otherwise = (eval(part, {}, names) for part in form.groups())
+    return float(then if condition else otherwise)
+
+
+def goes_off(alarm: Mapping[str, Any], minutes: Sequence[Minute]) -> int | None:
+    """At the end of which minute the alarm goes off. Its window slides with each minute, unless it says otherwise."""
+    assert "EvaluationWindow" not in alarm
+    (period,) = {each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each} or {
+        alarm["Period"]
+    }
+    length, evaluated = period // 60, alarm["EvaluationPeriods"]
+    for now in range(length * evaluated, len(minutes) + 1):
+        windows = [minutes[now - length * (back + 1) : now - length * back] for back in range(evaluated)]
+        over = sum(
+            value(alarm, window) > alarm["Threshold"]
+            or (
+                alarm["ComparisonOperator"].startswith("GreaterThanOrEqual")
+                and value(alarm, window) == alarm["Threshold"]
+            )
+            for window in windows
+        )
+        if over >= alarm.get("DatapointsToAlarm", evaluated):
+            return now
+    return None
+
+
+QUIET = 20
+
+
+@pytest.mark.parametrize("a_minute", [60, 1_000, 60_000])
+@pytest.mark.parametrize("name", ["ServerErrors", "Latency", "AuthorizerFailures"])
+def test_an_alarm_stops_the_shortest_canary(watching: Mapping[str, Any], name: str, a_minute: int) -> None:
+    """A release whose every request fails, or is slow, gets a tenth of them. The metrics of a minute may come two
+    minutes late, so the alarm has to go off with those of the first three.
+    """
+    offered = re.findall(
+        r"Canary10Percent(\d+)Minutes", " ".join(versioned.PARAMETERS["GradualDeployment"]["AllowedValues"])
+    )
+    assert min(map(int, offered)) == 5
+    assert name in {
+        logical
+        for logical, alarm in alarms(watching).items()
+        if alarm["AlarmName"].removeprefix(f"{STACK}-") in versioned.ALARMS
+    }
+    bad = Minute(a_minute, failures=a_minute // 10, slow=a_minute // 10)
+    off = goes_off(watching[name], [Minute(a_minute)] * QUIET + [bad] * 5)
+    assert off is not None
+    assert off - QUIET <= 3
+
+
+@pytest.mark.parametrize("name", ["ServerErrors", "AuthorizerFailures"])
+def test_few_failures_among_many_and_a_few_among_few_are_no_alarm(watching: Mapping[str, Any], name: str) -> None:
+    alarm = watching[name]
+    assert goes_off(alarm, [Minute(20_000, failures=50)] * 60) is None, "one in 400, all day"
+    assert goes_off(alarm, [Minute(1), Minute(1, failures=1)] * 30) is None, "three in five minutes, of five"
+    assert goes_off(alarm, [Minute(10)] * 10 + [Minute(10, failures=5)]) == 11
+    assert goes_off(alarm, [Minute(20_000, failures=200)] * 60) == 5
+
+
+def test_one_slow_minute_is_no_alarm_and_two_of_three_are(watching: Mapping[str, Any]) -> None:
+    slow, fine = Minute(100, slow=2), Minute(100, slow=1)
+    assert goes_off(watching["Latency"], [fine] * 5 + [slow] + [fine] * 5) is None
+    assert goes_off(watching["Latency"], [fine] * 5 + [slow, fine, slow]) == 8
+
+
+def test_an_alarm_on_a_percentile_judges_however_few_requests_there_are(watching: Mapping[str, Any]) -> None:
+    """CloudWatch would keep its state below 10 / (1 - 0.99) = 1,000 samples a period."""
+    by_percentile = [alarm for alarm in alarms(watching).values() if "ExtendedStatistic" in alarm]
+    assert by_percentile
+    assert {alarm["EvaluateLowSampleCountPercentile"] for alarm in by_percentile} == {"evaluate"}
