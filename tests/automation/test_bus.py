@@ -1,0 +1,203 @@
+"""Between the bus, its rules and schedules and a function the laptop edition does what EventBridge does."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from local import automation
+from local.automation import Automation, Log, period, scheduled_event
+from local.bus import Event, served
+from local.functions import FunctionFailed
+from local.template import REGION, ROOT, Function, Template
+from tests.support.client import Published
+from tests.support.processes import wait_for
+from tests.support.world import KEY
+
+
+class Invocations(list[tuple[str, Any]]):
+    """Functions that note what they were invoked with, and fail `failures` times first."""
+
+    def __init__(self, failures: int = 0) -> None:
+        super().__init__()
+        self.failures = failures
+
+    def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
+        self.append((function.name, event))
+        if len(self) <= self.failures:
+            raise FunctionFailed("KeyError", "broken")
+
+
+def put(source: str, kind: str, detail: str = "{}", bus: str = "atrium-events") -> Event:
+    events = Published()
+    entry = {"EventBusName": bus, "Source": source, "DetailType": kind, "Detail": detail}
+    assert events.put_events({"Entries": [entry]})[1]["FailedEntryCount"] == 0
+    return events.events[0]
+
+
+@pytest.fixture
+def with_viewer() -> Template:
+    return Template(ViewerPrincipal="4d30d21a-0811-8000-8000-6d9ced4c2aa8")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(automation, "_RETRY_AFTER", 0.01)
+
+
+@pytest.fixture
+def automated(tmp_path: Path) -> Iterator[Callable[[Template, Invocations], Automation]]:
+    made: list[Automation] = []
+
+    def make(template: Template, invoke: Invocations) -> Automation:
+        made.append(Automation(template, invoke, Log(tmp_path)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+
+
+Make = Callable[[Template, Invocations], Automation]
+
+
+def all_done(subject: Automation) -> None:
+    """Returns when every function that was invoked has ended. None is invoked afterwards."""
+    subject._asynchronous.shutdown()
+
+
+def test_a_rule_invokes_its_function_for_what_matches_on_its_bus(automated: Make, with_viewer: Template) -> None:
+    invocations = Invocations()
+    subject = automated(with_viewer, invocations)
+    for source, kind, bus in (
+        ("atrium", "project.updated", "atrium-events"),
+        ("somebody", "project.created", "atrium-events"),
+        ("atrium", "project.created", "default"),
+    ):
+        subject.take(put(source, kind, bus=bus))
+    wanted = put("atrium", "project.created", '{"project_id": "p"}')
+    subject.take(wanted)
+    all_done(subject)
+    assert invocations == [("AddViewer", wanted.envelope)]
+    assert list(wanted.envelope) == [
+        *("version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail")
+    ]
+
+
+def test_a_rule_that_is_disabled_does_nothing(automated: Make, template: Template) -> None:
+    assert {rule.name for rule in template.rules} == {"ProjectRequested", "SweepDeletedTimer"}
+    invocations = Invocations()
+    subject = automated(template, invocations)
+    subject.take(put("atrium", "project.created"))
+    all_done(subject)
+    assert invocations == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_event_that_a_function_fails_on_is_tried_again_and_then_a_dead_letter(
+    automated: Make, with_viewer: Template, tmp_path: Path
+) -> None:
+    event = put("atrium", "project.created", '{"project_id": "p"}')
+    enough = Invocations(failures=2)
+    for invocations in (enough, never := Invocations(failures=9)):
+        assert not (tmp_path / "dead-letters.jsonl").exists()
+        subject = automated(with_viewer, invocations)
+        subject.take(event)
+        all_done(subject)
+    assert len(enough) == 3
+    letter = json.loads((tmp_path / "dead-letters.jsonl").read_text())
+    assert (len(never), letter["queue"], letter["requestPayload"]) == (3, "DeadLetters", event.envelope)
+    assert letter["requestContext"]["condition"] == "RetriesExhausted"
+    assert letter["requestContext"]["approximateInvokeCount"] == 3
+
+
+def test_a_rule_puts_the_whole_event_into_its_queue(automated: Make, template: Template) -> None:
+    subject = automated(template, Invocations())
+    subject.take(put("acme.crm", "project.requested", '{"price": 1.10}'))
+    ((message,),) = (
+        queue.receive(10, within=0) for arn, queue in subject._queues.items() if arn.endswith("ProjectRequests")
+    )
+    assert json.loads(message.body)["source"] == "acme.crm"
+    assert message.body.endswith('"detail": {"price": 1.10}}'), "numbers keep their spelling"
+
+
+def test_events_of_atrium_are_lines_of_a_file_as_they_were_put(
+    automated: Make, template: Template, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    subject = automated(template, Invocations())
+    subject.take(put("atrium", "project.updated", '{"project_id":"p","sequence":7,\n"n":1.10,"s":"\u2028é"}'))
+    subject.take(put("somebody", "thing.happened"))
+    assert (tmp_path / "events.jsonl").read_text() == '{"project_id":"p","sequence":7, "n":1.10,"s":"\u2028é"}\n'
+    said = [line.split(" ", 1)[1] for line in capfd.readouterr().err.splitlines()]
+    assert said == ["event project.updated p 7", "event thing.happened of somebody"]
+
+
+def test_put_events_is_answered_as_eventbridge_does_and_can_be_disturbed() -> None:
+    entry = {"EventBusName": "atrium-events", "Source": "atrium", "DetailType": "t", "Detail": '{"n": 1}'}
+    bus = Published()
+    with served(bus, KEY):
+        client = boto3.client(
+            "events",
+            endpoint_url=bus.url,
+            region_name=REGION,
+            aws_access_key_id=KEY,
+            aws_secret_access_key="unused",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        answer = client.put_events(Entries=[entry, {**entry, "Detail": "{"}, {**entry, "Detail": "[]"}])
+        assert answer["FailedEntryCount"] == 2
+        assert answer["Entries"][0] == {"EventId": bus.events[0].envelope["id"]}
+        assert [each.get("ErrorCode") for each in answer["Entries"][1:]] == ["MalformedDetail"] * 2
+        with pytest.raises(ClientError, match="ValidationException"):
+            client.put_events(Entries=[entry] * 11)
+
+        bus.before = lambda entries: {1}
+        answer = client.put_events(Entries=[entry] * 3)
+        assert [each.get("ErrorCode") for each in answer["Entries"]] == [None, "InternalFailure", None]
+        assert len(bus.events) == 3
+
+        bus.before = _raise(RuntimeError())
+        with pytest.raises(ClientError) as caught:
+            client.put_events(Entries=[entry])
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+        bus.before = _raise(ConnectionResetError())
+        with pytest.raises(ConnectionClosedError):
+            client.put_events(Entries=[entry])
+        assert len(bus.events) == 3
+        bus.before, bus.after = lambda _: (), _raise(ConnectionResetError())
+        with pytest.raises(ConnectionClosedError):
+            client.put_events(Entries=[entry])
+        assert len(bus.events) == 4, "taken, and its sender does not know"
+
+
+def _raise(error: Exception) -> Callable[[Any], Any]:
+    def hook(_: Any) -> Any:
+        raise error
+
+    return hook
+
+
+def test_a_schedule_is_a_period_and_sends_what_eventbridge_sends(template: Template) -> None:
+    (rule,) = (rule for rule in template.rules if rule.schedule)
+    assert period(str(rule.schedule)) == 15 * 60
+    assert [period(f"rate({each})") for each in ("1 minute", "2 hours", "1 day")] == [60, 7200, 86400]
+    with pytest.raises(ValueError, match="not known"):
+        period("cron(0 12 * * ? *)")
+    sample = json.loads((ROOT / "events/automation/sweep_deleted.json").read_text())
+    sent = scheduled_event(rule)
+    assert {**sent, "id": sample["id"], "time": sample["time"]} == sample
+
+
+def test_a_schedules_function_runs_on_time(automated: Make, template: Template) -> None:
+    invocations = Invocations()
+    subject = automated(template, invocations)
+    (rule,) = (rule for rule in template.rules if rule.schedule)
+    subject._start("timer", subject._keep_time, rule, 1)
+    wait_for(lambda: len(invocations) >= 2)
+    assert [name for name, _ in invocations[:2]] == ["SweepDeleted"] * 2
+    assert [event["detail-type"] for _, event in invocations[:2]] == ["Scheduled Event"] * 2
