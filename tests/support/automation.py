@@ -55,7 +55,7 @@ def to_publish(world: World, sample: Any) -> list[Any]:
 
 
 # For each function, events that make it do everything it can. The check of the table is in tests/automation/fsck, dead
-# letters are in test_redrive.py.
+# letters are in tests/automation/redrive.
 WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
     "Provision": to_provision,
     "IssueCredential": lambda world, sample: [sample],

@@ -1,0 +1,127 @@
+"""Changes that the publisher puts aside become dead letters, and are published once they can be."""
+
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from atrium.automation import streams
+from atrium.store import outbox
+from atrium.store.engine.wire import wire_item
+from atrium.store.letters import dead_letters
+from local.bus import Bus
+from local.functions import call
+from local.letters import Letters
+from local.template import ACCOUNT, REGION, Template
+from tests.support.client import World, v1_id
+from tests.support.redrive import DONE, Record, Redrive, waiting
+from tests.support.rows import meta_of
+
+
+def change(world: World, project: str) -> Record:
+    """The stream's record of a project's last change."""
+    image = wire_item(meta_of(world, project))
+    return {
+        "eventName": "MODIFY",
+        "dynamodb": {
+            "Keys": {name: image[name] for name in ("pk", "sk")},
+            "NewImage": image,
+            "OldImage": {**image, "sequence": {"N": "0"}},
+            "SequenceNumber": f"{uuid4().int:040}",
+        },
+    }
+
+
+def published(world: World) -> list[tuple[Any, int]]:
+    return [(event["project_id"], event["sequence"]) for event in world.bus.details]
+
+
+def test_an_image_that_cannot_be_read_is_let_go_and_published_once_it_can(
+    world: World, letters: Letters, redrive: Redrive, template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projects = [world.new_project() for _ in range(3)]
+    ids = [world("GET", project).body["id"] for project in projects]
+    records = [change(world, project) for project in projects]
+    read = outbox.event_in
+
+    def unreadable(record: Record) -> Any:
+        if record["dynamodb"]["SequenceNumber"] == records[1]["dynamodb"]["SequenceNumber"]:
+            raise KeyError("last_event")
+        return read(record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(streams, "event_in", unreadable)
+        answer = call(template.functions["PublishEvents"], {"Records": records})
+        assert answer == {"batchItemFailures": []}, "nothing behind it waits"
+        assert published(world) == [(ids[0], 1), (ids[2], 1)]
+        (letter,) = waiting(letters)
+        assert letter["requestContext"]["condition"] == "EventUnreadable"
+        assert letter["requestContext"]["functionArn"] == f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:PublishEvents"
+        kept = letter["requestPayload"]["Records"][0]["dynamodb"]
+        assert kept == {**records[1]["dynamodb"], "OldImage": {"sequence": {"N": "0"}}}
+        assert redrive()["failed"] == 1
+        assert waiting(letters) == [letter], "the one letter, and no other"
+    assert redrive() == {"sent": 1, **DONE}
+    assert published(world) == [(ids[0], 1), (ids[2], 1), (ids[1], 1)]
+    event = records[1]["dynamodb"]["NewImage"]["last_event"]["M"]["id"]["S"]
+    assert world.bus.details[-1]["id"] == v1_id(event)
+    assert waiting(letters) == []
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["the request is refused", "the entry is refused"])
+def test_an_event_that_the_bus_refuses_for_good_is_let_go_and_published_once_it_is_taken(
+    world: World,
+    letters: Letters,
+    redrive: Redrive,
+    template: Template,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: bool,
+) -> None:
+    first, second = (world.new_project() for _ in range(2))
+    bad = world("GET", second).body["id"]
+    good = world("GET", first).body["id"]
+
+    def put_events(bus: Bus, request: Any) -> tuple[int, dict[str, Any]]:
+        if whole and any(bad in entry["Detail"] for entry in request["Entries"]):
+            return 400, {"__type": "ValidationException", "message": "?"}
+        return original(bus, request)
+
+    def put(bus: Bus, entry: Any) -> dict[str, str]:
+        return {"ErrorCode": "MalformedDetail", "ErrorMessage": "?"} if bad in entry["Detail"] else one(bus, entry)
+
+    original, one = Bus.put_events, Bus._put
+    with monkeypatch.context() as patch:
+        patch.setattr(Bus, "put_events", put_events)
+        if not whole:
+            patch.setattr(Bus, "_put", put)
+        records = [change(world, second), change(world, first)]
+        assert call(template.functions["PublishEvents"], {"Records": records}) == {"batchItemFailures": []}
+        assert published(world) == [(good, 1)]
+        (letter,) = waiting(letters)
+        assert letter["requestContext"]["condition"] == "EventRefused"
+        assert redrive()["failed"] == 1
+    assert redrive() == {"sent": 1, **DONE}
+    assert published(world) == [(good, 1), (bad, 1)]
+    assert waiting(letters) == []
+
+
+def test_what_no_letter_could_be_left_about_is_reported_so_that_the_stream_brings_it_again(
+    world: World, letters: Letters, template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = change(world, world.new_project())
+    del record["dynamodb"]["NewImage"]["last_event"]
+    monkeypatch.setattr(Letters, "answer", lambda *_: (503, {}))
+    answer = call(template.functions["PublishEvents"], {"Records": [record]})
+    assert answer == {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+
+
+@pytest.mark.parametrize("text", ['"', "\\", "\n", "é", "\U0001f600", "\uffff", "\ufffe"], ids=ascii)
+def test_the_largest_item_of_a_table_fits_into_a_letter(world: World, letters: Letters, text: str) -> None:
+    """DynamoDB takes 400 KB of an item; SQS 1 MiB of a message, and not every character."""
+    image = {"pk": {"S": "T#x#P#y"}, "last_event": {"S": text * (400 * 1024 // len(text.encode()))}}
+    record = {"dynamodb": {"NewImage": image, "OldImage": {**image, "sequence": {"N": "1"}}, "SequenceNumber": "1"}}
+    dead_letters().leave(record, "EventUnreadable", SimpleNamespace(aws_request_id="r", invoked_function_arn="a"))
+    (letter,) = waiting(letters)
+    (kept,) = letter["requestPayload"]["Records"]
+    assert kept["dynamodb"] == {**record["dynamodb"], "OldImage": {"sequence": {"N": "1"}}}
