@@ -21,7 +21,7 @@ where = $(if $(strip $(foreach path,$(T),$(filter $(firstword $(subst ::, ,$(pat
 at = $(addsuffix .py,$(addprefix tests/platform/test_,$(1)))
 NEEDED = $(call where,$(BROWSER),tests/routes/test_docs.py) \
   $(call where,$(CLIENTS),tests/routes/test_typescript_clients.py) \
-  $(call where,$(LAMBDA) $(BUILT),$(call at,build cloud rie run snapstart)) \
+  $(call where,$(LAMBDA) $(BUILT),$(call at,build cloud rie run_processes snapstart)) \
   $(call where,$(MINISTACK),$(call at,cloud)) \
   $(call where,build,$(call at,build))
 

@@ -79,6 +79,7 @@ LONG = (
     "test_docs",
     "test_pump",
     "test_run",
+    "test_run_processes",
     "test_cloud",
     "test_schemathesis",
     "test_schedules",
