@@ -46,10 +46,13 @@ GROUPS = {
     "idempotency": Group(["store/engine/work.py"], ["idempotency", "interleavings", "faults"]),
     "authorizer": Group(
         ["api/authorizer.py", "credentials.py", "store/credentials.py"],
-        ["credentials", "access_tokens", "observability"],
+        ["credentials", "access_tokens", "request_logs"],
     ),
     "access_tokens": Group(["access_tokens.py", "issuer_keys.py"], ["access_tokens"]),
-    "wall": Group(["store/engine/wall.py", "store/engine/scope.py"], ["tenant_wall", "observability"]),
+    "wall": Group(
+        ["store/engine/wall.py", "store/engine/scope.py"],
+        ["tenant_wall", "wall_mistakes", "request_logs", "automation_logs"],
+    ),
     "roles": Group(["permissions.py", "store/access.py"], ["authorization", "escalation", "interleavings"]),
 }
 
