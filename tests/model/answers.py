@@ -1,0 +1,103 @@
+"""Calls of the model and its answers; refusals with the status and message of each dialect."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.model.fields import is_v1, spelled
+from tests.model.state import Membership
+
+# The version in an ETag that is a digest of the body.
+DIGEST = "digest"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request. `item` is the id of a record or the name of a member; a page starts behind the id `after`."""
+
+    route: str
+    by: str = "owner"
+    space: str = ""
+    project: str = ""
+    item: str = ""
+    note: str = ""
+    query: Mapping[str, Any] = field(default_factory=dict)
+    after: str | None = None
+    body: Mapping[str, Any] | None = None
+    if_match: str | None = None
+    key: str | None = None
+
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """The parts that must be equal when an Idempotency-Key is used again."""
+        return self.space, self.project, self.item, self.note, self.query, self.body
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An answer. `etag` is the text between the quotes; a member's is preceded by the id of the `membership`. The next
+    page starts behind the id `more`. An answer that `confirms` has no data of the project."""
+
+    status: int
+    body: Any = None
+    etag: str | None = None
+    membership: Membership | None = None
+    more: str | None = None
+    confirms: bool = False
+    replayed: bool = False
+
+
+@dataclass(eq=False)
+class Refused(Exception):
+    """`at` and `type` are those in the detail of a 422; `flat` is the flat dialect's status if it differs."""
+
+    status: int
+    message: str
+    flat: int | None = None
+    at: tuple[str, ...] = ()
+    type: str = ""
+
+    def seen_by(self, route: str) -> Expected:
+        loc = [*self.at[:-1], spelled(route, self.at[-1])] if self.at else []
+        if is_v1(route):
+            detail = [{"loc": loc, "msg": self.message, "type": self.type}] if loc else self.message
+            return Expected(self.status, {"detail": detail})
+        message = FLAT_WORDS.get(self.message, self.message)
+        return Expected(self.flat or self.status, {"error": f"{loc[-1]}: {message}" if loc else message})
+
+
+def invalid(name: str, message: str, type: str) -> Refused:
+    return Refused(422, message, 400, ("body", name), type)
+
+
+def not_found(what: str) -> Refused:
+    return Refused(404, f"{what} not found.")
+
+
+NO_PROJECT = Refused(403, "You do not have access to this project.")
+NO_SPACE = Refused(403, "You do not have access to this space.")
+NOT_RECORDS = Refused(403, "You may not change the records of this project.")
+NOT_MEMBERS = Refused(403, "You may not manage the members of this project.")
+ARCHIVED = Refused(409, "The project is archived. Set its status to active first.")
+NAMED_MANAGER = Refused(409, "This member is the project's manager. Hand the project over first: PATCH its manager_id.")
+TWICE = Refused(409, "The principal is a member of the project already.", 400)
+# Messages with another text in the flat dialect.
+FLAT_WORDS = {
+    ARCHIVED.message: "The project is archived: it can be read and deleted, but not changed.",
+    NAMED_MANAGER.message: "This user is the project's manager, who cannot be removed.",
+    TWICE.message: "This user is a member of the project already.",
+}
+NOT_YET = Refused(412, "If-Match names a version, and what is not there yet has none. Leave it out.")
+STALE = Refused(412, "If-Match names another version than the current one. Read it again.")
+REUSED = Refused(
+    422,
+    "This Idempotency-Key was used for another request. Send a new one.",
+    400,
+    ("header", "Idempotency-Key"),
+    "idempotency_key_reused",
+)
+
+
+def require(holds: object, otherwise: Refused) -> None:
+    if not holds:
+        raise otherwise

@@ -1,0 +1,263 @@
+"""Calls of the model as HTTP requests, and the comparison of the API's answers with those of the model."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import boto3
+from hypothesis import currently_in_test_context, note
+
+from atrium import documents, keys
+from atrium.store.engine.table import table
+from atrium.store.outbox import event_in
+from tests.model.answers import DIGEST, Call, Expected
+from tests.model.differences import differences
+from tests.model.fields import KINDS, is_v1, spelled
+from tests.model.model import Model
+from tests.model.state import Moment, Person, Project
+from tests.model.strategies import NOTHING
+from tests.support.client import HEX24, UUID, Answer, World, flat_id, v1_id
+from tests.support.clock import NET
+from tests.support.faults import Crash, FaultyClient, faulty
+from tests.support.routes import routes
+from tests.support.world import the_template
+
+ROUTES = routes(the_template())
+
+
+@dataclass
+class Known:
+    """The ids of all resources ever created: projects, records by kind, notes; each after the ids of its parents."""
+
+    projects: list[str]
+    records: dict[str, list[tuple[str, str]]]
+    notes: list[tuple[str, str, str]]
+
+
+class Speaker:
+    """Sends calls of the model to the API, and compares the answers with the model's."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        spaces = {
+            f"{tenant}/{name}": flat_id(id)
+            for tenant, known in world.dev["tenants"].items()
+            for name, id in known["spaces"].items()
+        }
+        self.model = Model(people(world), spaces, world.dev["roles"])
+        self.known = Known([], {kind: [] for kind in KINDS}, [])
+        self.pages: list[Call] = []
+        self.sent: list[Call] = []
+        # The answer by caller, route and key; the cursor by list (path and filters) and last id.
+        self.answers: dict[tuple[str, str, str], bytes] = {}
+        self.cursors: dict[tuple[str, str], str] = {}
+        self.ahead = timedelta()
+        self.changed: Project | None = None
+        self._client = boto3.client("dynamodb")
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def ask(self, call: Call, fault: tuple[str, str] | None = None) -> Answer:
+        """Sends a call, and again after a crash: the change must happen once."""
+        begun = self.now()
+        answer, times = self._delivered(call, fault)
+        fresh = id_in(answer)
+        moment = Moment(begun, self.now())
+        self.changed = None
+        for _ in range(times):
+            expected = self.model.answer(call, fresh, moment)
+            if call.key and not expected.replayed:
+                # The key had expired. Its new answer may be lost, and the first one seen may be a replay.
+                self.answers.pop((call.by, call.route, call.key), None)
+            self.changed = self.model.changed or self.changed
+        self._compare(call, answer, expected)
+        if self.changed:
+            self._remember(call, fresh, self.changed.id)
+            self._require_event(self.changed)
+        if expected.more:
+            self._turn(call, answer, expected.more)
+        return answer
+
+    def _delivered(self, call: Call, fault: tuple[str, str] | None) -> tuple[Answer, int]:
+        """The answer, and how often the functions completed the work for it."""
+        if fault is None:
+            return self._send(call), 1
+        with failing(fault) as client:
+            try:
+                return self._send(call), 1
+            except Crash:
+                client.revive()
+                say(f"{' the '.join(fault)}, and again")
+                return self._send(call), 2 if fault == ("crash after", "commit") else 1
+
+    def _send(self, call: Call) -> Answer:
+        method, path = self._target(call)
+        query = dict(call.query) | ({"cursor": self.cursors[self._list(call), call.after]} if call.after else {})
+        sent: Any = {} if call.body is None else {"body": self._spelled(call)}
+        headers = {"If-Match": call.if_match} if call.if_match else {}
+        by, tenant = ("owner", "globex") if call.by == "stranger" else (call.by, "acme")
+        target = f"{path}?{urlencode(query)}" if query else path
+        answer = self.world(method, target, by=by, tenant=tenant, key=call.key, headers=headers, **sent)
+        about = " ".join(f"{name}={value}" for name, value in (("key", call.key), ("If-Match", call.if_match)) if value)
+        say(f"{call.by}: {method} {target} {json.dumps(sent.get('body'))} {about} -> {answer.status}")
+        return answer
+
+    def _target(self, call: Call) -> tuple[str, str]:
+        """The method and the path."""
+        method, path = ROUTES[call.route]
+        for name, value in self._address(call).items():
+            path = path.replace(f"{{{name}}}", value)
+        return method, path
+
+    def _list(self, call: Call) -> str:
+        """The path and the filters."""
+        return f"{self._target(call)} {sorted(item for item in call.query.items() if item[0] != 'limit')}"
+
+    def _address(self, call: Call) -> dict[str, str]:
+        """The values in the path."""
+        spell = v1_id if is_v1(call.route) else str
+        item = self._id(call.item) if call.item in (*self.model.people, "nobody") else call.item
+        names = ("member_id", "user_id", *(f"{kind}_id" for kind in KINDS))
+        values = {"project_id": call.project, "id": call.project, "note_id": call.note, **dict.fromkeys(names, item)}
+        values["space_id"] = self.model.spaces.get(call.space, NOTHING)
+        return {name: spell(value) for name, value in values.items() if value}
+
+    def _spelled(self, call: Call) -> dict[str, Any]:
+        """A body as its dialect spells it."""
+        v1 = is_v1(call.route)
+        sent = {}
+        for name, value in (call.body or {}).items():
+            if name in ("principal", "manager", "assigned_to") and value:
+                value = v1_id(self._id(value)) if v1 else self._id(value)
+            if name == "role":
+                value = self.model.roles.get(value, v1_id(NOTHING))
+            sent[spelled(call.route, name)] = value
+        return sent
+
+    def _id(self, name: str) -> str:
+        return self.model.people[name].id if name in self.model.people else NOTHING
+
+    def _compare(self, call: Call, answer: Answer, expected: Expected) -> None:
+        assert answer.status == expected.status, (call, answer, expected)
+        if is_v1(call.route) and expected.more:
+            # A cursor is opaque. The page behind it is compared with the model later.
+            expected.body["meta"]["next_cursor"] = answer.body["meta"]["next_cursor"]
+        difference = differences(expected.body, answer.body)
+        assert not difference, (call, difference)
+        if not expected.replayed:
+            self._compare_etag(call, answer, expected)
+        assert answer.replayed == expected.replayed, (call, answer)
+        if call.key:
+            place = (call.by, call.route, call.key)
+            if expected.replayed and place in self.answers:
+                assert answer.content == self.answers[place], call
+            if self.model.settled or expected.replayed:
+                self.answers[place] = answer.content
+        links = answer.headers.get("link", "")
+        assert ('rel="next"' in links) == (expected.more is not None and not is_v1(call.route)), (call, answer)
+
+    def _compare_etag(self, call: Call, answer: Answer, expected: Expected) -> None:
+        shown = answer.headers.get("etag")
+        if expected.membership and (found := re.fullmatch(r'"v-([0-9a-f]{24})-(\d+)"', shown or "")):
+            assert expected.membership.is_shown_as(found[1]), (call, expected, shown)
+            shown = f'"{found[2]}"'
+        if expected.etag == DIGEST:
+            shown = re.sub(r"v-[0-9a-f]{32}", DIGEST, shown or "")
+        assert shown == (expected.etag and f'"{expected.etag}"'), (call, expected)
+
+    def _remember(self, call: Call, fresh: str, project: str) -> None:
+        """Remembers the id of a created resource."""
+        if "CreateProject" in call.route:
+            self.known.projects.append(fresh)
+        for kind in KINDS:
+            if f"Create{kind.title()}" in call.route:
+                self.known.records[kind].append((project, fresh))
+        if call.route == "AddTaskNote":
+            self.known.notes.append((project, call.item, fresh))
+        made = "Create" in call.route or call.route == "AddTaskNote"
+        assert not made or self.ahead + datetime.now(UTC) - born(fresh) < timedelta(seconds=NET)
+
+    def _require_event(self, changed: Any) -> None:
+        """Compares the event on the project, which the stream will publish, with the model's."""
+        key = keys.project(self.model.spaces[f"{changed.space.partition('/')[0]}/default"], changed.id)
+        row = self._client.get_item(
+            TableName=table().name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}}, ConsistentRead=True
+        )["Item"]
+        found = json.loads(documents.render(event_in({"dynamodb": {"NewImage": row}})))
+        event = changed.event
+        assert found["sequence"] == changed.sequence
+        assert found["actor"] == {"principal_id": v1_id(self._id(event["by"])), "kind": "user"}
+        wanted = {name: event[name] for name in ("type", "time", "resource")} | {"changed": event.get("changed")}
+        shown = {name: found.get(name) for name in wanted}
+        assert not differences(wanted, shown), differences(wanted, shown)
+
+    def _turn(self, call: Call, answer: Answer, more: str) -> None:
+        """Remembers the request for the next page."""
+        if is_v1(call.route):
+            cursor = answer.body["meta"]["next_cursor"]
+        else:
+            url, _, rest = answer.headers["link"].partition(">")
+            assert rest == '; rel="next"'
+            query = parse_qs(urlsplit(url).query)
+            (cursor,) = query.pop("cursor")
+            assert query == {name: [str(value)] for name, value in call.query.items()}
+        assert self.cursors.setdefault((self._list(call), more), cursor) == cursor
+        self.pages.append(replace(call, after=more))
+
+
+@contextmanager
+def failing(fault: tuple[str, str] | None) -> Iterator[FaultyClient]:
+    """One call to the table fails: the first commit, or the first read."""
+    left = [fault] if fault else []
+
+    def choose(_: int, operation: str, params: Mapping[str, Any]) -> str | None:
+        # The authorizer's call depends on its cache.
+        if not left or (operation == "GetItem" and params["Key"]["pk"]["S"].startswith(keys.CREDENTIAL_PREFIX)):
+            return None
+        kind, place = left[0]
+        if (place == "commit") != (operation == "TransactWriteItems"):
+            return None
+        left.clear()
+        return kind
+
+    with faulty(choose) as client:
+        yield client
+
+
+def say(text: str) -> None:
+    """Adds a line to the log of a failing run."""
+    if currently_in_test_context():
+        note(f"  {text}")
+
+
+def people(world: World) -> dict[str, Person]:
+    """All principals. The owner of the other tenant is the stranger here."""
+    found = {}
+    for tenant, known in world.dev["tenants"].items():
+        for name, principal in known["principals"].items():
+            called = name if tenant == "acme" else "stranger" if name == "owner" else f"{name} of {tenant}"
+            role = {} if name == "outsider" else {f"{tenant}/{space}": name for space in known["spaces"]}
+            full_name = f"{name.title()} of {tenant.title()}"
+            found[called] = Person(principal["id"], tenant, full_name, f"{name}@{tenant}.example", role)
+    return found
+
+
+def id_in(answer: Answer) -> str:
+    """The id of the resource in an answer, in 24 digits."""
+    shown = answer.body if isinstance(answer.body, dict) else {}
+    id = shown.get("_id") or shown.get("id") or ""
+    if UUID.fullmatch(id):
+        return flat_id(id)
+    assert not id or HEX24.fullmatch(id), id
+    return str(id)
+
+
+def born(id: str) -> datetime:
+    """The time in the first digits of an id."""
+    return datetime.fromtimestamp(int(id[:8], 16), UTC)

@@ -1,0 +1,80 @@
+"""The start of each run, and its restoration."""
+
+import copy
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+from atrium.store.engine.table import table
+from local.template import Template
+from tests.model.answers import Call
+from tests.model.fields import KINDS
+from tests.model.speaker import Speaker
+from tests.support.client import RECORDS, World
+
+
+@dataclass
+class Tally:
+    """Counts of all runs: steps, requests by route, and successful ones."""
+
+    runs: int = 0
+    steps: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+
+
+class Start:
+    """The start of each run: projects with members and one record of each kind, and the rows of the table."""
+
+    def __init__(self, world: World, template: Template) -> None:
+        self.template = template
+        self.tally = Tally()
+        self.speaker = Speaker(world)
+        self._client = boto3.client("dynamodb")
+        for space, roles in (
+            ("acme/default", {"contributor": "contributor", "viewer": "viewer"}),
+            ("acme/research", {"outsider": "manager"}),
+            ("acme/default", {"outsider": "contributor"}),
+        ):
+            self.speaker.ask(Call("V1CreateProject", space=space, body={"name": "Apollo"}))
+            project = self.speaker.known.projects[-1]
+            for name, role in roles.items():
+                member = {"principal": name, "role": role}
+                self.speaker.ask(Call("V1AddMember", space=space, project=project, body=member))
+            for kind in KINDS:
+                fields = RECORDS[f"{kind}s"]
+                self.speaker.ask(Call(f"V1Create{kind.title()}", space=space, project=project, body=fields))
+            task = self.speaker.known.records["task"][-1][1]
+            self.speaker.ask(Call("AddTaskNote", project=project, item=task, body={"content": "Remember"}))
+        # The last one is archived.
+        self.speaker.ask(Call("V1UpdateProject", space=space, project=project, body={"status": "archived"}))
+        self._rows = self._all()
+
+    def again(self) -> Speaker:
+        """A copy of the speaker in its state at the start."""
+        kept = (self.speaker.world, self.speaker._client)
+        return copy.deepcopy(self.speaker, {id(one): one for one in kept})
+
+    def restore(self) -> None:
+        """Restores the rows of the table at the start."""
+        now = self._all()
+        requests: list[Any] = [
+            {"DeleteRequest": {"Key": {name: row[name] for name in ("pk", "sk")}}}
+            for at, row in now.items()
+            if at not in self._rows
+        ]
+        requests += [{"PutRequest": {"Item": row}} for at, row in self._rows.items() if now.get(at) != row]
+        for place in range(0, len(requests), 25):
+            answer = self._client.batch_write_item(RequestItems={table().name: requests[place : place + 25]})
+            assert not answer["UnprocessedItems"]
+
+    def rows_naming(self, ids: Iterable[str]) -> list[str]:
+        """The keys in the table that contain one of the ids."""
+        return [" / ".join(at) for at in self._all() if any(id in part for id in ids for part in at)]
+
+    def _all(self) -> dict[tuple[str, str], Any]:
+        pages = self._client.get_paginator("scan").paginate(TableName=table().name, ConsistentRead=True)
+        return {(row["pk"]["S"], row["sk"]["S"]): row for page in pages for row in page["Items"]}

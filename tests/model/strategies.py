@@ -1,0 +1,110 @@
+"""The random part of requests: bodies and queries by route, callers, faults, versions, places."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.model.fields import KINDS, NOT_BLANK, PHASES, STATUSES, is_v1
+from tests.support.faults import FAULTS
+
+CALLERS = (*["owner"] * 6, *["contributor"] * 3, "viewer", *["outsider"] * 2, "stranger")
+MEMBERS = (*["contributor", "viewer", "outsider", "owner"] * 2, "nobody", "stranger")
+NAMES = st.sampled_from(["Apollo", "Gemini", " Mercury ", "Vostok 1"])
+TEXTS = st.sampled_from(["To the moon", "And back\nagain", '"ü" 🚀'])
+DAYS = st.sampled_from(["2026-01-15", "2025-12-31"])
+NONE: st.SearchStrategy[Any] = st.none()
+
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "name": NAMES,
+    "client": NAMES,
+    "phase": st.sampled_from(PHASES),
+    "status": st.sampled_from(STATUSES),
+    "completed": st.booleans(),
+    "assigned_to": NONE | st.sampled_from(MEMBERS),
+    "estimated_hours": NONE | st.sampled_from([8, 2.5]),
+    "priority": NONE | st.sampled_from(["high", "low"]),
+    "deadline": NONE | DAYS,
+    "acquisition_date": DAYS,
+    "records": st.integers(0, 1000),
+    "principal": st.sampled_from(MEMBERS),
+    "role": st.sampled_from(["contributor", "viewer", "manager"] * 2 + ["owner", "none"]),
+    "manager": st.sampled_from(MEMBERS),
+    "email": st.sampled_from(["viewer@acme.example", "Outsider@Acme.example", "owner@globex.example", ""]),
+}
+PROJECT = {"description": NONE | TEXTS | st.fixed_dictionaries({"summary": TEXTS, "more": st.just([1, {}])})}
+
+
+def body(required: tuple[str, ...], others: tuple[str, ...] = (), **own: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Bodies with the fields; one in six has a mistake: a field is missing, blank or unknown."""
+    known = {name: own.get(name, FIELDS.get(name, TEXTS)) for name in (*required, *others)}
+
+    def spoilt(sent: dict[str, Any], mistake: str | None, place: int) -> dict[str, Any]:
+        name = list(known)[place % len(known)]
+        match mistake:
+            case "missing":
+                return {other: value for other, value in sent.items() if other != name}
+            case "blank" if isinstance(sent.get(name), str) and name in (*NOT_BLANK, "phase"):
+                return {**sent, name: " "}
+            case "unknown":
+                return {**sent, "colour": "red"}
+        return sent
+
+    good = st.fixed_dictionaries(
+        {name: known[name] for name in required}, optional={name: known[name] for name in others}
+    )
+    mistakes = st.sampled_from([None] * 15 + ["missing", "blank", "unknown"])
+    return st.builds(spoilt, good, mistakes, st.integers(0, 7))
+
+
+def task_fields(route: str) -> tuple[str, ...]:
+    """The optional fields of a task in a body; the flat dialect has separate routes for some of them."""
+    taken = {"V1": (), "": ("completed",), "Update": ("status", "completed")}
+    left_out = taken["V1" if is_v1(route) else "Update" if route.startswith("Update") else ""]
+    return tuple(name for name in KINDS["task"][1] if name not in left_out)
+
+
+REQUIRED_OF = {kind: required for kind, (required, _) in KINDS.items()}
+BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "CreateProject": body(("name", "client", "description")),
+    "UpdateProject": body(("name", "client", "description")),
+    "V1CreateProject": body(("name",), ("description",), **PROJECT),
+    "V1UpdateProject": body(
+        (), ("name", "description", "status", "manager"), status=st.sampled_from(["active", "archived"]), **PROJECT
+    ),
+    "V1AddMember": body(("principal", "role")),
+    "V1UpdateMember": body(("role",)),
+    "AddTeamMember": body(("principal",)),
+    "FindTeamMember": body(("email",)),
+    "UpdateTask": body(("name", "description"), task_fields("UpdateTask")),
+    "SetTaskStatus": body(("status",)),
+    "SetTaskPhase": body(("phase",)),
+    "ReassignTask": body(("assigned_to",)),
+    "AddTaskNote": body(("content",)),
+    "CreateTask": body(REQUIRED_OF["task"], task_fields("CreateTask")),
+    "V1CreateTask": body(REQUIRED_OF["task"], task_fields("V1CreateTask")),
+    "V1UpdateTask": body((), (*REQUIRED_OF["task"], *task_fields("V1UpdateTask"))),
+}
+for _kind in KINDS.keys() - {"task"}:
+    _required, _others = KINDS[_kind]
+    BODIES[f"Create{_kind.title()}"] = BODIES[f"V1Create{_kind.title()}"] = body(_required, tuple(_others))
+    BODIES[f"V1Update{_kind.title()}"] = body((), (*_required, *_others))
+
+LIMIT = {"limit": st.sampled_from([1, 2, 3])}
+OF_A_PHASE = st.fixed_dictionaries({}, optional={**LIMIT, "phase": st.sampled_from(PHASES[:2])})
+QUERIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    **dict.fromkeys(("ListProjects", "V1ListMembers", "ListTaskNotes"), st.fixed_dictionaries({}, optional=LIMIT)),
+    "ListTasks": st.fixed_dictionaries({}, optional=LIMIT),
+    "V1ListProjects": st.fixed_dictionaries({}, optional={**LIMIT, "status": st.sampled_from(["active", "archived"])}),
+    "SearchTeam": st.sampled_from(["ou", "of acme", "acme", "viewer@", "wer"]).map(lambda text: {"q": text}),
+    **{f"V1List{kind.title()}s": OF_A_PHASE for kind in KINDS},
+    **{f"List{kind.title()}s": OF_A_PHASE for kind in KINDS if kind != "task"},
+}
+
+# A call to the table may fail: a read, or the commit.
+FAULT = st.none() | st.tuples(st.sampled_from(FAULTS), st.sampled_from(["read", "commit"]))
+IF_MATCH = st.sampled_from([*[None] * 5, "now", "now", "*", "old"])
+SELDOM = st.sampled_from([*[None] * 15, "now", "*"])
+# Mostly the projects of the start; the third is archived.
+WHICH = st.sampled_from([0, 0, 0, 1, 1, 1, *range(2, 8)])
+STRAY = st.sampled_from([None] * 20 + ["project", "space", "item", "nothing"])
+NOTHING = "f" * 24
