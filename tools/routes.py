@@ -38,6 +38,7 @@ GROUPS = (
     Group("flat-reports", ("/projects/{id}/report",), "A project in one piece."),
     Group("flat-team", ("/projects/{id}/team",), "Who is in a project, besides its manager."),
     Group("v1-caller", ("/v1/me", "/v1/roles"), "Who is asking, and which roles there are."),
+    Group("v1-spaces", ("/v1/spaces",), "Spaces, which hold projects."),
     Group("v1-projects", ("/v1/spaces/{space_id}/projects",), 'Projects of a space. Errors are `{"detail"}`.'),
     Group("v1-members", (f"{_OF_A_PROJECT}/members",), "Who is in a project, and with which role."),
     Group("v1-tasks", (f"{_OF_A_PROJECT}/tasks",), "What is to be done in a project."),

@@ -1,8 +1,9 @@
 """The OpenAPI document of the API: document.py puts together what the others say of its parts.
 
 The routes are those of functions/. A route's models say what it takes and answers, and its own resolver makes schemas
-of them. What all routes share (headers, refusals), the words and the samples are here, so no function pays for them
-when it starts.
+of them. What all routes share (headers, refusals) is here, with the words and samples of what many routes show, so no
+function pays for them when it starts. What is shown in one file alone has its words and its sample there: the docstring
+of the model, `Field(description=…)` and `example`.
 """
 
 from collections.abc import Mapping

@@ -27,6 +27,7 @@ def document() -> Json:
         ERRORS | described | {name: {"type": "string", "enum": list(get_args(each))} for name, each in ENUMS.items()}
     )
     operations = [Operation(route) for route in routes()]
+    shown = {route.group for route in routes()}
     for each in operations:
         said = paths.setdefault(each.route.path, {})[each.route.method.lower()] = each.described()
         schemas |= each.schemas()
@@ -46,7 +47,7 @@ def document() -> Json:
         # one's own, or on a laptop.
         "servers": [{"url": ".", "description": "Where this document comes from"}],
         "security": [{"BearerToken": []}, {"ApiKey": []}],
-        "tags": [{"name": group.name, "description": group.description} for group in GROUPS],
+        "tags": [{"name": group.name, "description": group.description} for group in GROUPS if group in shown],
         "paths": paths,
         "components": {
             "securitySchemes": CREDENTIALS,

@@ -61,6 +61,11 @@ _DECISION = {
 _RECORDS: dict[str, dict[str, Any]] = {"Dataset": _DATASET, "Experiment": _EXPERIMENT, "Decision": _DECISION}
 
 
+def page(entry: dict[str, Any]) -> dict[str, Any]:
+    """The last page of a list in v1."""
+    return {"data": [entry], "meta": {"has_more": False, "next_cursor": None}}
+
+
 def _camel(fields: dict[str, Any]) -> dict[str, Any]:
     return {to_camel(name): value for name, value in fields.items()}
 
@@ -175,15 +180,7 @@ OF = {
     "V1ExperimentChange": {"result": "0.84", "conclusion": "Better features helped."},
     "V1DecisionChange": {"phase": "evaluation"},
     **{f"V1{kind}": _v1_record(RECORD, fields) for kind, fields in _RECORDS.items()},
-    **{
-        f"V1{kind}Page": {"data": [entry], "meta": {"has_more": False, "next_cursor": None}}
-        for kind, entry in (
-            ("Project", {name: value for name, value in _V1_PROJECT.items() if name != "description"}),
-            ("Member", _V1_MEMBER),
-            ("Task", _V1_TASK),
-            *((kind, _v1_record(RECORD, fields)) for kind, fields in _RECORDS.items()),
-        )
-    },
+    "V1ProjectPage": page({name: value for name, value in _V1_PROJECT.items() if name != "description"}),
     "V1RolePage": RolePage.catalogue().model_dump(),
     "V1Me": {
         "principal_id": to_uuid(MANAGER),

@@ -9,8 +9,8 @@ from typing import Any
 from atrium.ids import is_id, to_uuid
 from tools.openapi import JSON, Json, entry, examples, ref
 from tools.openapi.answers import KNOWN, REFUSALS
-from tools.openapi.schemas import OBJECT, component, sent
-from tools.openapi.texts import FIELDS, PARAMETERS, SCHEMAS
+from tools.openapi.schemas import OBJECT, component, description, sent
+from tools.openapi.texts import FIELDS, PARAMETERS
 from tools.routes import Route
 
 # How Powertools describes its own refusals, which no client of Atrium sees.
@@ -63,8 +63,13 @@ class Operation:
         if self.route.public:
             return {}
         taken = set(re.findall(r"schemas/(\w+)", json.dumps(self._operation.get("requestBody"))))
-        own = {name: schema for name, schema in self._found["components"]["schemas"].items() if name not in _POWERTOOLS}
-        return {self._named(name): component(self._named(name), own[name], self._named(name) in taken) for name in own}
+        return {name: component(name, schema, name in taken) for name, schema in self._models.items()}
+
+    @cached_property
+    def _models(self) -> dict[str, Json]:
+        """The schemas of the route's models, by their names in this document."""
+        found = self._found["components"]["schemas"].items()
+        return {self._named(name): schema for name, schema in found if name not in _POWERTOOLS}
 
     @property
     def _operation(self) -> Json:
@@ -115,8 +120,7 @@ class Operation:
         if "requestBody" not in found:
             return {}
         schema = found["requestBody"]["content"][JSON]["schema"]
-        sample = entry(examples.OF, schema["$ref"].rpartition("/")[2], "OF in examples.py")
-        return {"requestBody": {"required": True, "content": {JSON: {"schema": schema, "example": sample}}}}
+        return {"requestBody": {"required": True, "content": {JSON: {"schema": schema, "example": self._of(schema)}}}}
 
     def _parameter(self, found: Json) -> Json:
         name, schema = found["name"], found["schema"]
@@ -149,11 +153,7 @@ class Operation:
             "Idempotent-Replayed": self.route.writes,
         }
         answer: Json = {
-            "description": entry(SCHEMAS, name.removeprefix("V1"), "SCHEMAS in texts.py")
-            if name
-            else "Done."
-            if empty
-            else "The entries.",
+            "description": description(name, self._models[name]) if name else "Done." if empty else "The entries.",
             "headers": {name: ref("headers", name) for name, applies in headers.items() if applies},
         }
         if not empty:
@@ -167,7 +167,16 @@ class Operation:
             return examples.ANSWERS[self.route.id]
         if "items" in schema:
             return [self._sample(schema["items"])]
-        return entry(examples.OF, schema["$ref"].rpartition("/")[2], "OF in examples.py")
+        return self._of(schema)
+
+    def _of(self, schema: Json) -> Any:
+        """A sample of a component: that of examples.py, or its model's own. A page has one entry."""
+        name = schema["$ref"].rpartition("/")[2]
+        if sample := examples.OF.get(name) or self._models[name].get("example"):
+            return sample
+        if name.endswith("Page"):
+            return examples.page(self._of(self._models[name]["properties"]["data"]["items"]))
+        return entry(examples.OF, name, "OF in examples.py, or an `example` to the model")
 
     @property
     def _is_paged(self) -> bool:

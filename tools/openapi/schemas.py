@@ -30,16 +30,24 @@ _MOMENTS = ("at", "deadline", "acquisition_date")
 _LIMITS = {"ge": "minimum", "le": "maximum", "minimum": "minimum", "maximum": "maximum"}
 
 
-def component(name: str, schema: Json, is_sent: bool) -> Json:
+def description(name: str, schema: Json) -> str:
+    """What a component is: as texts.py says, or the docstring of its model. Of a page its name says enough."""
     bare = name.removeprefix("V1")
+    words = SCHEMAS.get(bare) or schema.get("description")
+    if not words and bare.endswith("Page"):
+        words = f"A page of {bare.removesuffix('Page').lower()}s."
+    return words or entry(SCHEMAS, bare, "SCHEMAS in texts.py, or a docstring to the model")
+
+
+def component(name: str, schema: Json, is_sent: bool) -> Json:
     made = {
         "type": "object",
-        "description": entry(SCHEMAS, bare, "SCHEMAS in texts.py"),
+        "description": description(name, schema),
         "required": schema.get("required", []) if is_sent else list(schema["properties"]),
         "properties": {
             field: _optional({**(sent(each) if is_sent else _answered(name, field, each)), "description": words})
             for field, each in schema["properties"].items()
-            for words in (_words(name, field),)
+            for words in (each.pop("description", None) or _words(name, field),)
         },
     }
     if "additionalProperties" in schema:
@@ -61,7 +69,7 @@ def _words(schema: str, field: str) -> str:
     bare = schema.removeprefix("V1")
     names = (f"{schema}.{field}", f"{bare}.{to_snake(field)}", to_snake(field), field)
     named = next((name for name in names if name in FIELDS), to_snake(field))
-    return entry(FIELDS, named, "FIELDS in texts.py")
+    return entry(FIELDS, named, "FIELDS in texts.py, or a description to the field")
 
 
 def sent(schema: Json) -> Json:

@@ -152,13 +152,7 @@ SCHEMAS = {
     "SpaceRole": "A role in a space.",
     "Me": "The caller.",
     "PageMeta": "Whether and where a list goes on.",
-    "ProjectPage": "A page of projects.",
-    "MemberPage": "A page of members.",
     "RolePage": "All roles.",
-    "TaskPage": "A page of tasks.",
-    "DatasetPage": "A page of datasets.",
-    "ExperimentPage": "A page of experiments.",
-    "DecisionPage": "A page of decisions.",
 }
 
 # What fields and parameters are, in either dialect, by their names in snake_case; `Schema.field` where one differs.

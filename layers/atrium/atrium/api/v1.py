@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, Unpack
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, Unpack
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -58,6 +58,7 @@ def v1_api(**facts: Unpack[Facts]) -> Api:
 _OurWork = Annotated[Work, Depends(request_work)]
 
 T = TypeVar("T")
+ViewT = TypeVar("ViewT", bound="ResourceView")
 
 
 class InSpace(Generic[T]):
@@ -154,6 +155,14 @@ class MemberChange(Sent):
 # ---------------------------------------------------------------- what is answered
 
 
+class ResourceView(View):
+    """The view of a value of models.py, without a version."""
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        return cls.model_construct(**value.resource())
+
+
 class ProjectSummary(View):
     """A project in a list: all but its description."""
 
@@ -180,7 +189,7 @@ class ProjectView(ProjectSummary):
         return cls.model_construct(**project.resource()).at_version(project.version)
 
 
-class MemberView(View):
+class MemberView(ResourceView):
     addressed_by = "principal_id"
 
     tenant_id: str
@@ -208,6 +217,15 @@ class Paged(PageView):
         vars(self)["meta"] = PageMeta(has_more=cursor is not None, next_cursor=cursor)
 
 
+class Page(Paged, Generic[ViewT]):
+    data: list[ViewT]
+    meta: PageMeta
+
+
+def page_of(view: type[ViewT], page: models.Page[Any]) -> Page[ViewT]:
+    return Page[view].model_construct(data=Listing(view.of, [page]))  # type: ignore[valid-type]
+
+
 class ProjectPage(Paged):
     data: list[ProjectSummary]
     meta: PageMeta
@@ -215,15 +233,6 @@ class ProjectPage(Paged):
     @classmethod
     def of(cls, page: models.Page[models.ProjectRow]) -> "ProjectPage":
         return cls.model_construct(data=Listing(ProjectSummary.of_row, [page]))
-
-
-class MemberPage(Paged):
-    data: list[MemberView]
-    meta: PageMeta
-
-    @classmethod
-    def of(cls, page: models.Page[models.Member]) -> "MemberPage":
-        return cls.model_construct(data=Listing(MemberView.of, [page]))
 
 
 class RoleView(View):

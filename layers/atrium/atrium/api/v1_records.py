@@ -1,6 +1,6 @@
 """Records in the v1 dialect."""
 
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Self
 
 from aws_lambda_powertools.event_handler import Depends
 from pydantic import Strict, WithJsonSchema, model_validator
@@ -17,8 +17,8 @@ from atrium.api.records import (
     given,
 )
 from atrium.api.resolver import lambda_handler, request_work
-from atrium.api.v1 import Cursor, Id, InSpace, Limit, Paged, PageMeta, Sent, v1_api
-from atrium.api.views import Listing, Model, View
+from atrium.api.v1 import Cursor, Id, InSpace, Limit, Page, ResourceView, Sent, page_of, v1_api
+from atrium.api.views import Model
 from atrium.models import Phase
 from atrium.store import records, tasks
 from atrium.store.change import in_space
@@ -31,15 +31,15 @@ __all__ = [
     "Experiments",
     "Id",
     "Limit",
+    "Page",
     "Phase",
     "Tasks",
     "complete",
     "given",
     "lambda_handler",
+    "page_of",
     "v1_api",
 ]
-
-ViewT = TypeVar("ViewT", bound="RecordView")
 
 # ---------------------------------------------------------------- what a route may ask for
 
@@ -121,7 +121,7 @@ class DecisionChange(NewDecision, _Change):
 # ---------------------------------------------------------------- what is answered
 
 
-class RecordView(View):
+class RecordView(ResourceView):
     id: str
     tenant_id: str
     space_id: str
@@ -166,12 +166,3 @@ class ExperimentView(ExperimentFields, RecordView):
 
 class DecisionView(DecisionFields, RecordView):
     pass
-
-
-class Page(Paged, Generic[ViewT]):
-    data: list[ViewT]
-    meta: PageMeta
-
-
-def page_of(view: type[ViewT], page: models.Page[Any]) -> Page[ViewT]:
-    return Page[view].model_construct(data=Listing(view.of, [page]))  # type: ignore[valid-type]
