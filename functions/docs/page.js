@@ -1,16 +1,16 @@
 "use strict";
 
-// API Gateway serves the page with a slash at the end too, behind which relative addresses would be others.
+// API Gateway also serves the page at an address with a slash at the end, where relative addresses would fail.
 if (location.pathname.endsWith("/")) {
   history.replaceState(null, "", location.pathname.replace(/\/+$/, "") + location.search + location.hash);
 }
 
 const root = document.documentElement;
-// What a tab keeps and what a device keeps. Private windows of some browsers forbid it; then nothing is kept.
+// A tab's storage, and a device's. Private windows of some browsers forbid both; the page then works without.
 const storage = (named) => ({
   get: (name) => { try { return window[named].getItem(name); } catch { return null; } },
-  set: (name, value) => { try { window[named].setItem(name, value); } catch { /* not kept, then */ } },
-  remove: (name) => { try { window[named].removeItem(name); } catch { /* nor was it kept */ } },
+  set: (name, value) => { try { window[named].setItem(name, value); } catch { /* see above */ } },
+  remove: (name) => { try { window[named].removeItem(name); } catch { /* see above */ } },
 });
 const tab = storage("sessionStorage");
 const device = storage("localStorage");
@@ -54,7 +54,7 @@ const isShown = (tag) => {
 
 // #/flat-tasks is a group, #/flat-tasks/get_task an operation, anything else the id of a section.
 const target = () => /^#\/([^/]+)(?:\/([^/]+))?$/.exec(decodeURIComponent(location.hash))?.slice(1) ?? [];
-// What a link names is shown, whichever dialect was chosen before; the choice is kept for the next visit.
+// A link into the other dialect shows that dialect; the choice for the next visit stays.
 const reveal = () => {
   const [group] = target();
   if (group && !isShown(group)) show(group.split("-")[0]);
@@ -107,7 +107,7 @@ search.addEventListener("input", () => {
   window.ui.layoutActions.updateFilter(search.value.trim());
   count();
 });
-// Every word is somewhere in what is said of an operation.
+// An operation matches if its texts contain every word.
 const matches = (group, phrase) => (operation) => {
   const said = ["summary", "description", "operationId"].map((name) => operation.getIn(["operation", name], ""));
   const text = [group, operation.get("method"), operation.get("path"), ...said].join(" ").toLowerCase();
@@ -120,9 +120,9 @@ const narrowed = (groups, phrase) =>
 
 // ---------------------------------------------------------------- credentials
 
-// A tab keeps the credential until it is closed; the device does only if that is wished.
+// A tab keeps the credential until it is closed. The device keeps it only on request.
 const CREDENTIAL = "atrium-credential";
-// Where this page once kept it without being asked.
+// Earlier versions of this page kept the credential there without a request.
 device.remove("authorized");
 const credential = {
   use: (name, value) => {
@@ -157,7 +157,7 @@ const authorizationPopup = ({ React: { createElement: h, useId, useLayoutEffect,
     const [name, choose] = useState(given ?? schemes.keySeq().first());
     const [value, type] = useState("");
     const [kept, keep] = useState(credential.isKept());
-    // A dialog of the browser's own: Escape closes it, the rest of the page is out of reach, and the focus returns.
+    // The browser's own modal dialog: Escape closes it, the rest of the page is inert, and the focus returns.
     useLayoutEffect(() => {
       const opened = dialog.current;
       opened.showModal();
@@ -165,33 +165,31 @@ const authorizationPopup = ({ React: { createElement: h, useId, useLayoutEffect,
     }, []);
     const close = () => authActions.showDefinitions(false);
     const button = (text, more) => h("button", { type: "button", className: "btn", ...more }, text);
+    const scheme = (each) =>
+      h(
+        "label",
+        { key: each },
+        h("input", { type: "radio", name: "scheme", value: each, checked: each === name, onChange: () => choose(each) }),
+        h("code", null, schemes.getIn([each, "name"]) ?? "Authorization: Bearer"),
+      );
+    const submit = (event) => {
+      event.preventDefault();
+      credential.use(name, value.trim());
+      credential.keep(kept);
+      close();
+    };
+    const changeKept = (event) => {
+      keep(event.target.checked);
+      credential.keep(event.target.checked);
+    };
     return h(
       "dialog",
       { ref: dialog, className: "credentials", "aria-labelledby": id, onClose: close },
       h("h2", { id }, "Authorize"),
       h(
         "form",
-        {
-          onSubmit: (event) => {
-            event.preventDefault();
-            credential.use(name, value.trim());
-            credential.keep(kept);
-            close();
-          },
-        },
-        h(
-          "fieldset",
-          null,
-          h("legend", null, "Send the secret as"),
-          ...schemes.keySeq().map((each) =>
-            h(
-              "label",
-              { key: each },
-              h("input", { type: "radio", name: "scheme", value: each, checked: each === name, onChange: () => choose(each) }),
-              h("code", null, schemes.getIn([each, "name"]) ?? "Authorization: Bearer"),
-            ),
-          ),
-        ),
+        { onSubmit: submit },
+        h("fieldset", null, h("legend", null, "Send the secret as"), ...schemes.keySeq().map(scheme)),
         h("p", null, worded(h, schemes.getIn([name, "description"], ""))),
         h(
           "label",
@@ -205,13 +203,7 @@ const authorizationPopup = ({ React: { createElement: h, useId, useLayoutEffect,
         h(
           "label",
           null,
-          h("input", {
-            type: "checkbox", checked: kept,
-            onChange: (event) => {
-              keep(event.target.checked);
-              credential.keep(event.target.checked);
-            },
-          }),
+          h("input", { type: "checkbox", checked: kept, onChange: changeKept }),
           "Keep it on this device, not for this tab only",
         ),
         h(
@@ -227,7 +219,7 @@ const authorizationPopup = ({ React: { createElement: h, useId, useLayoutEffect,
 
 // ---------------------------------------------------------------- samples
 
-// A credential never stands in a sample: what is shown is its name in the environment.
+// A sample never contains a credential, but the name of an environment variable.
 const SECRETS = { authorization: ["Bearer ", "ATRIUM_TOKEN"], "x-api-key": ["", "ATRIUM_KEY"] };
 const python = (value, indent) => {
   const inner = `${indent}    `;
@@ -238,8 +230,16 @@ const python = (value, indent) => {
   }
   return { true: "True", false: "False", null: "None" }[value] ?? JSON.stringify(value);
 };
+// The value of a header in a program: `variable` spells the one of an environment variable, `fresh` that of a new key.
+const headerIn = (variable, fresh) => ([name, value]) => {
+  const [scheme, secret] = SECRETS[name.toLowerCase()] ?? [];
+  if (secret) return `"${name}": ${scheme ? `"${scheme}" + ` : ""}${variable(secret)},`;
+  return `"${name}": ${value === null ? fresh : JSON.stringify(value)},`;
+};
+const pythonHeader = headerIn((secret) => `os.environ["${secret}"]`, "str(uuid.uuid4())");
+const javascriptHeader = headerIn((secret) => `process.env.${secret}`, "crypto.randomUUID()");
 const parsed = (body) => { try { return JSON.parse(body); } catch { return undefined; } };
-// A request is {method, url, headers: [[name, value]], body}: the value of a new Idempotency-Key is null, the body text.
+// A request is {method, url, headers: [[name, value]], body}. The body is text; null stands for a new Idempotency-Key.
 const LANGUAGES = {
   curl: ({ method, url, headers, body }) => {
     const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -255,14 +255,9 @@ const LANGUAGES = {
   },
   Python: ({ method, url, headers, body }) => {
     const isNew = headers.some(([, value]) => value === null);
-    const header = (name, value) => {
-      const [scheme, secret] = SECRETS[name.toLowerCase()] ?? [];
-      if (secret) return `${scheme ? `"${scheme}" + ` : ""}os.environ["${secret}"]`;
-      return value === null ? "str(uuid.uuid4())" : JSON.stringify(value);
-    };
     const json = parsed(body);
     const sent = body ? [json === undefined ? `data=${JSON.stringify(body)}` : `json=${python(json, "    ")}`] : [];
-    const given = headers.map(([name, value]) => `        "${name}": ${header(name, value)},\n`).join("");
+    const given = headers.map((header) => `        ${pythonHeader(header)}\n`).join("");
     return [
       "import os",
       ...(isNew ? ["import uuid"] : []),
@@ -278,18 +273,13 @@ const LANGUAGES = {
     ].join("\n");
   },
   JavaScript: ({ method, url, headers, body }) => {
-    const header = (name, value) => {
-      const [scheme, secret] = SECRETS[name.toLowerCase()] ?? [];
-      if (secret) return `${scheme ? `"${scheme}" + ` : ""}process.env.${secret}`;
-      return value === null ? "crypto.randomUUID()" : JSON.stringify(value);
-    };
     const json = parsed(body);
     const text = json === undefined ? JSON.stringify(body) : `JSON.stringify(${JSON.stringify(json, null, 2).replaceAll("\n", "\n  ")})`;
     return [
       `const response = await fetch("${url}", {`,
       `  method: "${method}",`,
       "  headers: {",
-      ...headers.map(([name, value]) => `    "${name}": ${header(name, value)},`),
+      ...headers.map((header) => `    ${javascriptHeader(header)}`),
       "  },",
       ...(body ? [`  body: ${text},`] : []),
       "});",
@@ -328,14 +318,12 @@ const Samples = ({ React: { createElement: h, useState } }) =>
   function SamplesOf({ request, getComponent }) {
     const [language, choose] = useState(device.get("atrium-language") in LANGUAGES ? device.get("atrium-language") : "curl");
     const text = LANGUAGES[language](request);
+    const change = (each) => {
+      choose(each);
+      device.set("atrium-language", each);
+    };
     const button = (each) =>
-      h("button", {
-        key: each, type: "button", "aria-pressed": each === language,
-        onClick: () => {
-          choose(each);
-          device.set("atrium-language", each);
-        },
-      }, each);
+      h("button", { key: each, type: "button", "aria-pressed": each === language, onClick: () => change(each) }, each);
     return h(
       "div",
       { className: "samples" },
@@ -355,7 +343,7 @@ const amended = (system) => {
       authorizationPopup: authorizationPopup(system),
       Copy: Copy(system),
       Samples: Samples(system),
-      // A link inside of a button can be used by no keyboard; the address is in the browser's bar once it is open.
+      // A keyboard cannot use a link inside a button. The address is in the browser's bar once the operation is open.
       DeepLink: ({ text }) => h("span", null, text),
       CopyToClipboardBtn: () => null,
       TextArea: (props) => h("textarea", { "aria-label": "Request body", spellCheck: false, ...props }),
@@ -386,43 +374,32 @@ const amended = (system) => {
       responses: (Original) => (props) => {
         const { getComponent, method, path, specSelectors } = props;
         const operation = specSelectors.specJsonWithResolvedSubtrees().getIn(["paths", path, method]);
-        return h(
-          Fragment,
-          null,
-          h(
-            "div",
-            { className: "samples-wrapper" },
-            h("div", { className: "opblock-section-header" }, h("h4", null, "Sample")),
-            h(getComponent("Samples"), { getComponent, request: example(operation, method, path) }),
-          ),
-          h(Original, props),
-        );
+        const title = h("div", { className: "opblock-section-header" }, h("h4", null, "Sample"));
+        const samples = h(getComponent("Samples"), { getComponent, request: example(operation, method, path) });
+        return h(Fragment, null, h("div", { className: "samples-wrapper" }, title, samples), h(Original, props));
       },
-      // Most refusals are the same for every operation: a line each, and the rest on demand.
+      // Most refusals are the same for every operation, so each takes one line, with its details on demand.
       response: (Original) => (props) => {
         const [open, toggle] = useState(false);
         if (props.code < "400") return h(Original, props);
+        const details = h(
+          "details",
+          { onToggle: (event) => toggle(event.currentTarget.open) },
+          h("summary", null, worded(h, props.response.get("description") ?? "")),
+          open ? h("table", null, h("tbody", null, h(Original, props))) : null,
+        );
         return h(
           "tr",
           { className: "refusal", "data-code": props.code },
           h("td", { className: "response-col_status" }, props.code),
-          h(
-            "td",
-            { className: "response-col_description", colSpan: 2 },
-            h(
-              "details",
-              { onToggle: (event) => toggle(event.currentTarget.open) },
-              h("summary", null, worded(h, props.response.get("description") ?? "")),
-              open ? h("table", null, h("tbody", null, h(Original, props))) : null,
-            ),
-          ),
+          h("td", { className: "response-col_description", colSpan: 2 }, details),
         );
       },
     },
     statePlugins: {
       layout: {
         wrapActions: {
-          // Swagger UI's own scrolls what is linked to below the bar, and takes each hash for an operation's.
+          // Swagger UI's own actions scroll the target below the bar, and read each hash as an operation's.
           scrollToElement: () => (element) => (element.firstElementChild ?? element).scrollIntoView(),
           parseDeepLinkHash: (_, { layoutActions }) => () => {
             const [group, operation] = target();
@@ -440,7 +417,7 @@ const amended = (system) => {
 // ---------------------------------------------------------------- the reference
 
 window.ui = SwaggerUIBundle({
-  // Beside this page, wherever that is: behind a stage, on a domain of one's own, on a laptop.
+  // The document is beside this page: behind a stage, on an own domain, or on a laptop.
   url: new URL("openapi.json", location.href).href,
   domNode: document.getElementById("reference"),
   layout: "BaseLayout",
@@ -461,7 +438,7 @@ window.ui = SwaggerUIBundle({
   },
 });
 
-// Its own button is below a long introduction; this one is always there, and says whether a credential is set.
+// Swagger UI's own button is below a long introduction. This one is always visible, and tells whether a credential is set.
 const enter = document.getElementById("enter");
 enter.addEventListener("click", () => window.ui.authActions.showDefinitions(window.ui.authSelectors.definitionsToAuthorize()));
 window.ui.getStore().subscribe(() => {
