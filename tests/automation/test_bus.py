@@ -71,7 +71,7 @@ def all_done(subject: Automation) -> None:
     subject._asynchronous.shutdown()
 
 
-def test_a_rule_invokes_its_function_for_what_matches_on_its_bus(automated: Make, with_viewer: Template) -> None:
+def test_a_rule_invokes_its_function_for_matching_events_of_its_bus(automated: Make, with_viewer: Template) -> None:
     invocations = Invocations()
     subject = automated(with_viewer, invocations)
     for source, kind, bus in (
@@ -89,7 +89,7 @@ def test_a_rule_invokes_its_function_for_what_matches_on_its_bus(automated: Make
     ]
 
 
-def test_a_rule_that_is_disabled_does_nothing(automated: Make, template: Template) -> None:
+def test_a_disabled_rule_invokes_no_function(automated: Make, template: Template) -> None:
     assert {rule.name for rule in template.rules} == {"ProjectRequested", "SweepDeletedTimer"}
     invocations = Invocations()
     subject = automated(template, invocations)
@@ -99,7 +99,7 @@ def test_a_rule_that_is_disabled_does_nothing(automated: Make, template: Templat
 
 
 @pytest.mark.usefixtures("quick")
-def test_an_event_that_a_function_fails_on_is_tried_again_and_then_a_dead_letter(
+def test_a_failing_event_is_retried_and_then_becomes_a_dead_letter(
     automated: Make, with_viewer: Template, tmp_path: Path
 ) -> None:
     event = put("atrium", "project.created", '{"project_id": "p"}')
@@ -126,7 +126,7 @@ def test_a_rule_puts_the_whole_event_into_its_queue(automated: Make, template: T
     assert message.body.endswith('"detail": {"price": 1.10}}'), "numbers keep their spelling"
 
 
-def test_events_of_atrium_are_lines_of_a_file_as_they_were_put(
+def test_events_of_atrium_are_lines_of_a_file_with_unchanged_text(
     automated: Make, template: Template, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     subject = automated(template, Invocations())
@@ -137,7 +137,7 @@ def test_events_of_atrium_are_lines_of_a_file_as_they_were_put(
     assert said == ["event project.updated p 7", "event thing.happened of somebody"]
 
 
-def test_put_events_is_answered_as_eventbridge_does_and_can_be_disturbed() -> None:
+def test_put_events_answers_like_eventbridge_and_can_be_disturbed() -> None:
     entry = {"EventBusName": "atrium-events", "Source": "atrium", "DetailType": "t", "Detail": '{"n": 1}'}
     bus = Published()
     with served(bus, KEY):
@@ -182,7 +182,7 @@ def _raise(error: Exception) -> Callable[[Any], Any]:
     return hook
 
 
-def test_a_schedule_is_a_period_and_sends_what_eventbridge_sends(template: Template) -> None:
+def test_a_schedule_has_a_period_and_the_event_of_eventbridge(template: Template) -> None:
     (rule,) = (rule for rule in template.rules if rule.schedule)
     assert period(str(rule.schedule)) == 15 * 60
     assert [period(f"rate({each})") for each in ("1 minute", "2 hours", "1 day")] == [60, 7200, 86400]
@@ -193,7 +193,7 @@ def test_a_schedule_is_a_period_and_sends_what_eventbridge_sends(template: Templ
     assert {**sent, "id": sample["id"], "time": sample["time"]} == sample
 
 
-def test_a_schedules_function_runs_on_time(automated: Make, template: Template) -> None:
+def test_a_scheduled_function_runs_once_a_period(automated: Make, template: Template) -> None:
     invocations = Invocations()
     subject = automated(template, invocations)
     (rule,) = (rule for rule in template.rules if rule.schedule)

@@ -81,7 +81,7 @@ def test_a_tenant_is_made_with_spaces_principals_and_secrets_shown_once(world: W
         }
 
 
-def test_the_same_request_changes_nothing_and_returns_ids_without_secrets(provision: Provision) -> None:
+def test_a_repeated_request_changes_nothing_and_returns_ids_without_secrets(provision: Provision) -> None:
     first, second = provision(**REQUEST), provision(**REQUEST)
     for credential in first["principals"][0]["credentials"]:
         del credential["secret"]
@@ -212,7 +212,9 @@ def upper(ids: Mapping[str, str]) -> dict[str, str]:
         ),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_made(provision: Provision, change: Mapping[str, Any], said: str) -> None:
+def test_an_invalid_request_is_refused_with_its_reason_and_creates_nothing(
+    provision: Provision, change: Mapping[str, Any], said: str
+) -> None:
     event = {
         name: value for name, value in {**REQUEST, **change}.items() if value is not None or name == "request_token"
     }
@@ -231,7 +233,7 @@ def test_emails_and_credentials_belong_to_one_principal(provision: Provision) ->
     assert provision(request_token="r-3", tenant={"name": "Other"}, principals=[{**ADA, "roles": {}}])
 
 
-def test_what_does_not_fit_one_transaction_is_refused(provision: Provision) -> None:
+def test_a_request_too_large_for_one_transaction_is_refused(provision: Provision) -> None:
     def people(count: int) -> list[Any]:
         return [{"name": f"P{n}", "email": f"p{n}@initech.example"} for n in range(count)]
 

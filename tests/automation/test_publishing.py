@@ -130,7 +130,7 @@ def work_on(world: World, project: str, turns: int, chance: random.Random) -> No
 
 
 @pytest.mark.timeout(900)
-def test_every_commit_is_published_and_nothing_else_under_faults(crowd: Crowd, template: Template) -> None:
+def test_every_commit_is_published_once_and_no_other_event_under_faults(crowd: Crowd, template: Template) -> None:
     world, chance = crowd.world, random.Random(7)
     crowd.proxy.conflicts = True
     mishaps = random.Random(11)
@@ -185,7 +185,7 @@ def batches(records: list[Record], chance: random.Random) -> list[list[Record]]:
     return found
 
 
-def test_a_record_that_is_no_event_is_a_dead_letter_and_the_rest_of_its_batch_is_published(
+def test_a_record_without_an_event_becomes_a_dead_letter_and_the_rest_of_its_batch_is_published(
     crowd: Crowd, template: Template
 ) -> None:
     world = crowd.world
@@ -204,7 +204,7 @@ def test_a_record_that_is_no_event_is_a_dead_letter_and_the_rest_of_its_batch_is
     assert names == {v1_id(record["dynamodb"]["NewImage"]["id"]["S"]) for record in (first, third)}
 
 
-def test_what_the_bus_does_not_take_is_reported_and_published_once_it_does(crowd: Crowd, template: Template) -> None:
+def test_refused_events_are_reported_and_published_once_the_bus_accepts_them(crowd: Crowd, template: Template) -> None:
     world = crowd.world
     records = changes_of(crowd, {world.new_project().rpartition("/")[2] for _ in range(3)})
     first, second, third = (v1_id(record["dynamodb"]["NewImage"]["id"]["S"]) for record in records)

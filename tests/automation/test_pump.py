@@ -82,7 +82,7 @@ def test_each_change_is_one_event_in_sequence(instance: Instance) -> None:
     assert f"event project.deleted {project.rpartition('/')[2]} 23\n" in instance.output()
 
 
-def test_the_file_has_what_the_project_was(instance: Instance) -> None:
+def test_an_event_holds_the_project_at_its_time(instance: Instance) -> None:
     world = instance.world
     path = world.projects()
     made = world("POST", path, content=b'{"name": "Exact", "description": {"price": 1.10}}').body
@@ -94,7 +94,7 @@ def test_the_file_has_what_the_project_was(instance: Instance) -> None:
     assert '{"price":1.10}' in line
 
 
-def test_what_was_deleted_is_purged(instance: Instance) -> None:
+def test_a_deleted_project_is_purged(instance: Instance) -> None:
     world = instance.world
     project = world.new_project("Doomed")
     world.new_member(project, "viewer", "viewer")
@@ -106,7 +106,7 @@ def test_what_was_deleted_is_purged(instance: Instance) -> None:
     wait_for(lambda: queued.sk not in {row["sk"]["S"] for row in items(instance.directory, queued.pk)})
 
 
-def test_a_record_that_is_none_of_ours_holds_nothing_up(instance: Instance) -> None:
+def test_a_foreign_record_delays_no_other(instance: Instance) -> None:
     """It becomes a dead letter, and everything around it is published."""
     world = instance.world
     before = world.new_project("Before")
@@ -121,7 +121,7 @@ def test_a_record_that_is_none_of_ours_holds_nothing_up(instance: Instance) -> N
     assert letter["requestContext"]["functionArn"].endswith(":PublishEvents")
 
 
-def test_a_project_that_an_event_asks_for_is_made_once(instance: Instance, template: Template) -> None:
+def test_a_project_requested_by_an_event_is_created_once(instance: Instance, template: Template) -> None:
     world = instance.world
     acme = world.dev["tenants"]["acme"]
     detail = {
@@ -145,7 +145,7 @@ def test_a_project_that_an_event_asks_for_is_made_once(instance: Instance, templ
     wait_for(lambda: events(instance.directory, project) == [(1, "project.created")])
 
 
-def test_a_parameter_turns_on_somebody_elses_automation(instance: Instance, tmp_path: Path) -> None:
+def test_a_parameter_turns_on_the_sample_reaction(instance: Instance, tmp_path: Path) -> None:
     """The demo tenants' ids are the same everywhere."""
     viewer = instance.world.uuid("outsider")
     with running(tmp_path, PARAMETERS=f"ViewerPrincipal={viewer}") as configured:
@@ -177,7 +177,7 @@ def test_no_address_and_no_secret_is_in_an_event_or_a_log(instance: Instance) ->
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
-def test_what_was_committed_right_before_the_end_is_published_after_it(tmp_path: Path, kind: signal.Signals) -> None:
+def test_a_commit_right_before_the_end_is_published_after_a_restart(tmp_path: Path, kind: signal.Signals) -> None:
     """Nothing is lost; a repeat has the id of the first one, and the sequence of none goes back but in a repeat."""
     made: dict[str, int] = {}
     for _ in range(full(1, 15)):

@@ -50,7 +50,7 @@ LONG_AGO = "2020-01-01T00:00:00.000Z"
 DONE: dict[str, Any] = {"batchItemFailures": []}
 
 
-def test_deleting_a_project_asks_the_same_of_the_table_whatever_it_holds(crowd: Crowd) -> None:
+def test_deleting_a_project_makes_the_same_calls_at_any_size(crowd: Crowd) -> None:
     world = crowd.world
     asked = []
     for count in (0, full(500, 10_000)):
@@ -90,7 +90,9 @@ def test_a_purge_removes_every_row_and_the_queues_last(crowd: Crowd, template: T
     assert id_of(project) not in json.dumps(summary)
 
 
-def test_a_purge_says_how_much_it_removed(world: World, template: Template, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_purge_logs_the_number_of_removed_rows(
+    world: World, template: Template, capsys: pytest.CaptureFixture[str]
+) -> None:
     """As a metric, in the form that CloudWatch reads out of the log."""
     project = world.new_project()
     for kind in RECORDS:
@@ -120,7 +122,7 @@ def test_a_deleted_tasks_notes_are_purged_and_no_others(crowd: Crowd, template: 
     assert len(world("GET", f"{flat_path(kept)}/notes").body) == 3
 
 
-def test_what_is_not_deleted_is_never_purged(crowd: Crowd, template: Template) -> None:
+def test_an_undeleted_project_is_never_purged(crowd: Crowd, template: Template) -> None:
     """Whatever a row of the queue says, by whatever mistake it came there."""
     world = crowd.world
     project = world.new_project()
@@ -222,7 +224,7 @@ def test_a_big_purge_killed_anywhere_is_finished_by_the_next_one(
     assert killed >= full(4, 90)
 
 
-def test_a_purge_without_time_reports_what_it_has_not_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_purge_out_of_time_reports_its_unfinished_records(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     project = world.new_project()
     for _ in range(5):
         world.new_record(project, "decisions")
@@ -244,9 +246,7 @@ def test_a_purge_without_time_reports_what_it_has_not_done(world: World, monkeyp
 # ---------------------------------------------------------------- the sweep
 
 
-def test_the_sweep_purges_what_is_older_than_an_hour_and_a_bad_row_does_not_stop_it(
-    crowd: Crowd, template: Template
-) -> None:
+def test_the_sweep_purges_deletions_older_than_an_hour_despite_a_bad_row(crowd: Crowd, template: Template) -> None:
     world = crowd.world
     long_ago = timestamp(datetime.now(UTC) - timedelta(minutes=61))
     deleted = [world.new_project() for _ in range(3)]
@@ -285,7 +285,7 @@ def unreadable_rows(world: World) -> list[dict[str, Any]]:
     return [{**row, "pk": {"S": pk}, "sk": {"S": sk}} for row, (pk, sk) in zip(made, keyed, strict=True)]
 
 
-def test_a_shard_that_does_not_answer_does_not_stop_the_sweep_of_the_others(
+def test_an_unavailable_shard_does_not_stop_the_sweep_of_the_others(
     world: World, template: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for project in [world.new_project() for _ in range(12)]:
@@ -360,7 +360,7 @@ def giant(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[s
         yield rows
 
 
-def test_a_giant_deletion_holds_up_no_other_in_a_sweep(giant: Any, template: Template) -> None:
+def test_a_giant_deletion_delays_no_other_in_a_sweep(giant: Any, template: Template) -> None:
     function = template.functions["SweepDeleted"]
     assert call(function, {}) == {"found": 12, "purged": 11}
     assert [row["project"] for row in purge.queued(table())] == [giant[0]["project"]]
@@ -368,7 +368,7 @@ def test_a_giant_deletion_holds_up_no_other_in_a_sweep(giant: Any, template: Tem
     assert list(purge.queued(table())) == []
 
 
-def test_a_giant_deletion_holds_up_no_other_of_its_batch(giant: Any, template: Template) -> None:
+def test_a_giant_deletion_delays_no_other_of_its_batch(giant: Any, template: Template) -> None:
     function = template.functions["PurgeDeleted"]
     batch = [
         {"dynamodb": {"NewImage": wire_item(row), "SequenceNumber": str(number)}} for number, row in enumerate(giant)
@@ -379,7 +379,7 @@ def test_a_giant_deletion_holds_up_no_other_of_its_batch(giant: Any, template: T
     assert list(purge.queued(table())) == []
 
 
-def test_a_record_that_is_no_deletion_is_told_and_holds_up_nothing(crowd: Crowd, template: Template) -> None:
+def test_a_record_without_a_deletion_is_logged_and_delays_no_other(crowd: Crowd, template: Template) -> None:
     world = crowd.world
     project = world.new_project()
     assert world("DELETE", project).status == 204

@@ -31,7 +31,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_sources, "REDELIVERED_AFTER", 0.0)
 
 
-def test_a_message_looks_like_lambdas_and_what_is_processed_is_gone(
+def test_a_message_has_the_fields_of_sqs_and_is_gone_once_processed(
     template: Template, requests: EventSource, letters: LeftLetters
 ) -> None:
     queue = MessageQueue(template.queues[requests.source])
@@ -52,7 +52,7 @@ def test_a_message_looks_like_lambdas_and_what_is_processed_is_gone(
 
 
 @pytest.mark.usefixtures("at_once")
-def test_only_the_message_that_was_reported_comes_again_until_it_is_a_dead_letter(
+def test_only_the_reported_message_comes_again_until_it_becomes_a_dead_letter(
     template: Template, requests: EventSource, letters: LeftLetters
 ) -> None:
     queue = MessageQueue(template.queues[requests.source])
@@ -75,7 +75,7 @@ def test_only_the_message_that_was_reported_comes_again_until_it_is_a_dead_lette
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_batch_that_failed_or_reported_nonsense_comes_again_whole(
+def test_a_failed_batch_or_a_malformed_report_returns_the_whole_batch(
     template: Template, requests: EventSource, letters: LeftLetters
 ) -> None:
     queue = MessageQueue(template.queues[requests.source])
@@ -95,7 +95,7 @@ def test_a_batch_that_failed_or_reported_nonsense_comes_again_whole(
     assert batches == [["a", "b"]] * 3
 
 
-def test_a_message_that_failed_is_out_of_sight_for_a_while(
+def test_a_failed_message_is_hidden_for_its_visibility_timeout(
     template: Template, requests: EventSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = unhurried()
@@ -111,7 +111,7 @@ def test_a_message_that_failed_is_out_of_sight_for_a_while(
     assert again.receives == 2
 
 
-def test_who_waits_for_a_message_gets_it_when_it_is_in_sight(template: Template, requests: EventSource) -> None:
+def test_a_waiting_receiver_gets_a_message_once_it_is_visible(template: Template, requests: EventSource) -> None:
     queue = MessageQueue(template.queues[requests.source])
     queue.put_back(Message("a"), after=0.1)
     (message,) = queue.receive(10, within=NET)

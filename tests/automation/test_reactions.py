@@ -74,7 +74,7 @@ def names(world: World) -> list[str]:
         query = f"?limit=100&cursor={page['meta']['next_cursor']}"
 
 
-def test_a_project_is_created_as_if_its_principal_had_asked_for_it(world: World, create: Create) -> None:
+def test_an_event_creates_the_project_of_a_request_by_its_principal(world: World, create: Create) -> None:
     made = create(request(world, client_name="Acme", description={"summary": "New", "budget": 1}))
     space = world.dev["tenants"]["acme"]["spaces"]["default"]
     assert made == {
@@ -95,7 +95,7 @@ def test_a_project_is_created_as_if_its_principal_had_asked_for_it(world: World,
     assert world("DELETE", project, by="contributor").status == 204, "its manager"
 
 
-def test_its_event_is_that_of_any_other_creation(world: World, create: Create) -> None:
+def test_a_creation_by_an_event_publishes_the_event_of_any_creation(world: World, create: Create) -> None:
     project = f"{world.projects()}/{create(request(world))['id']}"
     found = event(world, project)
     require_published_form(found)
@@ -103,7 +103,7 @@ def test_its_event_is_that_of_any_other_creation(world: World, create: Create) -
     assert found["actor"] == {"principal_id": world.uuid("contributor"), "kind": "user"}
 
 
-def test_an_event_makes_one_project_however_often_and_however_it_comes(world: World, create: Create) -> None:
+def test_a_repeated_event_creates_one_project(world: World, create: Create) -> None:
     made = create(request(world))
     assert create(request(world)) == made
     assert create(envelope(request(world))) == made
@@ -111,7 +111,7 @@ def test_an_event_makes_one_project_however_often_and_however_it_comes(world: Wo
     assert names(world) == ["Website Redesign Q3"]
 
 
-def test_without_an_id_of_its_own_the_buss_counts(world: World, create: Create) -> None:
+def test_an_event_without_its_own_id_is_identified_by_the_buss_id(world: World, create: Create) -> None:
     wanted = request(world)
     del wanted["id"]
     made = create(envelope(wanted))
@@ -141,7 +141,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "reason"), REFUSED, ids=lambda value: str(value)[:30])
-def test_what_http_refuses_is_refused_with_what_to_mend(
+def test_a_request_refused_over_http_is_refused_with_the_same_reason(
     world: World, create: Create, fields: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(FunctionFailed) as refused:
@@ -151,7 +151,7 @@ def test_what_http_refuses_is_refused_with_what_to_mend(
     assert names(world) == []
 
 
-def test_who_may_not_create_does_not_by_an_event_either(world: World, create: Create) -> None:
+def test_a_principal_without_the_permission_creates_no_project_by_an_event(world: World, create: Create) -> None:
     for name, reason in (
         ("viewer", "You may not create projects in this space."),
         ("outsider", "You do not have access to this space."),
@@ -168,7 +168,7 @@ def test_an_id_used_for_another_request_is_refused(world: World, create: Create)
         create(request(world, name="Other"))
 
 
-def test_a_bad_message_is_reported_and_the_rest_of_its_batch_is_done(world: World, create: Create) -> None:
+def test_an_invalid_message_is_reported_and_the_rest_of_its_batch_is_done(world: World, create: Create) -> None:
     answer = create(
         batch("not json", envelope(request(world, id="a")), envelope(request(world, id="b", name="")), "[]")
     )
@@ -186,7 +186,7 @@ def test_one_event_delivered_many_times_at_once_makes_one_project(crowd: Crowd, 
         assert all(made == results[0] for made in results)
 
 
-def test_of_ten_requests_that_each_take_their_longest_none_is_lost_and_none_is_done_twice(
+def test_ten_requests_at_the_time_limit_are_each_done_once(
     crowd: Crowd, template: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The table does not answer the first calls of each request until its time is nearly up. By the functions' clock no
@@ -253,7 +253,7 @@ def test_a_configured_principal_becomes_a_viewer_of_each_new_project(world: Worl
     assert event(world, project) == found
 
 
-def test_an_event_that_comes_again_after_its_principal_lost_every_role_is_done_already(
+def test_a_repeated_event_counts_as_done_after_its_principal_lost_every_role(
     world: World, create: Create, add_viewer: Create
 ) -> None:
     made = create(request(world))
@@ -269,7 +269,7 @@ def test_an_event_that_comes_again_after_its_principal_lost_every_role_is_done_a
     assert add_viewer(happened) == {"added": False}
 
 
-def test_a_viewer_who_is_there_or_a_project_that_is_gone_is_no_failure(world: World, add_viewer: Create) -> None:
+def test_an_existing_viewer_or_a_deleted_project_is_no_failure(world: World, add_viewer: Create) -> None:
     project = world.new_project()
     happened = created(world, project)
     world.new_member(project, "outsider", "contributor")
@@ -299,7 +299,7 @@ def event_of_globex(world: World, project: str) -> dict[str, Any]:
     }
 
 
-def test_without_a_configured_principal_nothing_is_added(world: World, template: Template) -> None:
+def test_without_a_configured_principal_no_viewer_is_added(world: World, template: Template) -> None:
     project = world.new_project()
     assert call(template.functions["AddViewer"], created(world, project)) == {"added": False}
     assert len(world("GET", f"{project}/members").body["data"]) == 1

@@ -54,7 +54,7 @@ def test_the_streams_sample_is_published(world: World, template: Template) -> No
         require_published_form(detail)
 
 
-def test_the_samples_of_what_finds_nothing_to_do_do_nothing(world: World, template: Template) -> None:
+def test_samples_without_work_to_do_change_nothing(world: World, template: Template) -> None:
     assert run(template, "purge_deleted") == {"batchItemFailures": []}
     assert run(template, "sweep_deleted") == {"found": 0, "purged": 0}
     assert run(template, "add_viewer") == {"added": False}
@@ -90,7 +90,7 @@ def test_the_samples_of_credentials_issue_rotate_revoke_and_list_the_viewers(wor
     assert after[revoked["credential_id"]]["revoked_at"] == revoked["revoked_at"]
 
 
-def test_the_authorizers_sample_is_a_credential_that_is_nobodys(world: World, template: Template) -> None:
+def test_the_authorizers_sample_is_an_unknown_credential(world: World, template: Template) -> None:
     event = json.loads((EVENTS / "authorizer.json").read_text())
     with pytest.raises(FunctionFailed, match="Unauthorized"):
         call(template.functions["Authorizer"], event)

@@ -70,7 +70,7 @@ def deliver(settings: EventSource, invoke: Any, letters: LeftLetters, records: l
     return [int(position) for position in source.deliver(SHARD, records)]
 
 
-def test_the_template_is_where_the_settings_are_from(publishing: EventSource, template: Template) -> None:
+def test_the_settings_come_from_the_template(publishing: EventSource, template: Template) -> None:
     assert publishing.function == template.functions["PublishEvents"]
     assert (publishing.batch_size, publishing.reports_failures, publishing.bisects) == (100, True, True)
     assert (publishing.retries, publishing.max_age, publishing.starting_position) == (None, 43200, "TRIM_HORIZON")
@@ -82,7 +82,9 @@ def test_the_template_is_where_the_settings_are_from(publishing: EventSource, te
     }
 
 
-def test_a_batch_is_full_at_most_and_each_one_is_done_in_turn(publishing: EventSource, letters: LeftLetters) -> None:
+def test_batches_have_at_most_the_configured_size_and_run_in_order(
+    publishing: EventSource, letters: LeftLetters
+) -> None:
     consumer = Consumer()
     done = deliver(replace(publishing, batch_size=3), consumer, letters, [record(n) for n in range(1, 8)])
     assert consumer.batches == [[1, 2, 3], [4, 5, 6], [7]]
@@ -90,7 +92,9 @@ def test_a_batch_is_full_at_most_and_each_one_is_done_in_turn(publishing: EventS
     assert letters == []
 
 
-def test_what_no_filter_wants_is_done_without_the_function(template: Template, letters: LeftLetters) -> None:
+def test_records_outside_the_filters_are_skipped_without_an_invocation(
+    template: Template, letters: LeftLetters
+) -> None:
     sources = {source.function.name: source for source in template.event_sources}
     publishing, purging = sources["PublishEvents"], sources["PurgeDeleted"]
     other = record(3)
@@ -121,7 +125,7 @@ def test_a_poison_record_becomes_a_dead_letter_and_the_rest_of_its_batch_is_proc
     assert done == sorted(done), "a checkpoint never goes back"
 
 
-def test_a_dead_letter_says_what_lambdas_says(publishing: EventSource, letters: LeftLetters) -> None:
+def test_a_dead_letter_has_the_fields_of_lambdas(publishing: EventSource, letters: LeftLetters) -> None:
     created = int(time.time()) - 10
     settings = replace(publishing, bisects=False, retries=10)
     deliver(settings, Consumer(2), letters, [record(n, created + n) for n in (1, 2, 3)])
@@ -145,9 +149,7 @@ def test_a_dead_letter_says_what_lambdas_says(publishing: EventSource, letters: 
     }
 
 
-def test_everything_from_the_lowest_reported_record_on_comes_again(
-    publishing: EventSource, letters: LeftLetters
-) -> None:
+def test_records_from_the_lowest_reported_one_come_again(publishing: EventSource, letters: LeftLetters) -> None:
     """Whatever else was reported, in whatever order."""
     batches: list[list[int]] = []
 
@@ -162,7 +164,7 @@ def test_everything_from_the_lowest_reported_record_on_comes_again(
 
 
 @pytest.mark.parametrize("answer", [None, {}, {"batchItemFailures": []}, {"batchItemFailures": None}])
-def test_nothing_reported_is_success(publishing: EventSource, letters: LeftLetters, answer: Any) -> None:
+def test_an_empty_report_is_success(publishing: EventSource, letters: LeftLetters, answer: Any) -> None:
     assert deliver(publishing, lambda *_: answer, letters, [record(1), record(2)]) == [2, 2]
     assert letters == []
 
@@ -177,9 +179,7 @@ def test_nothing_reported_is_success(publishing: EventSource, letters: LeftLette
         ["all"],
     ],
 )
-def test_a_report_that_cannot_be_understood_is_a_failed_batch(
-    publishing: EventSource, letters: LeftLetters, answer: Any
-) -> None:
+def test_a_malformed_report_fails_the_whole_batch(publishing: EventSource, letters: LeftLetters, answer: Any) -> None:
     batches = []
 
     def invoke(function: Function, event: Mapping[str, Any]) -> Any:
@@ -190,13 +190,13 @@ def test_a_report_that_cannot_be_understood_is_a_failed_batch(
     assert batches == [[1, 2], [1, 2]]
 
 
-def test_without_reports_an_answer_says_nothing(publishing: EventSource, letters: LeftLetters) -> None:
+def test_without_reports_the_answer_is_ignored(publishing: EventSource, letters: LeftLetters) -> None:
     consumer = Consumer(1)
     deliver(replace(publishing, reports_failures=False), consumer, letters, [record(1)])
     assert (consumer.batches, letters) == ([[1]], [])
 
 
-def test_a_function_that_times_out_has_failed(publishing: EventSource, letters: LeftLetters) -> None:
+def test_a_timeout_fails_the_batch(publishing: EventSource, letters: LeftLetters) -> None:
     def invoke(function: Function, event: Mapping[str, Any]) -> Any:
         raise FunctionTimedOut(function.name)
 
@@ -204,14 +204,14 @@ def test_a_function_that_times_out_has_failed(publishing: EventSource, letters: 
     assert letters.ranges == [(1, 1), (2, 2)]
 
 
-def test_without_bisecting_a_batch_is_given_up_as_a_whole(publishing: EventSource, letters: LeftLetters) -> None:
+def test_without_bisecting_the_whole_batch_becomes_a_dead_letter(publishing: EventSource, letters: LeftLetters) -> None:
     consumer = Consumer(2, raises=True)
     deliver(replace(publishing, bisects=False, retries=2), consumer, letters, [record(1), record(2)])
     assert consumer.batches == [[1, 2]] * 3
     assert letters.ranges == [(1, 2)]
 
 
-def test_a_record_that_is_too_old_is_a_dead_letter_without_the_function(
+def test_an_expired_record_is_a_dead_letter_without_an_invocation(
     publishing: EventSource, letters: LeftLetters
 ) -> None:
     long_ago = time.time() - 43200 - 5
@@ -224,7 +224,7 @@ def test_a_record_that_is_too_old_is_a_dead_letter_without_the_function(
     assert consumer.batches[-1] == [4]
 
 
-def test_retries_wait_longer_each_time_and_not_too_long(publishing: EventSource, letters: LeftLetters) -> None:
+def test_pauses_between_retries_double_up_to_one_second(publishing: EventSource, letters: LeftLetters) -> None:
     waits: list[float] = []
     source = StreamSource(replace(publishing, retries=10), Consumer(1), letters.leave, pause=waits.append)
     list(source.deliver(SHARD, [record(1)]))

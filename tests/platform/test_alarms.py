@@ -125,7 +125,7 @@ def shown_on(dashboard: Mapping[str, Any]) -> list[Metric]:
     return found
 
 
-def test_alarms_and_dashboard_ask_for_metrics_that_are_there(
+def test_alarms_and_dashboard_use_existing_metrics(
     world: World, other: World, template: Template, watching: Mapping[str, Any], said: Said
 ) -> None:
     """Atrium's are those that a life of requests, events and purges really emits, with just these dimensions."""
@@ -173,7 +173,7 @@ def live_through_everything(world: World, other: World, template: Template) -> N
         call(template.functions["SweepDeleted"], {})
 
 
-def test_what_the_alarms_name_is_what_the_stack_exports(template: Template, watching: Mapping[str, Any]) -> None:
+def test_the_alarms_use_the_exports_of_the_stack(template: Template, watching: Mapping[str, Any]) -> None:
     exported = exports(template)
     assert exported == {
         f"{STACK}-Table": {"Ref": "Table"},
@@ -190,7 +190,7 @@ def test_what_the_alarms_name_is_what_the_stack_exports(template: Template, watc
     assert values == {STACK, "<Table>", "<DeadLetters>", "<ProjectRequests>", "<PublishEvents>"}
 
 
-def test_every_alarm_tells_the_topic_and_is_quiet_where_nothing_happens(watching: Mapping[str, Any]) -> None:
+def test_every_alarm_notifies_the_topic_and_is_quiet_without_traffic(watching: Mapping[str, Any]) -> None:
     found = alarms(watching)
     assert {alarm["AlarmName"] for alarm in found.values()} == {
         f"{STACK}-{name}"
@@ -290,7 +290,7 @@ def test_an_alarm_stops_the_shortest_canary(watching: Mapping[str, Any], name: s
 
 
 @pytest.mark.parametrize("name", ["ServerErrors", "AuthorizerFailures"])
-def test_few_failures_among_many_and_a_few_among_few_are_no_alarm(watching: Mapping[str, Any], name: str) -> None:
+def test_a_low_rate_or_a_low_number_of_failures_is_no_alarm(watching: Mapping[str, Any], name: str) -> None:
     alarm = watching[name]
     assert goes_off(alarm, [Minute(20_000, failures=50)] * 60) is None, "one in 400, all day"
     assert goes_off(alarm, [Minute(1), Minute(1, failures=1)] * 30) is None, "three in five minutes, of five"
@@ -304,7 +304,7 @@ def test_one_slow_minute_is_no_alarm_and_two_of_three_are(watching: Mapping[str,
     assert goes_off(watching["Latency"], [fine] * 5 + [slow, fine, slow]) == 8
 
 
-def test_an_alarm_on_a_percentile_judges_however_few_requests_there_are(watching: Mapping[str, Any]) -> None:
+def test_an_alarm_on_a_percentile_evaluates_few_requests_too(watching: Mapping[str, Any]) -> None:
     """CloudWatch would keep its state below 10 / (1 - 0.99) = 1,000 samples a period."""
     by_percentile = [alarm for alarm in alarms(watching).values() if "ExtendedStatistic" in alarm]
     assert by_percentile

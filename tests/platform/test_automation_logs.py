@@ -22,7 +22,7 @@ from tests.support.logs import Said, measured
 from tests.support.rows import meta_of
 
 
-def test_how_late_each_event_was_is_told(world: World, template: Template, said: Said) -> None:
+def test_the_lag_of_each_published_event_is_logged(world: World, template: Template, said: Said) -> None:
     meta = meta_of(world, world.new_project())
     meta["last_event"]["time"] = timestamp(datetime.now(UTC) - timedelta(seconds=90))
     record = {"dynamodb": {"NewImage": wire_item(meta), "SequenceNumber": "1"}}
@@ -38,7 +38,7 @@ def test_how_late_each_event_was_is_told(world: World, template: Template, said:
         assert all(90_000 <= lag < 90_000 + NET * 1_000 for lag in line["EventLag"])
 
 
-def test_an_event_that_the_bus_does_not_take_is_not_late_yet(world: World, template: Template, said: Said) -> None:
+def test_an_unpublished_event_logs_no_lag(world: World, template: Template, said: Said) -> None:
     record = {"dynamodb": {"NewImage": wire_item(meta_of(world, world.new_project())), "SequenceNumber": "1"}}
     world.bus.before = lambda entries: range(len(entries))
     said()
@@ -47,7 +47,7 @@ def test_an_event_that_the_bus_does_not_take_is_not_late_yet(world: World, templ
     assert said() == [{"message": "Not published", "level": "WARN", "published": 0, "failed": 1}]
 
 
-def test_a_sweep_is_told_with_each_purge(world: World, template: Template, said: Said) -> None:
+def test_a_sweep_logs_itself_and_each_purge(world: World, template: Template, said: Said) -> None:
     project = world.new_project()
     assert world("DELETE", project).status == 204
     (row,) = purge.queued(table())
@@ -77,9 +77,7 @@ def test_a_sweep_is_told_with_each_purge(world: World, template: Template, said:
     }
 
 
-def test_a_sweep_that_cannot_purge_tells_how_many_deletions_are_overdue(
-    world: World, template: Template, said: Said
-) -> None:
+def test_a_failing_sweep_logs_the_number_of_overdue_deletions(world: World, template: Template, said: Said) -> None:
     for project in (world.new_project(), world.new_project()):
         assert world("DELETE", project).status == 204
     said()
@@ -93,7 +91,7 @@ def test_a_sweep_that_cannot_purge_tells_how_many_deletions_are_overdue(
     assert (swept["SweptDeletions"], swept["OverdueDeletions"]) == (0, 2)
 
 
-def test_rows_of_the_purge_queue_that_cannot_be_read_are_told_by_the_stream_and_by_each_sweep(
+def test_unreadable_rows_of_the_purge_queue_are_logged_by_the_stream_and_by_each_sweep(
     world: World, template: Template, said: Said
 ) -> None:
     client, rows = boto3.client("dynamodb"), [{"pk": {"S": "PURGE#0"}, "sk": {"S": f"odd-{n}"}} for n in range(12)]
@@ -112,7 +110,7 @@ def test_rows_of_the_purge_queue_that_cannot_be_read_are_told_by_the_stream_and_
         assert (swept["SweptDeletions"], swept["OverdueDeletions"]) == (0, 12)
 
 
-def test_each_sweep_sends_a_pulse_that_the_publisher_is_invoked_for_and_does_not_publish(
+def test_each_sweep_writes_a_pulse_and_the_publisher_is_invoked_for_it_without_publishing(
     world: World, template: Template, said: Said
 ) -> None:
     assert call(template.functions["SweepDeleted"], {}) == {"found": 0, "purged": 0}

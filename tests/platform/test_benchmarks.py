@@ -52,7 +52,7 @@ def on(factors: Sequence[float], results: Any) -> Any:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_the_verdict_is_the_same_on_a_machine_that_is(machine: str, last_run: Results) -> None:
+def test_the_verdict_is_the_same_on_a_machine_at_another_speed(machine: str, last_run: Results) -> None:
     elsewhere = on(MACHINES[machine], last_run)
     assert elsewhere["warm"] != last_run["warm"]
     assert [line.cells() for line in verdict(elsewhere)] == [line.cells() for line in verdict(last_run)]
@@ -62,7 +62,7 @@ def test_no_target_is_a_time(last_run: Results) -> None:
     assert {line.unit for line in verdict(last_run)} == {"x", "MB"}
 
 
-def test_code_that_takes_half_as_long_again_misses_its_targets(last_run: Results) -> None:
+def test_code_50_percent_slower_misses_its_targets(last_run: Results) -> None:
     """Ours alone, on the same machine: the verdict can fail."""
     ours = on([1.5], last_run)
     names = {rival["name"] for rival in last_run["rivals"] if rival["ours"]}

@@ -104,7 +104,7 @@ def test_the_layers_hold_no_records_of_wheels_no_stubs_and_no_tests() -> None:
             assert not names & {"build.py", "requirements.in", "requirements.txt", "bin"}
 
 
-def test_the_sdk_is_the_one_that_is_tested() -> None:
+def test_the_layer_holds_the_tested_version_of_the_sdk() -> None:
     for package in ("boto3", "botocore"):
         (tested,) = re.findall(rf"^{package}==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
         assert f"__version__ = '{tested}'" in (layer(DEPLOYED, "AtriumLayer") / package / "__init__.py").read_text()
@@ -146,7 +146,7 @@ def loaded(template: Template) -> Mapping[str, dict[str, Any]]:
     }
 
 
-def test_every_function_starts_from_what_was_built_and_collects_garbage_then(
+def test_every_function_starts_from_the_build_and_collects_garbage_after_its_imports(
     loaded: Mapping[str, dict[str, Any]],
 ) -> None:
     for process in loaded.values():
@@ -156,17 +156,17 @@ def test_every_function_starts_from_what_was_built_and_collects_garbage_then(
         assert {where.startswith(str(HERE)) for where in ours} == {True}
 
 
-def test_no_route_imports_what_would_slow_its_start(loaded: Mapping[str, dict[str, Any]]) -> None:
+def test_no_route_imports_a_banned_module(loaded: Mapping[str, dict[str, Any]]) -> None:
     assert not BANNED & loaded["routes"]["modules"].keys()
 
 
-def test_the_authorizer_imports_neither_models_nor_a_router_nor_before_it_must_what_checks_tokens(
+def test_the_authorizer_starts_without_models_a_router_and_the_check_of_tokens(
     loaded: Mapping[str, dict[str, Any]],
 ) -> None:
     assert not (BANNED | {"pydantic", "aws_lambda_powertools.event_handler"}) & loaded["authorizer"]["modules"].keys()
 
 
-def test_the_layer_holds_nothing_that_no_function_imports(loaded: Mapping[str, dict[str, Any]]) -> None:
+def test_the_layer_holds_only_imported_modules(loaded: Mapping[str, dict[str, Any]]) -> None:
     tops = {name.split(".")[0] for process in loaded.values() for name in process["modules"]}
     held = {path.name.split(".")[0] for path in layer(HERE, "AtriumLayer").iterdir()} - {"__pycache__", "amazon-roots"}
     assert held - tops == set()
@@ -174,7 +174,7 @@ def test_the_layer_holds_nothing_that_no_function_imports(loaded: Mapping[str, d
     assert checks == {"jwt", "cryptography", "_cffi_backend"}
 
 
-def test_an_access_token_is_checked_with_what_was_built(template: Template) -> None:
+def test_the_build_can_check_an_access_token(template: Template) -> None:
     code = """
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -189,7 +189,7 @@ print(jwt.decode(token, jwt.PyJWK.from_dict(jwt.algorithms.RSAAlgorithm.to_jwk(k
     assert (ran.stdout, ran.stderr) == ("x\n", "")
 
 
-def test_packages_that_gather_their_parts_when_asked_have_all_that_they_had() -> None:
+def test_lazily_loading_packages_have_the_names_of_the_installed_ones() -> None:
     """Each name is of the same part as in the package that is installed, whichever is asked for first."""
     code = """
 import importlib, json, random, sys
@@ -219,7 +219,7 @@ def described(loader: Loader, service: str) -> Any:
     return session.get_service_model(service)
 
 
-def test_the_sdks_data_is_its_own_cut_to_the_calls_that_are_made() -> None:
+def test_the_sdks_data_is_cut_to_the_used_calls_and_otherwise_unchanged() -> None:
     """Each call that is left says the same as in the SDK that is installed, down to the last shape."""
     data = layer(DEPLOYED, "AtriumLayer") / "botocore" / "data"
     cut = Loader(extra_search_paths=[str(data)], include_default_search_paths=False)
@@ -255,7 +255,7 @@ def shape(found: Any, above: tuple[str, ...] = ()) -> Any:
     return found.name, found.type_name, found.metadata, found.serialization, parts
 
 
-def test_what_the_sdk_is_asked_for_is_what_the_store_calls() -> None:
+def test_the_kept_calls_of_the_sdk_are_those_of_the_store() -> None:
     assert {*_METHODS, "DescribeEndpoints"} == SERVICES["dynamodb"]
 
 
@@ -270,7 +270,7 @@ def test_the_roots_are_amazons_and_readable() -> None:
     assert all(ssl.cert_time_to_seconds(root["notAfter"]) > 2e9 for root in found)
 
 
-def test_both_files_of_roots_that_the_template_names_are_in_the_layer() -> None:
+def test_the_layer_holds_both_root_files_of_the_template() -> None:
     for trusted in ("amazon", "all"):
         function = Template(TrustedRoots=trusted).functions["GetProject"]
         bundle = Path(function.environment["AWS_CA_BUNDLE"])
@@ -300,7 +300,7 @@ def build(tmp_path: Path, wanted: str, name: str | None, script: str) -> tuple[s
     return ran.stdout + ran.stderr, tmp_path / "made/python"
 
 
-def test_a_python_that_only_says_why_it_does_not_run_compiles_nothing_and_that_is_said(tmp_path: Path) -> None:
+def test_a_python_unable_to_run_compiles_nothing_and_the_build_says_so(tmp_path: Path) -> None:
     said, made = build(tmp_path, "3.13", "python3.13", "echo pyenv: python3.13: command not found >&2; exit 127")
     assert "jwt layer for Python 3.13 on arm64, WITHOUT bytecode: no Python 3.13 runs here." in said
     assert "LAMBDA_PYTHON=/path/to/python3.13 sam build" in said
@@ -308,13 +308,13 @@ def test_a_python_that_only_says_why_it_does_not_run_compiles_nothing_and_that_i
     assert not list(made.rglob("*.pyc"))
 
 
-def test_an_interpreter_that_is_named_says_the_version_and_compiles(tmp_path: Path) -> None:
+def test_a_named_interpreter_compiles_for_its_own_version(tmp_path: Path) -> None:
     said, made = build(tmp_path, sys.executable, None, "")
     assert f"jwt layer for Python {VERSION} on arm64, with bytecode by {sys.executable}" in said
     assert list(made.rglob("*.pyc"))
 
 
-def test_an_interpreter_that_does_not_run_is_refused(tmp_path: Path) -> None:
+def test_a_named_interpreter_unable_to_run_fails_the_build(tmp_path: Path) -> None:
     said, made = build(tmp_path, "/no/python", None, "")
     assert said == "LAMBDA_PYTHON=/no/python is neither a version nor a Python that runs.\n"
     assert not made.exists()

@@ -163,7 +163,7 @@ def test_every_function_is_deployed_as_the_template_says(cloud: Cloud, template:
         assert f"{function.handler.rpartition('.')[0].replace('.', '/')}.py" in code.namelist()
 
 
-def test_the_reference_is_there_for_everybody_and_so_is_its_document(world: World) -> None:
+def test_the_reference_and_its_document_need_no_credential(world: World) -> None:
     page, document = (world("GET", path, by=None) for path in ("/docs", "/openapi.json"))
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "<title>Atrium API</title>" in page.content.decode()
@@ -181,7 +181,7 @@ def test_a_retry_over_the_deployed_api_is_a_replay(world: World) -> None:
     assert world("GET", "/projects").body == [first.body]
 
 
-def test_what_is_set_off_by_changes_events_and_messages_happens(cloud: Cloud, tmp_path: Path) -> None:
+def test_changes_events_and_messages_have_their_effects(cloud: Cloud, tmp_path: Path) -> None:
     """The stream publishes a new project on the bus, whose rule adds the viewer; a project that an event asks for
     comes through rule and queue; the stream has what a deletion leaves purged.
     """
@@ -253,7 +253,7 @@ def document(cloud: Cloud, *begin: str) -> str:
     return done.stdout
 
 
-def test_the_door_is_closed_and_opened_by_the_commands_of_the_document(cloud: Cloud, world: World) -> None:
+def test_the_documented_commands_close_and_open_the_table(cloud: Cloud, world: World) -> None:
     """Whether the table's policy is obeyed is AWS's to show: ministack keeps it."""
     tables = cloud.client("dynamodb")
     table = tables.describe_table(TableName=cloud.outputs["TableName"])["Table"]["TableArn"]
@@ -300,7 +300,7 @@ def test_the_door_is_closed_and_opened_by_the_commands_of_the_document(cloud: Cl
         tables.get_resource_policy(ResourceArn=table)
 
 
-def test_sam_delete_leaves_the_data_and_nothing_else(cloud: Cloud) -> None:
+def test_sam_delete_leaves_only_the_data(cloud: Cloud) -> None:
     """As `DeletionPolicy: Retain` says. It comes last: there is no stack after it."""
     tables = cloud.client("dynamodb")
     cloud.sam("delete", "--stack-name", "atrium", "--region", REGION, "--no-prompts")

@@ -10,9 +10,7 @@ from benchmarks.costs import OPERATIONS, RESULT, default_sampling, dollars, meas
 from local.template import Template
 
 
-def test_requests_take_the_units_and_bytes_that_the_costs_are_made_of(
-    template: Template, engine: str, tmp_path: Path
-) -> None:
+def test_requests_take_the_units_and_bytes_of_the_cost_tables(template: Template, engine: str, tmp_path: Path) -> None:
     committed = json.loads(RESULT.read_text())
     found = measured(template, engine, tmp_path)
     assert found.keys() == committed.keys()
@@ -25,7 +23,7 @@ def test_requests_take_the_units_and_bytes_that_the_costs_are_made_of(
                 assert figures[exact] == committed[title][text][exact], (title, text)
 
 
-def test_the_section_is_what_the_program_writes(template: Template) -> None:
+def test_the_cost_section_equals_the_programs_output(template: Template) -> None:
     assert section(json.loads(RESULT.read_text()), template, prices()) in OPERATIONS.read_text()
 
 

@@ -14,7 +14,7 @@ from tests.support.requests import EVERY_ROUTE, FLAT, a_project
 from tests.support.world import Crowd, at_once
 
 
-def test_1_nobody_adds_himself_to_a_project(shared: World) -> None:
+def test_1_adding_oneself_to_a_project_is_refused(shared: World) -> None:
     project = shared.new_project()
     refused = shared("POST", f"{flat_path(project)}/team", {"id": shared.id("outsider")}, by="outsider")
     assert refused.seen == (403, {"error": "You do not have access to this project."})
@@ -25,7 +25,7 @@ def test_1_nobody_adds_himself_to_a_project(shared: World) -> None:
 
 
 @pytest.mark.parametrize("route", [name for name in EVERY_ROUTE if "Project" not in name and name[:2] != "V1"])
-def test_2_nothing_below_a_project_is_open_to_whoever_knows_its_id(shared: World, route: str) -> None:
+def test_2_knowing_an_id_gives_no_access_below_a_project(shared: World, route: str) -> None:
     method, path, body = EVERY_ROUTE[route](shared, a_project(shared))
     refused = shared(method, path, body, by="outsider")
     assert refused.seen == (403, {"error": "You do not have access to this project."})
@@ -52,7 +52,7 @@ def test_3_a_record_is_reached_under_its_own_project_only(shared: World, kind: s
     assert shared("GET", record).headers["etag"] == '"v-1"'
 
 
-def test_4_only_what_may_be_set_is_set(shared: World) -> None:
+def test_4_only_settable_fields_are_set(shared: World) -> None:
     stranger = shared.id("outsider")
     body = FLAT | {"_id": "0" * 24, "manager": stranger, "team": [stranger], "tasks": [{"name": "x"}], "version": 9}
     made = shared("POST", "/projects", body)
@@ -75,7 +75,7 @@ def test_4_only_what_may_be_set_is_set(shared: World) -> None:
         assert shared("POST", f"{project}/{kind}", RECORDS[kind] | {"created_by": stranger}).status == 422
 
 
-def test_5_6_what_many_add_at_once_is_all_there(crowd: Crowd) -> None:
+def test_5_6_concurrent_additions_are_all_stored(crowd: Crowd) -> None:
     """No list is read, changed and written back, so none can lose what others added."""
     world = crowd.world
     crowd.proxy.conflicts = True
@@ -102,7 +102,7 @@ def test_5_6_what_many_add_at_once_is_all_there(crowd: Crowd) -> None:
     assert whole.headers["etag"] == f'"f-{1 + len(requests)}"'
 
 
-def test_7_a_new_project_lacks_nothing(shared: World) -> None:
+def test_7_a_new_project_is_complete(shared: World) -> None:
     """There are no parts to be made in a loop: phases are values, not rows."""
     made = shared("POST", "/projects", FLAT).body
     for phase in ("business", "data_understanding", "data_preparation", "modeling", "evaluation", "deployment"):
@@ -110,14 +110,14 @@ def test_7_a_new_project_lacks_nothing(shared: World) -> None:
         assert shared("POST", f"/projects/{made['_id']}/decisions", body).status == 201
 
 
-def test_8_a_deletion_that_was_answered_is_whole(shared: World) -> None:
+def test_8_an_answered_deletion_is_complete(shared: World) -> None:
     project = shared.new_project()
     paths = [shared.new_record(project, kind) for kind in RECORDS]
     assert shared("DELETE", flat_path(project)).seen == (200, {"message": "Project deleted successfully."})
     assert {shared("GET", path).status for path in (project, *paths)} == {404}
 
 
-def test_9_who_may_not_manage_a_project_learns_nothing_of_who_is_in_the_tenant(shared: World) -> None:
+def test_9_callers_unable_to_manage_a_project_learn_nothing_about_its_tenants_people(shared: World) -> None:
     project = shared.new_project()
     team = f"{flat_path(project)}/team"
     for by in ("viewer", "contributor", "outsider"):

@@ -79,7 +79,7 @@ def as_sam_reads(line: str) -> dict[str, Any]:
     return options
 
 
-def test_the_line_gives_all_that_the_stack_has_and_what_was_named(run: Run) -> None:
+def test_the_line_gives_the_stacks_parameters_and_the_named_changes(run: Run) -> None:
     status, line, said = run("atrium-prod", "--to", "atrium-restored", "RestoredTable=atrium-restored", "DomainName=")
     assert (status, said) == (0, "")
     assert line == (
@@ -99,7 +99,7 @@ def test_the_line_gives_all_that_the_stack_has_and_what_was_named(run: Run) -> N
     )
 
 
-def test_a_stack_is_its_own_without_another_and_so_is_its_template(run: Run) -> None:
+def test_without_another_stack_the_line_deploys_to_the_same_stack(run: Run) -> None:
     status, line, _ = run("atrium-prod-alarms", "AlarmTopic=arn:aws:sns:eu-west-1:000000000000:them")
     read = as_sam_reads(line)
     assert (status, read["stack_name"]) == (0, "atrium-prod-alarms")
@@ -110,7 +110,7 @@ def test_a_stack_is_its_own_without_another_and_so_is_its_template(run: Run) -> 
     }
 
 
-def test_a_value_that_cloudformation_hides_stays_in_its_stack_and_is_asked_for_in_another(run: Run) -> None:
+def test_a_hidden_value_stays_in_its_stack_and_is_required_for_another(run: Run) -> None:
     status, line, _ = run("atrium-dev", "SnapStart=on")
     assert (status, as_sam_reads(line)["parameter_overrides"]) == (0, {"Stage": "dev", "SnapStart": "on"})
     assert run("atrium-dev", "--to", "atrium-2") == (
@@ -129,7 +129,7 @@ def test_a_value_that_cloudformation_hides_stays_in_its_stack_and_is_asked_for_i
 @example('say "it\'s"')
 @example("ParameterKey=Stage,ParameterValue=dev")
 @example("a Stage=dev")
-def test_sam_reads_every_value_as_it_is_or_there_is_no_line(value: str) -> None:
+def test_sam_reads_every_value_unchanged_or_the_command_fails(value: str) -> None:
     parser = CfnParameterOverridesType()
     try:
         (word,) = deploy_line._spelled({"JwtJwks": value}, parser)
@@ -152,7 +152,7 @@ def test_a_json_document_can_always_be_given(document: Any) -> None:
             assert CfnParameterOverridesType().convert((word,), None, None) == {"JwtJwks": text}
 
 
-def test_what_is_not_there_is_one_clear_line_and_status_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_stack_or_parameter_gives_one_line_and_status_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ", ".join(sorted({*HAS, *deploy_line._parameters("template.yaml")}))
     assert run("atrium-prod", "JwtIsuer=x") == (1, "", f"No such parameter: JwtIsuer. There are {names}.\n")
     assert run("") == (1, "", "Give FROM: the stack whose parameters are kept.\n")
@@ -186,7 +186,7 @@ def test_make_asks_in_the_accounts_region_and_says_so_without_credentials() -> N
         assert done.returncode != 0
 
 
-def test_operations_gives_the_commands_that_there_are() -> None:
+def test_deploy_lines_of_operations_set_existing_parameters() -> None:
     """Each of them changes parameters that exist, and none gives a part of them in place of all."""
     lines = [line for line in commands() if line.startswith("make deploy-line")]
     assert len(lines) >= 4

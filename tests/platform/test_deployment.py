@@ -69,7 +69,7 @@ def test_every_parameter_has_a_default_and_a_description() -> None:
             assert parameter["Description"].endswith("."), name
 
 
-def test_the_default_stack_has_nothing_that_nobody_asked_for(template: Template) -> None:
+def test_the_default_stack_has_no_optional_resources(template: Template) -> None:
     assert {name: item["Condition"] for name, item in template.resources.items() if "Condition" in item} == CONDITIONAL
     holding = {name for name, condition in SOURCE["Conditions"].items() if template._holds(condition)}
     assert holding == {"AmazonRootsOnly"}
@@ -132,7 +132,7 @@ def test_the_stage_and_the_public_routes_are_throttled(template: Template, given
     assert responses["THROTTLED"]["responseParameters"]["gatewayresponse.header.Retry-After"] == "'1'"
 
 
-def test_opening_the_door_again_gives_the_stage_what_the_template_gives_it(template: Template) -> None:
+def test_opening_the_stage_again_restores_the_templates_throttling(template: Template) -> None:
     closed, opened = re.findall(
         r"rateLimit,value=(\d+)' 'op=replace,path=/\*/\*/throttling/burstLimit,value=(\d+)", OPERATIONS
     )
@@ -150,7 +150,7 @@ def test_the_tables_throughput_is_warmed_and_bounded_by_parameters(given: Templa
     assert table["OnDemandThroughput"] == {"MaxReadRequestUnits": "4000"}
 
 
-def test_access_logs_say_where_a_request_came_from_and_nothing_else_that_was_sent(given: Template) -> None:
+def test_access_logs_hold_the_callers_address_and_no_other_request_data(given: Template) -> None:
     setting = given.resolve(given.resources["ApiStage"]["Properties"]["AccessLogSetting"])
     group = "arn:aws:logs:us-east-1:000000000000:log-group:AccessLogs"
     assert setting["DestinationArn"] == group
@@ -177,7 +177,7 @@ def test_access_logs_say_where_a_request_came_from_and_nothing_else_that_was_sen
     assert given.resolve(logs["Properties"]) == {"RetentionInDays": "7"}
 
 
-def test_all_functions_log_json_to_the_one_group_that_the_stack_keeps(template: Template, given: Template) -> None:
+def test_all_functions_log_json_to_the_stacks_log_group(template: Template, given: Template) -> None:
     group, of_the_gateway = (of_type(template, "AWS::Logs::LogGroup").pop(name) for name in ("Logs", "AccessLogs"))
     assert of_the_gateway["Condition"] == "HasAccessLogging"
     assert (group["DeletionPolicy"], group["UpdateReplacePolicy"]) == ("Retain", "Retain")
@@ -192,7 +192,7 @@ def test_all_functions_log_json_to_the_one_group_that_the_stack_keeps(template: 
     assert given.resolve(group["Properties"]) == {"RetentionInDays": "7"}
 
 
-def test_a_restored_table_keeps_its_name_and_has_all_else_that_a_table_has(template: Template, given: Template) -> None:
+def test_a_restored_table_keeps_its_name_and_all_settings(template: Template, given: Template) -> None:
     name = template.resources["Table"]["Properties"]["TableName"]
     assert (template.resolve(name), given.resolve(name)) == ("AWS::NoValue", "atrium-restored")
     assert given.resources["Table"] == template.resources["Table"]
@@ -206,7 +206,7 @@ def environments() -> dict[str, Any]:
     return {name: tables["deploy"]["parameters"] for name, tables in config.items() if isinstance(tables, dict)}
 
 
-def test_environments_are_stacks_of_their_own_with_parameters_that_exist() -> None:
+def test_environments_are_separate_stacks_with_existing_parameters() -> None:
     found = environments()
     assert set(found) == {"default", "dev", "dev-alarms", "prod", "prod-alarms"}
     stacks = {name: each["stack_name"] for name, each in found.items()}
@@ -224,7 +224,7 @@ def test_environments_are_stacks_of_their_own_with_parameters_that_exist() -> No
     assert found["prod"]["confirm_changeset"] is True
 
 
-def test_nothing_secret_is_in_the_configuration() -> None:
+def test_the_configuration_holds_no_secret() -> None:
     text = (ROOT / "samconfig.toml").read_text()
     assert not re.search(r"atr_|AKIA|secret|password|\d{12}", text, re.IGNORECASE)
 
@@ -236,7 +236,7 @@ def test_nothing_secret_is_in_the_configuration() -> None:
 OF_THE_CLI = {"query", "output", "cli-binary-format", "cli-read-timeout"}
 
 
-def test_operations_names_what_the_template_has(template: Template) -> None:
+def test_operations_names_resources_of_the_template(template: Template) -> None:
     text = "\n".join(commands())
     resources = set(re.findall(r"\$\(name (\w+)\)", text))
     functions = set(re.findall(r"\binvoke (\w+)", text))
@@ -250,7 +250,7 @@ def test_operations_names_what_the_template_has(template: Template) -> None:
         assert path == "table.json" or (ROOT / path).is_file(), path
 
 
-def test_operations_explains_every_parameter_and_gives_none_that_is_not_there() -> None:
+def test_operations_explains_every_parameter_and_no_others() -> None:
     rows = re.findall(
         r"^\| (`\w+`(?:, `\w+`)*) \|", OPERATIONS.partition("| parameter |")[2].partition("\n\n")[0], re.MULTILINE
     )
@@ -277,7 +277,7 @@ def test_operations_explains_every_alarm() -> None:
         assert f"`{metric}`" in OPERATIONS, metric
 
 
-def test_operations_uses_commands_that_aws_has() -> None:
+def test_operations_uses_existing_aws_commands() -> None:
     session = botocore.session.get_session()
     asked = [line for command in commands() for line in re.findall(r"\baws (?!sqs start)[a-z].*", command)]
     assert len(asked) >= 20
@@ -299,7 +299,7 @@ def test_operations_uses_commands_that_aws_has() -> None:
             assert option in known, (command, option)
 
 
-def test_a_closed_table_refuses_every_write_that_a_function_may_make(template: Template) -> None:
+def test_a_closed_table_refuses_every_write_of_a_function(template: Template) -> None:
     (policy,) = re.findall(r"put-resource-policy .*?--policy '(.*?)'$", OPERATIONS, re.MULTILINE | re.DOTALL)
     (statement,) = json.loads(policy.replace("""'"$table"'""", "<table>"))["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Resource"]) == ("Deny", "*", "<table>")

@@ -47,7 +47,7 @@ def seen(reply: Reply) -> tuple[int, Any]:
         ({"principalId": "p", "policyDocument": {"Statement": []}}, 401, SEVERAL),
     ],
 )
-def test_an_authorizers_no_never_reaches_the_function(
+def test_a_refusal_by_the_authorizer_does_not_invoke_the_function(
     template: Template, authorizer: Any, status: int, error: str
 ) -> None:
     fake = Fake(authorizer)
@@ -89,7 +89,7 @@ def test_the_authorizer_sees_the_request_but_not_its_body(template: Template) ->
 # ---------------------------------------------------------------- the event
 
 
-def test_the_event_is_that_of_a_proxy_integration(template: Template) -> None:
+def test_the_event_has_the_form_of_a_proxy_integration(template: Template) -> None:
     fake = Fake()
     headers = [("Host", "api.test"), ("X-A", "1"), ("X-A", "2"), ("Content-Type", "application/json")]
     target = "/v1/spaces/a%20b/projects/%E2%98%83%2F?limit=1&limit=2&q=%C3%A9&empty="
@@ -127,7 +127,7 @@ def test_every_request_has_an_id_of_its_own(template: Template) -> None:
     assert len(ids) == 3
 
 
-def test_bytes_that_are_not_text_reach_the_function_as_they_are(template: Template) -> None:
+def test_binary_bodies_reach_the_function_unchanged(template: Template) -> None:
     fake = Fake()
     ask(template, fake, method="POST", body=b"\xff\xfe")
     assert (fake.events["route"]["body"], fake.events["route"]["isBase64Encoded"]) == (
@@ -150,7 +150,7 @@ def test_binary_media_types_of_the_document_travel_in_base64(template: Template)
 # ---------------------------------------------------------------- the answer
 
 
-def test_a_functions_answer_goes_out_as_it_says(template: Template) -> None:
+def test_a_functions_answer_goes_out_unchanged(template: Template) -> None:
     answer = {
         "statusCode": 201,
         "headers": {"X-One": "1", "X-Many": "ignored"},
@@ -178,20 +178,20 @@ def test_a_functions_answer_goes_out_as_it_says(template: Template) -> None:
         FunctionTimedOut("ListProjects"),
     ],
 )
-def test_a_malformed_answer_a_fault_or_a_timeout_is_502_and_says_nothing(template: Template, answer: Any) -> None:
+def test_a_malformed_answer_a_fault_or_a_timeout_is_502_without_details(template: Template, answer: Any) -> None:
     reply = ask(template, Fake(route=answer))
     assert seen(reply) == (502, FAULT)
     assert dict(reply.headers)["Retry-After"] == "1"
 
 
-def test_a_function_that_lambda_does_not_invoke_is_503_with_retry_after(template: Template) -> None:
+def test_a_throttled_function_is_503_with_retry_after(template: Template) -> None:
     reply = ask(template, Fake(route=FunctionThrottled("ListProjects")))
     assert seen(reply) == (503, {"error": BUSY, "detail": BUSY})
     headers = dict(reply.headers)
     assert (headers["Retry-After"], headers["X-Request-Id"]) == ("1", reply.request_id)
 
 
-def test_every_answer_of_the_gateway_that_is_worth_a_retry_says_when(template: Template) -> None:
+def test_every_retryable_gateway_response_has_retry_after(template: Template) -> None:
     """Types of API Gateway with their own status, and what each has to be whatever the reason."""
     responses = template.api["x-amazon-apigateway-gateway-responses"]
     retry_after = "gatewayresponse.header.Retry-After"
@@ -280,7 +280,7 @@ def test_gateway_responses_may_use_the_context(template: Template) -> None:
     assert seen(gateway.handle(Request("GET", "/projects"))) == (418, {"reason": "late"})
 
 
-def test_an_authorizer_that_is_to_be_cached_is_refused_at_start(template: Template) -> None:
+def test_an_authorizer_with_a_cache_is_refused_at_start(template: Template) -> None:
     document = json.loads(json.dumps(template.api))
     scheme = document["components"]["securitySchemes"]["Credential"]
     scheme["x-amazon-apigateway-authorizer"]["authorizerResultTtlInSeconds"] = 300
@@ -328,7 +328,7 @@ def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers
     pool.stop()
 
 
-def test_a_function_that_takes_too_long_is_ended_and_the_next_call_finds_a_fresh_process(workers: Workers) -> None:
+def test_a_timed_out_function_is_ended_and_the_next_call_gets_a_fresh_process(workers: Workers) -> None:
     first = workers(function("count"), {})
     assert first["calls"] == 1
     assert 0 < first["left"] <= NET * 1_000
@@ -340,7 +340,7 @@ def test_a_function_that_takes_too_long_is_ended_and_the_next_call_finds_a_fresh
     assert not Path(f"/proc/{first['pid']}/stat").exists() or _is_zombie(first["pid"])
 
 
-def test_a_function_that_runs_as_often_as_it_may_is_throttled_until_one_ends(tmp_path: Path, workers: Workers) -> None:
+def test_a_function_at_its_concurrency_limit_is_throttled_until_one_ends(tmp_path: Path, workers: Workers) -> None:
     until, begun = tmp_path / "until", tmp_path / "begun"
     bounded = function("wait", concurrency=1)
     with ThreadPoolExecutor(1) as thread:
@@ -357,7 +357,7 @@ def _is_zombie(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
 
 
-def test_what_a_function_does_wrong_is_its_failure_alone(workers: Workers) -> None:
+def test_a_failing_function_does_not_affect_other_calls(workers: Workers) -> None:
     for name, said in (("fail", "KeyError: 'secret'"), ("unspeakable", "TypeError"), ("leave", "Runtime.ExitError")):
         with pytest.raises(FunctionFailed, match=re.escape(said)):
             workers(function(name), {})

@@ -11,7 +11,7 @@ DERIVED = derived()
 
 
 @pytest.mark.parametrize("path", [str(path.relative_to(ROOT)) for path in DERIVED])
-def test_a_derived_file_is_as_make_generate_writes_it(path: str) -> None:
+def test_a_derived_file_equals_the_output_of_make_generate(path: str) -> None:
     text = (ROOT / path).read_text() if (ROOT / path).exists() else None
     if text != DERIVED[ROOT / path]:
         pytest.fail(
@@ -21,7 +21,7 @@ def test_a_derived_file_is_as_make_generate_writes_it(path: str) -> None:
         )
 
 
-def test_a_part_is_replaced_between_its_marks_and_nothing_else() -> None:
+def test_a_part_is_replaced_only_between_its_marks() -> None:
     text = "a\n# written by `make generate`: routes\nold\n  # until here\nb\n# until here\n"
     assert with_part(text, "routes", "new\n") == text.replace("old\n", "new\n")
     with pytest.raises(WrongDeclaration, match="has lost its marks: `written by `make generate`: events`"):
@@ -35,7 +35,7 @@ def test_a_part_is_replaced_between_its_marks_and_nothing_else() -> None:
         ({"permission": "task:read"}, r'list_tasks.py: permission="task:read", which no role has'),
     ],
 )
-def test_a_route_that_declares_what_is_not_there_is_refused_by_the_name_of_its_file(
+def test_an_unknown_access_or_permission_of_a_route_is_refused_with_the_files_name(
     monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str], told: str
 ) -> None:
     from projects import list_tasks
@@ -46,9 +46,7 @@ def test_a_route_that_declares_what_is_not_there_is_refused_by_the_name_of_its_f
 
 
 @pytest.mark.parametrize("docstring", [None, "", "List tasks", "List\ntasks."])
-def test_a_route_without_a_sentence_for_people_is_refused(
-    monkeypatch: pytest.MonkeyPatch, docstring: str | None
-) -> None:
+def test_a_route_without_a_summary_is_refused(monkeypatch: pytest.MonkeyPatch, docstring: str | None) -> None:
     from projects import list_tasks
 
     monkeypatch.setattr(list_tasks, "__doc__", docstring)
@@ -58,7 +56,7 @@ def test_a_route_without_a_sentence_for_people_is_refused(
         routes._route("projects/list_tasks")
 
 
-def test_a_path_of_no_group_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_without_a_group_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     route = routes._route("projects/list_tasks")
     monkeypatch.setattr(routes, "GROUPS", [group for group in routes.GROUPS if group.name.startswith("v1-")])
     with pytest.raises(WrongDeclaration, match=r"no group of routes has the path /projects/\{id\}/tasks"):

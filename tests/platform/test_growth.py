@@ -16,7 +16,7 @@ SOME, MANY = 30, full(90, 900)
 
 
 @pytest.mark.parametrize("of", MORE)
-def test_a_page_a_single_read_and_a_creation_cost_the_same_however_much_there_is(
+def test_a_page_a_read_and_a_creation_cost_the_same_at_any_size(
     template: Template, engine: str, tmp_path: Path, of: str
 ) -> None:
     meter = Meter()

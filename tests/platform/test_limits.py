@@ -88,7 +88,7 @@ def test_a_token_belongs_to_one_transaction() -> None:
         limits.check("TransactWriteItems", transaction(put("b")))
 
 
-def test_a_function_that_goes_beyond_a_limit_does_not_go_unnoticed(world: World, monkeypatch: Any) -> None:
+def test_a_function_exceeding_a_limit_fails_its_test(world: World, monkeypatch: Any) -> None:
     monkeypatch.setattr("atrium.store.projects.MAX_DESCRIPTION_BYTES", 500 * KB)
     body = {"name": "Apollo", "description": "x" * 210 * KB}
     with pytest.raises(LimitExceeded):
@@ -136,7 +136,7 @@ def assert_refused(world: World, method: str, path: str, body: Any) -> None:
 
 @pytest.mark.parametrize("flat", [False, True], ids=["v1", "flat"])
 @pytest.mark.parametrize("kind", sorted(RECORDS))
-def test_the_largest_records_are_taken_and_larger_ones_refused(
+def test_the_largest_records_are_accepted_and_larger_ones_refused(
     shared: World, limits: Limits, kind: str, flat: bool
 ) -> None:
     project = shared.new_project(FACE * 200)
@@ -165,7 +165,7 @@ def test_the_largest_records_are_taken_and_larger_ones_refused(
     assert largest_item() < MAX_ITEM * 0.75
 
 
-def test_the_largest_projects_are_taken_and_larger_ones_refused(shared: World, limits: Limits) -> None:
+def test_the_largest_projects_are_accepted_and_larger_ones_refused(shared: World, limits: Limits) -> None:
     for character, many in ((FACE, 8191), (QUOTE, 16383), ("x", 32766)):
         whole = {"name": character * 200, "description": character * many}
         project = f"{shared.projects()}/{sent(shared, 'POST', shared.projects(), whole).body['id']}"
@@ -276,7 +276,7 @@ def provisioned(template: Template, people: int, name: Callable[[int], str], **m
     return call(template.functions["Provision"], request | more)
 
 
-def test_provisioning_takes_a_hundred_items_and_not_one_more(shared: World, template: Template, limits: Limits) -> None:
+def test_provisioning_accepts_100_items_and_refuses_101(shared: World, template: Template, limits: Limits) -> None:
     words = " ".join(letter + FACE * 38 for letter in "abcde")
 
     def name(number: int) -> str:

@@ -115,7 +115,7 @@ def test_one_foreign_key_among_others_refuses_the_call(template: Template) -> No
         assert not with_a_credential & behind_urls, operation
 
 
-def test_the_authorizer_changes_nothing_of_a_credential_but_its_last_use(template: Template) -> None:
+def test_the_authorizer_changes_only_the_last_use_of_a_credential(template: Template) -> None:
     change: Any = {"UpdateExpression": "SET #name = :now", "ConditionExpression": "attribute_exists(#pk)"}
     for name, allowed in (("last_used", True), ("principal", False), ("tenant", False), ("revoked_at", False)):
         wanted = asked("UpdateItem", OF_A_CREDENTIAL, **change, ExpressionAttributeNames={"#name": name, "#pk": "pk"})
@@ -125,13 +125,13 @@ def test_the_authorizer_changes_nothing_of_a_credential_but_its_last_use(templat
         assert "Authorizer" not in may(template, asked(operation, OF_A_TENANT)), operation
 
 
-def test_one_function_looks_through_the_table_and_none_through_another(template: Template) -> None:
+def test_one_function_scans_and_only_its_own_table(template: Template) -> None:
     assert may(template, asked("Scan", OF_A_TENANT)) == {"Fsck"}
     for operation in (*READS, *WRITES, "Scan", "TransactWriteItems"):
         assert may(template, asked(operation, OF_A_TENANT, of="another")) == set(), operation
 
 
-def test_functions_that_read_write_nothing(template: Template) -> None:
+def test_reading_functions_cannot_write(template: Template) -> None:
     reading = {name for name, (method, path) in routes(template).items() if method == "GET" or path.endswith("/find")}
     assert len(reading) > 20
     assert not may_any(template, (*WRITES, "TransactWriteItems"), OF_A_TENANT) & reading
@@ -140,7 +140,7 @@ def test_functions_that_read_write_nothing(template: Template) -> None:
 # ---------------------------------------------------------------- the bus
 
 
-def test_only_the_publisher_puts_events_and_only_what_has_happened(template: Template) -> None:
+def test_only_the_publisher_puts_events_and_only_under_atriums_source(template: Template) -> None:
     for type in TYPES:
         assert may(template, put_event(SOURCE, type)) == {"PublishEvents"}
     for source, type in ((SOURCE, "project.requested"), ("intake", "project.requested"), ("intake", "project.created")):
@@ -166,7 +166,7 @@ def test_an_event_under_atriums_own_source_asks_for_no_project(template: Templat
 
 
 @pytest.mark.parametrize("kind", ["credential", "purge", "the event bus"])
-def test_a_route_whose_code_is_an_attackers_gets_no_further_than_its_role(
+def test_a_compromised_route_is_limited_to_its_role(
     template: Template, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """It has a client of its own, without the wall: a secret of its own would make it anybody, a row of the queue would
@@ -208,7 +208,7 @@ def test_a_route_whose_code_is_an_attackers_gets_no_further_than_its_role(
     assert tried == ["AccessDeniedException"]
 
 
-def test_a_new_environment_reads_only_what_its_function_may(
+def test_a_new_environment_reads_only_with_its_functions_permissions(
     world: World, template: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it reads before its first request opens the connection, and is swallowed where it is refused."""

@@ -21,7 +21,7 @@ sys.__stdout__.write(json.dumps(sorted(late)))
 """
 
 
-def test_a_forked_process_imports_nothing_but_the_functions_own_files(template: Template) -> None:
+def test_a_forked_process_imports_only_the_functions_own_files(template: Template) -> None:
     """Each process that imports the packages anew takes half a second of a processor."""
     handlers = [function.handler for function in template.functions.values()]
     ran = subprocess.run(

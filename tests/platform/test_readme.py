@@ -17,14 +17,14 @@ def test_the_tour_works_as_printed(world: World) -> None:
     take_the_tour(world)
 
 
-def test_the_route_table_is_the_templates(template: Template) -> None:
+def test_the_route_table_equals_the_templates_routes(template: Template) -> None:
     rows = re.findall(r"^\| `(\w+) ([^`]+)` \|", README, re.MULTILINE)
     listed = {(method, path.replace("…", "/v1/spaces/{space_id}")) for method, path in rows}
     assert listed == {*routes(template).values(), *routes(template, public=True).values()}
     assert len(rows) == len(listed)
 
 
-def test_the_map_names_what_is_there() -> None:
+def test_the_map_names_existing_files() -> None:
     block = README.partition("## Map of the code")[2].split("```")[1]
     places = re.findall(r"^ *([\w./]+/|[\w.]+\.\w+)(?= )", block, re.MULTILINE)
     assert len(places) >= 12
@@ -36,7 +36,7 @@ def test_the_map_names_what_is_there() -> None:
         assert name in everything, name
 
 
-def test_the_fields_of_records_are_documented_as_they_are_taken() -> None:
+def test_the_documented_fields_of_records_equal_the_models() -> None:
     text = (ROOT / "docs/records.md").read_text()
     kinds: dict[str, type[BaseModel]] = {
         "Tasks": NewTask,
@@ -51,14 +51,14 @@ def test_the_fields_of_records_are_documented_as_they_are_taken() -> None:
         assert documented == taken, title
 
 
-def test_the_figures_are_those_of_the_last_run_of_the_benchmarks() -> None:
+def test_the_figures_equal_the_last_run_of_the_benchmarks() -> None:
     results = json.loads((RESULTS / "results.json").read_text())
     costs = json.loads((RESULTS / "routes.json").read_text())
     assert readme_section(results) in README
     assert tables(results, costs) == (RESULTS / "README.md").read_text()
 
 
-def test_every_promise_has_a_proof_that_is_there() -> None:
+def test_every_promise_has_an_existing_proof() -> None:
     rows = re.findall(r"^\| .+ \| `(.+?)` \| .+ \|$", (ROOT / "docs/promises.md").read_text(), re.MULTILINE)
     assert len(rows) >= 30
     for proof in (each for row in rows for each in row.split("`, `")):

@@ -98,7 +98,7 @@ def invoked(document: dict[str, Any], names: dict[str, str]) -> dict[tuple[str, 
     return found
 
 
-def test_the_api_is_the_plain_forms_in_everything_but_how_it_invokes_functions(
+def test_the_api_differs_from_the_plain_form_only_in_the_invocation_of_functions(
     template: Template, release: dict[str, Any]
 ) -> None:
     """Paths, methods, authorizer, CORS answers and gateway responses; compression, stage, throttling and tracing."""
@@ -130,7 +130,7 @@ def test_the_api_is_the_plain_forms_in_everything_but_how_it_invokes_functions(
     assert len(of_type(versions, "AWS::ApiGateway::Deployment")) == 1
 
 
-def test_the_gateway_invokes_with_a_role_that_may_invoke_the_aliases_of_this_stack_and_nothing_else(
+def test_the_gateways_role_may_invoke_only_the_aliases_of_this_stack(
     template: Template, release: dict[str, Any]
 ) -> None:
     role = release["GatewayRole"]["Properties"]
@@ -166,7 +166,7 @@ def test_the_gateway_invokes_with_a_role_that_may_invoke_the_aliases_of_this_sta
     assert "GatewayRole" not in users
 
 
-def test_no_function_is_behind_the_api_by_a_permission_of_its_own(release: dict[str, Any]) -> None:
+def test_no_function_has_an_invoke_permission_of_its_own(release: dict[str, Any]) -> None:
     callers = {item["Properties"]["Principal"] for item in of_type(release, "AWS::Lambda::Permission").values()}
     assert callers == {"events.amazonaws.com"}
 
@@ -187,7 +187,7 @@ def test_a_function_differs_from_the_plain_forms_in_its_name_and_its_release(
         assert properties == plain["Properties"], name
 
 
-def test_everything_else_is_the_parents_as_the_plain_form_has_it(
+def test_all_other_resources_are_the_parents_and_equal_the_plain_form(
     template: Template, templates: dict[str, Any], parent: dict[str, Any]
 ) -> None:
     """Table, bus, queues, logs, roles and the functions without a URL; and what the alarms' stack reads of them."""
@@ -228,7 +228,7 @@ def test_a_nested_stack_has_the_routes_of_one_folder_and_the_parents_conditions(
 # ---------------------------------------------------------------- a release
 
 
-def test_a_release_has_a_version_and_an_alias_of_what_a_request_passes_through(
+def test_a_release_has_a_version_and_an_alias_of_each_function_behind_the_api(
     template: Template, release: dict[str, Any]
 ) -> None:
     aliases = of_type(release, "AWS::Lambda::Alias")
@@ -248,7 +248,7 @@ def test_every_release_is_a_new_version_of_every_function(release: dict[str, Any
     assert not one & two
 
 
-def test_a_release_moves_as_it_is_told_and_an_alarm_takes_it_back(
+def test_a_release_shifts_as_configured_and_an_alarm_rolls_it_back(
     templates: dict[str, Any], release: dict[str, Any]
 ) -> None:
     alarms = {item["Properties"].get("AlarmName", {}).get("Fn::Sub") for item in ALARMS["Resources"].values()}

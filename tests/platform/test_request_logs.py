@@ -22,7 +22,7 @@ from tests.support.logs import Said, answered, fixed, measured
 from tests.support.requests import EVERY_ROUTE, FLAT, a_project
 
 
-def test_a_request_is_one_line_that_says_who_asked_for_what_and_how_it_went(world: World, said: Said) -> None:
+def test_a_request_is_one_line_with_caller_route_and_status(world: World, said: Said) -> None:
     said()
     made = world("POST", world.projects(), {"name": "Apollo"}, key="k")
     (line,) = said()
@@ -59,7 +59,7 @@ def test_a_conflict_is_counted(world: World, said: Said) -> None:
     assert measured(second)[1] == {"Requests", "Latency", "Conflicts"}
 
 
-def test_a_refusal_is_a_line_as_any_other(world: World, said: Said) -> None:
+def test_a_refused_request_is_one_line_like_any_other(world: World, said: Said) -> None:
     said()
     invalid = world("POST", "/projects", {"projectName": ""})
     missing = world("GET", f"{world.projects()}/{world.uuid('owner')}")
@@ -69,7 +69,7 @@ def test_a_refusal_is_a_line_as_any_other(world: World, said: Said) -> None:
     assert fixed(second) == answered(world, missing, "GET /v1/spaces/{space_id}/projects/{project_id}")
 
 
-def test_what_the_authorizer_refuses_it_says_with_the_reason(world: World, said: Said) -> None:
+def test_a_refusal_by_the_authorizer_is_logged_with_its_reason(world: World, said: Said) -> None:
     said()
     nobody = world("GET", "/projects", by=None)
     unknown = world.raw("GET", "/projects", [("X-API-Key", new_secret("key"))])
@@ -89,7 +89,7 @@ def test_what_the_authorizer_refuses_it_says_with_the_reason(world: World, said:
     assert (nobody.status, unknown.status, several.status) == (401, 401, 401)
 
 
-def test_an_authorizer_that_cannot_judge_is_counted(world: World, said: Said) -> None:
+def test_a_failing_authorizer_is_counted(world: World, said: Said) -> None:
     said()
     with faulty(lambda *_: "hang", unhurried()):
         answer = world("GET", "/projects")
@@ -108,7 +108,7 @@ def test_an_authorizer_that_cannot_judge_is_counted(world: World, said: Said) ->
     }
 
 
-def test_a_failure_says_its_kind_and_where_and_not_its_text(world: World, said: Said) -> None:
+def test_an_unhandled_error_logs_its_type_and_place_without_its_text(world: World, said: Said) -> None:
     project = world.new_project()
     said()
     with faulty(lambda number, operation, _: "unknown" if operation == "TransactWriteItems" else None):
@@ -129,7 +129,7 @@ def test_a_failure_says_its_kind_and_where_and_not_its_text(world: World, said: 
     assert fixed(line) == answered(world, failed, route, level="ERROR")
 
 
-def test_a_failure_says_what_it_came_from_and_what_aws_answered() -> None:
+def test_an_unhandled_error_logs_its_cause_and_the_error_code_of_aws() -> None:
     def fail() -> None:
         try:
             error = {"Code": "AccessDeniedException", "Message": "secret"}
@@ -161,7 +161,7 @@ def test_retries_and_lost_races_are_counted(world: World, other: World, said: Sa
     assert fixed(line) == answered(world, lost, "PATCH /v1/spaces/{space_id}/projects/{project_id}", LostRaces=1)
 
 
-def test_what_one_request_took_is_not_said_of_the_next(world: World, said: Said) -> None:
+def test_counters_start_anew_with_each_request(world: World, said: Said) -> None:
     world.new_project()
     said()
     with faulty(lambda number, *_: "throttle" if number == 1 else None, unhurried()):
@@ -172,7 +172,7 @@ def test_what_one_request_took_is_not_said_of_the_next(world: World, said: Said)
     assert fixed(line) == answered(world, refused, "POST /projects")
 
 
-def test_a_request_that_runs_out_of_time_says_what_it_tried(world: World, said: Said) -> None:
+def test_a_request_out_of_time_logs_its_retries(world: World, said: Said) -> None:
     project = world.new_project()
     said()
     with faulty(lambda *_: "hang", unhurried()):
@@ -183,7 +183,7 @@ def test_a_request_that_runs_out_of_time_says_what_it_tried(world: World, said: 
     assert fixed(line) == answered(world, busy, "GET /v1/spaces/{space_id}/projects/{project_id}", level="ERROR")
 
 
-def test_the_first_request_of_a_process_says_so(world: World, said: Said) -> None:
+def test_the_first_request_of_a_process_is_logged_as_cold(world: World, said: Said) -> None:
     module = importlib.import_module("v1.list_roles")
     event = json.loads((ROOT / "events/v1/list_roles.json").read_text())
     handler = lambda_handler(module.api)
@@ -194,7 +194,7 @@ def test_the_first_request_of_a_process_says_so(world: World, said: Said) -> Non
 
 
 @pytest.mark.parametrize(("quotes", "status"), [(1_500_000, 200), (3_200_000, 500)])
-def test_an_answer_that_lambda_would_not_take_is_logged_as_what_the_caller_gets(
+def test_an_answer_too_large_for_lambda_is_logged_with_the_callers_status(
     world: World, said: Said, quotes: int, status: int
 ) -> None:
     """A quote in a text is two characters of the body, and four of what Lambda weighs: 6,291,556 bytes."""
@@ -211,7 +211,7 @@ def test_an_answer_that_lambda_would_not_take_is_logged_as_what_the_caller_gets(
     assert [each["error"] for each in unhandled] == ([["AnswerTooLarge"]] if status == 500 else [])
 
 
-def test_no_log_has_anything_that_a_caller_sent(world: World, said: Said) -> None:
+def test_no_log_holds_a_value_sent_by_a_caller(world: World, said: Said) -> None:
     """On every route, once with a table that works and once with a broken one, whose failures are told."""
     marked = "mark-5f1c"
     project = a_project(world)
@@ -239,7 +239,7 @@ def spoilt(body: Mapping[str, Any], mark: str) -> dict[str, Any]:
     return {**marked, mark: f"{mark}@example.com"}
 
 
-def test_a_laptops_terminal_has_no_access_log_but_everything_else(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_laptops_terminal_shows_every_line_but_the_access_log(capfd: pytest.CaptureFixture[str]) -> None:
     output = FunctionOutput("V1Me")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", output)

@@ -129,7 +129,7 @@ def test_failures_are_told_apart_and_the_next_event_is_served(make: Make) -> Non
         make(handler="nowhere.handler").invoke({})
 
 
-def test_a_function_that_is_over_its_time_is_ended_and_the_next_event_is_served(make: Make, tmp_path: Path) -> None:
+def test_a_timed_out_function_is_ended_and_the_next_event_is_served(make: Make, tmp_path: Path) -> None:
     environment = make(timeout=2)
     file = tmp_path / "process"
     # Not each time does it come so far as to say its process: its init takes from its time.
@@ -187,14 +187,14 @@ def test_a_request_waits_when_every_place_is_in_use(pool: Environments) -> None:
     assert time.monotonic() - began > 2, "one of them behind another"
 
 
-def test_an_environment_that_died_is_replaced(pool: Environments) -> None:
+def test_a_dead_environment_is_replaced(pool: Environments) -> None:
     emulator = pool(function("A"), {})["parent"]
     os.kill(emulator, 9)
     wait_for(lambda: not exists(emulator))
     assert pool(function("A"), {})["parent"] != emulator
 
 
-def test_what_is_idle_for_long_is_ended(monkeypatch: pytest.MonkeyPatch, build: Path) -> None:
+def test_an_idle_environment_is_ended(monkeypatch: pytest.MonkeyPatch, build: Path) -> None:
     monkeypatch.setattr(environments, "IDLE", 0.5)
     pool = Environments({}, size=3, build=build)
     try:
@@ -205,7 +205,7 @@ def test_what_is_idle_for_long_is_ended(monkeypatch: pytest.MonkeyPatch, build: 
         pool.stop()
 
 
-def test_stopping_ends_what_is_busy_and_nothing_begins_any_more(build: Path, tmp_path: Path) -> None:
+def test_stopping_ends_busy_environments_and_starts_no_others(build: Path, tmp_path: Path) -> None:
     pool = Environments({}, size=3, build=build)
     process = pool(function("A"), {})["process"]
     with ThreadPoolExecutor(2) as threads:

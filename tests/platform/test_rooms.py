@@ -43,7 +43,7 @@ def test_only_keys_spells_a_key_or_the_end_of_a_range() -> None:
 
 
 @pytest.mark.parametrize("kind", ["risk", "document", "meta", "phase", "deliverable"])
-def test_a_kind_that_would_be_read_with_a_range_of_others_is_refused(kind: str) -> None:
+def test_a_kind_inside_the_range_of_others_is_refused(kind: str) -> None:
     with pytest.raises(ValueError, match=f"{kind.upper()}# would be read with"):
         keys.require_places((*keys.RECORDS, kind))
 

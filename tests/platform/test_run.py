@@ -30,7 +30,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         yield made
 
 
-def test_dev_json_says_all_that_a_tool_needs(instance: Instance) -> None:
+def test_dev_json_holds_addresses_roles_tenants_and_credentials(instance: Instance) -> None:
     dev = instance.dev
     assert (instance.directory / "dev.json").stat().st_mode & 0o777 == 0o600
     assert dev["base_url"] == f"http://127.0.0.1:{instance.port}"
@@ -109,7 +109,7 @@ def refusal(name: str, code: str, why: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["api", "database", "bus"])
-def test_a_request_that_does_not_say_this_machine_is_refused(instance: Instance, name: str) -> None:
+def test_a_request_with_a_foreign_host_header_is_refused(instance: Instance, name: str) -> None:
     """As one does that a page sends whose own name leads here (DNS rebinding)."""
     service = services(instance)[name]
     port = urlsplit(service.url).port
@@ -135,7 +135,7 @@ def test_a_request_that_does_not_say_this_machine_is_refused(instance: Instance,
 
 
 @pytest.mark.parametrize("name", ["database", "bus"])
-def test_a_request_that_is_not_signed_with_the_key_of_the_instance_is_refused(instance: Instance, name: str) -> None:
+def test_a_request_signed_with_another_key_is_refused(instance: Instance, name: str) -> None:
     service = services(instance)[name]
     signed, *rest = service.headers
     key = json.loads((instance.directory / "endpoints.json").read_text())["access_key_id"]
@@ -159,7 +159,7 @@ def test_a_request_that_is_not_signed_with_the_key_of_the_instance_is_refused(in
     assert not [header for header in headers if header.startswith("access-control")], "no browser may send it"
 
 
-def test_nothing_listens_but_on_the_loopback_and_the_key_is_in_no_command_line(instance: Instance) -> None:
+def test_every_port_is_on_the_loopback_and_no_command_line_holds_the_key(instance: Instance) -> None:
     found = listening(instance)
     urls = [instance.dev["base_url"], *(service.url for service in services(instance).values())]
     assert {urlsplit(url).port for url in urls} <= {port for _, port in found}
@@ -200,7 +200,7 @@ def test_roles_hold_in_both_spaces_and_the_outsider_has_none(instance: Instance)
     assert world("GET", "/v1/me", by="outsider").body["spaces"] == []
 
 
-def test_the_welcome_tells_how_to_call_it_and_its_curls_work(instance: Instance) -> None:
+def test_the_curls_of_the_welcome_text_work(instance: Instance) -> None:
     text = instance.output()
     (token,) = re.findall(r"^  TOKEN=(.*)$", text, re.MULTILINE)
     commands = curls(text.replace("$TOKEN", token))
@@ -225,7 +225,7 @@ def test_an_access_token_of_its_own_issuer_is_taken(instance: Instance) -> None:
     assert nowhere.stderr.endswith("Start one: make run\n")
 
 
-def test_the_welcome_tells_where_events_are_and_there_they_are(instance: Instance) -> None:
+def test_events_are_in_the_file_named_by_the_welcome_text(instance: Instance) -> None:
     (path,) = re.findall(r"Events are appended to (\S+/events\.jsonl)\.$", instance.output(), re.MULTILINE)
     made = instance.world("POST", "/projects", FLAT).body
     uuid = v1_id(made["_id"])
@@ -268,7 +268,7 @@ def test_two_instances_run_side_by_side_and_share_nothing(instance: Instance, tm
         assert made["_id"] not in {project["_id"] for project in mine("GET", "/projects").body}
 
 
-def test_a_port_or_directory_in_use_is_said_at_once(instance: Instance, tmp_path: Path) -> None:
+def test_a_port_or_directory_in_use_is_reported_at_once(instance: Instance, tmp_path: Path) -> None:
     for port, directory, said in (
         (instance.port, tmp_path, f"Port {instance.port} is in use. Set another one: PORT=3001 make run"),
         (free_port(), instance.directory, "is in use by another instance. Stop it, or set DATA_DIR."),
@@ -282,7 +282,7 @@ def test_a_port_or_directory_in_use_is_said_at_once(instance: Instance, tmp_path
     assert instance.world("GET", "/v1/me").status == 200
 
 
-def test_invoke_runs_one_function_beside_a_running_instance_and_without_one(instance: Instance, tmp_path: Path) -> None:
+def test_make_invoke_runs_one_function_with_and_without_a_running_instance(instance: Instance, tmp_path: Path) -> None:
     for directory in (instance.directory, tmp_path):
         done = subprocess.run(
             ["make", "--no-print-directory", "invoke", "F=V1CreateProject", "E=events/v1/create_project.json"],

@@ -30,7 +30,7 @@ def test_a_data_directory_is_its_owners_alone(tmp_path: Path) -> None:
             assert directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_everything_survives_a_kill_of_the_whole_group(tmp_path: Path) -> None:
+def test_all_data_survives_a_kill_of_the_whole_group(tmp_path: Path) -> None:
     """Down to the write that was acknowledged right before it."""
     kept: dict[int, Answer] = {}
     dev: Any = None
@@ -83,7 +83,7 @@ def handler(event, context):
 """
 
 
-def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
+def test_changed_code_runs_at_once_and_broken_code_is_reported_and_can_be_repaired(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "functions:layers/atrium")
@@ -133,7 +133,7 @@ def test_changed_code_runs_at_once_and_broken_code_is_said_and_can_be_mended(
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_everything_it_started(tmp_path: Path, kind: signal.Signals) -> None:
+def test_a_signal_stops_all_processes(tmp_path: Path, kind: signal.Signals) -> None:
     with running(tmp_path) as instance:
         members = instance.members()
         assert len(members) > 5
@@ -150,7 +150,7 @@ def test_a_signal_stops_everything_it_started(tmp_path: Path, kind: signal.Signa
             httpx.get(f"http://127.0.0.1:{instance.port}/projects")
 
 
-def test_lambdas_own_runtime_serves_what_was_built(tmp_path: Path) -> None:
+def test_lambdas_own_runtime_serves_the_build(tmp_path: Path) -> None:
     with running(tmp_path, RUNTIME="lambda") as instance:
         world = instance.world
 

@@ -37,7 +37,7 @@ def test_every_function_is_named_with_its_sample_event(template: Template) -> No
     assert RESULTS.keys() == {event for event in events if event.startswith("auto") or event == "authorizer"}
 
 
-def test_the_commands_have_no_option_that_sam_does_not_have() -> None:
+def test_the_commands_use_existing_options_of_sam() -> None:
     commands = [
         text.replace("\\\n", "").split(maxsplit=3)[2:] for text in re.findall(r"sam local .*\\\n.*", RUN + START_API)
     ]
@@ -51,7 +51,9 @@ def test_the_commands_have_no_option_that_sam_does_not_have() -> None:
     assert set(re.findall(r"`(--[a-z-]+)", TEXT)) <= known
 
 
-def test_what_is_written_gives_each_function_its_variables_in_the_container(tmp_path: Path, template: Template) -> None:
+def test_the_written_files_give_each_function_its_variables_in_the_container(
+    tmp_path: Path, template: Template
+) -> None:
     shutil.copy(BUILD / "template.yaml", tmp_path)
     endpoints = {"dynamodb": f"http://{LOOPBACK}:5001", "eventbridge": f"http://{LOOPBACK}:5002", "access_key_id": "k"}
     prepare(tmp_path, endpoints)
@@ -71,7 +73,7 @@ def test_what_is_written_gives_each_function_its_variables_in_the_container(tmp_
         assert lambda_environment(function, **endpoints).items() <= variables.items()
 
 
-def test_a_door_leads_to_a_port_of_the_loopback_and_to_nothing_once_that_is_gone() -> None:
+def test_a_door_leads_to_a_loopback_port_and_refuses_once_the_port_is_closed() -> None:
     class Echo(Handler):
         def answer(self) -> None:
             self.reply(200, self.rfile.read(int(self.headers["Content-Length"])))
@@ -136,7 +138,9 @@ def test_containers_without_root_need_a_host(monkeypatch: pytest.MonkeyPatch, na
             this_machine()
 
 
-def test_without_an_engine_it_says_where_it_looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_container_engine_the_error_names_the_places_searched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(SystemExit, match="Neither Docker nor Podman"):

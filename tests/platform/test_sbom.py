@@ -36,7 +36,7 @@ def test_a_bill_is_valid_cyclonedx(layer: str) -> None:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_a_layer_consists_of_its_pins_and_what_is_ours(layer: str) -> None:
+def test_a_layer_consists_of_its_pins_and_own_code(layer: str) -> None:
     folder, ours = LAYERS[layer]
     found = parts(layer)
     assert {name: part["version"] for name, part in found.items() if name not in ours} == pins(folder)
@@ -50,7 +50,7 @@ def test_a_layer_consists_of_its_pins_and_what_is_ours(layer: str) -> None:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_every_package_in_a_layer_belongs_to_a_part_that_is_not_excluded(layer: str) -> None:
+def test_every_package_in_a_layer_belongs_to_an_included_component(layer: str) -> None:
     """Packages and modules as they are called when they are imported."""
     names = {
         *("_cffi_backend", "annotated_types", "atrium", "aws_lambda_powertools", "boto3", "botocore", "cryptography"),
@@ -67,7 +67,7 @@ def test_every_package_in_a_layer_belongs_to_a_part_that_is_not_excluded(layer: 
     assert shipped == {called.get(name, name.replace("_", "-")) for name in held}
 
 
-def test_what_the_build_changed_is_said() -> None:
+def test_changes_by_the_build_are_listed() -> None:
     found = parts("AtriumLayer")
     changed = {name for name, part in found.items() if "pedigree" in part}
     assert changed == {"aws-lambda-powertools", "boto3", "botocore", "pydantic"}
@@ -75,7 +75,7 @@ def test_what_the_build_changed_is_said() -> None:
     assert found["botocore"]["pedigree"]["notes"].endswith(" and changed 6.")
 
 
-def test_dependencies_begin_with_what_the_layer_asks_for_and_reach_every_part() -> None:
+def test_dependencies_start_at_the_layers_requirements_and_reach_every_component() -> None:
     asked = {
         "AtriumLayer": ("atrium", ["aws-lambda-powertools", "boto3", "pydantic"]),
         "JwtLayer": ("JwtLayer", ["pyjwt"]),

@@ -162,7 +162,7 @@ def machine(template: Template, tmp_path: Path) -> Iterator[Machine]:
             process.wait()
 
 
-def test_what_was_restored_from_one_snapshot_shares_neither_connection_nor_chance(machine: Machine) -> None:
+def test_environments_of_one_snapshot_share_neither_connections_nor_random_numbers(machine: Machine) -> None:
     assert len(machine.of_the_start) == 1, "the start has asked the table"
     wait_for(lambda: not machine.connections)
     machine.restored.set()

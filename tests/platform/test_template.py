@@ -79,7 +79,7 @@ def test_every_route_but_the_documentation_asks_for_a_credential_and_every_path_
         assert "options" in operations
 
 
-def test_a_public_function_calls_nothing(template: Template) -> None:
+def test_a_public_function_calls_no_service(template: Template) -> None:
     for name in routes(template, public=True):
         assert of_its_calls(template, name) == []
 
@@ -102,7 +102,7 @@ def test_permissions_name_actions_on_our_own_things_and_one_function_alone_may_s
                 assert statement["Resource"] in ours, name
 
 
-def test_every_queue_and_stream_hands_on_what_it_cannot_process(template: Template) -> None:
+def test_every_queue_and_stream_has_a_dead_letter_queue(template: Template) -> None:
     dead_letters = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
     for name, item in template.resources.items():
         properties = item["Properties"]
@@ -130,7 +130,7 @@ def test_every_queue_and_stream_hands_on_what_it_cannot_process(template: Templa
             assert all(target["DeadLetterConfig"] == {"Arn": dead_letters} for target in properties["Targets"])
 
 
-def test_a_queues_policy_is_about_that_queue_alone(template: Template) -> None:
+def test_a_queues_policy_names_only_its_queue(template: Template) -> None:
     """SQS takes no other: one policy of one statement on one queue."""
     covered = {}
     for name, item in template.resources.items():
@@ -161,7 +161,7 @@ def test_a_burst_in_a_queue_is_bounded_by_its_mapping_alone(template: Template) 
     assert bounded.functions["CreateProjectFromEvent"].concurrency is None
 
 
-def test_api_gateway_decides_what_is_traced_and_the_stacks_rule_says_how_much(template: Template) -> None:
+def test_api_gateway_samples_traces_by_the_stacks_rule(template: Template) -> None:
     behind_the_api = {"Authorizer", *routes(template), *routes(template, public=True)}
     for name in template.functions:
         mode = template.resources[name]["Properties"]["TracingConfig"]["Mode"]
@@ -223,7 +223,7 @@ def test_every_automation_function_has_its_trigger(template: Template) -> None:
     }
 
 
-def test_somebody_elses_automation_is_off_until_it_is_configured() -> None:
+def test_the_sample_reaction_is_off_until_configured() -> None:
     configured = {"ViewerPrincipal": "5f8f7e1e-0000-8000-8000-000000000001"}
     cases: list[tuple[dict[str, str], str]] = [({}, "DISABLED"), (configured, "ENABLED")]
     for given, state in cases:
@@ -351,7 +351,7 @@ def test_every_installation_requires_the_hashes() -> None:
     assert found == 8
 
 
-def test_the_layer_is_pinned_to_what_is_tested() -> None:
+def test_the_layers_pins_equal_the_tested_versions() -> None:
     tested, layer = pins(ROOT / "requirements.txt"), pins(ROOT / "layers/atrium/requirements.txt")
     assert {"aws-lambda-powertools", "boto3", "pydantic"} <= set(layer)
     assert layer.items() <= tested.items()

@@ -89,7 +89,7 @@ def test_only_provisioning_and_the_authorizer_reach_credentials(world: World) ->
         table().get(keys.space(own, own))
 
 
-def test_only_the_check_of_the_table_goes_everywhere_and_scans(world: World) -> None:
+def test_only_the_check_of_the_table_reads_all_tenants_and_scans(world: World) -> None:
     with scope(None, everything=True):
         found, after = table().scan_keys()
         assert after is None
@@ -137,7 +137,7 @@ def counted(
     events.unregister("before-send.dynamodb", send)
 
 
-def test_every_call_of_every_function_is_judged(
+def test_the_wall_judges_every_call_of_every_function(
     counted: tuple[World, Counter[Any], Counter[Any], Counter[Any]],
     template: Template,
     monkeypatch: pytest.MonkeyPatch,

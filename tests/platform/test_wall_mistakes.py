@@ -353,7 +353,7 @@ MISTAKES: dict[str, tuple[Callable[[Patch, Scene], None], str | Callable[[Scene]
 
 @pytest.mark.filterwarnings("ignore:No application metrics")
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_the_code_above_ends_at_the_wall(
+def test_the_wall_stops_a_mistake_in_the_code_above(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, mistake: str
 ) -> None:
     """It is an error of ours, shows nothing and changes nothing of the other tenant's."""

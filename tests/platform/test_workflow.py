@@ -18,7 +18,7 @@ def steps(job: str) -> list[str]:
     return [step["run"] for step in JOBS[job]["steps"] if "run" in step]
 
 
-def test_no_secret_is_asked_for_and_a_token_by_the_job_that_deploys_alone() -> None:
+def test_no_job_needs_a_secret_and_only_the_deploying_job_has_a_token() -> None:
     assert "secrets" not in TEXT
     assert "aws-access-key-id" not in TEXT
     assert WORKFLOW["permissions"] == {}
@@ -28,7 +28,7 @@ def test_no_secret_is_asked_for_and_a_token_by_the_job_that_deploys_alone() -> N
     }
 
 
-def test_what_is_tested_is_what_is_deployed_and_no_pull_request_is() -> None:
+def test_the_tested_build_is_deployed_and_pull_requests_are_not() -> None:
     assert steps("test") == ["make test", "make sbom"]
     assert JOBS["deploy"]["needs"] in JOBS
     assert JOBS["deploy"]["if"] == "github.event_name != 'pull_request'"
@@ -62,14 +62,14 @@ def test_every_environment_has_its_deployments_in_samconfig_and_its_trust_in_the
         assert f"`{variable}`" in OPERATIONS
 
 
-def test_expressions_name_contexts_that_there_are() -> None:
+def test_expressions_name_existing_contexts() -> None:
     """`${{ var.X }}` would be empty, without a word."""
     for expression in re.findall(r"\$\{\{(.*?)\}\}", TEXT):
         words = re.sub(r"'[^']*'", "", expression)
         assert set(re.findall(r"\b([a-z]\w*)\.", words)) <= {"github", "inputs", "vars"}, expression
 
 
-def test_make_has_the_targets_that_are_called() -> None:
+def test_called_make_targets_exist() -> None:
     targets = re.findall(
         r"^([\w./$()-]+):", (ROOT / "Makefile").read_text().replace("$(READY)", ".venv/ready"), re.MULTILINE
     )

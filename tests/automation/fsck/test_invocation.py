@@ -56,7 +56,7 @@ def test_an_event_with_an_unknown_or_invalid_field_is_refused(
     assert next(iter(event)) in failure.value.message
 
 
-def test_the_check_may_do_what_it_uses_and_no_other_function_may_scan(
+def test_the_check_uses_all_of_its_permissions_and_no_other_function_may_scan(
     traced: tuple[World, Trace], template: Template
 ) -> None:
     world, trace = traced
@@ -119,12 +119,12 @@ def lose_a_space_member(directory: Path) -> str:
         return key.pk.split("#")[1]
 
 
-def test_the_command_checks_and_repairs_an_instance_that_runs(tmp_path: Path) -> None:
+def test_the_command_checks_and_repairs_a_running_instance(tmp_path: Path) -> None:
     with instance(tmp_path):
         check_and_repair(tmp_path, partial(command, tmp_path, "--repair"))
 
 
-def test_the_command_checks_and_repairs_an_instance_that_does_not_run(tmp_path: Path) -> None:
+def test_the_command_checks_and_repairs_a_stopped_instance(tmp_path: Path) -> None:
     with instance(tmp_path):
         pass
     check_and_repair(tmp_path, partial(command, tmp_path, REPAIR="1"))
@@ -147,7 +147,7 @@ def in_order(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {**summary, "details": sorted(summary["details"], key=lambda detail: detail["key"])}
 
 
-def test_the_command_goes_on_until_all_is_checked(
+def test_the_command_repeats_until_the_whole_table_is_checked(
     place: Place, template: Template, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for kind in ("orphan", "list_row_missing", "members_miscounted"):
@@ -171,7 +171,7 @@ def test_the_command_ends_when_a_run_makes_no_progress(
     assert (summary["complete"], summary["clean"], summary["rows"]) == (False, False, {})
 
 
-def test_the_command_says_what_it_cannot_check(tmp_path: Path) -> None:
+def test_the_command_reports_data_it_cannot_check(tmp_path: Path) -> None:
     assert command(tmp_path / "nothing") == (2, f"{tmp_path / 'nothing'} holds no data of `make run`. Set DATA_DIR.\n")
     assert not (tmp_path / "nothing").exists()
     assert command(tmp_path, "--force") == (2, "The only argument is --repair.\n")

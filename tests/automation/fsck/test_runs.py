@@ -47,7 +47,7 @@ def together(summaries: list[Any], name: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(("kind", "way"), CASES[:: full(9, 1)])
-def test_runs_that_go_on_where_the_last_one_stopped_find_the_same_as_one_run(
+def test_runs_continuing_at_the_last_ones_end_find_the_same_as_one_run(
     place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, kind: str, way: str
 ) -> None:
     DAMAGE[kind][1][way](place)
@@ -112,7 +112,7 @@ def test_a_check_of_one_tenant_passes_pages_without_a_row_of_its_own(
     assert (together(parts, "rows"), parts[-1]["complete"]) == (whole["rows"], True)
 
 
-def test_a_table_that_does_not_answer_leaves_the_check_incomplete(
+def test_an_unavailable_table_leaves_the_check_incomplete(
     place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> Any:
@@ -123,6 +123,6 @@ def test_a_table_that_does_not_answer_leaves_the_check_incomplete(
     assert (summary["complete"], summary["clean"]) == (False, False)
 
 
-def test_a_check_out_of_time_says_that_it_is_incomplete(place: Place) -> None:
+def test_a_check_out_of_time_is_reported_as_incomplete(place: Place) -> None:
     summary = Check(table(), until=lambda: True).run()
     assert (summary["complete"], summary["clean"]) == (False, False)

@@ -20,7 +20,7 @@ from tests.support.world import Crowd, full
 
 
 @pytest.mark.parametrize("change", ["rename", "hand over", "delete", "join", "grant"])
-def test_a_repair_leaves_rows_alone_that_change_before_it_commits(
+def test_a_repair_leaves_rows_changed_before_its_commit_alone(
     place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     """The change commits after the second look, right before the repair does."""
@@ -65,7 +65,7 @@ def test_a_repair_leaves_rows_alone_that_change_before_it_commits(
     assert clean(check())
 
 
-def test_rows_that_differ_at_the_second_look_are_no_damage(
+def test_rows_changed_at_the_second_look_are_no_damage(
     place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a reader meets a transaction half-way, then whole; and then one who is always at work."""

@@ -22,7 +22,7 @@ def made_again(directory: Path) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
 
-def test_make_redrive_sends_again_what_a_laptop_gave_up_while_it_runs_and_when_it_does_not(tmp_path: Path) -> None:
+def test_make_redrive_sends_dead_letters_again_with_and_without_a_running_instance(tmp_path: Path) -> None:
     assert made_again(tmp_path) == (2, f"{tmp_path} holds no data of `make run`. Set DATA_DIR.\n")
     letters = Letters(tmp_path / "dead-letters.jsonl")
     with running(tmp_path) as instance:

@@ -18,7 +18,7 @@ from tests.support.redrive import DONE, Redrive, created, envelope, requested, w
 
 
 @pytest.mark.parametrize("failed", [True, False], ids=["AddViewer failed on it", "it did not reach AddViewer"])
-def test_a_new_project_that_add_viewer_missed_has_its_viewer_once(
+def test_a_new_project_missed_by_add_viewer_gets_its_viewer_once(
     world: World, letters: Letters, redrive: Redrive, monkeypatch: pytest.MonkeyPatch, failed: bool
 ) -> None:
     monkeypatch.setenv("VIEWER_PRINCIPAL", world.uuid("viewer"))
@@ -46,7 +46,7 @@ def test_a_request_for_a_project_is_done_once(
     assert waiting(letters) == []
 
 
-def test_what_fails_again_and_what_is_unknown_stays_and_does_not_keep_the_rest(
+def test_letters_failing_again_and_unknown_letters_stay_and_do_not_stop_the_rest(
     world: World, letters: Letters, redrive: Redrive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIEWER_PRINCIPAL", world.uuid("viewer"))
@@ -74,7 +74,7 @@ def test_what_fails_again_and_what_is_unknown_stays_and_does_not_keep_the_rest(
     assert len(answer["Messages"]) == len(stay)
 
 
-def test_a_run_whose_time_is_over_says_so_and_hides_nothing(
+def test_a_run_out_of_time_is_incomplete_and_leaves_the_rest_visible(
     world: World, letters: Letters, redrive: Redrive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(3):
@@ -89,7 +89,7 @@ def rerun(original: Callable[..., Any], stop: Callable[[], bool], queue: Any, _:
     return original(queue, stop)
 
 
-def test_redrive_takes_no_request_that_it_does_not_know(world: World, letters: Letters, template: Template) -> None:
+def test_redrive_refuses_an_unknown_field(world: World, letters: Letters, template: Template) -> None:
     letters.add("DeadLetters", requested(world))
     with pytest.raises(FunctionFailed, match="Refused: dry_run: Extra inputs are not permitted"):
         call(template.functions["Redrive"], {"dry_run": True})

@@ -37,7 +37,7 @@ def published(world: World) -> list[tuple[Any, int]]:
     return [(event["project_id"], event["sequence"]) for event in world.bus.details]
 
 
-def test_an_image_that_cannot_be_read_is_let_go_and_published_once_it_can(
+def test_an_unreadable_image_is_put_aside_and_published_once_readable(
     world: World, letters: Letters, redrive: Redrive, template: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     projects = [world.new_project() for _ in range(3)]
@@ -70,7 +70,7 @@ def test_an_image_that_cannot_be_read_is_let_go_and_published_once_it_can(
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["the request is refused", "the entry is refused"])
-def test_an_event_that_the_bus_refuses_for_good_is_let_go_and_published_once_it_is_taken(
+def test_an_event_refused_by_the_bus_is_put_aside_and_published_once_accepted(
     world: World,
     letters: Letters,
     redrive: Redrive,
@@ -106,7 +106,7 @@ def test_an_event_that_the_bus_refuses_for_good_is_let_go_and_published_once_it_
     assert waiting(letters) == []
 
 
-def test_what_no_letter_could_be_left_about_is_reported_so_that_the_stream_brings_it_again(
+def test_a_record_is_reported_to_the_stream_if_its_letter_cannot_be_stored(
     world: World, letters: Letters, template: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = change(world, world.new_project())

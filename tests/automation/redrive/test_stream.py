@@ -71,7 +71,7 @@ def never(function: Function, event: Mapping[str, Any]) -> Any:
     raise AssertionError("Too old to be invoked for.")
 
 
-def test_changes_that_the_stream_gave_up_are_published_once(
+def test_changes_given_up_by_the_stream_are_published_once(
     on_stream: Crowd, template: Template, redrive: Redrive
 ) -> None:
     world = on_stream.world
@@ -95,7 +95,7 @@ def test_changes_that_the_stream_gave_up_are_published_once(
     assert len(world.bus.events) == 4
 
 
-def test_a_deletion_that_the_stream_gave_up_is_purged(on_stream: Crowd, template: Template, redrive: Redrive) -> None:
+def test_a_deletion_given_up_by_the_stream_is_purged(on_stream: Crowd, template: Template, redrive: Redrive) -> None:
     world = on_stream.world
     project = world.new_project()
     world.new_record(project, "tasks")
@@ -114,7 +114,7 @@ def test_a_deletion_that_the_stream_gave_up_is_purged(on_stream: Crowd, template
     assert rows() == 0
 
 
-def test_changes_that_the_bus_does_not_take_stay_and_are_published_when_it_does(
+def test_changes_refused_by_the_bus_stay_and_are_published_once_accepted(
     on_stream: Crowd, template: Template, redrive: Redrive
 ) -> None:
     world = on_stream.world
@@ -132,7 +132,9 @@ def test_changes_that_the_bus_does_not_take_stay_and_are_published_when_it_does(
     assert [event["sequence"] for event in world.bus.details] == [1]
 
 
-def test_what_the_stream_has_forgotten_is_left_and_told(on_stream: Crowd, template: Template, redrive: Redrive) -> None:
+def test_a_letter_about_expired_stream_records_stays_and_is_reported(
+    on_stream: Crowd, template: Template, redrive: Redrive
+) -> None:
     arn, _ = shards(on_stream)
     info = {
         "shardId": "shardId-00000000000000000000-00000000",
@@ -150,9 +152,7 @@ def test_what_the_stream_has_forgotten_is_left_and_told(on_stream: Crowd, templa
     assert len(waiting(on_stream.letters)) == 1
 
 
-def test_what_is_read_from_the_stream_is_what_the_templates_filters_let_through(
-    on_stream: Crowd, template: Template
-) -> None:
+def test_redrive_reads_the_records_of_the_templates_filters(on_stream: Crowd, template: Template) -> None:
     world = on_stream.world
     project = world.new_project()
     for kind in RECORDS:
@@ -173,7 +173,7 @@ def test_what_is_read_from_the_stream_is_what_the_templates_filters_let_through(
         assert 0 < len(by_template) < len(records)
 
 
-def test_redrive_may_do_what_it_does_and_no_more(
+def test_redrive_uses_all_of_its_permissions(
     on_stream: Crowd, template: Template, redrive: Redrive, trace: Trace
 ) -> None:
     """Its nested invocations are answered by functions of their own processes."""
