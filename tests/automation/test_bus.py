@@ -21,7 +21,7 @@ from tests.support.world import KEY
 
 
 class Invocations(list[tuple[str, Any]]):
-    """Functions that note what they were invoked with, and fail `failures` times first."""
+    """Functions that record their invocations, of which the first `failures` fail."""
 
     def __init__(self, failures: int = 0) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ Make = Callable[[Template, Invocations], Automation]
 
 
 def all_done(subject: Automation) -> None:
-    """Returns when every function that was invoked has ended. None is invoked afterwards."""
+    """Waits for all running invocations. No function is invoked afterwards."""
     subject._asynchronous.shutdown()
 
 
@@ -76,7 +76,7 @@ def test_a_rule_invokes_its_function_for_matching_events_of_its_bus(automated: M
     subject = automated(with_viewer, invocations)
     for source, kind, bus in (
         ("atrium", "project.updated", "atrium-events"),
-        ("somebody", "project.created", "atrium-events"),
+        ("crm", "project.created", "atrium-events"),
         ("atrium", "project.created", "default"),
     ):
         subject.take(put(source, kind, bus=bus))
@@ -131,10 +131,10 @@ def test_events_of_atrium_are_lines_of_a_file_with_unchanged_text(
 ) -> None:
     subject = automated(template, Invocations())
     subject.take(put("atrium", "project.updated", '{"project_id":"p","sequence":7,\n"n":1.10,"s":"\u2028é"}'))
-    subject.take(put("somebody", "thing.happened"))
+    subject.take(put("crm", "thing.happened"))
     assert (tmp_path / "events.jsonl").read_text() == '{"project_id":"p","sequence":7, "n":1.10,"s":"\u2028é"}\n'
     said = [line.split(" ", 1)[1] for line in capfd.readouterr().err.splitlines()]
-    assert said == ["event project.updated p 7", "event thing.happened of somebody"]
+    assert said == ["event project.updated p 7", "event thing.happened of crm"]
 
 
 def test_put_events_answers_like_eventbridge_and_can_be_disturbed() -> None:
@@ -172,7 +172,7 @@ def test_put_events_answers_like_eventbridge_and_can_be_disturbed() -> None:
         bus.before, bus.after = lambda _: (), _raise(ConnectionResetError())
         with pytest.raises(ConnectionClosedError):
             client.put_events(Entries=[entry])
-        assert len(bus.events) == 4, "taken, and its sender does not know"
+        assert len(bus.events) == 4, "accepted, but the answer is lost"
 
 
 def _raise(error: Exception) -> Callable[[Any], Any]:

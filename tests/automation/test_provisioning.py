@@ -1,4 +1,4 @@
-"""Provisioning: a tenant and all in it, in one transaction, once."""
+"""Provisioning creates a tenant with spaces, principals and credentials in one transaction, once."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -219,7 +219,7 @@ def test_an_invalid_request_is_refused_with_its_reason_and_creates_nothing(
         name: value for name, value in {**REQUEST, **change}.items() if value is not None or name == "request_token"
     }
     assert said in provision.refusal(**event)
-    assert provision(**REQUEST)["tenant_id"] == A_UUID, "its token was not used up"
+    assert provision(**REQUEST)["tenant_id"] == A_UUID, "the request token is still unused"
 
 
 def test_emails_and_credentials_belong_to_one_principal(provision: Provision) -> None:

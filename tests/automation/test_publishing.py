@@ -1,4 +1,4 @@
-"""Every commit is published, nothing else is, whatever fails on the way: the real stream, the publisher in
+"""Every commit is published, and no other event, under all failures; with the real stream, and the publisher in
 processes.
 """
 
@@ -47,7 +47,7 @@ def stream(crowd: Crowd) -> Iterator[Record]:
 
 
 def changes_of(crowd: Crowd, projects: set[str]) -> list[Record]:
-    """The stream's images of META of the projects, as the template's filter would let them through."""
+    """The stream's records of these projects' META rows that match the template's filter."""
     found = []
     for record in stream(crowd):
         change = record["dynamodb"]
@@ -60,8 +60,9 @@ def changes_of(crowd: Crowd, projects: set[str]) -> list[Record]:
 
 
 class Weather:
-    """Every fifth thing goes wrong, of each kind: PutEvents takes a part of its entries and answers 200, or takes all
-    of them and is not heard; the publisher is killed when they are taken."""
+    """Lets every fifth call fail, in three ways: PutEvents accepts a part of its entries and answers 200, or
+    accepts all but its answer is lost, or the publisher is killed once the entries are accepted.
+    """
 
     def __init__(self, crowd: Crowd, template: Template, chance: random.Random) -> None:
         self._crowd, self._chance = crowd, chance
@@ -71,7 +72,7 @@ class Weather:
         crowd.world.bus.before, crowd.world.bus.after = self._before, self._after
 
     def publish(self, batch: Sequence[Record]) -> int:
-        """How many of the batch are done, from its beginning, as Lambda would see it."""
+        """The number of records done, from the start of the batch, by Lambda's rules."""
         event = {"Records": list(batch)}
         try:
             if self._chance.random() < 0.2:
@@ -110,7 +111,7 @@ class Weather:
 
 
 def work_on(world: World, project: str, turns: int, chance: random.Random) -> None:
-    """Changes of all kinds on a project; in the end it may be deleted."""
+    """Makes changes of all kinds to a project, and sometimes deletes it at the end."""
     task = world.new_record(project, "tasks")
     for _ in range(turns):
         kind = chance.choice(sorted(RECORDS))
@@ -148,7 +149,7 @@ def test_every_commit_is_published_once_and_no_other_event_under_faults(crowd: C
     try:
         waiting = batches(records, chance)
         while waiting:
-            # Shards and their batches come in any order, and some of them again.
+            # Batches of shards are delivered in any order, and some twice.
             batch = waiting.pop(chance.randrange(len(waiting)))
             done = weather.publish(batch)
             if done < len(batch):
@@ -165,13 +166,13 @@ def test_every_commit_is_published_once_and_no_other_event_under_faults(crowd: C
         require_published_form(detail)
         by_id[detail["id"]].add(json.dumps(detail, sort_keys=True))
         sequences[detail["project_id"]].add(detail["sequence"])
-    assert {len(forms) for forms in by_id.values()} == {1}, "a repeat is the same"
+    assert {len(forms) for forms in by_id.values()} == {1}, "repeats are equal"
     committed = {v1_id(record["dynamodb"]["NewImage"]["last_event"]["M"]["id"]["S"]) for record in records}
     assert set(by_id) == committed
     assert len(committed) == len(records), "one event for each commit"
     for project in ids:
         assert sequences[project] == set(range(1, max(sequences[project]) + 1)), "no gap"
-    assert len(published) > len(committed), "nothing was repeated"
+    assert len(published) > len(committed), "no event was repeated"
     assert min(weather.kills, weather.halves, weather.deaf) > 0, vars(weather)
 
 
@@ -194,7 +195,7 @@ def test_a_record_without_an_event_becomes_a_dead_letter_and_the_rest_of_its_bat
     del second["dynamodb"]["NewImage"]["last_event"]
     world.bus.events.clear()
     everything = {"MaxNumberOfMessages": 1000, "VisibilityTimeout": 10**6}
-    crowd.letters.answer("ReceiveMessage", everything)  # those of other tests
+    crowd.letters.answer("ReceiveMessage", everything)  # removes the letters of other tests
     answer = crowd.invoke(template.functions["PublishEvents"], {"Records": [first, second, third]})
     assert answer == {"batchItemFailures": []}
     _, found = crowd.letters.answer("ReceiveMessage", everything)
@@ -230,7 +231,7 @@ def test_an_image_without_a_new_sequence_is_no_change(crowd: Crowd, template: Te
 
 
 def test_many_large_events_are_sent_in_as_many_requests_as_they_need(crowd: Crowd, template: Template) -> None:
-    """EventBridge takes ten entries and 256 KB at a time."""
+    """EventBridge accepts ten entries and 256 KB a request."""
     world = crowd.world
     project = world.new_project()
     texts = dict.fromkeys(("algorithm_model", "parameters", "metric", "result", "conclusion"), "\U0001f600" * 10_000)

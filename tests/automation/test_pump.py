@@ -1,4 +1,4 @@
-"""From a change to what it sets off: the engine's stream, the functions behind it, the bus, on a real instance."""
+"""From a change to its effects: the engine's stream, the functions behind it and the bus, on a real instance."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def lines(directory: Path, name: str = "events.jsonl") -> list[Any]:
 
 
 def events(directory: Path, project: str) -> list[tuple[int, str]]:
-    """Sequence and type of what was published of a project (its v1 path), in the file's order."""
+    """Sequence and type of a project's published events, in the file's order; `project` is its v1 path."""
     id = project.rpartition("/")[2]
     return [(event["sequence"], event["type"]) for event in lines(directory) if event["project_id"] == id]
 
@@ -60,7 +60,7 @@ def items(directory: Path, pk: str) -> list[Any]:
 
 
 def until_published(instance: Instance) -> None:
-    """Returns when what has happened so far is published: a change that comes after it is."""
+    """Waits until all earlier changes are published, by publishing a later one."""
     later = instance.world.new_project("Later")
     wait_for(lambda: events(instance.directory, later))
 
@@ -107,7 +107,7 @@ def test_a_deleted_project_is_purged(instance: Instance) -> None:
 
 
 def test_a_foreign_record_delays_no_other(instance: Instance) -> None:
-    """It becomes a dead letter, and everything around it is published."""
+    """The foreign record becomes a dead letter, and the events before and after it are published."""
     world = instance.world
     before = world.new_project("Before")
     poison = {"pk": {"S": "T#x#P#y"}, "sk": {"S": "META"}, "last_event": {"M": {"id": {"S": "z"}}}}
@@ -157,7 +157,7 @@ def test_a_parameter_turns_on_the_sample_reaction(instance: Instance, tmp_path: 
 
 
 def test_no_address_and_no_secret_is_in_an_event_or_a_log(instance: Instance) -> None:
-    """Over every route, with its automation behind it."""
+    """After a request on every route, and the automation behind it."""
     world = instance.world
     project = a_project(world)
     for route, request in EVERY_ROUTE.items():
@@ -178,7 +178,7 @@ def test_no_address_and_no_secret_is_in_an_event_or_a_log(instance: Instance) ->
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
 def test_a_commit_right_before_the_end_is_published_after_a_restart(tmp_path: Path, kind: signal.Signals) -> None:
-    """Nothing is lost; a repeat has the id of the first one, and the sequence of none goes back but in a repeat."""
+    """No event is lost, and a repeat has the id of the first one."""
     made: dict[str, int] = {}
     for _ in range(full(1, 15)):
         with running(tmp_path) as instance:
@@ -205,12 +205,12 @@ def test_a_commit_right_before_the_end_is_published_after_a_restart(tmp_path: Pa
         assert len(set(ids.values())) == len(ids)
         assert all(ids[event["project_id"], event["sequence"]] == event["id"] for event in published)
         if kind == signal.SIGTERM:
-            assert len(published) == len(ids), "an end in good order repeats nothing"
+            assert len(published) == len(ids), "an orderly end repeats no event"
         assert lines(tmp_path, "dead-letters.jsonl") == []
         assert instance.process.poll() is None
 
 
 def _touch(world: World, project: str) -> int:
-    """Changes a project; its new sequence."""
+    """Changes a project, and returns its new sequence."""
     assert world("PATCH", project, {"name": new_key()}).status == 200
     return world("GET", flat_path(project)).version

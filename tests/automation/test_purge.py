@@ -1,4 +1,4 @@
-"""A deletion answers at once, however much it leaves behind; a purge that dies is finished by the next one."""
+"""A deletion answers at once, at any size of the project; a later purge finishes an interrupted one."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def queued(crowd: Crowd, sk: str) -> Any:
 
 
 def deletion(crowd: Crowd, project: str, task: str | None = None) -> dict[str, Any]:
-    """What the stream says of a deletion."""
+    """The stream's record of a deletion."""
     tenant = flat_id(crowd.world.dev["tenants"]["acme"]["tenant_id"])
     sk = f"{tenant}#{id_of(project)}" + (f"#{id_of(task)}" if task else "")
     return {"eventName": "INSERT", "dynamodb": {"NewImage": queued(crowd, sk), "SequenceNumber": "100"}}
@@ -84,7 +84,7 @@ def test_a_purge_removes_every_row_and_the_queues_last(crowd: Crowd, template: T
     batch = {"Records": [deletion(crowd, project)]}
     assert crowd.invoke(template.functions["PurgeDeleted"], batch) == DONE
     assert rows_naming(crowd, id_of(project)) == []
-    assert crowd.invoke(template.functions["PurgeDeleted"], batch) == DONE, "whoever comes late finds nothing to do"
+    assert crowd.invoke(template.functions["PurgeDeleted"], batch) == DONE, "a second purge has no work to do"
     summary = crowd.invoke(template.functions["Fsck"], {})
     assert summary["complete"]
     assert id_of(project) not in json.dumps(summary)
@@ -93,7 +93,7 @@ def test_a_purge_removes_every_row_and_the_queues_last(crowd: Crowd, template: T
 def test_a_purge_logs_the_number_of_removed_rows(
     world: World, template: Template, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As a metric, in the form that CloudWatch reads out of the log."""
+    """The number is a metric in the log, in the embedded metric format."""
     project = world.new_project()
     for kind in RECORDS:
         world.new_record(project, kind)
@@ -123,7 +123,7 @@ def test_a_deleted_tasks_notes_are_purged_and_no_others(crowd: Crowd, template: 
 
 
 def test_an_undeleted_project_is_never_purged(crowd: Crowd, template: Template) -> None:
-    """Whatever a row of the queue says, by whatever mistake it came there."""
+    """Even if a mistake put its row into the queue, in any of these forms."""
     world = crowd.world
     project = world.new_project()
     task = world.new_record(project, "tasks")
@@ -140,16 +140,16 @@ def test_an_undeleted_project_is_never_purged(crowd: Crowd, template: Template) 
         place = wire_key(keys.purge(tenant, id_of(project), named))
         record = {"dynamodb": {"NewImage": {**row, **place, **more}, "SequenceNumber": "100"}}
         answer = crowd.invoke(template.functions["PurgeDeleted"], {"Records": [record]})
-        assert answer == DONE, "nothing is to be done, however often it comes"
+        assert answer == DONE, "the record is done, without a purge"
     assert world("GET", flat_path(task)).body["notes"][0]["_id"] == note.rpartition("/")[2]
 
 
-# ---------------------------------------------------------------- a purge that dies
+# ---------------------------------------------------------------- an interrupted purge
 
 
 @pytest.fixture
 def creating(crowd: Crowd) -> Iterator[Any]:
-    """Clients that go on creating things below a project until it is gone."""
+    """Starts clients that create records and members below a project until it is gone."""
     stop = threading.Event()
     threads: list[threading.Thread] = []
 
@@ -174,8 +174,9 @@ def creating(crowd: Crowd) -> Iterator[Any]:
 
 
 def purge_with_a_death(crowd: Crowd, template: Template, creating: Any, at: int, when: str, count: int) -> bool:
-    """Deletes a project that is being written to, and purges it with a kill at a call of the purge; whether that call
-    came. Afterwards nothing is left in the table."""
+    """Deletes a project in use, purges it with a kill at call number `at`, purges it again, and requires that no row is
+    left. Returns whether the first purge reached that call.
+    """
     world = crowd.world
     project = world.new_project()
     world.new_member(project, "contributor", "contributor")
@@ -191,7 +192,7 @@ def purge_with_a_death(crowd: Crowd, template: Template, creating: Any, at: int,
     return killer.killed
 
 
-# What the purge of one page asks of the table: is it deleted, the page, its rows in 25s, the next page, the end.
+# The calls of a purge of one page: the check for the deletion, the page, its rows by 25, the next page, the end.
 CALLS_OF_A_PAGE = [
     "GetItem",
     "Query",
@@ -224,7 +225,9 @@ def test_a_big_purge_killed_anywhere_is_finished_by_the_next_one(
     assert killed >= full(4, 90)
 
 
-def test_a_purge_out_of_time_reports_its_unfinished_records(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_purge_out_of_time_is_unfinished_and_the_next_one_finishes_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = world.new_project()
     for _ in range(5):
         world.new_record(project, "decisions")
@@ -271,8 +274,9 @@ def test_the_sweep_purges_deletions_older_than_an_hour_despite_a_bad_row(crowd: 
 
 
 def unreadable_rows(world: World) -> list[dict[str, Any]]:
-    """Rows of the purge queue of any make, in each of its shards: without what a deletion says, with numbers, sets and
-    bytes in the place of it, and one that says what another row has to say."""
+    """Malformed rows of the purge queue, in each of its shards: without fields of a deletion, with numbers, sets and
+    bytes as values, and one with the content of another row.
+    """
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
     fields = {name: {"S": tenant} for name in ("tenant", "project", "space")} | {"deleted_at": {"S": LONG_AGO}}
     odd: list[dict[str, Any]] = [{"N": "1.5"}, {"N": "7"}, {"SS": ["a"]}, {"B": b"a"}, {"NULL": True}, {"BOOL": True}]
@@ -280,7 +284,7 @@ def unreadable_rows(world: World) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = [{**fields, name: value} for name in fields for value in odd]
     made += [{}, {"deleted_at": fields["deleted_at"]}, fields, {**fields, "task": {"S": tenant}}]
     keyed = [(f"PURGE#{number % 8}", f"odd-{number}") for number in range(len(made))]
-    # A place of its own, where a deletion of a project that is not there would stand.
+    # This row has the key of a missing project's deletion.
     keyed[1] = keys.purge(tenant, new_id())
     return [{**row, "pk": {"S": pk}, "sk": {"S": sk}} for row, (pk, sk) in zip(made, keyed, strict=True)]
 
@@ -316,8 +320,8 @@ def test_the_queue_is_read_to_its_end(world: World, monkeypatch: pytest.MonkeyPa
     assert sorted(row["project"] for row in purge.queued(table())) == sorted(map(id_of, deleted))
 
 
-def test_the_queue_is_begun_anywhere(world: World) -> None:
-    """At any of its shards, and at any row of a shard: 9 rows in 8 shards are two in one of them."""
+def test_reads_of_the_queue_start_at_random_places(world: World) -> None:
+    """At a random shard, and at a random row of the shard. Of 9 rows in 8 shards, two share a shard."""
     for project in [world.new_project() for _ in range(9)]:
         assert world("DELETE", project).status == 204
     shards: dict[str, list[str]] = {}
@@ -341,8 +345,8 @@ def test_the_queue_is_begun_anywhere(world: World) -> None:
 
 @pytest.fixture
 def giant(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
-    """The purge queue: a project of more rows than one run of a function gets done, and behind it eleven small ones.
-    By the function's clock each call to the table takes a second.
+    """The rows of the purge queue: a project with more rows than one run can purge, then eleven small projects. By
+    the function's clock each call to the table takes a second.
     """
     for project in [world.new_project() for _ in range(12)]:
         world.new_record(project, "decisions")

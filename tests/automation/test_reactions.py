@@ -1,4 +1,4 @@
-"""Functions that act on events: the rules, the exactly-once and the events of HTTP."""
+"""Functions that act on events follow HTTP's rules, act exactly once, and publish HTTP's events."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ from tests.support.world import Crowd, at_once, full
 
 
 def request(world: World, **fields: Any) -> dict[str, Any]:
-    """A project that somebody wants made on behalf of acme's contributor."""
+    """The request of an event for a project of acme's contributor."""
     wanted = {
         "id": "intake-7",
         "tenant_id": world.dev["tenants"]["acme"]["tenant_id"],
@@ -32,7 +32,7 @@ def request(world: World, **fields: Any) -> dict[str, Any]:
 
 
 def envelope(detail: dict[str, Any], id: str = "6a7e8feb-b491-4cf7-a9f1-bf3703467718") -> dict[str, Any]:
-    """What the bus makes of it."""
+    """The bus's event with this detail."""
     return {
         "version": "0",
         "id": id,
@@ -47,7 +47,7 @@ def envelope(detail: dict[str, Any], id: str = "6a7e8feb-b491-4cf7-a9f1-bf370346
 
 
 def batch(*bodies: Any) -> dict[str, Any]:
-    """What the queue makes of that."""
+    """A batch of the queue with these messages."""
     return {
         "Records": [
             {"messageId": f"message-{number}", "body": body if isinstance(body, str) else json.dumps(body)}
@@ -189,8 +189,9 @@ def test_one_event_delivered_many_times_at_once_makes_one_project(crowd: Crowd, 
 def test_ten_requests_at_the_time_limit_are_each_done_once(
     crowd: Crowd, template: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The table does not answer the first calls of each request until its time is nearly up. By the functions' clock no
-    invocation takes longer than it may; one that did would be no invocation that failed, but ten that come again."""
+    """The first calls of each request to the table hang until its time is nearly up. By the functions' clock no
+    invocation may exceed its timeout, which would return all ten messages to the queue.
+    """
     monkeypatch.setattr(event_sources, "REDELIVERED_AFTER", 0.0)
     (source,) = (each for each in template.event_sources if each.function.name == "CreateProjectFromEvent")
     queue = MessageQueue(template.queues[source.source])
@@ -224,7 +225,7 @@ def test_ten_requests_at_the_time_limit_are_each_done_once(
     assert sorted(name for name in names(crowd.world) if name.startswith("Slow")) == wanted
 
 
-# ---------------------------------------------------------------- somebody else's automation
+# ---------------------------------------------------------------- the sample reaction
 
 
 def created(world: World, project: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every sample event runs through its handler and does what its route is there for."""
+"""Every sample event runs through its handler, with the documented effect."""
 
 import json
 from pathlib import Path

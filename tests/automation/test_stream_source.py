@@ -31,7 +31,7 @@ def numbers(batch: Mapping[str, Any]) -> list[int]:
 
 
 class Consumer:
-    """A function that reports those of `bad`, or raises for a batch with one of them, and remembers its batches."""
+    """A function that records its batches, and reports the numbers in `bad`, or raises for a batch with one of them."""
 
     def __init__(self, *bad: int, raises: bool = False) -> None:
         self.bad = set(bad)
@@ -48,7 +48,7 @@ class Consumer:
 
     @property
     def processed(self) -> set[int]:
-        """Those that were in a batch and not reported."""
+        """The numbers that were in a batch and not reported."""
         if self.raises:
             return {number for batch in self.batches if not self.bad & set(batch) for number in batch}
         return {number for batch in self.batches for number in batch} - self.bad
@@ -65,7 +65,7 @@ def publishing(template: Template) -> EventSource:
 
 
 def deliver(settings: EventSource, invoke: Any, letters: LeftLetters, records: list[dict[str, Any]]) -> list[int]:
-    """Delivers, without waiting between retries; the positions it was done up to, in turn."""
+    """Delivers without pauses between retries, and returns the checkpoints in order."""
     source = StreamSource(settings, invoke, letters.leave, pause=lambda _: None)
     return [int(position) for position in source.deliver(SHARD, records)]
 
@@ -100,7 +100,7 @@ def test_records_outside_the_filters_are_skipped_without_an_invocation(
     other = record(3)
     other["dynamodb"]["Keys"] = {"pk": {"S": "T#1#P#2"}, "sk": {"S": "ROLE#3"}}
     bare = record(4)
-    bare["dynamodb"]["NewImage"] = {"name": {"S": "a space's META has no event"}}
+    bare["dynamodb"]["NewImage"] = {"name": {"S": "the META row of a space, without an event"}}
     records = [record(1), record(2, name="MODIFY"), other, bare, record(5, name="REMOVE")]
     for settings, wanted in ((publishing, [1, 2]), (purging, [1, 4])):
         consumer = Consumer()
@@ -108,7 +108,7 @@ def test_records_outside_the_filters_are_skipped_without_an_invocation(
         assert consumer.batches == [wanted], settings.name
     consumer = Consumer()
     assert deliver(purging, consumer, letters, [other]) == [3]
-    assert consumer.batches == [], "a batch of nothing is not delivered"
+    assert consumer.batches == [], "an empty batch is not delivered"
 
 
 @pytest.mark.parametrize("raises", [False, True])
@@ -150,7 +150,7 @@ def test_a_dead_letter_has_the_fields_of_lambdas(publishing: EventSource, letter
 
 
 def test_records_from_the_lowest_reported_one_come_again(publishing: EventSource, letters: LeftLetters) -> None:
-    """Whatever else was reported, in whatever order."""
+    """The order of a report, and its other records, make no difference."""
     batches: list[list[int]] = []
 
     def invoke(function: Function, event: Mapping[str, Any]) -> Any:

@@ -11,8 +11,8 @@ from tests.support.logs import Line, Said, require_emf
 
 @pytest.fixture
 def said(capfd: pytest.CaptureFixture[str]) -> Said:
-    """The lines since it was called before, which are all that was said. Each that has metrics is a document of the
-    embedded metric format.
+    """Returns the log lines since the last call, and requires that there is no other output. Lines with metrics have
+    the embedded metric format.
     """
 
     def lines() -> list[Line]:

@@ -25,7 +25,7 @@ from tests.support.rows import meta_of
 from tests.support.world import the_template
 from tools import versioned
 
-# The metrics of AWS that Atrium looks at, with what they are told apart by.
+# AWS's metrics used by alarms and dashboard, each with its possible sets of dimensions.
 AWS_METRICS = {
     "AWS/ApiGateway": {name: [{"ApiName"}] for name in ("4XXError", "5XXError", "Count", "Latency")},
     "AWS/Lambda": {
@@ -55,7 +55,7 @@ STACK = "atrium-prod"
 
 
 def exports(template: Template) -> dict[str, Any]:
-    """What the main stack exports, by name."""
+    """The main stack's exports, by name."""
     outputs = yaml_parse((ROOT / "template.yaml").read_text())["Outputs"].values()
     named = [output for output in outputs if "Export" in output]
     return {
@@ -64,7 +64,7 @@ def exports(template: Template) -> dict[str, Any]:
 
 
 def resolved(value: Any, known: Mapping[str, Any]) -> Any:
-    """A value of observability.yaml with its intrinsic functions replaced; what the main stack exports as <name>."""
+    """A value of observability.yaml with its intrinsic functions replaced; an import becomes <name>."""
     match value:
         case {"Ref": name}:
             return known[name]
@@ -90,7 +90,7 @@ def resolved(value: Any, known: Mapping[str, Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def watching() -> dict[str, dict[str, Any]]:
-    """The properties of what observability.yaml has, by logical id, for a stack and a topic."""
+    """The properties of the resources in observability.yaml, by logical id, for a stack and a topic."""
     known = {"Stack": STACK, "AlarmTopic": "arn:topic", "AWS::Region": "us-east-1", "exports": exports(the_template())}
     return {name: resolved(item["Properties"], known) for name, item in OBSERVABILITY["Resources"].items()}
 
@@ -103,7 +103,7 @@ Metric = tuple[str, str, dict[str, str]]
 
 
 def metrics_of(alarm: Mapping[str, Any]) -> list[Metric]:
-    """The one that an alarm watches, or those that its expression is made of."""
+    """The metric of an alarm, or those in its expression."""
     watched = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each] or [alarm]
     return [
         (
@@ -128,7 +128,7 @@ def shown_on(dashboard: Mapping[str, Any]) -> list[Metric]:
 def test_alarms_and_dashboard_use_existing_metrics(
     world: World, other: World, template: Template, watching: Mapping[str, Any], said: Said
 ) -> None:
-    """Atrium's are those that a life of requests, events and purges really emits, with just these dimensions."""
+    """Atrium's metrics are compared with those emitted by requests, events and purges, dimensions included."""
     said()
     live_through_everything(world, other, template)
     emitted: dict[str, set[frozenset[tuple[str, str]]]] = {}
@@ -182,7 +182,7 @@ def test_the_alarms_use_the_exports_of_the_stack(template: Template, watching: M
         f"{STACK}-PublishEvents": {"Ref": "PublishEvents"},
         f"{STACK}-Logs": {"Ref": "Logs"},
     }
-    # A REST API that is imported has its document's title for a name.
+    # The title of its document is the name of an imported API.
     assert template.api["info"]["title"] == "atrium"
     assert template.resources["Api"]["Properties"]["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
     metrics = [metric for alarm in alarms(watching).values() for metric in metrics_of(alarm)]
@@ -212,7 +212,7 @@ def test_every_alarm_notifies_the_topic_and_is_quiet_without_traffic(watching: M
     }
     for name, alarm in found.items():
         assert alarm["AlarmActions"] == alarm["OKActions"] == ["arn:topic"], name
-        # Two are about something that has to come whatever the traffic.
+        # Two watch metrics that arrive without traffic too.
         always = name in ("PublishingStopped", "SweepStopped")
         assert alarm["TreatMissingData"] == ("breaching" if always else "notBreaching"), name
         assert alarm["AlarmDescription"].endswith("."), name
@@ -223,7 +223,7 @@ def test_every_alarm_notifies_the_topic_and_is_quiet_without_traffic(watching: M
 
 @dataclass(frozen=True)
 class Minute:
-    """One minute of the metrics: the requests, those of them that failed, and those that took longer than 3 s."""
+    """One minute of the metrics: all requests, the failed ones, and those slower than 3 s."""
 
     requests: int
     failures: int = 0
@@ -231,7 +231,7 @@ class Minute:
 
 
 def value(alarm: Mapping[str, Any], window: Sequence[Minute]) -> float:
-    """The value that CloudWatch gives a window: the percentile, or the expression, IF(condition, value, otherwise)."""
+    """CloudWatch's value of a window: the percentile, or the expression, IF(condition, value, otherwise)."""
     requests = sum(minute.requests for minute in window)
     if alarm.get("ExtendedStatistic") == "p99":
         return 10_000 if sum(minute.slow for minute in window) > requests / 100 else 100
@@ -244,7 +244,7 @@ def value(alarm: Mapping[str, Any], window: Sequence[Minute]) -> float:
 
 
 def goes_off(alarm: Mapping[str, Any], minutes: Sequence[Minute]) -> int | None:
-    """At the end of which minute the alarm goes off. Its window slides with each minute, unless it says otherwise."""
+    """The minute at whose end the alarm goes off, or None. The window slides by a minute."""
     assert "EvaluationWindow" not in alarm
     (period,) = {each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each} or {
         alarm["Period"]
@@ -271,8 +271,8 @@ QUIET = 20
 @pytest.mark.parametrize("a_minute", [60, 1_000, 60_000])
 @pytest.mark.parametrize("name", ["ServerErrors", "Latency", "AuthorizerFailures"])
 def test_an_alarm_stops_the_shortest_canary(watching: Mapping[str, Any], name: str, a_minute: int) -> None:
-    """A release whose every request fails, or is slow, gets a tenth of them. The metrics of a minute may come two
-    minutes late, so the alarm has to go off with those of the first three.
+    """A canary gets a tenth of the requests, and here all of those fail or are slow. Metrics may arrive two minutes
+    late, so the alarm has to go off with those of the first three minutes.
     """
     offered = re.findall(
         r"Canary10Percent(\d+)Minutes", " ".join(versioned.PARAMETERS["GradualDeployment"]["AllowedValues"])

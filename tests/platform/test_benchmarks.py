@@ -1,4 +1,4 @@
-"""The benchmark's verdict is about the code: it is the same on a machine that is slower, or busy for a while."""
+"""The benchmark's verdict depends on the code alone: a slower or busy machine does not change it."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.report import RESULTS, Results, verdict
 
-# How many times as long a turn takes as in the last run, in the order of the turns.
+# Duration of each turn relative to the last run, in the order of the turns.
 MACHINES = {
     "2.3 times slower": [2.3],
     "twice as fast": [0.5],
@@ -24,7 +24,7 @@ def last_run() -> Results:
 
 
 def on(factors: Sequence[float], results: Any) -> Any:
-    """The same run on another machine: whatever a figure is taken in turns, it is a list."""
+    """The same run on another machine. Figures measured in turns are lists; only these are slowed."""
 
     def slowed(samples: Sequence[float]) -> list[float]:
         return [sample * factors[turn % len(factors)] for turn, sample in enumerate(samples)]
@@ -63,7 +63,7 @@ def test_no_target_is_a_time(last_run: Results) -> None:
 
 
 def test_code_50_percent_slower_misses_its_targets(last_run: Results) -> None:
-    """Ours alone, on the same machine: the verdict can fail."""
+    """Only Atrium is slower, on the same machine: the verdict can fail."""
     ours = on([1.5], last_run)
     names = {rival["name"] for rival in last_run["rivals"] if rival["ours"]}
     cold = {name: (ours if name in names else last_run)["cold"][name] for name in last_run["cold"]}

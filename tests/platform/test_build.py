@@ -1,4 +1,4 @@
-"""What `make build` and `make build-here` leave: the very files that are deployed, and the same for this machine."""
+"""The output of `make build`, which is deployed, and of `make build-here`, the same for this machine."""
 
 import json
 import os
@@ -28,7 +28,7 @@ DEPLOYED = ROOT / ".aws-sam/build"
 HERE = ROOT / ".aws-sam" / f"{VERSION}-{platform.machine().replace('aarch64', 'arm64')}"
 LAYERS = ("AtriumLayer", "JwtLayer")
 
-# Each costs a cold start more than all of a route does, and no route needs it.
+# Importing one of these takes longer than the whole cold start of a route, and no route needs it.
 BANNED = {
     *("asyncio", "aws_lambda_powertools.tracing", "aws_lambda_powertools.metrics"),
     *("boto3", "s3transfer", "multiprocessing", "jwt", "cryptography", "aws_xray_sdk", "unittest", "pydantic.v1"),
@@ -38,7 +38,7 @@ BANNED = {
 
 @pytest.fixture(scope="module", autouse=True)
 def built() -> None:
-    """Tests of what somebody built before the last change would say nothing."""
+    """Fails if the build is older than the last change: its tests would prove nothing."""
     sources = [ROOT / "template.yaml", *(ROOT / "functions").rglob("*.py"), *(ROOT / "layers").rglob("*.*")]
     changed = max(path.stat().st_mtime for path in sources if "__pycache__" not in path.parts)
     for folder in (DEPLOYED, HERE):
@@ -51,11 +51,11 @@ def layer(folder: Path, name: str) -> Path:
     return folder / name / "python"
 
 
-# ---------------------------------------------------------------- what Lambda gets
+# ---------------------------------------------------------------- the deployed files
 
 
 def test_the_wheels_are_those_of_the_functions_runtime(template: Template) -> None:
-    """Of Lambda's Python and of arm64, whatever the machine is that builds."""
+    """They are for Lambda's Python on arm64, on any building machine."""
     kinds = ("AWS::Lambda::Function", "AWS::Lambda::LayerVersion")
     named = [item["Properties"] for item in template.resources.values() if item["Type"] in kinds]
     (runtime,) = {runtime for about in named for runtime in about.get("CompatibleRuntimes") or [about["Runtime"]]}
@@ -72,8 +72,8 @@ def test_the_wheels_are_those_of_the_functions_runtime(template: Template) -> No
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_is_small(name: str, tmp_path: Path) -> None:
-    """Megabytes, as they are laid out and as they are sent. Without bytecode for Lambda's Python it is smaller still,
-    so what is weighed is built for this one."""
+    """In megabytes, unpacked and zipped. The build for this machine is measured, since it always has bytecode; without
+    bytecode a layer is smaller."""
     files = [path for path in (HERE / name).rglob("*") if path.is_file()]
     with zipfile.ZipFile(tmp_path / "layer.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in files:
@@ -83,9 +83,9 @@ def test_a_layer_is_small(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_all_bytecode_is_there_and_taken_without_a_look_at_its_source(name: str) -> None:
-    """PEP 552: the second word of the file says that it is checked by a hash, and that it is not checked. On a machine
-    without Lambda's Python none can be made for Lambda, and none is left over."""
+def test_bytecode_is_complete_and_loaded_without_checking_its_source(name: str) -> None:
+    """PEP 552: the second word of a file marks it as hash-based and unchecked. A machine without Lambda's Python cannot
+    compile for Lambda, and leaves no bytecode."""
     for folder, tag in ((HERE, sys.implementation.cache_tag), (DEPLOYED, "cpython-313")):
         compiled = {path: path.read_bytes()[4:8] for path in layer(folder, name).rglob("*.pyc")}
         if folder == DEPLOYED and not compiled:
@@ -110,11 +110,11 @@ def test_the_layer_holds_the_tested_version_of_the_sdk() -> None:
         assert f"__version__ = '{tested}'" in (layer(DEPLOYED, "AtriumLayer") / package / "__init__.py").read_text()
 
 
-# ---------------------------------------------------------------- what the functions import
+# ---------------------------------------------------------------- imports of the functions
 
 
 def imported(template: Template, names: list[str]) -> dict[str, Any]:
-    """What a process has that started these functions as Lambda starts one, with nothing but what was built."""
+    """The modules of a process that started these functions as Lambda does, with the build alone on its path."""
     modules = sorted({template.functions[name].handler.removesuffix(".handler") for name in names})
     code = """
 import gc, importlib, json, sys
@@ -135,7 +135,7 @@ print(json.dumps({"modules": loaded, "collects": gc.isenabled(), "frozen": gc.ge
 
 @pytest.fixture(scope="module")
 def loaded(template: Template) -> Mapping[str, dict[str, Any]]:
-    """By kind of function. A process that starts several has all that any of them would have."""
+    """The modules of each kind of function. One process starts all functions of a kind, and has the modules of each."""
     routes = [name for name, function in template.functions.items() if "automation." not in function.handler]
     routes.remove("Authorizer")
     automation = sorted(template.functions.keys() - {*routes, "Authorizer"})
@@ -190,7 +190,7 @@ print(jwt.decode(token, jwt.PyJWK.from_dict(jwt.algorithms.RSAAlgorithm.to_jwk(k
 
 
 def test_lazily_loading_packages_have_the_names_of_the_installed_ones() -> None:
-    """Each name is of the same part as in the package that is installed, whichever is asked for first."""
+    """Each name has the same origin as in the installed package, in any order of access."""
     code = """
 import importlib, json, random, sys
 package = importlib.import_module(sys.argv[1])
@@ -210,7 +210,7 @@ print(json.dumps({name: f"{one.__module__}.{one.__qualname__}" for name, one in 
         assert len(said) == 1, said
 
 
-# ---------------------------------------------------------------- what the SDK reads
+# ---------------------------------------------------------------- data of the SDK
 
 
 def described(loader: Loader, service: str) -> Any:
@@ -220,7 +220,7 @@ def described(loader: Loader, service: str) -> Any:
 
 
 def test_the_sdks_data_is_cut_to_the_used_calls_and_otherwise_unchanged() -> None:
-    """Each call that is left says the same as in the SDK that is installed, down to the last shape."""
+    """Each kept call equals the installed SDK's, in all its shapes."""
     data = layer(DEPLOYED, "AtriumLayer") / "botocore" / "data"
     cut = Loader(extra_search_paths=[str(data)], include_default_search_paths=False)
     assert sorted(path.name for path in data.iterdir() if path.is_dir()) == sorted(SERVICES)
@@ -241,7 +241,7 @@ def test_the_sdks_data_is_cut_to_the_used_calls_and_otherwise_unchanged() -> Non
 
 
 def shape(found: Any, above: tuple[str, ...] = ()) -> Any:
-    """A shape with all that hangs below it, without its prose."""
+    """A shape with all shapes below it, without documentation."""
     if found is None or found.name in above:
         return found and found.name
     above = (*above, found.name)
@@ -266,7 +266,7 @@ def test_the_roots_are_amazons_and_readable() -> None:
     found: Any = context.get_ca_certs()
     names = [dict(part[0] for part in root["subject"])["commonName"] for root in found]
     assert sorted(names) == sorted(ROOTS)
-    # The years 2037 and 2038.
+    # They expire in 2037 and 2038.
     assert all(ssl.cert_time_to_seconds(root["notAfter"]) > 2e9 for root in found)
 
 

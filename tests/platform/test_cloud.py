@@ -1,8 +1,8 @@
 """`sam deploy` for real, into an AWS that runs on this machine (ministack): the built template becomes a stack,
-requests come in at the API's address, the stream and the bus set functions off, and a role may do what its policies
-say.
+requests arrive at the API's address, the stream and the bus invoke functions, and a role has the permissions of its
+policies.
 
-What that AWS does not do, and so this does not prove: docs/decisions/0014-deployed-without-aws.md.
+Features missing in that AWS, which this cannot prove: docs/decisions/0014-deployed-without-aws.md.
 """
 
 import json
@@ -36,12 +36,12 @@ from tests.support.routes import routes
 from tools import versioned
 from tools.openapi import DOCUMENT
 
-# What the documents say of the API holds of the deployed one.
+# The tests of both documents of the API, run against the deployed API.
 globals().update({name: test for name, test in vars(seeds).items() if name.startswith("test_")})
 
 MINISTACK = ROOT / ".venv" / "ministack" / "bin" / "python"
 
-# Of the demo tenant acme, whose ids are the same everywhere: a viewer of each new project.
+# A principal of the demo tenant acme, whose ids are always the same. The stack makes it a viewer of each new project.
 OUTSIDER = "6a8f33fc-9f6e-8000-8000-290cca0839b5"
 
 
@@ -52,7 +52,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, template: Template) -> Itera
 
 
 def built() -> dict[str, Any]:
-    """The template that `sam build` wrote, its code's places made absolute."""
+    """The template written by `sam build`, with absolute paths to the code."""
     found: dict[str, Any] = yaml_parse((BUILD / "template.yaml").read_text())
     for resource in found["Resources"].values():
         for place in ("CodeUri", "ContentUri"):
@@ -89,7 +89,7 @@ def ministack(directory: Path) -> Iterator[Cloud]:
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(cloud.port),
-        # Roles hold.
+        # Permissions of roles are enforced.
         "AUTH": "true",
     }
     with (directory / "output").open("w") as output:
@@ -118,13 +118,13 @@ def ministack(directory: Path) -> Iterator[Cloud]:
         try:
             process.wait(NET)
         finally:
-            with suppress(ProcessLookupError):  # its functions' processes end with it
+            with suppress(ProcessLookupError):  # the processes of its functions end with the group
                 os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture
 def world(cloud: Cloud, tmp_path: Path) -> World:
-    """Tenants of its own for each test: other request tokens, and no identities, of which there can be only one."""
+    """Each test has its own tenants: the request tokens differ, and identities are left out, since each is unique."""
 
     def provision(event: Mapping[str, Any]) -> Any:
         principals = [
@@ -151,7 +151,7 @@ def test_every_function_is_deployed_as_the_template_says(cloud: Cloud, template:
         assert (settings["Timeout"], settings["MemorySize"]) == (function.timeout, function.memory)
         layers = [layer["Arn"].split(":")[6] for layer in settings["Layers"]]
         assert layers == list(function.layers)
-        # What else is a reference is to another function.
+        # The remaining references name other functions.
         named = {
             name: cloud.resources[value]["PhysicalResourceId"]
             for name, value in function.environment.items()
@@ -182,8 +182,8 @@ def test_a_retry_over_the_deployed_api_is_a_replay(world: World) -> None:
 
 
 def test_changes_events_and_messages_have_their_effects(cloud: Cloud, tmp_path: Path) -> None:
-    """The stream publishes a new project on the bus, whose rule adds the viewer; a project that an event asks for
-    comes through rule and queue; the stream has what a deletion leaves purged.
+    """The stream publishes a new project on the bus, whose rule adds the viewer. An event requests a project through
+    rule and queue. The stream has a deleted project purged.
     """
     world = cloud.world(tmp_path)
     assert world.uuid("outsider") == OUTSIDER
@@ -212,7 +212,7 @@ def test_changes_events_and_messages_have_their_effects(cloud: Cloud, tmp_path: 
     database = cloud.client("dynamodb")
 
     def rows() -> set[str]:
-        """The sort keys of what the table has of the project."""
+        """The sort keys of the project's rows."""
         found = database.query(
             TableName=cloud.outputs["TableName"],
             KeyConditionExpression="pk = :partition",
@@ -229,8 +229,9 @@ def test_changes_events_and_messages_have_their_effects(cloud: Cloud, tmp_path: 
 
 
 def document(cloud: Cloud, *begin: str) -> str:
-    """The output of commands of docs/operations.md: its words, then the first block behind each of these texts, run
-    by a shell with the AWS CLI against the stack."""
+    """Runs commands of docs/operations.md against the stack, in a shell with the AWS CLI: the first block of the page,
+    then the first block behind each of these texts. Returns their output.
+    """
     text = (ROOT / "docs/operations.md").read_text()
     blocks = [
         text.partition(word)[2].partition("\n```\n")[2].partition("\n```\n")[0] for word in ("# Running Atrium", *begin)
@@ -254,7 +255,7 @@ def document(cloud: Cloud, *begin: str) -> str:
 
 
 def test_the_documented_commands_close_and_open_the_table(cloud: Cloud, world: World) -> None:
-    """Whether the table's policy is obeyed is AWS's to show: ministack keeps it."""
+    """ministack stores the table's policy but does not enforce it, so enforcement is not tested."""
     tables = cloud.client("dynamodb")
     table = tables.describe_table(TableName=cloud.outputs["TableName"])["Table"]["TableArn"]
     queue = cloud.resources["ProjectRequests"]["PhysicalResourceId"]
@@ -301,7 +302,7 @@ def test_the_documented_commands_close_and_open_the_table(cloud: Cloud, world: W
 
 
 def test_sam_delete_leaves_only_the_data(cloud: Cloud) -> None:
-    """As `DeletionPolicy: Retain` says. It comes last: there is no stack after it."""
+    """`DeletionPolicy: Retain` keeps the table. This test runs last of the stack's, since it deletes the stack."""
     tables = cloud.client("dynamodb")
     cloud.sam("delete", "--stack-name", "atrium", "--region", REGION, "--no-prompts")
     assert cloud.lambdas.list_functions()["Functions"] == []
@@ -316,7 +317,7 @@ def test_sam_delete_leaves_only_the_data(cloud: Cloud) -> None:
 
 
 def test_the_form_with_versions_is_deployed_and_answers_through_its_aliases(tmp_path: Path, template: Template) -> None:
-    """A cloud of its own, after the other has gone. CodeDeploy is not there: a release is given to all at once."""
+    """In a separate cloud. It has no CodeDeploy, so a release shifts all traffic at once."""
     with deployed(tmp_path, template, versioned.versioned(built(), "one")) as cloud:
         assert {found["ResourceStatus"] for found in cloud.resources.values()} == {"CREATE_COMPLETE"}
         assert {"ProjectsRoutes", "V1Routes"} < cloud.resources.keys()

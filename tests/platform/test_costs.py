@@ -1,4 +1,4 @@
-"""The costs in docs/operations.md are what is measured, times prices that have a date and a source."""
+"""The costs in docs/operations.md are measured amounts times prices with a date and a source."""
 
 import json
 from datetime import date
@@ -17,7 +17,7 @@ def test_requests_take_the_units_and_bytes_of_the_cost_tables(template: Template
     for title, by_text in found.items():
         assert by_text.pop("function") == committed[title].pop("function")
         for text, figures in by_text.items():
-            # A moment may be written with a digit less.
+            # A timestamp may have one digit less.
             assert figures == pytest.approx(committed[title][text], abs=4), (title, text)
             for exact in ("calls", "read", "written", "record"):
                 assert figures[exact] == committed[title][text][exact], (title, text)
@@ -28,7 +28,7 @@ def test_the_cost_section_equals_the_programs_output(template: Template) -> None
 
 
 def test_a_million_requests_cost_their_units_bytes_and_milliseconds() -> None:
-    """By hand: 2^30 bytes are a GB, and the month has 30 days."""
+    """Calculated by hand: a GB has 2^30 bytes, and a month 30 days."""
     per_request = {"requests": 3.5, "invocations": 0.2, "compute": 0.00001, "write_units": 0.6, "read_units": 0.1}
     per_amount = {"storage": 0.3, "recovery": 0.2, "events": 1, "logs": 0.5, "traces": 5, "transfer": 0.1}
     paid = {

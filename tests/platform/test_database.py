@@ -12,7 +12,7 @@ from tests.support.world import KEY, full
 
 
 def test_a_write_is_on_disk_when_the_invoker_returns(template: Template, tmp_path: Path) -> None:
-    """The engine is killed at that very moment; without the wait most rounds lose the write."""
+    """The engine is killed as soon as the invoker returns. Without the invoker's wait most rounds lose the write."""
     function = template.functions["Provision"]
     key = {"pk": {"S": "-"}, "sk": {"S": "-"}}
     for number in range(full(4, 20)):

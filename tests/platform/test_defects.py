@@ -1,7 +1,7 @@
-"""Defects that were read in the code of an API of this kind: each with a test that would catch it here.
+"""Defects found in the code of a similar API, each with a test that would find it here.
 
-Projects left with half of their parts by a crash are the kill tests of test_concurrency.py and test_purge.py; that a
-deletion leaves nothing behind is test_purge.py.
+The kill tests of test_concurrency.py and test_purge.py cover projects left incomplete by a crash; test_purge.py covers
+rows left behind by a deletion.
 """
 
 from functools import partial
@@ -76,7 +76,7 @@ def test_4_only_settable_fields_are_set(shared: World) -> None:
 
 
 def test_5_6_concurrent_additions_are_all_stored(crowd: Crowd) -> None:
-    """No list is read, changed and written back, so none can lose what others added."""
+    """No list is read, changed and written back, so concurrent additions cannot overwrite each other."""
     world = crowd.world
     crowd.proxy.conflicts = True
     project = world.new_project()
@@ -103,7 +103,7 @@ def test_5_6_concurrent_additions_are_all_stored(crowd: Crowd) -> None:
 
 
 def test_7_a_new_project_is_complete(shared: World) -> None:
-    """There are no parts to be made in a loop: phases are values, not rows."""
+    """A project has no parts to create in a loop: phases are values, not rows."""
     made = shared("POST", "/projects", FLAT).body
     for phase in ("business", "data_understanding", "data_preparation", "modeling", "evaluation", "deployment"):
         body = in_camel_case(RECORDS["decisions"]) | {"phase": phase}
@@ -123,9 +123,9 @@ def test_9_callers_unable_to_manage_a_project_learn_nothing_about_its_tenants_pe
     for by in ("viewer", "contributor", "outsider"):
         answers: list[Any] = [
             shared("POST", f"{team}/find", {"email": email}, by=by).seen
-            for email in ("owner@acme.example", "nobody@acme.example")
+            for email in ("owner@acme.example", "unknown@acme.example")
         ]
-        answers += [shared("GET", f"{team}/search?q={text}", by=by).seen for text in ("owner", "nobody")]
+        answers += [shared("GET", f"{team}/search?q={text}", by=by).seen for text in ("owner", "unknown")]
         assert {status for status, _ in answers} == {403}
         assert len({str(body) for _, body in answers}) == 1
 

@@ -1,4 +1,4 @@
-"""`make deploy-line` prints what the shell and SAM read as just what the stack has, but for what was named."""
+"""`make deploy-line` prints a command that the shell and SAM read as the stack's parameters with the named changes."""
 
 import json
 import os
@@ -38,7 +38,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def stacks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """CloudFormation with the stacks atrium-prod and atrium-prod-alarms, and one that keeps a secret."""
+    """CloudFormation with the stacks atrium-prod and atrium-prod-alarms, and atrium-dev with a hidden value."""
     for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
@@ -63,7 +63,7 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def run(stacks: Any, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command: its status, and what it said."""
+    """Runs the command: its status, output and errors."""
 
     def asked(*arguments: str) -> tuple[int, str, str]:
         return deploy_line.main(arguments), *capsys.readouterr()
@@ -72,7 +72,7 @@ def run(stacks: Any, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def as_sam_reads(line: str) -> dict[str, Any]:
-    """The options, samconfig.toml's among them."""
+    """All options, including those of samconfig.toml."""
     sam, deploy, *words = shlex.split(line)
     assert (sam, deploy) == ("sam", "deploy")
     options: dict[str, Any] = sam_deploy.make_context("deploy", words).params
@@ -134,7 +134,7 @@ def test_sam_reads_every_value_unchanged_or_the_command_fails(value: str) -> Non
     try:
         (word,) = deploy_line._spelled({"JwtJwks": value}, parser)
     except deploy_line.Impossible:
-        assert re.search(r"""\\["' ]|\\$|ParameterKey=""", value), "only these cannot be told"
+        assert re.search(r"""\\["' ]|\\$|ParameterKey=""", value), "only these cannot be passed on"
         return
     assert parser.convert((word,), None, None) == {"JwtJwks": value}
 
@@ -163,15 +163,15 @@ def test_a_missing_stack_or_parameter_gives_one_line_and_status_1(run: Run, monk
         f"samconfig.toml has no such environment, or none of another: give ENV, one of {known}.\n",
     )
     assert run("another", "--env", "prod") == (1, "", "Stack with id another does not exist\n")
-    monkeypatch.setenv("AWS_PROFILE", "nobody")
-    assert run("atrium-prod") == (1, "", "The config profile (nobody) could not be found\n")
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    assert run("atrium-prod") == (1, "", "The config profile (missing) could not be found\n")
     monkeypatch.delenv("AWS_PROFILE")
     monkeypatch.delenv("AWS_REGION")
     assert run("atrium-prod") == (1, "", "You must specify a region.\n")
 
 
 def test_make_asks_in_the_accounts_region_and_says_so_without_credentials() -> None:
-    """The Makefile has a region for the tests, which is not the one of the profile."""
+    """The Makefile sets a region for the tests, which must not replace the profile's."""
     hidden = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     without = {**hidden, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "HOME": "/nowhere"}
     command = ["make", "-s", "deploy-line", "FROM=atrium-prod", "SET=JwtAudience='two words'"]
@@ -187,7 +187,7 @@ def test_make_asks_in_the_accounts_region_and_says_so_without_credentials() -> N
 
 
 def test_deploy_lines_of_operations_set_existing_parameters() -> None:
-    """Each of them changes parameters that exist, and none gives a part of them in place of all."""
+    """No command gives --parameter-overrides by hand, which would reset the parameters left out."""
     lines = [line for line in commands() if line.startswith("make deploy-line")]
     assert len(lines) >= 4
     names = deploy_line._parameters("template.yaml") | deploy_line._parameters("observability.yaml")

@@ -1,5 +1,5 @@
-"""How Atrium is deployed: parameters, environments, and what docs/operations.md says of them. The form with versions
-is in test_releases.py, the number of resources in test_resources.py.
+"""Deployment: parameters, environments, and their description in docs/operations.md. test_releases.py tests the form
+with versions, test_resources.py the number of resources.
 """
 
 import json
@@ -29,7 +29,7 @@ def of_type(template: Template, type: str) -> dict[str, Any]:
 
 # ---------------------------------------------------------------- parameters
 
-# What is there only if a parameter says so.
+# Resources with a condition on a parameter.
 CONDITIONAL = {
     "Domain": "HasDomain",
     "DomainMapping": "HasDomain",
@@ -58,7 +58,7 @@ GIVEN = {
 
 @pytest.fixture(scope="module")
 def given() -> Template:
-    """With every parameter that makes a difference to the resources."""
+    """The template with every parameter that affects the resources."""
     return Template(**GIVEN)
 
 
@@ -90,7 +90,7 @@ def test_a_domain_is_the_apis_without_a_stage_in_the_path(template: Template, gi
     record = given.resources["DomainRecord"]["Properties"]
     assert found["Domain"]["RegionalCertificateArn"] == GIVEN["CertificateArn"]
     assert found["Domain"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
-    # Without a base path it is the root.
+    # Without a base path the mapping is at the root.
     assert found["DomainMapping"] == {"DomainName": "Domain", "RestApiId": "Api", "Stage": "ApiStage"}
     assert (record["Name"], record["HostedZoneId"]) == ({"Ref": "DomainName"}, {"Ref": "HostedZoneId"})
     assert record["AliasTarget"]["DNSName"] == {"Fn::GetAtt": ["Domain", "RegionalDomainName"]}
@@ -100,7 +100,7 @@ def test_a_domain_is_the_apis_without_a_stage_in_the_path(template: Template, gi
 
 
 def test_reserved_concurrency_is_each_functions_but_the_authorizers(template: Template, given: Template) -> None:
-    """The one authorizer runs for each request of all routes: the figure of a route would bound the whole API."""
+    """The authorizer runs for each request of all routes: a route's limit would bound the whole API."""
     bounds = {name: function.concurrency for name, function in given.functions.items()}
     assert bounds.pop("Authorizer") == 50
     assert bounds.pop("CreateProjectFromEvent") is None
@@ -110,8 +110,7 @@ def test_reserved_concurrency_is_each_functions_but_the_authorizers(template: Te
 
 
 def test_the_stage_and_the_public_routes_are_throttled(template: Template, given: Template) -> None:
-    """Every route has the stage's limit but those without a credential, which have lower ones of their own. A path is
-    spelled as CloudFormation wants it."""
+    """Routes have the stage's limit, public routes lower ones. CloudFormation spells a slash ~1 here."""
 
     def limits(of: Template) -> dict[str, tuple[int, int]]:
         return {
@@ -232,7 +231,7 @@ def test_the_configuration_holds_no_secret() -> None:
 # ---------------------------------------------------------------- docs/operations.md
 
 
-# Options of the AWS CLI itself, and of its own commands.
+# Options of the AWS CLI itself, not of a service.
 OF_THE_CLI = {"query", "output", "cli-binary-format", "cli-read-timeout"}
 
 

@@ -1,4 +1,4 @@
-"""The laptop edition's gateway answers as API Gateway does, from the document that API Gateway imports."""
+"""The laptop edition's gateway answers like API Gateway, from the same OpenAPI document."""
 
 import json
 import re
@@ -174,7 +174,7 @@ def test_a_functions_answer_goes_out_unchanged(template: Template) -> None:
         {"statusCode": 200, "body": "***", "isBase64Encoded": True},
         {"statusCode": 200, "headers": {"a": None}},
         FunctionFailed("KeyError", "boom"),
-        # API Gateway itself waits longer than any function of a route may take.
+        # API Gateway waits longer than the longest timeout of a route's function.
         FunctionTimedOut("ListProjects"),
     ],
 )
@@ -192,20 +192,20 @@ def test_a_throttled_function_is_503_with_retry_after(template: Template) -> Non
 
 
 def test_every_retryable_gateway_response_has_retry_after(template: Template) -> None:
-    """Types of API Gateway with their own status, and what each has to be whatever the reason."""
+    """The statuses and Retry-After headers of API Gateway's response types."""
     responses = template.api["x-amazon-apigateway-gateway-responses"]
     retry_after = "gatewayresponse.header.Retry-After"
     said = {
         kind: (str(response.get("statusCode")), response["responseParameters"].get(retry_after))
         for kind, response in responses.items()
     }
-    assert {kind: what for kind, what in said.items() if what[1]} == {
+    assert {kind: pair for kind, pair in said.items() if pair[1]} == {
         "THROTTLED": ("429", "'1'"),
         "AUTHORIZER_FAILURE": ("503", "'1'"),
         "AUTHORIZER_CONFIGURATION_ERROR": ("503", "'1'"),
         "INTEGRATION_FAILURE": ("503", "'1'"),
         "INTEGRATION_TIMEOUT": ("504", "'1'"),
-        # A status here would be that of each type which is not named.
+        # A status here would apply to each type not listed.
         "DEFAULT_5XX": ("None", "'1'"),
     }
 
@@ -231,7 +231,7 @@ def test_every_retryable_gateway_response_has_retry_after(template: Template) ->
 def test_an_unknown_route_or_method_is_404(template: Template, method: str, target: str) -> None:
     message = "No such route. Check the path and the method."
     fake = Fake()
-    # With an Authorization header API Gateway looks for a signature of AWS's own first.
+    # API Gateway first reads an Authorization header as an AWS signature.
     for headers in ([], [("Authorization", "Bearer x")]):
         reply = ask(template, fake, target, method, headers=headers)
         assert seen(reply) == (404, {"error": message, "detail": message})

@@ -1,4 +1,4 @@
-"""What `make generate` writes is what is committed, and it refuses a route's file that says something wrong."""
+"""The committed files equal the output of `make generate`, which refuses a wrong declaration in a route's file."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a request costs does not depend on how much there is: the same calls of the table, the same units."""
+"""The cost of a request does not depend on the amount of data: calls to the table and capacity units stay the same."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.support.capacity import Meter
 from tests.support.growth import MORE, a_place, costs
 from tests.support.world import full, inline
 
-# Entries of a page, and of two places where it is cut out of more.
+# Entries of a page, and of two larger places.
 PAGE = 25
 SOME, MANY = 30, full(90, 900)
 

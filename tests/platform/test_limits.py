@@ -1,6 +1,6 @@
-"""What the largest requests ask of the table stays within DynamoDB's limits; what would not is refused before it asks.
+"""The largest requests stay within DynamoDB's limits; larger requests are refused before a write.
 
-All tests in this process run under `tests.support.limits`; here are the requests that come closest.
+All tests in this process run under `tests.support.limits`; this file has the requests closest to the limits.
 """
 
 import json
@@ -26,7 +26,7 @@ from tests.support.limits import KB, MAX_ITEM, LimitExceeded, Limits, size_of
 from tests.support.rows import copies
 from tests.support.world import full
 
-# A character of four bytes in UTF-8, and two that are two in JSON.
+# A character of four bytes in UTF-8, and one of two characters in JSON.
 FACE, QUOTE = "\U0001f600", '"'
 
 PUT = {"Item": {"pk": {"S": "T"}, "sk": {"S": "META"}}}
@@ -95,12 +95,12 @@ def test_a_function_exceeding_a_limit_fails_its_test(world: World, monkeypatch: 
         world("POST", world.projects(), body)
 
 
-# ---------------------------------------------------------------- the largest that is taken, and one more
+# ---------------------------------------------------------------- the largest accepted, and one more
 
 
 @pytest.fixture
 def limits(shared: World) -> Iterator[Limits]:
-    """What the calls of a test came to."""
+    """The largest amounts in the calls of a test."""
     made = Limits()
     made.watch(table()._client)
     yield made
@@ -108,12 +108,12 @@ def limits(shared: World) -> Iterator[Limits]:
 
 
 def sent(world: World, method: str, path: str, body: Any) -> Answer:
-    """In UTF-8 and not in escapes, which would be three times as long."""
+    """Sends a body in UTF-8, since escapes would be three times as long."""
     return world(method, path, content=json.dumps(body, ensure_ascii=False).encode(), key=new_key())
 
 
 def longest(kind: str, character: str, more: int = 0) -> dict[str, Any]:
-    """The largest record of a kind, or one that is so much too long."""
+    """The largest record of a kind, or one longer by this many characters."""
     lengths = dict.fromkeys(RECORDS[kind], 10_000) | {"name": 200}
     kept = {"phase", "acquisition_date"}
     return {
@@ -127,7 +127,7 @@ def largest_item() -> int:
 
 
 def assert_refused(world: World, method: str, path: str, body: Any) -> None:
-    """As the client's mistake, without a write."""
+    """The request is a client error, and writes nothing."""
     with faulty(lambda *_: None) as client:
         answer = sent(world, method, path, body)
     assert answer.status in (400, 413, 422), answer.status
@@ -140,7 +140,7 @@ def test_the_largest_records_are_accepted_and_larger_ones_refused(
     shared: World, limits: Limits, kind: str, flat: bool
 ) -> None:
     project = shared.new_project(FACE * 200)
-    # The event of each change stands next to what is largest on the project itself.
+    # The event of each change is stored next to the largest attributes of the project.
     assert sent(shared, "PATCH", project, {"description": FACE * 8191}).status == 200
     path = f"{flat_path(project) if flat else project}/{kind}"
     as_sent = in_camel_case if flat else dict
@@ -207,7 +207,7 @@ def test_the_longest_keys_are_looked_up_and_longer_ones_refused(shared: World, l
 
 
 def members_of(world: World, project: str, count: int) -> None:
-    """Copies of the owner's rows in a project, made past the API, for people that only the directory does not know."""
+    """Copies the owner's rows in a project, past the API, for people without an entry in the directory."""
     client, name = boto3.client("dynamodb"), os.environ["TABLE_NAME"]
     tenant, id = flat_id(world.dev["tenants"]["acme"]["tenant_id"]), flat_id(project.rpartition("/")[2])
     owner = world.id("owner")
@@ -258,8 +258,8 @@ def test_the_largest_project_is_changed_repaired_deleted_and_purged_within_the_l
 
 
 def provisioned(template: Template, people: int, name: Callable[[int], str], **more: Any) -> Any:
-    """People with a name of five words, an e-mail address of the greatest length, a role and a credential: ten items
-    each, besides the tenant's space and the record of the answer."""
+    """Provisions people with a name of five words, an e-mail address of the greatest length, a role and a credential.
+    Each takes ten items; the tenant's space and the record of the answer come on top."""
     request = {
         "request_token": new_key(),
         "tenant": {"name": FACE * 200},

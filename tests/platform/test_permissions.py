@@ -1,4 +1,4 @@
-"""What a function could do whose code is an attacker's: only what its role's statements say, the wall being gone."""
+"""A function under an attacker's control, without the wall in its code, is limited to its role's statements."""
 
 import importlib
 import os
@@ -50,14 +50,14 @@ PARAMETERS: dict[str, Callable[[Any], dict[str, Any]]] = {
 READS = ("GetItem", "BatchGetItem", "Query")
 WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
 
-# Which functions may do anything to a credential, and to the queue of deletions.
+# Functions with any access to credentials, and to the queue of deletions.
 WRITE_CREDENTIALS = {"Provision", "IssueCredential", "RotateCredential", "RevokeCredential"}
 READ_CREDENTIALS = WRITE_CREDENTIALS | {"Authorizer", "ListCredentials", "Fsck"}
 WRITE_QUEUE = {"DeleteProject", "DeleteTask", "V1DeleteProject", "V1DeleteTask", "PurgeDeleted", "SweepDeleted", "Fsck"}
 
 
 def asked(operation: str, *wanted: Key, of: str = TABLE_NAME, **more: Any) -> list[Request]:
-    """What a call asks of IAM, with the names of a client."""
+    """The permissions that a call needs, by the client's names."""
     wired: list[Any] = [wire_item(key._asdict()) for key in wanted]
     params: Mapping[str, Any]
     match operation:
@@ -79,7 +79,7 @@ def put_event(source: str, type: str, bus: str = "atrium-events") -> list[Reques
 
 
 def may(template: Template, wanted: list[Request]) -> set[str]:
-    """The functions that may do all of it."""
+    """The functions with all of these permissions."""
     return {
         name
         for name in template.functions
@@ -169,8 +169,8 @@ def test_an_event_under_atriums_own_source_asks_for_no_project(template: Templat
 def test_a_compromised_route_is_limited_to_its_role(
     template: Template, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """It has a client of its own, without the wall: a secret of its own would make it anybody, a row of the queue would
-    have the purge remove a project, an event would have a project made for any principal."""
+    """The attacker's client has no wall. A stored secret would give access as any principal, a row of the queue would
+    have a project purged, and an event would create a project for any principal."""
     secret = new_secret("token")
     tried: list[str] = []
 
@@ -204,14 +204,14 @@ def test_a_compromised_route_is_limited_to_its_role(
             pytest.fail("The attacker hides.")
         monkeypatch.undo()
         if w.raw("GET", "/v1/me", [("Authorization", f"Bearer {secret}")]).status != 401:
-            pytest.fail("The attacker is somebody.")
+            pytest.fail("The attacker has a credential.")
     assert tried == ["AccessDeniedException"]
 
 
 def test_a_new_environment_reads_only_with_its_functions_permissions(
     world: World, template: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it reads before its first request opens the connection, and is swallowed where it is refused."""
+    """A new environment reads once before its first request, to open the connection, and ignores a refusal."""
     first: dict[str, Callable[[], object]] = {}
     monkeypatch.setattr(cold_start, "_IN_LAMBDA", True)
     monkeypatch.setattr(cold_start, "gc", SimpleNamespace(disable=int, freeze=int, enable=int))
@@ -228,7 +228,7 @@ def test_a_new_environment_reads_only_with_its_functions_permissions(
     for name, begin in first.items():
         read.clear()
         begin()
-        # The roles are the same for all: that route opens a connection like every other, and will not use it.
+        # This route opens a connection like every other, but never uses it, and has no permission to read.
         if name != "V1ListRoles":
             assert len(read) == (0 if name in ("PublishEvents", "Redrive") else 1), name
             assert all(is_allowed(request, statements(template, name)) for request in read), (name, read)

@@ -1,4 +1,4 @@
-"""The laptop edition's processes are forked from one that has imported what the functions have in common."""
+"""The laptop edition forks its processes from one with the functions' common imports."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 from local.template import ROOT, Template
 from tests.support.clock import NET
 
-# Imports each handler in a process like those, and prints what that brought in beside the functions' own files.
+# Imports each handler in such a process, and prints the modules loaded besides the functions' own files.
 IMPORTS = """
 import json, sys
 from importlib import import_module
@@ -22,7 +22,7 @@ sys.__stdout__.write(json.dumps(sorted(late)))
 
 
 def test_a_forked_process_imports_only_the_functions_own_files(template: Template) -> None:
-    """Each process that imports the packages anew takes half a second of a processor."""
+    """Importing the packages anew takes half a second of processor time in each process."""
     handlers = [function.handler for function in template.functions.values()]
     ran = subprocess.run(
         [sys.executable, "-c", IMPORTS, json.dumps(handlers)],

@@ -1,4 +1,4 @@
-"""README is true: its tour works as printed, its tables and map are those of the code."""
+"""README's tour works as printed, and its tables and map agree with the code."""
 
 import json
 import re

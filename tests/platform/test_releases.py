@@ -1,5 +1,5 @@
-"""The form of the template with versions and aliases: the same API and the same functions as the plain form has, in
-nested stacks; and how a release moves to them.
+"""The form of the template with versions and aliases has the API and the functions of the plain form, in nested stacks,
+and shifts traffic to a release.
 """
 
 import json
@@ -18,7 +18,7 @@ from tools import versioned
 SOURCE = yaml_parse((ROOT / "template.yaml").read_text())
 ALARMS = yaml_parse((ROOT / "observability.yaml").read_text())
 
-# The longest name of a stack that docs/operations.md allows for this form.
+# The longest stack name allowed by docs/operations.md for this form.
 LONGEST_STACK_NAME = 32
 
 
@@ -39,7 +39,7 @@ def release(templates: dict[str, Any]) -> dict[str, Any]:
 
 
 def resources_of(templates: dict[str, Any]) -> dict[str, Any]:
-    """The resources of the parent and of all nested stacks, whose parameters have the values that the parent gives."""
+    """The resources of the parent and of all nested stacks, with the parent's values for their parameters."""
     found = translated(templates["versioned.json"])
     for stack in list(of_type(found, "AWS::CloudFormation::Stack").values()):
         nested = translated(templates[stack["Properties"]["TemplateURL"]])
@@ -72,8 +72,8 @@ def behind_the_api(template: Template) -> set[str]:
 
 
 def invoked(document: dict[str, Any], names: dict[str, str]) -> dict[tuple[str, str], str]:
-    """The function that each operation of an API's document invokes, and the authorizer, which are taken out of the
-    document; `names` are the functions by what stands for them in the document.
+    """Takes the invoked functions out of an API's document: one for each operation, and the authorizer. `names` has the
+    function of each reference in the document.
     """
     found = {}
     scheme = document["components"]["securitySchemes"]["Credential"]["x-amazon-apigateway-authorizer"]
@@ -156,10 +156,10 @@ def test_the_gateways_role_may_invoke_only_the_aliases_of_this_stack(
     for name in named.values():
         assert fnmatchcase(f"{name}:live", pattern), name
         assert not fnmatchcase(name, pattern), name
-        # Another stack's whose name begins like this one's.
+        # The function of another stack whose name starts with this one's.
         assert not fnmatchcase(f"{name.replace('atrium-prod', 'atrium-prod-eu')}:live", pattern), name
         assert len(name) - len("atrium-prod") + LONGEST_STACK_NAME <= 64, name
-    # What CloudFormation names by itself: the functions without a URL, and those of the plain form.
+    # Names chosen by CloudFormation: functions without a URL, and those of the plain form.
     for name in template.functions:
         assert not fnmatchcase(f"atrium-prod-{name}-1A2B3C4D5E6F:live", pattern), name
     users = {item["Properties"]["Role"]["Fn::GetAtt"][0] for item in of_type(release, "AWS::Lambda::Function").values()}
@@ -177,7 +177,7 @@ def test_no_function_has_an_invoke_permission_of_its_own(release: dict[str, Any]
 def test_a_function_differs_from_the_plain_forms_in_its_name_and_its_release(
     template: Template, release: dict[str, Any]
 ) -> None:
-    """Role, layers, limits, log, tracing and variables are the same values, wherever they come from."""
+    """Role, layers, limits, log, tracing and variables are equal."""
     for name, plain in of_type(template.resources, "AWS::Lambda::Function").items():
         properties = deepcopy(release[name]["Properties"])
         if name in behind_the_api(template):
@@ -190,7 +190,7 @@ def test_a_function_differs_from_the_plain_forms_in_its_name_and_its_release(
 def test_all_other_resources_are_the_parents_and_equal_the_plain_form(
     template: Template, templates: dict[str, Any], parent: dict[str, Any]
 ) -> None:
-    """Table, bus, queues, logs, roles and the functions without a URL; and what the alarms' stack reads of them."""
+    """Table, bus, queues, logs, roles, the functions without a URL, and the exports for the alarms' stack."""
     elsewhere = behind_the_api(template)
     for name, item in template.resources.items():
         of_the_api = item["Type"].startswith("AWS::ApiGateway::") or item["Type"] == "AWS::Lambda::Permission"
@@ -216,7 +216,7 @@ def test_a_nested_stack_has_the_routes_of_one_folder_and_the_parents_conditions(
             *("AWSTemplateFormatVersion", "Transform", "Parameters", "Conditions", "Globals", "Resources")
         }
         assert set(nested["Parameters"]) == set(stack["Properties"]["Parameters"])
-        # Its own name is another than that of the whole.
+        # A nested stack's own name differs from the parent's.
         assert "AWS::StackName" not in json.dumps(nested)
         assert stack["Properties"]["Parameters"]["StackName"] == {"Ref": "AWS::StackName"}
         conditions = with_values(nested["Conditions"], stack["Properties"]["Parameters"])
@@ -239,8 +239,8 @@ def test_a_release_has_a_version_and_an_alias_of_each_function_behind_the_api(
 
 
 def test_every_release_is_a_new_version_of_every_function(release: dict[str, Any]) -> None:
-    """SAM makes one when the text of the template differs, and a parameter's value is none of it: the same code with
-    another JwtIssuer would stay where it was.
+    """SAM publishes a version when the template's text changes. A parameter's value is not part of the text, so a new
+    JwtIssuer alone would not be released.
     """
     following = resources_of(versioned.versioned(SOURCE, "two"))
     one, two = (set(of_type(each, "AWS::Lambda::Version")) for each in (release, following))
@@ -264,7 +264,7 @@ def test_a_release_shifts_as_configured_and_an_alarm_rolls_it_back(
         assert len(watched) == 3
         assert watched <= alarms
         assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"]
-        # The translator puts a parameter's value in where it knows it.
+        # The translator inserts the values of parameters it knows.
         assert properties["DeploymentConfigName"]["Fn::Sub"] in (
             "CodeDeployDefault.LambdaAllAtOnce",
             "CodeDeployDefault.Lambda${GradualDeployment}",

@@ -71,7 +71,7 @@ def test_a_refused_request_is_one_line_like_any_other(world: World, said: Said) 
 
 def test_a_refusal_by_the_authorizer_is_logged_with_its_reason(world: World, said: Said) -> None:
     said()
-    nobody = world("GET", "/projects", by=None)
+    without = world("GET", "/projects", by=None)
     unknown = world.raw("GET", "/projects", [("X-API-Key", new_secret("key"))])
     token, key = world.principal("owner")["token"], world.principal("owner")["api_key"]
     several = world.raw("GET", "/projects", [("Authorization", f"Bearer {token}"), ("X-API-Key", key)])
@@ -84,9 +84,9 @@ def test_a_refusal_by_the_authorizer_is_logged_with_its_reason(world: World, sai
             "route": "GET /projects",
             "reason": reason,
         }
-        for answer, reason in ((nobody, "malformed"), (unknown, "unknown"), (several, "several"))
+        for answer, reason in ((without, "malformed"), (unknown, "unknown"), (several, "several"))
     ]
-    assert (nobody.status, unknown.status, several.status) == (401, 401, 401)
+    assert (without.status, unknown.status, several.status) == (401, 401, 401)
 
 
 def test_a_failing_authorizer_is_counted(world: World, said: Said) -> None:
@@ -149,7 +149,7 @@ def test_an_unhandled_error_logs_its_cause_and_the_error_code_of_aws() -> None:
 def test_retries_and_lost_races_are_counted(world: World, other: World, said: Said) -> None:
     project = world.new_project()
     said()
-    # The authorizer remembers the owner, and asks nothing.
+    # The authorizer has the owner in its cache, and makes no call.
     with faulty(lambda number, *_: "throttle" if number <= 2 else None, unhurried()):
         slow = world("GET", project)
     (line,) = said()
@@ -197,7 +197,7 @@ def test_the_first_request_of_a_process_is_logged_as_cold(world: World, said: Sa
 def test_an_answer_too_large_for_lambda_is_logged_with_the_callers_status(
     world: World, said: Said, quotes: int, status: int
 ) -> None:
-    """A quote in a text is two characters of the body, and four of what Lambda weighs: 6,291,556 bytes."""
+    """A quote in a text takes two characters of the body and four bytes of the answer, whose limit is 6,291,556."""
     api = v1_api(permission=None, access="NoTable")
     api.get("/v1/roles")(lambda: Confirmation(message='"' * (quotes // 2)))
     event = json.loads((ROOT / "events/v1/list_roles.json").read_text())
@@ -212,7 +212,7 @@ def test_an_answer_too_large_for_lambda_is_logged_with_the_callers_status(
 
 
 def test_no_log_holds_a_value_sent_by_a_caller(world: World, said: Said) -> None:
-    """On every route, once with a table that works and once with a broken one, whose failures are told."""
+    """On every route, once with a working table and once with a broken one, whose errors are logged."""
     marked = "mark-5f1c"
     project = a_project(world)
     told = []
@@ -234,7 +234,7 @@ def test_no_log_holds_a_value_sent_by_a_caller(world: World, said: Said) -> None
 
 
 def spoilt(body: Mapping[str, Any], mark: str) -> dict[str, Any]:
-    """The body, its texts marked, and with a field too many."""
+    """The body with marked texts and an unknown field."""
     marked = {name: f"{value} {mark}" if isinstance(value, str) else value for name, value in body.items()}
     return {**marked, mark: f"{mark}@example.com"}
 

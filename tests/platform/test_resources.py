@@ -1,4 +1,4 @@
-"""How many resources a stack has: today, and with routes that the test makes up."""
+"""The number of resources in a stack, today and with made-up routes."""
 
 import json
 from collections import Counter
@@ -29,7 +29,7 @@ def source() -> dict[str, Any]:
 
 
 def with_routes(count: int) -> dict[str, Any]:
-    """The template with as many routes: those that it lacks are made up, and written as the others are."""
+    """The template with `count` routes; made-up ones fill the gap, in the form of the others."""
     found = source()
     lacking = count - len(routes_of(found))
     for number in range(lacking):
@@ -42,7 +42,7 @@ def with_routes(count: int) -> dict[str, Any]:
 
 
 def routes_of(template: dict[str, Any]) -> set[str]:
-    """The functions behind a URL."""
+    """The functions with a URL."""
     return {
         name
         for name, item in template["Resources"].items()
@@ -67,7 +67,7 @@ def test_the_plain_form_is_one_stack_with_room_for_150_routes(template: Template
 
 
 def test_the_form_with_versions_has_room_for_150_routes_in_each_of_its_stacks(grown: dict[str, Any]) -> None:
-    """The made-up routes are all in one folder, as those of the next versions will be."""
+    """All made-up routes are in one folder, like those of the next versions."""
     counted = {}
     for name, template in versioned(grown, "one").items():
         resources = translated(template)

@@ -1,5 +1,5 @@
-"""Lambda's own runtime on this machine, with small functions of our own: what it answers, what it measures, and how
-many environments there are.
+"""Lambda's own runtime on this machine, with small test functions: its answers, its measurements, and the number of
+environments.
 """
 
 import os
@@ -52,7 +52,7 @@ def handler(event, context):
     }
 """
 
-# Seconds that a function may take: more than any does that is not to be over its time.
+# A timeout in seconds that only functions meant to time out reach.
 ENOUGH = 240
 
 Make = Callable[..., Environment]
@@ -94,9 +94,9 @@ def test_a_function_gets_its_event_and_has_its_own_variables_alone(make: Make) -
 
 
 def test_lambda_takes_as_much_as_is_counted_for_an_answer_and_not_a_byte_more(make: Make) -> None:
-    """Of a text in which there is all that an answer may have: quotes, escapes, and characters of each length."""
+    """The text has quotes, escapes, and characters of each length in UTF-8."""
     text = documents.render(["a", 'q"\\', "\t\r\n", "é", "\u2028\u2029", "한", "\U0001f600"])
-    # The quotes around it are the rest.
+    # The two quotes around the text count too.
     times, more = divmod(MAX_RETURNED_BYTES - 2, cost(text))
     environment = make()
     whole = environment.invoke({"text": text, "times": times, "more": more})
@@ -132,7 +132,7 @@ def test_failures_are_told_apart_and_the_next_event_is_served(make: Make) -> Non
 def test_a_timed_out_function_is_ended_and_the_next_event_is_served(make: Make, tmp_path: Path) -> None:
     environment = make(timeout=2)
     file = tmp_path / "process"
-    # Not each time does it come so far as to say its process: its init takes from its time.
+    # The init counts as well, so a function may time out before it writes its process id.
     while not file.exists():
         with pytest.raises(FunctionTimedOut):
             environment.invoke({"file": str(file), "seconds": ENOUGH})

@@ -1,4 +1,4 @@
-"""What a room may know of the others: imports run one way; keys and their order stand in one place."""
+"""Imports between packages run one way; keys and their order are defined in one place."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`make run`, as a person and a tool meet it: a process, its ports, dev.json and its log."""
+"""`make run` as seen by a person and a tool: its ports, dev.json, welcome text and log."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_dev_json_holds_addresses_roles_tenants_and_credentials(instance: Instan
 def asked(
     url: str, headers: Sequence[tuple[str, str]], method: str = "GET", target: str = "/", body: bytes = b""
 ) -> tuple[int, dict[str, str], Any]:
-    """Status, headers and content (parsed, if JSON) of the answer to a request with no other headers than these."""
+    """Status, headers and content (parsed, if JSON) of the answer to a request with only these headers."""
     with closing(HTTPConnection(urlsplit(url).netloc, timeout=NET)) as connection:
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in headers:
@@ -65,7 +65,7 @@ def asked(
 
 @dataclass
 class Service:
-    """One of an instance's ports, and a request that it answers with 200 when its headers are right."""
+    """One of an instance's ports, and a request answered with 200 if its headers are right."""
 
     url: str
     method: str
@@ -110,7 +110,7 @@ def refusal(name: str, code: str, why: str) -> Any:
 
 @pytest.mark.parametrize("name", ["api", "database", "bus"])
 def test_a_request_with_a_foreign_host_header_is_refused(instance: Instance, name: str) -> None:
-    """As one does that a page sends whose own name leads here (DNS rebinding)."""
+    """A page whose own name resolves to this machine would send such a request (DNS rebinding)."""
     service = services(instance)[name]
     port = urlsplit(service.url).port
     for host in ("127.0.0.1", "localhost", "LocalHost", "[::1]", "172.17.0.1", "host.docker.internal"):
@@ -129,9 +129,9 @@ def test_a_request_with_a_foreign_host_header_is_refused(instance: Instance, nam
         headers = [("Host", host), ("X-Forwarded-Host", "127.0.0.1"), ("Forwarded", "host=127.0.0.1")]
         status, _, answer = service.asked(*headers, *service.headers)
         assert (status, answer) == (421, refusal(name, "AccessDeniedException", why)), host
-    assert service.asked(*service.headers)[0] in (400, 421), "none at all"
+    assert service.asked(*service.headers)[0] in (400, 421), "no Host header"
     two = (("Host", "127.0.0.1"), ("Host", "evil.example"))
-    assert service.asked(*two, *service.headers)[0] in (400, 421), "two of them"
+    assert service.asked(*two, *service.headers)[0] in (400, 421), "two Host headers"
 
 
 @pytest.mark.parametrize("name", ["database", "bus"])
@@ -156,7 +156,7 @@ def test_a_request_signed_with_another_key_is_refused(instance: Instance, name: 
     preflight = [("Origin", "http://evil.example"), ("Access-Control-Request-Method", "POST")]
     status, headers, _ = asked(service.url, [home, *preflight], "OPTIONS")
     assert status in (403, 501)
-    assert not [header for header in headers if header.startswith("access-control")], "no browser may send it"
+    assert not [header for header in headers if header.startswith("access-control")], "browsers do not send it"
 
 
 def test_every_port_is_on_the_loopback_and_no_command_line_holds_the_key(instance: Instance) -> None:
@@ -165,7 +165,7 @@ def test_every_port_is_on_the_loopback_and_no_command_line_holds_the_key(instanc
     assert {urlsplit(url).port for url in urls} <= {port for _, port in found}
     assert {address for address, _ in found} == {"127.0.0.1"}
     for _, port in found:
-        # Another address of this machine, which reaches what listens on all of them.
+        # Another address of this machine, reachable if a process listens on all addresses.
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.2", port), timeout=10)
     key = json.loads((instance.directory / "endpoints.json").read_text())["access_key_id"]
@@ -174,7 +174,7 @@ def test_every_port_is_on_the_loopback_and_no_command_line_holds_the_key(instanc
 
 
 def listening(instance: Instance) -> set[tuple[str, int]]:
-    """The addresses and ports that its processes listen on."""
+    """The addresses and ports on which the instance's processes listen."""
     sockets = set()
     for process in instance.members():
         for descriptor in Path(f"/proc/{process}/fd").iterdir():
@@ -208,7 +208,7 @@ def test_the_curls_of_the_welcome_text_work(instance: Instance) -> None:
 
 
 def test_an_access_token_of_its_own_issuer_is_taken(instance: Instance) -> None:
-    """Signed by another process, the key fetched over HTTP by the functions'."""
+    """Another process signs the token; the functions fetch the key over HTTP."""
     assert "TOKEN=$(make -s token SUB=viewer@acme.example)" in instance.output()
 
     def token(directory: Path) -> subprocess.CompletedProcess[str]:

@@ -31,7 +31,7 @@ def test_a_data_directory_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 def test_all_data_survives_a_kill_of_the_whole_group(tmp_path: Path) -> None:
-    """Down to the write that was acknowledged right before it."""
+    """Including the write acknowledged right before the kill."""
     kept: dict[int, Answer] = {}
     dev: Any = None
     for turn in range(full(3, 20)):
@@ -56,7 +56,7 @@ def test_all_data_survives_a_kill_of_the_whole_group(tmp_path: Path) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the code, to be changed."""
+    """A copy of the code for changes."""
     root = tmp_path / "copy"
     for folder in ("functions", "layers", "local"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
@@ -65,7 +65,7 @@ def copy(tmp_path: Path) -> Path:
     return root
 
 
-# One request, the next while `held` is there, takes that away and waits for `released`.
+# A request that finds `held` removes it and waits for `released`.
 LOUDER = """
 import time
 from pathlib import Path
@@ -107,7 +107,7 @@ def test_changed_code_runs_at_once_and_broken_code_is_reported_and_can_be_repair
         function.write_text("def broken(:\n")
         comes(502)
         assert set(world("GET", "/v1/roles").body) == {"error", "detail"}
-        assert world("GET", "/v1/me").status == 200, "only what is broken is broken"
+        assert world("GET", "/v1/me").status == 200, "other functions still work"
         wait_for(lambda: re.search(r"V1ListRoles \| +def broken\(:\n.*\n.* SyntaxError: ", instance.output()))
         function.write_text(louder(297))
         comes(297)
@@ -129,7 +129,7 @@ def test_changed_code_runs_at_once_and_broken_code_is_reported_and_can_be_repair
             comes(200)
             assert not slow.done(), "new code does not wait for the old one"
             released.touch()
-            assert slow.result().status == 297, "what was begun is finished"
+            assert slow.result().status == 297, "a request in progress is finished by the old code"
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
@@ -155,7 +155,7 @@ def test_lambdas_own_runtime_serves_the_build(tmp_path: Path) -> None:
         world = instance.world
 
         def environment(handler: str) -> tuple[int, int]:
-            """The emulator, and the process of the function in it."""
+            """The process ids of the emulator and of the function in it."""
             both = instance.running("awslambdaric", handler)
             (emulator,) = instance.running("aws-lambda-rie", handler)
             (function,) = {*both} - {emulator}
@@ -174,7 +174,7 @@ def test_lambdas_own_runtime_serves_the_build(tmp_path: Path) -> None:
         os.kill(function, signal.SIGKILL)
         wait_for(lambda: not exists(function))
         gone = world("POST", world.projects(), {"name": "Apollo"}, key="v1")
-        assert (gone.status, set(gone.body)) == (502, {"error", "detail"}), "as of a function that crashes"
+        assert (gone.status, set(gone.body)) == (502, {"error", "detail"}), "the answer of a crashed function"
         again = world("POST", world.projects(), {"name": "Apollo"}, key="v1")
         assert (again.status, again.replayed, again.content) == (201, True, v1.content), "in a fresh process"
 
@@ -192,4 +192,4 @@ def test_lambdas_own_runtime_serves_the_build(tmp_path: Path) -> None:
 
         (server,) = instance.running("python", "local.run")
         os.kill(server, signal.SIGKILL)
-        wait_for(lambda: not instance.running("awslambdaric"))  # without the server there is no environment
+        wait_for(lambda: not instance.running("awslambdaric"))  # environments end with the server

@@ -1,4 +1,4 @@
-"""docs/sam-local.md is true as far as a machine without containers can tell."""
+"""The parts of docs/sam-local.md that a machine without containers can test."""
 
 import asyncio
 import json
@@ -92,7 +92,7 @@ def test_a_door_leads_to_a_loopback_port_and_refuses_once_the_port_is_closed() -
     asyncio.run(through_a_door())
 
 
-# Answers of engines to GET /info, as far as it is read, and this machine as their containers call it.
+# The used fields of engines' answers to GET /info, and this machine's address for their containers.
 ENGINES: dict[str, tuple[dict[str, Any], str]] = {
     "Docker on Linux": ({"OperatingSystem": "Debian GNU/Linux 12", "SecurityOptions": ["name=seccomp"]}, "172.17.0.1"),
     "Docker Desktop": ({"OperatingSystem": "Docker Desktop", "SecurityOptions": ["name=seccomp"]}, LOOPBACK),

@@ -1,4 +1,4 @@
-"""The bill of materials names what is in the layers: all of it, by the pins."""
+"""The bill of materials names everything in the layers, with the pinned versions."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from local.template import ROOT
 from tools.sbom import BUILD, bill
 
-# Each layer with its folder, and what else is in it.
+# Each layer's folder, and its components without a pin.
 LAYERS = {"AtriumLayer": ("atrium", {"atrium"}), "JwtLayer": ("jwt", set[str]())}
 
 
@@ -51,7 +51,7 @@ def test_a_layer_consists_of_its_pins_and_own_code(layer: str) -> None:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_package_in_a_layer_belongs_to_an_included_component(layer: str) -> None:
-    """Packages and modules as they are called when they are imported."""
+    """Packages and modules by their import names."""
     names = {
         *("_cffi_backend", "annotated_types", "atrium", "aws_lambda_powertools", "boto3", "botocore", "cryptography"),
         *("dateutil", "jmespath", "jwt", "pydantic", "pydantic_core", "s3transfer", "six", "typing_extensions"),
@@ -71,7 +71,7 @@ def test_changes_by_the_build_are_listed() -> None:
     found = parts("AtriumLayer")
     changed = {name for name, part in found.items() if "pedigree" in part}
     assert changed == {"aws-lambda-powertools", "boto3", "botocore", "pydantic"}
-    # Two descriptions of the table's service, one of each other one, and the list of endpoints.
+    # Two descriptions of the table's service, one of each other service, and the list of endpoints.
     assert found["botocore"]["pedigree"]["notes"].endswith(" and changed 6.")
 
 

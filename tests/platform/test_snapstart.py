@@ -1,5 +1,5 @@
-"""SnapStart: many environments go on from one snapshot. The runtime client is AWS's own, with its hooks; in place of a
-snapshot the process forks at the very moment that one would be taken.
+"""SnapStart: several environments continue from one snapshot. The runtime client with its hooks is AWS's own; a fork
+takes the place of the snapshot.
 """
 
 import json
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's runtim
 
 CLONES = 2
 
-# The hook that is registered first runs last. After a fork Python seeds its generator anew; after a snapshot it does
-# not. Time is the function's own, and it passes at once.
+# The first registered hook runs last. Python reseeds its generator after a fork but not after a snapshot, so the hook
+# restores its state. The function's clock is fake, and passes at once.
 CODE = """
 import os, random
 from snapshot_restore_py import register_before_snapshot
@@ -56,8 +56,8 @@ def handler(event, context):
 
 
 class Machine:
-    """Lambda's API of a runtime, and a table that throttles whatever is asked. It says which connections to the table
-    are open, and takes down how many were opened while the function started, and when it was restored."""
+    """Lambda's runtime API, and a table that throttles every call. Records the open connections to the table, and those
+    opened during the start and the restore."""
 
     def __init__(self, event: Any) -> None:
         self.event = json.dumps(event).encode()
@@ -107,7 +107,7 @@ class Machine:
             self.asked += 1
 
     def next_event(self, environment: Handler) -> None:
-        """One event for each environment, once all of them ask for one."""
+        """Gives each environment one event, once all environments have asked for one."""
         with self.condition:
             self.ready += 1
             first = self.ready <= 2 * CLONES
@@ -127,7 +127,7 @@ class Machine:
 
 @pytest.fixture
 def machine(template: Template, tmp_path: Path) -> Iterator[Machine]:
-    """One that has a function which was restored from a snapshot into several environments."""
+    """A machine with a function restored from one snapshot into several environments."""
     machine = Machine(json.loads((ROOT / "events/v1/get_me.json").read_text()))
     (tmp_path / "cloned.py").write_text(CODE)
     path = [tmp_path, ROOT / "functions", ROOT / "layers" / "atrium", sysconfig.get_path("purelib")]
@@ -166,7 +166,7 @@ def test_environments_of_one_snapshot_share_neither_connections_nor_random_numbe
     assert len(machine.of_the_start) == 1, "the start has asked the table"
     wait_for(lambda: not machine.connections)
     machine.restored.set()
-    # Each environment has opened a connection of its own before it asks for its first event.
+    # Each environment has opened its own connection before it asks for its first event.
     with machine.condition:
         assert machine.condition.wait_for(lambda: machine.ready == 2 * CLONES, timeout=NET)
         assert len(machine.of_the_restore) == CLONES == len(machine.connections)

@@ -1,4 +1,4 @@
-"""The template and the code say the same, and the template says what a platform engineer relies on."""
+"""The template agrees with the code, and gives a platform engineer the expected guarantees."""
 
 import importlib
 import json
@@ -48,7 +48,7 @@ def test_a_module_serves_the_route_it_is_deployed_on(template: Template, name: s
 
 
 @pytest.mark.parametrize("name", sorted(routes(the_template(), public=True)))
-def test_a_public_module_says_its_route_and_imports_no_table(template: Template, name: str) -> None:
+def test_a_public_module_declares_its_route_and_imports_no_table(template: Template, name: str) -> None:
     method, path = routes(template, public=True)[name]
     module = template.functions[name].handler.rpartition(".")[0]
     assert f"{method} {path}" == importlib.import_module(module).PUBLIC
@@ -69,7 +69,7 @@ def test_a_function_has_a_sample_event(template: Template, name: str) -> None:
         assert (event["httpMethod"], event["resource"]) == behind_urls[name]
 
 
-def test_every_route_but_the_documentation_asks_for_a_credential_and_every_path_answers_preflight(
+def test_every_route_but_the_documentation_requires_a_credential_and_every_path_answers_preflight(
     template: Template,
 ) -> None:
     for path, operations in template.api["paths"].items():
@@ -85,7 +85,7 @@ def test_a_public_function_calls_no_service(template: Template) -> None:
 
 
 def test_permissions_name_actions_on_our_own_things_and_one_function_alone_may_scan(template: Template) -> None:
-    """What stands for anything is where AWS has nothing narrower: X-Ray's actions have no resource."""
+    """Only X-Ray's actions have the resource *, since AWS has no narrower one."""
     ours = {
         *template.queues,
         *(template.resolve({"Fn::GetAtt": [name, "Arn"]}) for name in ("Table", "Bus", "Logs")),
@@ -111,7 +111,7 @@ def test_every_queue_and_stream_has_a_dead_letter_queue(template: Template) -> N
             if properties["EventSourceArn"] == {"Fn::GetAtt": ["Table", "StreamArn"]}:
                 assert properties["DestinationConfig"] == {"OnFailure": {"Destination": dead_letters}}, name
                 assert properties["BisectBatchOnFunctionError"] is True
-                # The default is to retry until the stream forgets it, when a dead letter about it leads to nothing.
+                # By default Lambda retries until the record expires, but its dead letter would then be useless.
                 assert properties["MaximumRetryAttempts"] == -1
                 assert properties["MaximumRecordAgeInSeconds"] <= 43_200
                 assert properties["StartingPosition"] == "TRIM_HORIZON"
@@ -131,7 +131,7 @@ def test_every_queue_and_stream_has_a_dead_letter_queue(template: Template) -> N
 
 
 def test_a_queues_policy_names_only_its_queue(template: Template) -> None:
-    """SQS takes no other: one policy of one statement on one queue."""
+    """SQS accepts one policy for each queue, and here it has one statement."""
     covered = {}
     for name, item in template.resources.items():
         if item["Type"] == "AWS::SQS::QueuePolicy":
@@ -149,7 +149,7 @@ def test_a_queues_policy_names_only_its_queue(template: Template) -> None:
 
 
 def test_a_burst_in_a_queue_is_bounded_by_its_mapping_alone(template: Template) -> None:
-    """A bound of the function below the mapping's would turn messages away, and five times of that is a dead letter."""
+    """A function's limit below the mapping's would throttle messages, and five failures make a dead letter."""
     bounded = Template(ReservedConcurrency="3")
     (mapping,) = (
         item["Properties"]
@@ -177,10 +177,10 @@ def test_api_gateway_samples_traces_by_the_stacks_rule(template: Template) -> No
         "ServiceName": {"Fn::Sub": "${AWS::StackName}/${Stage}"},
         **dict.fromkeys(("ResourceARN", "Host", "HTTPMethod", "URLPath"), "*"),
     }
-    # An API that is imported is named by its document's title.
+    # The title of its document is the name of an imported API.
     assert template.resources["Api"]["Properties"]["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
     assert template.resources["ApiStage"]["Properties"]["TracingEnabled"] is True
-    # AWS allows 32 characters: the last 12 digits of the stack's id behind a word.
+    # AWS allows 32 characters, so the name is a word and the last 12 digits of the stack's id.
     assert name == {
         "Fn::Join": [
             "-",
@@ -252,7 +252,7 @@ def test_the_table_of_tests_and_laptop_is_the_templates(template: Template) -> N
     with mock_aws():
         client = boto3.client("dynamodb", region_name="us-east-1")
         create_table(client, template.table)
-        create_table(client, template.table)  # a second start finds it
+        create_table(client, template.table)  # a second start finds the table
         made = client.describe_table(TableName=template.table["TableName"])["Table"]
         expiry = client.describe_time_to_live(TableName=template.table["TableName"])["TimeToLiveDescription"]
     for name in ("AttributeDefinitions", "KeySchema"):
@@ -297,7 +297,7 @@ def test_functions_share_one_environment_so_one_worker_can_run_them_all(template
 
 
 def test_no_function_has_a_layer_twice(template: Template) -> None:
-    """Lambda refuses it. What a function names is joined to what Globals names."""
+    """Lambda refuses a repeated layer. A function's layers are appended to those of Globals."""
     for function in template.functions.values():
         assert function.layers[0] == "AtriumLayer"
         assert len(set(function.layers)) == len(function.layers), function.name
@@ -325,7 +325,7 @@ def pins(path: Path) -> dict[str, str]:
     return dict(re.findall(r"^([\w.,\[\]-]+)==([^\s;]+)", path.read_text(), re.MULTILINE))
 
 
-def test_every_pin_has_hashes_and_no_file_of_pins_says_where_they_come_from() -> None:
+def test_every_pin_has_hashes_and_no_file_of_pins_names_a_registry() -> None:
     assert len(PINS) == 10
     for path in PINS:
         assert path.with_suffix(".in").is_file() or path.with_name("requirements.in").is_file(), path

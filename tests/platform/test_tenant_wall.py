@@ -106,8 +106,8 @@ def test_only_the_check_of_the_table_reads_all_tenants_and_scans(world: World) -
 def counted(
     template: Template, engine: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[World, Counter[Any], Counter[Any], Counter[Any]]]:
-    """A world, the requests that any client of its functions sends to DynamoDB, those that the wall has judged, and
-    those that were held against the statements of the function's role.
+    """A world, and counters of the requests to DynamoDB from its functions: sent, judged by the wall, and compared with
+    the statements of the function's role.
     """
     sent: Counter[Any] = Counter()
     judged: Counter[Any] = Counter()
@@ -149,7 +149,7 @@ def test_the_wall_judges_every_call_of_every_function(
     for name, request in EVERY_ROUTE.items():
         method, path, body = request(world, project)
         if world(method, path, body, key=new_key()).status >= 300:
-            project = a_project(world)  # the one before is gone, or has others in it
+            project = a_project(world)  # an earlier request deleted or changed the project
             method, path, body = request(world, project)
             assert world(method, path, body, key=new_key()).status < 300, name
     for name, events in WITHOUT_URL.items():

@@ -1,4 +1,4 @@
-"""The tests' own house: what tests share stands in tests/support/."""
+"""The tests' own structure: shared helpers are in tests/support/."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ A_TEST = re.compile(r"\.(test_\w+|conftest)(\.|$)")
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The modules that a file imports, and the names that it takes from them, with dots."""
+    """The dotted names of the modules and names that a file imports."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
@@ -20,7 +20,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def test_nothing_is_imported_from_a_test() -> None:
-    """If this is red, move what you import to a module of tests/support/ and import it from there in both places."""
+    """If this is red, move the imported name to a module of tests/support/ and import it from there in both places."""
     files = [
         path
         for directory in ("tests", "benchmarks", "local", "tools")

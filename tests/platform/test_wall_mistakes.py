@@ -38,7 +38,7 @@ from tests.support.rows import Rows
 
 @dataclass
 class Scene:
-    """Something of acme's, who asks, and of globex's, whose it is not. Ids in Atrium's own spelling."""
+    """A project of acme, the caller, and one of globex, another tenant. Ids are in Atrium's own form."""
 
     world: World
     template: Template
@@ -58,11 +58,13 @@ class Scene:
         return flat_id(self.foreign.rpartition("/")[2])
 
     def rows_of(self, tenant: str) -> list[Item]:
-        """All that it has, wherever that stands."""
+        """All rows of a tenant, in every partition."""
         return [row for row in self.rows.all() if self.tenant(tenant) in row["pk"] + row["sk"]]
 
     def prepared(self, name: str) -> Callable[[], str]:
-        """What acme asks of a function, on its own project: to be sent later. It gives what whoever asked is shown."""
+        """Acme's request to a function, on its own project. Calling it sends the request, and returns the text shown to
+        the caller.
+        """
         if name in EVERY_ROUTE:
             return self.request(*EVERY_ROUTE[name](self.world, self.project))
         function = self.template.functions[name]
@@ -81,7 +83,7 @@ class Scene:
     def request(self, method: str, path: str, body: Any) -> Callable[[], str]:
         def send() -> str:
             answer = self.world(method, path, body, key=new_key())
-            if answer.status != 503:  # what fails in the authorizer, the gateway answers
+            if answer.status != 503:  # the gateway answers for a failed authorizer
                 assert answer.status == 500, answer
                 assert set(answer.body.values()) == {"Internal server error."}
             return f"{answer.content.decode()} {answer.headers}"
@@ -104,7 +106,7 @@ Request = tuple[str, str, Any]
 
 
 def of_globex(name: str) -> Callable[[Patch, Scene], None]:
-    """The keys of a kind are spelled with another tenant than the caller's: one out of the path, a body, a row."""
+    """The keys of a kind have another tenant than the caller's, from the path, a body or a row."""
 
     def plant(patch: Patch, scene: Scene) -> None:
         spell = getattr(keys, name)
@@ -174,7 +176,7 @@ def list_of_all_deletions(patch: Patch, scene: Scene) -> None:
 
 
 def asks_the_client(ask: Callable[[Table, Scene], Any]) -> Callable[[Patch, Scene], None]:
-    """A query that goes past what the table's own one allows."""
+    """A query past the table's own method, straight to the client."""
 
     def plant(patch: Patch, scene: Scene) -> None:
         patch.setattr(Table, "query", lambda table, wanted: ask(table, scene))
@@ -209,7 +211,7 @@ def query_by_the_right_placeholder(table: Table, scene: Scene) -> Any:
 
 
 def reads_one_more(key: Callable[[Scene], Key]) -> Callable[[Patch, Scene], None]:
-    """One foreign key among those that a request reads in one batch."""
+    """One foreign key in the batch of a request's reads."""
 
     def plant(patch: Patch, scene: Scene) -> None:
         read = Work.read
@@ -247,7 +249,7 @@ def roles_read_by_the_authorizer(patch: Patch, scene: Scene) -> None:
 
 
 def tenant_of_another_field(module: Any) -> Callable[[Patch, Scene], None]:
-    """A Caller whose tenant is not the one that the scope is of."""
+    """A Caller with another tenant than the scope's."""
 
     def plant(patch: Patch, scene: Scene) -> None:
         patch.setattr(module, "Caller", lambda tenant, *rest: Caller(scene.globex, *rest))
@@ -279,7 +281,7 @@ def purge_in_the_scope_of_the_queue(patch: Patch, scene: Scene) -> None:
     patch.setattr(purge, "scope", lambda tenant, **more: scope(None, purges=True))
 
 
-# For each mistake how it is made, and the request or function that steps on it.
+# For each mistake the change to the code, and the request or function affected.
 MISTAKES: dict[str, tuple[Callable[[Patch, Scene], None], str | Callable[[Scene], Request]]] = {
     "a project's tenant out of the path": (of_globex("project"), lambda scene: ("GET", scene.foreign, None)),
     "the same, of a range": (of_globex("project"), lambda scene: ("GET", flat_path(scene.foreign), None)),
@@ -317,7 +319,7 @@ MISTAKES: dict[str, tuple[Callable[[Patch, Scene], None], str | Callable[[Scene]
             None,
         ),
     ),
-    "a list of everybody's deletions": (list_of_all_deletions, "V1ListProjects"),
+    "a list of all tenants' deletions": (list_of_all_deletions, "V1ListProjects"),
     "a query by another placeholder": (asks_the_client(query_by_another_placeholder), "V1ListProjects"),
     "a query over partitions": (asks_the_client(query_by_an_index), "V1ListProjects"),
     "a scan": (asks_the_client(lambda table, _: table._client.scan(TableName=table.name)), "V1ListProjects"),
@@ -356,7 +358,7 @@ MISTAKES: dict[str, tuple[Callable[[Patch, Scene], None], str | Callable[[Scene]
 def test_the_wall_stops_a_mistake_in_the_code_above(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, mistake: str
 ) -> None:
-    """It is an error of ours, shows nothing and changes nothing of the other tenant's."""
+    """The answer is an internal error. The other tenant's data is neither shown nor changed."""
     plant, asked = MISTAKES[mistake]
     stopped: list[str] = []
 
@@ -365,7 +367,7 @@ def test_the_wall_stops_a_mistake_in_the_code_above(
             super().__init__(message)
             stopped.append(message)
 
-    for tenant in ("acme", "globex"):  # their last use is noted now, if it is
+    for tenant in ("acme", "globex"):  # records the last use of both credentials beforehand
         assert scene.world("GET", "/v1/me", tenant=tenant).status == 200
     scene.project = a_project(scene.world)
     act = scene.prepared(asked) if isinstance(asked, str) else scene.request(*asked(scene))

@@ -1,4 +1,4 @@
-"""The workflow of a hosted runner: what no linter of it knows, that it fits this repository and needs no secret."""
+"""The workflow of a hosted runner fits this repository and needs no secret, which its linters cannot check."""
 
 import re
 import tomllib
@@ -47,7 +47,7 @@ def test_the_python_of_the_functions_is_there_to_compile_for_them() -> None:
 
 
 def test_every_environment_has_its_deployments_in_samconfig_and_its_trust_in_the_documentation() -> None:
-    # To YAML 1.1 the word `on` is a truth.
+    # YAML 1.1 reads the word `on` as true.
     environments = WORKFLOW[True]["workflow_dispatch"]["inputs"]["environment"]["options"]
     configured = tomllib.loads((ROOT / "samconfig.toml").read_text())
     for environment in environments:
@@ -63,7 +63,7 @@ def test_every_environment_has_its_deployments_in_samconfig_and_its_trust_in_the
 
 
 def test_expressions_name_existing_contexts() -> None:
-    """`${{ var.X }}` would be empty, without a word."""
+    """`${{ var.X }}`, a misspelled context, would silently be empty."""
     for expression in re.findall(r"\$\{\{(.*?)\}\}", TEXT):
         words = re.sub(r"'[^']*'", "", expression)
         assert set(re.findall(r"\b([a-z]\w*)\.", words)) <= {"github", "inputs", "vars"}, expression

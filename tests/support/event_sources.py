@@ -1,4 +1,4 @@
-"""Dead letters that an event source leaves."""
+"""Dead letters of an event source."""
 
 from collections.abc import Mapping
 from typing import Any

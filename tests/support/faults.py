@@ -143,7 +143,7 @@ def faulty(choose: Choose, clock: Clock | None = None) -> Iterator[FaultyClient]
 
 
 def once_before_the_commit(rival: Callable[[], Answer], also: int = 0) -> Choose:
-    """Another request is answered between the read and the commit of this one; the call number `also` is throttled."""
+    """Answers a rival request between the read and the commit of this one, and throttles the call number `also`."""
     answers: list[Answer] = []
 
     def choose(number: int, operation: str, _: Mapping[str, Any]) -> str | None:

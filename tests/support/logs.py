@@ -1,4 +1,4 @@
-"""Lines of the functions' log, and the embedded metric format that some of them have."""
+"""Lines of the functions' log; lines with metrics have the embedded metric format."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from tests.support.clock import NET
 Line = dict[str, Any]
 Said = Callable[[], list[Line]]
 
-# The embedded metric format, as its specification has it, of our namespace and units.
+# The specified embedded metric format, with Atrium's namespace and units.
 EMF = {
     "type": "object",
     "required": ["_aws"],
@@ -76,14 +76,14 @@ def require_emf(line: Line) -> None:
 
 
 def measured(line: Line) -> tuple[set[str], set[str]]:
-    """The dimensions and the metrics that a line tells CloudWatch of."""
+    """The dimensions and the metrics in a line's directive for CloudWatch."""
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     (dimensions,) = directive["Dimensions"]
     return set(dimensions), {metric["Name"] for metric in directive["Metrics"]}
 
 
 def answered(world: World, answer: Answer, route: str, by: str = "owner", **other: Any) -> Line:
-    """The line of an answer, but for what differs with each run: see `fixed`."""
+    """The expected line of an answer, without the fields that vary: see `fixed`."""
     return {
         "message": "Answered",
         "level": "INFO",
@@ -101,6 +101,6 @@ def answered(world: World, answer: Answer, route: str, by: str = "owner", **othe
 
 
 def fixed(line: Line) -> Line:
-    """A line of a request without its latency, what CloudWatch is told, and whether it was its process's first."""
+    """A request's line without latency, the directive for CloudWatch, and the mark of a process's first request."""
     assert 0 <= line["Latency"] < 60_000
     return {name: value for name, value in line.items() if name not in ("Latency", "_aws", "cold")}

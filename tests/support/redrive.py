@@ -26,7 +26,7 @@ def clear_caches() -> None:
 
 
 def waiting(letters: Letters) -> list[Any]:
-    """The bodies of what may be received, hidden for no time."""
+    """The bodies of all visible letters, which stay visible."""
     _, answer = letters.answer("ReceiveMessage", {"MaxNumberOfMessages": 1000, "VisibilityTimeout": 0})
     return [json.loads(each["Body"]) for each in answer["Messages"]]
 

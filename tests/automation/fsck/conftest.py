@@ -19,7 +19,7 @@ from tests.support.rows import Rows
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A moment may be short in most tests, since nothing else changes the table."""
+    """Shortens the wait before the second look, since most tests change nothing during a check."""
     monkeypatch.setattr(checks, "MOMENT", 0.01)
 
 
@@ -33,7 +33,7 @@ def furnished(shared: World, template: Template) -> Place:
 
 @pytest.fixture
 def place(furnished: Place) -> Iterator[Place]:
-    """The same for all tests, each of which finds every row as it was."""
+    """One place for all tests of a module; its rows are restored after each test."""
     before = {Key(row["pk"], row["sk"]): row for row in furnished.rows.all()}
     yield furnished
     furnished.rows.restore(before)
@@ -41,5 +41,5 @@ def place(furnished: Place) -> Iterator[Place]:
 
 @pytest.fixture
 def check(template: Template) -> Callable[..., Any]:
-    """Invokes the function."""
+    """Invokes Fsck with an event."""
     return lambda **event: call(template.functions["Fsck"], event)

@@ -28,7 +28,7 @@ def test_a_table_without_damage_is_clean_and_every_row_is_checked(place: Place, 
     assert (summary["rows"]["project"], summary["rows"]["purge"]) == (5, 2)
 
 
-def test_rows_without_the_bare_attribute_are_right(place: Place, check: Callable[..., Any]) -> None:
+def test_rows_without_the_bare_attribute_are_no_damage(place: Place, check: Callable[..., Any]) -> None:
     before = picture(place.world, place.path)
     for row in place.rows.all():
         if "bare" in row:
@@ -79,7 +79,7 @@ def test_every_kind_of_damage_is_tested() -> None:
 
 
 def test_much_damage_at_once_is_repaired_in_one_run(place: Place, check: Callable[..., Any]) -> None:
-    """Among it a project without its META: its members' rows, its records, its place in the list."""
+    """Including the members, records and list row of a project without its META row."""
     before = picture(place.world, place.path)
     doomed = place.world.new_project("Doomed")
     place.world.new_member(doomed, "viewer", "viewer")
@@ -111,7 +111,7 @@ def test_much_damage_at_once_is_repaired_in_one_run(place: Place, check: Callabl
 
 
 def test_a_check_completes_over_attributes_of_any_type(place: Place, check: Callable[..., Any]) -> None:
-    """Numbers, sets and bytes that Atrium never writes, in the place of every attribute of a row."""
+    """With numbers, sets and bytes, which Atrium never writes, in every attribute of a row."""
     client = boto3.client("dynamodb")
     values: list[Any] = [
         {"N": "1.5"},

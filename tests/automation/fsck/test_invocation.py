@@ -72,7 +72,7 @@ def test_the_check_uses_all_of_its_permissions_and_no_other_function_may_scan(
 
 
 def command(directory: Path, *arguments: str, **environment: str) -> tuple[int, Any]:
-    """Its status, and its summary if it gave one."""
+    """Runs the command; returns its status, and its summary or its errors."""
     done = subprocess.run(
         [sys.executable, "-m", "local.fsck", *arguments],
         cwd=ROOT,
@@ -86,7 +86,7 @@ def command(directory: Path, *arguments: str, **environment: str) -> tuple[int, 
 
 @contextmanager
 def instance(directory: Path) -> Iterator[World | None]:
-    """`make run`, until its tenants are there."""
+    """`make run`, once its tenants exist."""
     environment = {**os.environ, "PORT": str(free_port()), "DATA_DIR": str(directory)}
     process = subprocess.Popen(
         [sys.executable, "-m", "local.run"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
@@ -105,7 +105,7 @@ def instance(directory: Path) -> Iterator[World | None]:
 
 
 def lose_a_space_member(directory: Path) -> str:
-    """Its tenant."""
+    """Deletes the row of a space member, and returns its tenant."""
     with endpoints_of(directory, the_template()) as endpoints:
         client = boto3.client(
             "dynamodb",
@@ -143,7 +143,7 @@ def check_and_repair(directory: Path, repair: Callable[[], tuple[int, Any]]) -> 
 
 
 def in_order(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """A summary whose details are sorted by key. A check reads in the order of the table's hashed ids, by batches."""
+    """The summary with its details sorted by key. A check reads in the order of the table's hashed ids, by batches."""
     return {**summary, "details": sorted(summary["details"], key=lambda detail: detail["key"])}
 
 
@@ -171,7 +171,7 @@ def test_the_command_ends_when_a_run_makes_no_progress(
     assert (summary["complete"], summary["clean"], summary["rows"]) == (False, False, {})
 
 
-def test_the_command_reports_data_it_cannot_check(tmp_path: Path) -> None:
+def test_a_missing_data_directory_or_an_unknown_argument_gives_one_line_and_status_2(tmp_path: Path) -> None:
     assert command(tmp_path / "nothing") == (2, f"{tmp_path / 'nothing'} holds no data of `make run`. Set DATA_DIR.\n")
     assert not (tmp_path / "nothing").exists()
     assert command(tmp_path, "--force") == (2, "The only argument is --repair.\n")

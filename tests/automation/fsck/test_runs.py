@@ -31,7 +31,7 @@ def test_a_table_of_many_pages_is_checked_to_its_end(place: Place, check: Callab
 
 
 def in_parts(check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, rows: int, **event: Any) -> list[Any]:
-    """The summaries of runs of which each has time for so many rows, and a few more where a place may not be told."""
+    """The summaries of consecutive runs with time for this many rows each, and a few more where a run may not stop."""
     found: list[Any] = []
     with monkeypatch.context() as patch:
         patch.setattr(checks, "MAX_BATCH", rows)
@@ -108,7 +108,7 @@ def test_a_check_of_one_tenant_passes_pages_without_a_row_of_its_own(
     tenant = v1_id(flat_id(place.world.dev["tenants"]["globex"]["tenant_id"]))
     whole = check(tenant_id=tenant)
     parts = in_parts(check, monkeypatch, 10_000, tenant_id=tenant)
-    assert len(parts) > 1, "no batch was full, so it stopped behind a page without one"
+    assert len(parts) > 1, "no batch was full, so a run stopped after a page without a row of the tenant"
     assert (together(parts, "rows"), parts[-1]["complete"]) == (whole["rows"], True)
 
 

@@ -1,4 +1,4 @@
-"""The check of a table that changes under it."""
+"""The check of a table in use."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ from tests.support.world import Crowd, full
 def test_a_repair_leaves_rows_changed_before_its_commit_alone(
     place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    """The change commits after the second look, right before the repair does."""
+    """The change commits after the second look, right before the repair."""
     world = place.world
     viewer = place.person("viewer")
     new = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
@@ -35,7 +35,7 @@ def test_a_repair_leaves_rows_changed_before_its_commit_alone(
         ),
         "delete": ("list_row_differs", partial(world, "DELETE", place.path)),
         "join": ("members_miscounted", partial(world, "POST", f"{place.path}/members", new)),
-        # No route does it yet, so by hand.
+        # No route makes this change yet.
         "grant": ("space_member_differs", partial(place.rows.change, viewer, spaces={place.tenant: "contributor"})),
     }
     seed, request = races[change]
@@ -68,7 +68,7 @@ def test_a_repair_leaves_rows_changed_before_its_commit_alone(
 def test_rows_changed_at_the_second_look_are_no_damage(
     place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a reader meets a transaction half-way, then whole; and then one who is always at work."""
+    """The first look sees half of a transaction and the second all of it; then rows change at every look."""
     listed = place.rows.get(place.listed)
     assert listed is not None
     place.rows.delete(place.listed)
@@ -83,10 +83,10 @@ def test_rows_changed_at_the_second_look_are_no_damage(
 
 
 def test_concurrent_writers_cause_no_false_alarm_and_hide_no_damage(crowd: Crowd, template: Template) -> None:
-    """Everything that changes rows in several places, purges too, in six threads, while the table is checked."""
+    """Six threads make all changes that touch several rows, purges included, during the check."""
     world, function = crowd.world, template.functions["Fsck"]
     place = furnish(world, Rows(crowd.client, TABLE_NAME))
-    crowd.invoke(template.functions["Fsck"], {"repair": True})  # other tests leave rows of their own
+    crowd.invoke(template.functions["Fsck"], {"repair": True})  # other tests leave rows
     shared = world.new_project("Shared")
     done = threading.Event()
     statuses: list[int] = []
@@ -114,7 +114,7 @@ def test_concurrent_writers_cause_no_false_alarm_and_hide_no_damage(crowd: Crowd
                 world("DELETE", path),
             ]
             statuses.extend(answer.status for answer in answers)
-            # As the stream brings it.
+            # The record of the stream.
             deletion = place.rows.get(keys.purge(place.tenant, last(path)))
             assert deletion is not None
             purge(deletion)

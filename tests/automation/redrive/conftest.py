@@ -19,13 +19,13 @@ from tests.support.world import KEY
 
 @pytest.fixture
 def trace() -> Trace:
-    """What Redrive asks of AWS."""
+    """The calls of Redrive to AWS."""
     return Trace()
 
 
 @pytest.fixture
 def environment(template: Template, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
-    """Makes this process's environment Redrive's, with a table and a bus."""
+    """Sets this process's variables to Redrive's, with the addresses of a table and a bus."""
 
     def become(table: str, bus: str) -> None:
         for name, value in lambda_environment(template.functions["Redrive"], table, bus, KEY).items():
@@ -53,6 +53,6 @@ def redrive(template: Template, trace: Trace) -> Redrive:
 
 @pytest.fixture
 def letters(world: World, environment: Callable[[str, str], None], tmp_path: Path) -> Letters:
-    """The queue of a world whose Redrive runs in this process."""
+    """The dead letters of a world whose Redrive runs in this process."""
     environment(os.environ["AWS_ENDPOINT_URL_DYNAMODB"], world.bus.url)
     return Letters(tmp_path / "dead-letters.jsonl")

@@ -1,4 +1,4 @@
-"""Events and messages that a function failed on are done once; the rest stays in the queue."""
+"""Failed events and messages are done once when sent again; other letters stay in the queue."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tests.support.client import World, flat_path
 from tests.support.redrive import DONE, Redrive, created, envelope, requested, waiting
 
 
-@pytest.mark.parametrize("failed", [True, False], ids=["AddViewer failed on it", "it did not reach AddViewer"])
+@pytest.mark.parametrize("failed", [True, False], ids=["AddViewer failed", "AddViewer was not invoked"])
 def test_a_new_project_missed_by_add_viewer_gets_its_viewer_once(
     world: World, letters: Letters, redrive: Redrive, monkeypatch: pytest.MonkeyPatch, failed: bool
 ) -> None:

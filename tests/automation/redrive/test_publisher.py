@@ -20,7 +20,7 @@ from tests.support.rows import meta_of
 
 
 def change(world: World, project: str) -> Record:
-    """The stream's record of a project's last change."""
+    """The stream's record of the last change to a project."""
     image = wire_item(meta_of(world, project))
     return {
         "eventName": "MODIFY",
@@ -53,7 +53,7 @@ def test_an_unreadable_image_is_put_aside_and_published_once_readable(
     with monkeypatch.context() as patch:
         patch.setattr(streams, "event_in", unreadable)
         answer = call(template.functions["PublishEvents"], {"Records": records})
-        assert answer == {"batchItemFailures": []}, "nothing behind it waits"
+        assert answer == {"batchItemFailures": []}, "later records do not wait"
         assert published(world) == [(ids[0], 1), (ids[2], 1)]
         (letter,) = waiting(letters)
         assert letter["requestContext"]["condition"] == "EventUnreadable"
@@ -118,7 +118,7 @@ def test_a_record_is_reported_to_the_stream_if_its_letter_cannot_be_stored(
 
 @pytest.mark.parametrize("text", ['"', "\\", "\n", "é", "\U0001f600", "\uffff", "\ufffe"], ids=ascii)
 def test_the_largest_item_of_a_table_fits_into_a_letter(world: World, letters: Letters, text: str) -> None:
-    """DynamoDB takes 400 KB of an item; SQS 1 MiB of a message, and not every character."""
+    """An item of DynamoDB has at most 400 KB, a message of SQS at most 1 MiB and not every character."""
     image = {"pk": {"S": "T#x#P#y"}, "last_event": {"S": text * (400 * 1024 // len(text.encode()))}}
     record = {"dynamodb": {"NewImage": image, "OldImage": {**image, "sequence": {"N": "1"}}, "SequenceNumber": "1"}}
     dead_letters().leave(record, "EventUnreadable", SimpleNamespace(aws_request_id="r", invoked_function_arn="a"))

@@ -21,7 +21,7 @@ from tests.support.world import Crowd
 
 @pytest.fixture
 def on_stream(crowd: Crowd, template: Template, environment: Callable[[str, str], None]) -> Iterator[Crowd]:
-    """The crowd, with an empty queue; this process may do what Redrive may."""
+    """The crowd with an empty queue; this process has Redrive's permissions."""
     environment(crowd.client.meta.endpoint_url, crowd.world.bus.url)
     crowd.letters.answer("ReceiveMessage", {"MaxNumberOfMessages": 1000, "VisibilityTimeout": 10**6})
     with enforced(template):
@@ -30,7 +30,7 @@ def on_stream(crowd: Crowd, template: Template, environment: Callable[[str, str]
 
 
 def shards(crowd: Crowd) -> tuple[str, dict[str, list[Record]]]:
-    """The ARN of the table's stream, and all of its records, by shard."""
+    """The ARN of the table's stream, and all its records by shard."""
     client = resending._streams()
     arn = crowd.client.describe_table(TableName="atrium")["Table"]["LatestStreamArn"]
     found = {}
@@ -47,7 +47,7 @@ def shards(crowd: Crowd) -> tuple[str, dict[str, list[Record]]]:
 
 
 def give_up(crowd: Crowd, template: Template, name: str, project: str) -> int:
-    """Lets the stream give up what it has for a function of a project: how many letters that were."""
+    """Lets the stream give up a project's records for a function, and returns the number of letters."""
     (source,) = (each for each in template.event_sources if each.function.name == name)
     arn, found = shards(crowd)
     letters = 0
@@ -68,7 +68,7 @@ def give_up(crowd: Crowd, template: Template, name: str, project: str) -> int:
 
 
 def never(function: Function, event: Mapping[str, Any]) -> Any:
-    raise AssertionError("Too old to be invoked for.")
+    raise AssertionError("Expired records invoke no function.")
 
 
 def test_changes_given_up_by_the_stream_are_published_once(
@@ -176,7 +176,7 @@ def test_redrive_reads_the_records_of_the_templates_filters(on_stream: Crowd, te
 def test_redrive_uses_all_of_its_permissions(
     on_stream: Crowd, template: Template, redrive: Redrive, trace: Trace
 ) -> None:
-    """Its nested invocations are answered by functions of their own processes."""
+    """Separate processes answer its nested invocations."""
     world = on_stream.world
     project, doomed = world.new_project(), world.new_project()
     assert world("DELETE", doomed).status == 204
