@@ -19,7 +19,7 @@ export LAMBDA_PYTHON LAMBDA_ARCH
 # A run of T prepares $(1) only if T is one of the files $(2), or a folder that holds one.
 where = $(if $(strip $(foreach path,$(T),$(filter $(firstword $(subst ::, ,$(path)))%,$(2)))),$(1))
 at = $(addsuffix .py,$(addprefix tests/platform/test_,$(1)))
-NEEDED = $(call where,$(BROWSER),tests/routes/test_docs.py) \
+NEEDED = $(call where,$(BROWSER),tests/routes/docs/test_docs.py) \
   $(call where,$(CLIENTS),tests/routes/test_typescript_clients.py) \
   $(call where,$(LAMBDA) $(BUILT),$(call at,build cloud rie run_processes snapstart)) \
   $(call where,$(MINISTACK),$(call at,cloud)) \

@@ -356,7 +356,7 @@ def test_noting_a_credentials_use_holds_nobody_up(shared: World, first_use: None
 
 
 def test_every_route_answers_503_in_time_when_the_table_fails_for_good(shared: World) -> None:
-    """On the clock, as everywhere; in processes in test_concurrency."""
+    """In this process. test_failing_table.py does the same with worker processes."""
     requests = {name: request(shared, a_project(shared)) for name, request in EVERY_ROUTE.items()}
     for fault in ("throttle", "error", "untyped", "hang"):
         for name, request in requests.items():

@@ -11,7 +11,7 @@ A schedule is a text: each character is one step. `0`, `1` and `2` let the call 
 `c` let the process of request 0, 1 or 2 end before its call takes effect, `A`, `B` and `C` after a transaction of it
 has; the client then sends the same request, with the same Idempotency-Key, again. `x`, `y`, `z` and `X`, `Y`, `Z` are
 the same with a client that never comes back. Where a schedule ends, the lowest request goes on. A process that ends is
-an exception that nothing catches; real processes are killed in test_concurrency.py.
+an exception that nothing catches; real processes are killed in test_exactly_once.py.
 
 What is a step: one call of the client. The calls of one round trip (`Table.together`) are made in their order, each a
 step of its own, so whatever another request commits between them is seen by some and not by others. In the cloud a

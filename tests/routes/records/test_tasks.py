@@ -1,0 +1,126 @@
+"""Tasks: status, checkbox, update, deadline and assignment."""
+
+from typing import Any
+
+from tests.support.client import (
+    A_MOMENT,
+    RECORDS,
+    World,
+    flat_id,
+    flat_path,
+    in_camel_case,
+    v1_id,
+)
+from tests.support.records import id_of
+
+
+def test_a_task_tells_when_it_was_started_and_finished_and_by_whom(shared: World) -> None:
+    project = shared.new_project()
+    task = flat_path(shared.new_record(project, "tasks"))
+
+    def set_status(status: str, by: str = "owner") -> Any:
+        answer = shared("POST", f"{task}/status", {"status": status}, by=by)
+        assert answer.status == 200
+        return answer.body
+
+    started = set_status("inProgress", by="contributor")
+    assert (started["startedAt"], started["finishedAt"]) == (A_MOMENT, None)
+    assert started["completedBy"] == [{"user": shared.id("contributor"), "status": "inProgress", "at": A_MOMENT}]
+    finished = set_status("completed")
+    assert (finished["startedAt"], finished["finishedAt"]) == (started["startedAt"], A_MOMENT)
+    assert set_status("completed") == finished | {"updatedAt": A_MOMENT}, "no change of the status"
+    again = set_status("pending")
+    assert (again["startedAt"], again["finishedAt"]) == (started["startedAt"], None)
+    assert [entry["status"] for entry in again["completedBy"]] == ["inProgress", "completed", "pending"]
+    assert shared("POST", f"{task}/status", {}).seen == (400, {"error": "status: Field required"})
+    listed = shared("GET", flat_path(project)).body["tasks"]
+    assert listed == [{"_id": id_of(task), "name": "Clean the data", "status": "pending"}]
+
+
+def test_a_task_made_completed_is_started_and_finished(shared: World) -> None:
+    project = shared.new_project()
+    made = shared("POST", f"{project}/tasks", RECORDS["tasks"] | {"status": "completed", "completed": True}).body
+    assert (made["started_at"], made["finished_at"], made["completed"]) == (A_MOMENT, A_MOMENT, True)
+    assert made["completed_by"] == [{"principal_id": shared.uuid("owner"), "status": "completed", "at": A_MOMENT}]
+    assert shared("PATCH", f"{project}/tasks/{made['id']}", {"status": "pending"}).body["finished_at"] is None
+
+
+def test_a_task_shows_its_latest_hundred_changes_of_status(shared: World) -> None:
+    task = shared.new_record(shared.new_project(), "tasks")
+    for number in range(102):
+        changed = shared("PATCH", task, {"status": ("inProgress", "onHold")[number % 2]})
+    assert len(changed.body["completed_by"]) == 100
+
+
+def test_the_checkbox_is_toggled_and_has_nothing_to_do_with_the_status(shared: World) -> None:
+    task = flat_path(shared.new_record(shared.new_project(), "tasks"))
+    for expected in (True, False, True):
+        answer = shared("PATCH", f"{task}/completed")
+        assert (answer.status, answer.body["completed"], answer.body["status"]) == (200, expected, "pending")
+    first = shared("PATCH", f"{task}/completed", key="toggle-once")
+    again = shared("PATCH", f"{task}/completed", key="toggle-once")
+    assert (first.body["completed"], again.body["completed"], again.replayed) == (False, False, True)
+
+
+def test_a_task_is_revised_and_what_is_left_out_stays(shared: World) -> None:
+    project = shared.new_project()
+    shared.new_member(project, "contributor", "contributor")
+    fields = {"assigned_to": shared.uuid("contributor"), "estimated_hours": 3, "priority": "high"}
+    task = flat_path(shared.new_record(project, "tasks", **fields, deadline="2026-12-24"))
+    before = shared("GET", task).body
+    revised = shared("PUT", task, {"name": "B", "description": "C", "phase": "ignored here"})
+    notes = before.pop("notes")
+    assert revised.seen == (200, before | {"name": "B", "description": "C", "updatedAt": A_MOMENT})
+    assert shared("PUT", task, shared("GET", task).body).body == revised.body | {"updatedAt": A_MOMENT}
+    for nobody in ("", None):
+        assert shared("PUT", task, {**revised.body, "assignedTo": nobody}).body["assignedTo"] is None
+    assert shared("PUT", task, {"name": "B"}).seen == (400, {"error": "description: Field required"})
+    assert notes == []
+
+
+def test_a_day_stays_a_day_when_flat_sends_back_what_it_was_shown(shared: World) -> None:
+    project = shared.new_project()
+    day, midnight = "2026-03-31", "2026-03-31T00:00:00.000Z"
+    task = shared.new_record(project, "tasks", deadline=day)
+    assert shared("GET", task).body["deadline"] == day
+    shown = shared("GET", flat_path(task)).body
+    assert shown["deadline"] == midnight
+    assert shared("PUT", flat_path(task), shown).body["deadline"] == midnight
+    assert shared("GET", task).body["deadline"] == day
+    for sent, kept in (
+        ("2026-04-01T00:00:00Z", "2026-04-01T00:00:00.000Z"),
+        ("2026-04-02", "2026-04-02"),
+        (None, None),
+    ):
+        assert shared("PUT", flat_path(task), {**shown, "deadline": sent}).status == 200
+        assert shared("GET", task).body["deadline"] == kept
+    made = shared("POST", f"{flat_path(project)}/tasks", in_camel_case(RECORDS["tasks"]) | {"deadline": day}).body
+    assert made["deadline"] == midnight
+    assert shared("GET", f"{project}/tasks/{v1_id(made['_id'])}").body["deadline"] == day
+    # In v1 what is sent comes back, the midnight too.
+    assert shared("PATCH", task, {"deadline": day}).body["deadline"] == day
+    assert shared("PATCH", task, {"deadline": midnight}).body["deadline"] == midnight
+
+
+def test_only_members_are_assigned(shared: World) -> None:
+    project = shared.new_project()
+    task = shared.new_record(project, "tasks")
+    stranger = shared.uuid("viewer")
+    found = {"loc": ["body", "assigned_to"], "msg": "Must be a member of the project", "type": "not_a_member"}
+    assert shared("PATCH", task, {"assigned_to": stranger}).seen == (422, {"detail": [found]})
+    body = RECORDS["tasks"] | {"assigned_to": stranger}
+    assert shared("POST", f"{project}/tasks", body).seen == (422, {"detail": [found]})
+    refused = (400, {"error": "assignedTo: Must be a member of the project"})
+    assert shared("PATCH", f"{flat_path(task)}/reassign", {"assignedTo": flat_id(stranger)}).seen == refused
+    member = shared.new_member(project, "viewer", "viewer")
+    answer = shared("PATCH", f"{flat_path(task)}/reassign", {"assignedTo": flat_id(stranger)})
+    assert (answer.status, answer.body["message"]) == (200, "Task reassigned successfully.")
+    assert answer.body["task"]["assignedTo"] == flat_id(stranger)
+    assert shared("GET", task).body["assigned_to"] == stranger
+    # Who leaves the project stays the assignee of what it was on, and a client may send back what it got.
+    assert shared("DELETE", member).status == 204
+    kept = shared("GET", flat_path(task)).body
+    assert shared("PUT", flat_path(task), kept).body["assignedTo"] == flat_id(stranger)
+    assert shared("PATCH", f"{flat_path(task)}/reassign", {"assignedTo": ""}).body["task"]["assignedTo"] is None
+    assert shared("PATCH", f"{flat_path(task)}/reassign", {}).seen == (400, {"error": "assignedTo: Field required"})
+    assert shared("PUT", flat_path(task), kept).seen == refused

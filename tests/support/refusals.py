@@ -1,0 +1,338 @@
+"""A request for each error code, with the expected status and body."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from atrium import keys
+from atrium.store import change, members
+from atrium.store.engine.table import table
+from atrium.store.engine.wire import wire_key
+from local.functions import FunctionFailed, FunctionThrottled
+from local.gateway import MAX_BODY_BYTES, Gateway
+from tests.support.client import MISSING, RECORDS, Answer, World, flat_path, in_camel_case, through, v1_id
+from tests.support.clock import unhurried
+from tests.support.fake import Fake
+from tests.support.faults import faulty
+from tests.support.requests import FLAT
+
+NOWHERE = "0" * 24
+# What one refusal looks like: the answer, its status, and what its body says.
+Met = tuple[Answer, int, Any]
+
+
+def flat(answer: Answer, status: int, message: str) -> Met:
+    return answer, status, {"error": message}
+
+
+def v1(answer: Answer, status: int, message: str) -> Met:
+    return answer, status, {"detail": message}
+
+
+def v1_place(answer: Answer, loc: list[str], msg: str, type: str) -> Met:
+    return answer, 422, {"detail": [{"loc": loc, "msg": msg, "type": type}]}
+
+
+def gateway(answer: Answer, status: int, message: str) -> Met:
+    return answer, status, {"error": message, "detail": message}
+
+
+def both(
+    world: World, method: str, path: str, status: int, message: str, body: Any = MISSING, **options: Any
+) -> Iterator[Met]:
+    """The same in either dialect, by the v1 path. A record that is sent is spelled in both."""
+    yield v1(world(method, path, body, **options), status, message)
+    sent = in_camel_case(body) if isinstance(body, dict) else body
+    yield flat(world(method, flat_path(path), sent, **options), status, message)
+
+
+def invalid_request(world: World) -> Iterator[Met]:
+    yield v1_place(world("POST", world.projects(), {}), ["body", "name"], "Field required", "missing")
+    lacking = {"projectName": "Apollo", "clientName": "Acme"}
+    yield flat(world("POST", "/projects", lacking), 400, "description: Field required")
+
+
+def json_invalid(world: World) -> Iterator[Met]:
+    message = "Invalid JSON at character 0: Expecting value"
+    yield v1_place(world("POST", world.projects(), content=b"x"), ["body"], message, "json_invalid")
+    yield flat(world("POST", "/projects", content=b"x"), 400, f"body: {message}")
+    message = "Must be UTF-8"
+    yield v1_place(world("POST", world.projects(), content=b"\xff"), ["body"], message, "json_invalid")
+    yield flat(world("POST", "/projects", content=b"\xff"), 400, f"body: {message}")
+
+
+def idempotency_key_reused(world: World) -> Iterator[Met]:
+    message = "This Idempotency-Key was used for another request. Send a new one."
+    place = ["header", "Idempotency-Key"]
+    world.new_project("Apollo", key="used")
+    again = world("POST", world.projects(), {"name": "Gemini"}, key="used")
+    yield v1_place(again, place, message, "idempotency_key_reused")
+    assert world("POST", "/projects", FLAT, key="used").status == 201
+    again = world("POST", "/projects", {**FLAT, "clientName": "Ours"}, key="used")
+    yield flat(again, 400, f"Idempotency-Key: {message}")
+
+
+def not_a_member(world: World) -> Iterator[Met]:
+    message = "Must be a member of the project"
+    project = world.new_project()
+    named = world("PATCH", project, {"manager_id": world.uuid("outsider")})
+    yield v1_place(named, ["body", "manager_id"], message, "not_a_member")
+    task = flat_path(world.new_record(project, "tasks"))
+    assigned = world("PATCH", f"{task}/reassign", {"assignedTo": world.id("outsider")})
+    yield flat(assigned, 400, f"assignedTo: {message}")
+
+
+def unknown_principal(world: World) -> Iterator[Met]:
+    project = world.new_project()
+    body = {"principal_id": v1_id(NOWHERE), "role_id": world.role("viewer")}
+    added = world("POST", f"{project}/members", body)
+    yield v1_place(added, ["body", "principal_id"], "No such principal", "unknown_principal")
+    yield flat(world("POST", f"{flat_path(project)}/team", {"id": NOWHERE}), 400, "id: No such principal")
+
+
+def unknown_role(world: World) -> Iterator[Met]:
+    body = {"principal_id": world.uuid("viewer"), "role_id": v1_id(NOWHERE)}
+    added = world("POST", f"{world.new_project()}/members", body)
+    yield v1_place(added, ["body", "role_id"], "No such role of projects. See GET /v1/roles", "unknown_role")
+
+
+def unauthorized(world: World) -> Iterator[Met]:
+    message = "Missing or invalid credentials. Send one of: Authorization: Bearer <token>, or X-API-Key: <key>."
+    for path in ("/v1/me", "/projects"):
+        yield gateway(world("GET", path, by=None), 401, message)
+
+
+def several_credentials(world: World) -> Iterator[Met]:
+    message = (
+        "Two different credentials were sent. Send exactly one: Authorization: Bearer <token>, or X-API-Key: <key>."
+    )
+    for path in ("/v1/me", "/projects"):
+        yield gateway(world("GET", path, headers={"X-API-Key": "another"}), 401, message)
+
+
+def project_read_required(world: World) -> Iterator[Met]:
+    yield from both(world, "GET", world.new_project(), 403, "You do not have access to this project.", by="outsider")
+    message = "You do not have access to this space."
+    yield v1(world("GET", world.projects(), by="outsider"), 403, message)
+    yield v1(world("POST", world.projects(), {"name": "Apollo"}, by="outsider"), 403, message)
+    yield flat(world("POST", "/projects", FLAT, by="outsider"), 403, message)
+
+
+def project_create_required(world: World) -> Iterator[Met]:
+    message = "You may not create projects in this space."
+    yield v1(world("POST", world.projects(), {"name": "Apollo"}, by="viewer"), 403, message)
+    yield flat(world("POST", "/projects", FLAT, by="viewer"), 403, message)
+
+
+def project_update_required(world: World) -> Iterator[Met]:
+    changed = world("PATCH", world.new_project(), {"name": "Gemini"}, by="viewer")
+    yield v1(changed, 403, "You may not change this project.")
+
+
+def project_transfer_required(world: World) -> Iterator[Met]:
+    given = world("PATCH", world.new_project(), {"manager_id": world.uuid("contributor")}, by="contributor")
+    yield v1(given, 403, "You may not hand this project over.")
+
+
+def project_delete_required(world: World) -> Iterator[Met]:
+    yield v1(world("DELETE", world.new_project(), by="contributor"), 403, "You may not delete this project.")
+
+
+def member_manage_required(world: World) -> Iterator[Met]:
+    project, message = world.new_project(), "You may not manage the members of this project."
+    body = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
+    yield v1(world("POST", f"{project}/members", body, by="contributor"), 403, message)
+    team = f"{flat_path(project)}/team"
+    yield flat(world("POST", team, {"id": world.id("viewer")}, by="contributor"), 403, message)
+    yield flat(world("POST", f"{team}/find", {"email": "a@acme.example"}, by="contributor"), 403, message)
+
+
+def record_write_required(world: World) -> Iterator[Met]:
+    message = "You may not change the records of this project."
+    project = world.new_project()
+    for kind, fields in RECORDS.items():
+        yield from both(world, "POST", f"{project}/{kind}", 403, message, fields, by="viewer")
+
+
+def manager_required(world: World) -> Iterator[Met]:
+    project = flat_path(world.new_project())
+    message = "Only the project manager can {} this project."
+    yield flat(world("PUT", project, FLAT, by="contributor"), 403, message.format("update"))
+    yield flat(world("DELETE", project, by="contributor"), 403, message.format("delete"))
+
+
+def not_author(world: World) -> Iterator[Met]:
+    note = world.new_note(world.new_record(world.new_project(), "tasks"))
+    yield flat(world("DELETE", note, by="contributor"), 403, "Only its author can delete a note.")
+
+
+def route_not_found(world: World) -> Iterator[Met]:
+    for path in ("/v1/nothing", "/nothing", "/"):
+        yield gateway(world("GET", path), 404, "No such route. Check the path and the method.")
+
+
+def project_not_found(world: World) -> Iterator[Met]:
+    message = "Project not found."
+    yield from both(world, "GET", f"{world.projects()}/{v1_id(NOWHERE)}", 404, message)
+    yield from both(world, "GET", world.new_project(), 404, message, tenant="globex")
+    # An id that is none names nothing.
+    yield flat(world("GET", "/projects/x"), 404, message)
+
+
+def space_not_found(world: World) -> Iterator[Met]:
+    path = f"/v1/spaces/{v1_id(NOWHERE)}/projects"
+    yield v1(world("GET", path), 404, "Space not found.")
+    yield v1(world("POST", path, {"name": "Apollo"}), 404, "Space not found.")
+
+
+def member_not_found(world: World) -> Iterator[Met]:
+    project = world.new_project()
+    yield v1(world("GET", f"{project}/members/{v1_id(NOWHERE)}"), 404, "Member not found.")
+    yield flat(world("DELETE", f"{flat_path(project)}/team/{NOWHERE}"), 404, "Member not found.")
+
+
+def user_not_found(world: World) -> Iterator[Met]:
+    path = f"{flat_path(world.new_project())}/team/find"
+    yield flat(world("POST", path, {"email": "a@acme.example"}), 404, "User not found.")
+
+
+def record_not_found(kind: str) -> Callable[[World], Iterator[Met]]:
+    def meet(world: World) -> Iterator[Met]:
+        path = f"{world.new_project()}/{kind}s/{v1_id(NOWHERE)}"
+        yield from both(world, "DELETE", path, 404, f"{kind.title()} not found.")
+        yield v1(world("GET", path), 404, f"{kind.title()} not found.")
+
+    return meet
+
+
+def note_not_found(world: World) -> Iterator[Met]:
+    task = flat_path(world.new_record(world.new_project(), "tasks"))
+    yield flat(world("DELETE", f"{task}/notes/{NOWHERE}"), 404, "Note not found.")
+
+
+def principal_not_found(world: World) -> Iterator[Met]:
+    client = boto3.client("dynamodb")
+    me = world("GET", "/v1/me", by="viewer", tenant="globex").body
+    tenant = me["tenant_id"].replace("-", "")
+    key = keys.principal(tenant[:12] + tenant[20:], me["id"])
+    # A credential of a principal that is gone: no function leaves one behind.
+    where = {"TableName": table().name}
+    was = client.get_item(**where, Key=wire_key(key))["Item"]
+    client.delete_item(**where, Key=wire_key(key))
+    yield v1(world("GET", "/v1/me", by="viewer", tenant="globex"), 404, "Principal not found.")
+    client.put_item(**where, Item=was)
+
+
+def project_archived(world: World) -> Iterator[Met]:
+    project = world.new_project()
+    assert world("PATCH", project, {"status": "archived"}).status == 200
+    made = world("POST", f"{project}/tasks", RECORDS["tasks"])
+    yield v1(made, 409, "The project is archived. Set its status to active first.")
+    made = world("POST", f"{flat_path(project)}/tasks", in_camel_case(RECORDS["tasks"]))
+    yield flat(made, 409, "The project is archived: it can be read and deleted, but not changed.")
+
+
+def named_manager(world: World) -> Iterator[Met]:
+    project = world.new_project()
+    message = "This member is the project's manager. Hand the project over first: PATCH its manager_id."
+    yield v1(world("DELETE", f"{project}/members/{world.uuid('owner')}"), 409, message)
+    message = "This user is the project's manager, who cannot be removed."
+    yield flat(world("DELETE", f"{flat_path(project)}/team/{world.id('owner')}"), 409, message)
+
+
+def already_member(world: World) -> Iterator[Met]:
+    project = world.new_project()
+    body = {"principal_id": world.uuid("owner"), "role_id": world.role("viewer")}
+    message = "The principal is a member of the project already."
+    yield v1(world("POST", f"{project}/members", body), 409, message)
+    message = "This user is a member of the project already."
+    yield flat(world("POST", f"{flat_path(project)}/team", {"id": world.id("owner")}), 400, message)
+
+
+def too_many_members(world: World) -> Iterator[Met]:
+    project, message = world.new_project(), "A project may have at most 1 members."
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (change, members):
+            patch.setattr(module, "MAX_MEMBERS", 1)
+        body = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
+        yield v1(world("POST", f"{project}/members", body), 409, message)
+        yield flat(world("POST", f"{flat_path(project)}/team", {"id": world.id("viewer")}), 409, message)
+
+
+def version_mismatch(world: World) -> Iterator[Met]:
+    message = "If-Match names another version than the current one. Read it again."
+    yield from both(world, "DELETE", world.new_project(), 412, message, headers={"If-Match": '"v-9"'})
+    message = "If-Match names a version, and what is not there yet has none. Leave it out."
+    yield flat(world("POST", "/projects", FLAT, headers={"If-Match": "*"}), 412, message)
+
+
+def version_is_current(world: World) -> Iterator[Met]:
+    message = "If-None-Match names the current version."
+    yield from both(world, "DELETE", world.new_project(), 412, message, headers={"If-None-Match": "*"})
+
+
+def body_too_large(world: World) -> Iterator[Met]:
+    message, sent = "The body may have at most 256 KB.", b'{"name": "%s"}' % (b"x" * 262_144)
+    yield v1(world("POST", world.projects(), content=sent), 413, message)
+    yield flat(world("POST", "/projects", content=sent), 413, message)
+    sent = b" " * (MAX_BODY_BYTES + 1)
+    yield gateway(world("POST", "/projects", content=sent), 413, "The request body is too large.")
+
+
+def media_type_unsupported(world: World) -> Iterator[Met]:
+    for headers, message in (
+        ({"Content-Type": "text/plain"}, "Send the body as Content-Type: application/json, in UTF-8."),
+        ({"Content-Encoding": "gzip"}, "Send the body as it is, without a Content-Encoding."),
+    ):
+        yield v1(world("POST", world.projects(), content=b"{}", headers=headers), 415, message)
+        yield flat(world("POST", "/projects", content=b"{}", headers=headers), 415, message)
+
+
+BUSY = "The service is busy. Send the same request again, with the same Idempotency-Key."
+FAULT = "Internal server error."
+
+
+def try_again(world: World) -> Iterator[Met]:
+    project = world.new_project()
+    with faulty(lambda _, operation, __: "throttle" if operation == "TransactWriteItems" else None, unhurried()):
+        yield from both(world, "DELETE", project, 503, BUSY)
+    yield gateway(behind(world, FunctionThrottled("any"))("GET", "/projects", by=None), 503, BUSY)
+
+
+def internal_error(world: World) -> Iterator[Met]:
+    # No fault that the functions know, and only after the effect.
+    one, other = world.new_project(), world.new_project()
+    with faulty(lambda _, operation, __: "unknown" if operation == "TransactWriteItems" else None):
+        yield v1(world("DELETE", one), 500, FAULT)
+        yield flat(world("DELETE", flat_path(other)), 500, FAULT)
+    yield gateway(behind(world, FunctionFailed("KeyError", "boom"))("GET", "/projects", by=None), 502, FAULT)
+
+
+def behind(world: World, failure: Exception) -> World:
+    """The same API, whose functions fail behind an authorizer that lets everybody in."""
+    assert world.gateway is not None
+    made = world.gateway
+    return World(through(Gateway(made._document, made._functions, Fake(route=failure), made._stage)), world.dev)
+
+
+MEETINGS: dict[str, Callable[[World], Iterator[Met]]] = {
+    meet.__name__: meet
+    for meet in (
+        *(invalid_request, json_invalid, idempotency_key_reused, not_a_member, unknown_principal, unknown_role),
+        *(unauthorized, several_credentials),
+        *(project_read_required, project_create_required, project_update_required, project_transfer_required),
+        *(project_delete_required, member_manage_required, record_write_required, manager_required, not_author),
+        *(route_not_found, project_not_found, space_not_found, member_not_found, user_not_found, note_not_found),
+        *(principal_not_found, project_archived, named_manager, already_member, too_many_members),
+        *(version_mismatch, version_is_current, body_too_large, media_type_unsupported, try_again, internal_error),
+    )
+} | {f"{kind}_not_found": record_not_found(kind) for kind in ("task", "dataset", "experiment", "decision")}
+# What no request to a laptop meets, and why.
+NEVER_MET = {
+    "role_above_own": "who manages members is a manager at least, and no role of a project is above that",
+    "too_many_requests": "API Gateway throttles; a laptop does not",
+    "timed_out": "API Gateway waits longer than any function of a route may take",
+    "request_refused": "API Gateway's types that the template does not name, such as a firewall's",
+}
