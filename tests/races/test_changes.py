@@ -20,7 +20,7 @@ DOCUMENT = ROOT / "docs" / "events.md"
 CHANGES = {route: type for route, type in EVENTS.items() if type != "project.created"}
 
 
-def test_every_type_has_its_schema_and_its_page_and_each_writing_route_a_type() -> None:
+def test_every_event_type_has_schema_page_and_route() -> None:
     assert set(EVENTS.values()) == set(event_schemas.TYPES)
     assert {path.stem for path in SCHEMAS.glob("*.json")} == set(event_schemas.TYPES)
     for type in event_schemas.TYPES:
@@ -28,7 +28,7 @@ def test_every_type_has_its_schema_and_its_page_and_each_writing_route_a_type() 
         assert committed == event_schemas.schema(type), "make generate"
 
 
-def test_each_type_is_documented_with_a_sample_of_its_form() -> None:
+def test_each_event_type_has_a_valid_sample() -> None:
     samples = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)]
     assert [sample["type"] for sample in samples] == list(event_schemas.TYPES)
     for sample in samples:
@@ -36,7 +36,7 @@ def test_each_type_is_documented_with_a_sample_of_its_form() -> None:
 
 
 @pytest.mark.parametrize("route", CHANGES)
-def test_a_writing_route_is_one_step_of_the_sequence_with_its_event(shared: World, route: str) -> None:
+def test_each_writing_route_raises_the_sequence_by_one_and_leaves_its_event(shared: World, route: str) -> None:
     project = a_project(shared)
     method, path, body = WRITES[route](shared, project)
     before = event(shared, project)
@@ -59,7 +59,7 @@ def test_a_writing_route_is_one_step_of_the_sequence_with_its_event(shared: Worl
 
 
 @pytest.mark.parametrize("path", ["/projects", "v1"])
-def test_a_new_project_is_the_first_step(shared: World, path: str) -> None:
+def test_a_new_project_has_sequence_1(shared: World, path: str) -> None:
     body = FLAT if path == "/projects" else {"name": "Apollo"}
     made = shared("POST", path if path == "/projects" else shared.projects(), body).body
     project = f"{shared.projects()}/{v1_id(made['_id']) if '_id' in made else made['id']}"
@@ -69,7 +69,7 @@ def test_a_new_project_is_the_first_step(shared: World, path: str) -> None:
     assert found["resource"] == shared("GET", project).body
 
 
-def test_an_update_names_the_fields_that_it_changed(shared: World) -> None:
+def test_update_event_names_changed_fields(shared: World) -> None:
     project = shared.new_project()
     shared.new_member(project, "viewer", "manager")
     task = shared.new_record(project, "tasks")

@@ -15,7 +15,7 @@ from tests.support.rows import rows_naming
 from tests.support.world import Crowd, at_once, full
 
 
-def test_a_new_project_is_in_the_next_list_of_both_dialects(crowd: Crowd) -> None:
+def test_new_project_is_in_the_next_list_of_both_dialects(crowd: Crowd) -> None:
     world = partial(crowd.world, tenant="globex")
     projects = crowd.world.projects(tenant="globex")
     for number in range(full(40, 200)):
@@ -65,7 +65,7 @@ def test_16_clients_without_if_match_all_succeed(crowd: Crowd) -> None:
 
 
 @pytest.mark.parametrize("rival", ["removal", "demotion"])
-def test_a_hand_over_racing_with_the_heirs_leaving_keeps_one_manager(crowd: Crowd, rival: str) -> None:
+def test_hand_over_during_removal_of_the_new_manager_keeps_one_manager(crowd: Crowd, rival: str) -> None:
     world = crowd.world
     outcomes = set()
     for number in range(full(15, 100)):
@@ -87,7 +87,7 @@ def test_a_hand_over_racing_with_the_heirs_leaving_keeps_one_manager(crowd: Crow
     assert outcomes <= allowed
 
 
-def test_a_member_added_while_its_project_is_deleted_is_not_orphaned(crowd: Crowd) -> None:
+def test_member_added_during_deletion_of_its_project_is_not_orphaned(crowd: Crowd) -> None:
     world = crowd.world
     for _ in range(full(10, 100)):
         project = world.new_project()

@@ -26,7 +26,7 @@ from tests.support.world import Count, Crowd, at_once, full
 
 
 @pytest.mark.timeout(1_200)
-def test_one_key_sent_by_all_clients_at_once_makes_one_project_and_has_one_answer(crowd: Crowd, count: Count) -> None:
+def test_one_key_sent_by_all_clients_creates_one_project_with_one_answer(crowd: Crowd, count: Count) -> None:
     world = crowd.world
     clients, keys = full(16, 64), full(20, 200)
     before = {item["_id"] for item in world("GET", "/projects").body}
@@ -73,7 +73,7 @@ def test_one_key_on_every_writing_route_commits_once(crowd: Crowd) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("at", [1, 2])
 @pytest.mark.parametrize("route", ["CreateProject", "V1CreateProject"])
-def test_a_create_killed_at_a_call_and_sent_again_makes_one_project(
+def test_create_killed_at_a_call_and_repeated_creates_one_project(
     crowd: Crowd, template: Template, route: str, at: int, when: str
 ) -> None:
     world = crowd.world
@@ -95,7 +95,7 @@ def test_a_create_killed_at_a_call_and_sent_again_makes_one_project(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("at", [1, 2])
-def test_a_task_killed_while_it_is_made_and_sent_again_is_made_and_linked_once(
+def test_task_creation_killed_and_repeated_creates_and_links_one_task(
     crowd: Crowd, template: Template, at: int, when: str
 ) -> None:
     world = crowd.world
@@ -116,7 +116,7 @@ def test_a_task_killed_while_it_is_made_and_sent_again_is_made_and_linked_once(
 
 
 @pytest.mark.parametrize("path", ["/projects", "/projects/{id}/tasks"])
-def test_a_create_has_two_calls_to_be_killed_at(crowd: Crowd, path: str) -> None:
+def test_create_has_two_calls(crowd: Crowd, path: str) -> None:
     body = in_camel_case(RECORDS["tasks"]) if path.endswith("tasks") else FLAT
     path = path.replace("/projects/{id}", flat_path(crowd.world.new_project()))
     crowd.proxy.calls.clear()
@@ -127,7 +127,7 @@ def test_a_create_has_two_calls_to_be_killed_at(crowd: Crowd, path: str) -> None
     ]
 
 
-def test_a_lost_acknowledgement_is_no_second_write_and_no_conflict(crowd: Crowd) -> None:
+def test_lost_acknowledgement_causes_neither_second_write_nor_conflict(crowd: Crowd) -> None:
     """The engine commits, the answer never arrives; the same bytes go again under the same token."""
     world = crowd.world
     project = world.new_project()

@@ -34,7 +34,7 @@ from tests.support.world import KEY, PROCESSES, Count, Crowd, at_once, full, the
         *("500", "502", "503", "504"),
     ],
 )
-def test_failures_that_pass_are_not_seen(crowd: Crowd, error: str) -> None:
+def test_transient_failures_are_hidden_from_clients(crowd: Crowd, error: str) -> None:
     """Every first attempt of a call fails."""
     counter = iter(range(10**6))
     crowd.proxy.before = lambda operation, request: error if next(counter) % 2 == 0 else None
@@ -46,7 +46,7 @@ def test_failures_that_pass_are_not_seen(crowd: Crowd, error: str) -> None:
 
 
 @pytest.mark.timeout(1_800)
-def test_a_table_of_which_three_calls_in_ten_fail_gives_no_wrong_answer(crowd: Crowd, count: Count) -> None:
+def test_three_calls_in_ten_failing_give_no_wrong_answer(crowd: Crowd, count: Count) -> None:
     seed = os.environ.get("FAULT_SEED") or new_key()
     print(f"FAULT_SEED={seed!r} gives each client the same work; what fails depends on which call comes first")
     enough = full(500, 10_000)
@@ -74,7 +74,7 @@ def test_a_table_of_which_three_calls_in_ten_fail_gives_no_wrong_answer(crowd: C
 
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("hanging", ["every call", "the commit"])
-def test_a_table_that_hangs_is_answered_with_503_in_time(crowd: Crowd, hanging: str, count: Count) -> None:
+def test_hanging_table_is_503_in_time(crowd: Crowd, hanging: str, count: Count) -> None:
     """As many routes at once as there are processes; some of them, or all under `make prove`."""
     world = crowd.world
     routes = [name for name in (EVERY_ROUTE if hanging == "every call" else WRITES) if name != "V1ListRoles"]
@@ -89,7 +89,7 @@ def test_a_table_that_hangs_is_answered_with_503_in_time(crowd: Crowd, hanging: 
             assert set(answer.body.values()) == {BUSY}
 
 
-def test_a_table_that_hangs_while_a_caller_is_recognised_is_answered_with_503(crowd: Crowd) -> None:
+def test_hanging_table_during_authentication_is_503(crowd: Crowd) -> None:
     """Nobody has come with these credentials yet."""
     world = crowd.world
     strangers = [partial(world, by=name, tenant="globex") for name in ("viewer", "outsider")]
@@ -98,7 +98,7 @@ def test_a_table_that_hangs_while_a_caller_is_recognised_is_answered_with_503(cr
         assert answer.body == {"error": BUSY, "detail": BUSY}
 
 
-def test_the_tables_client_gives_up_a_call_that_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_of_the_table_ends_an_unanswered_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """In earnest: all other tests have what hangs on their clock."""
     monkeypatch.setattr(EndpointCreator, "create_endpoint", impatient)
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -155,7 +155,7 @@ def subject(made: Subject) -> Iterator[Subject]:
 # ---------------------------------------------------------------- one fault
 
 
-def test_one_call_that_fails_in_any_way_leaves_the_same_as_none(subject: Subject, count: Count) -> None:
+def test_one_call_failing_in_any_way_leaves_the_same_rows(subject: Subject, count: Count) -> None:
     """Each of the request's calls, and then that of its replay."""
     with faulty(lambda *_: None) as client:
         subject.sent()
@@ -188,7 +188,7 @@ def with_fault(subject: Subject, fault: str, at: int) -> tuple[Answer, int]:
     return answer, sends
 
 
-def test_an_answer_that_is_lost_is_no_second_write_without_a_key_either(subject: Subject) -> None:
+def test_lost_answer_without_a_key_causes_no_second_write(subject: Subject) -> None:
     """As long as the process lives: it sends the same bytes again, under the same token."""
     subject.sent(key=None)
     expected = subject.rows.picture()
@@ -234,7 +234,7 @@ def seeds(route: str) -> list[str]:
     return [f"{route} {number}" for number in range(full(8, 264))]
 
 
-def test_calls_that_fail_again_and_again_leave_the_same_as_none(
+def test_calls_failing_again_and_again_leave_the_same_rows(
     subject: Subject, count: Count, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in seeds(subject.route):
@@ -256,7 +256,7 @@ def test_calls_that_fail_again_and_again_leave_the_same_as_none(
 # ---------------------------------------------------------------- reads made at once
 
 
-def test_no_read_of_a_request_that_failed_goes_on_when_it_is_answered(shared: World) -> None:
+def test_failed_request_leaves_no_read_running(shared: World) -> None:
     """In Lambda it would go on, or be gone on with, in the next request of the process."""
     path = flat_path(a_project(shared))
     begun, answered = threading.Event(), threading.Event()
@@ -289,9 +289,7 @@ def test_no_read_of_a_request_that_failed_goes_on_when_it_is_answered(shared: Wo
 
 
 @pytest.mark.parametrize("operation", ["BatchGetItem", "BatchWriteItem"])
-def test_what_a_batch_leaves_over_is_tried_less_and_less_often_until_the_time_is_up(
-    shared: World, operation: str
-) -> None:
+def test_unprocessed_items_are_retried_with_growing_pauses_until_the_deadline(shared: World, operation: str) -> None:
     tenant = flat_id(shared.dev["tenants"]["acme"]["tenant_id"])
     doomed = [space(tenant, f"{number:024}") for number in range(8)]
     call = table().get_all if operation == "BatchGetItem" else table().delete_all
@@ -321,7 +319,9 @@ def first_use(shared: World) -> Iterator[None]:
 
 @pytest.mark.parametrize("at", [1, 2])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_call_of_the_authorizer_that_fails_is_not_seen(shared: World, first_use: None, fault: str, at: int) -> None:
+def test_failed_call_of_the_authorizer_is_hidden_from_clients(
+    shared: World, first_use: None, fault: str, at: int
+) -> None:
     with faulty(lambda number, *_: fault if number == at else None, unhurried()) as client:
         if fault.startswith("crash"):
             with pytest.raises(Crash):
@@ -332,9 +332,7 @@ def test_a_call_of_the_authorizer_that_fails_is_not_seen(shared: World, first_us
 
 
 @pytest.mark.parametrize("fault", ["throttle", "error", "untyped", "hang"])
-def test_a_table_that_fails_for_as_long_as_the_authorizer_may_ask_is_answered_with_503(
-    shared: World, first_use: None, fault: str
-) -> None:
+def test_authorizer_with_a_failing_table_is_503(shared: World, first_use: None, fault: str) -> None:
     clock = unhurried()
     with faulty(lambda *_: fault, clock) as client:
         answer = shared("GET", "/v1/roles")
@@ -344,7 +342,7 @@ def test_a_table_that_fails_for_as_long_as_the_authorizer_may_ask_is_answered_wi
     assert answer.body == {"error": BUSY, "detail": BUSY}
 
 
-def test_noting_a_credentials_use_holds_nobody_up(shared: World, first_use: None) -> None:
+def test_failed_note_of_a_credentials_use_delays_no_request(shared: World, first_use: None) -> None:
     """Reads go on, writes do not."""
     clock = unhurried()
     with faulty(lambda _, operation, __: "hang" if operation == "UpdateItem" else None, clock):
@@ -355,7 +353,7 @@ def test_noting_a_credentials_use_holds_nobody_up(shared: World, first_use: None
 # ---------------------------------------------------------------- a table that does not come back
 
 
-def test_every_route_answers_503_in_time_when_the_table_fails_for_good(shared: World) -> None:
+def test_every_route_with_a_failing_table_is_503_in_time(shared: World) -> None:
     """In this process. test_failing_table.py does the same with worker processes."""
     requests = {name: request(shared, a_project(shared)) for name, request in EVERY_ROUTE.items()}
     for fault in ("throttle", "error", "untyped", "hang"):

@@ -74,7 +74,7 @@ def a_project_with_a_note(world: World) -> str:
     return project
 
 
-def test_an_actor_demoted_meanwhile_is_judged_anew(world: World, meanwhile: Meanwhile) -> None:
+def test_concurrently_demoted_actor_is_refused(world: World, meanwhile: Meanwhile) -> None:
     project = world.new_project()
     member = world.new_member(project, "outsider", "manager")
     meanwhile(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
@@ -83,7 +83,7 @@ def test_an_actor_demoted_meanwhile_is_judged_anew(world: World, meanwhile: Mean
     assert world("GET", project).body["name"] == "Apollo"
 
 
-def test_an_actor_removed_meanwhile_is_judged_anew(world: World, meanwhile: Meanwhile) -> None:
+def test_concurrently_removed_actor_is_refused(world: World, meanwhile: Meanwhile) -> None:
     project = world.new_project()
     member = world.new_member(project, "outsider", "manager")
     meanwhile(lambda other: other("DELETE", member))
@@ -92,7 +92,7 @@ def test_an_actor_removed_meanwhile_is_judged_anew(world: World, meanwhile: Mean
 
 
 @pytest.mark.parametrize("change", ["remove", "demote"])
-def test_an_heir_who_became_manager_meanwhile_stays(world: World, meanwhile: Meanwhile, change: str) -> None:
+def test_change_of_a_concurrently_appointed_manager_is_409(world: World, meanwhile: Meanwhile, change: str) -> None:
     project = world.new_project()
     heir = world.new_member(project, "viewer", "manager")
     meanwhile(lambda other: writes(other, project)["hand over"]())
@@ -102,7 +102,7 @@ def test_an_heir_who_became_manager_meanwhile_stays(world: World, meanwhile: Mea
 
 
 @pytest.mark.parametrize(("change", "status", "manager"), [("remove", 422, "owner"), ("demote", 200, "viewer")])
-def test_an_heir_who_left_meanwhile_does_not_inherit(
+def test_hand_over_after_concurrent_removal_or_demotion_keeps_one_manager(
     world: World, meanwhile: Meanwhile, change: str, status: int, manager: str
 ) -> None:
     project = world.new_project()
@@ -115,7 +115,7 @@ def test_an_heir_who_left_meanwhile_does_not_inherit(
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_nothing_is_written_to_a_project_deleted_meanwhile(world: World, meanwhile: Meanwhile, write: str) -> None:
+def test_write_to_a_concurrently_deleted_project_is_refused(world: World, meanwhile: Meanwhile, write: str) -> None:
     project = a_project_with_a_note(world)
     request = writes(world, project)[write]
     meanwhile(lambda other: other("DELETE", flat_path(project)))
@@ -127,7 +127,7 @@ def test_nothing_is_written_to_a_project_deleted_meanwhile(world: World, meanwhi
 
 
 @pytest.mark.parametrize("write", [write for write in WRITES if write != "delete"])
-def test_nothing_is_written_to_a_project_archived_meanwhile(world: World, meanwhile: Meanwhile, write: str) -> None:
+def test_write_to_a_concurrently_archived_project_is_refused(world: World, meanwhile: Meanwhile, write: str) -> None:
     project = a_project_with_a_note(world)
     request = writes(world, project)[write]
     before = world("GET", f"{flat_path(project)}/report").body
@@ -138,7 +138,7 @@ def test_nothing_is_written_to_a_project_archived_meanwhile(world: World, meanwh
     assert world("GET", f"{flat_path(project)}/report").body == before
 
 
-def test_a_change_of_another_field_meanwhile_is_kept(world: World, meanwhile: Meanwhile) -> None:
+def test_concurrent_change_of_another_field_is_kept(world: World, meanwhile: Meanwhile) -> None:
     project = world.new_project()
     meanwhile(lambda other: other("PATCH", project, {"description": "kept"}))
     answer = world("PATCH", project, {"name": "B"})
@@ -163,16 +163,14 @@ def test_if_match_of_a_flat_delete_holds_the_sequence_at_the_commit(world: World
 
 
 @pytest.mark.parametrize("dialect", ["flat", "v1"])
-def test_the_event_of_a_deletion_tells_of_a_change_made_meanwhile(
-    world: World, meanwhile: Meanwhile, dialect: str
-) -> None:
+def test_deletion_event_includes_a_concurrent_change(world: World, meanwhile: Meanwhile, dialect: str) -> None:
     project = world.new_project()
     meanwhile(lambda other: other("PATCH", project, {"name": "B"}))
     assert world("DELETE", project if dialect == "v1" else flat_path(project)).status < 300
     assert event(world, project)["resource"]["name"] == "B"
 
 
-def test_the_flat_answer_shows_a_member_added_meanwhile(world: World, meanwhile: Meanwhile) -> None:
+def test_flat_answer_shows_a_concurrently_added_member(world: World, meanwhile: Meanwhile) -> None:
     project = world.new_project()
     meanwhile(lambda other: writes(other, project)["add"]())
     answer = world("PUT", flat_path(project), FLAT)
@@ -180,7 +178,7 @@ def test_the_flat_answer_shows_a_member_added_meanwhile(world: World, meanwhile:
 
 
 @pytest.mark.parametrize("dialect", ["v1", "flat"])
-def test_a_deletion_of_any_version_does_not_mind_what_is_added_meanwhile(
+def test_deletion_is_not_repeated_after_a_concurrent_addition(
     world: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch, dialect: str
 ) -> None:
     project = world.new_project()
@@ -198,7 +196,7 @@ def test_a_deletion_of_any_version_does_not_mind_what_is_added_meanwhile(
 
 
 @pytest.mark.parametrize("change", ["add", "create a task"])
-def test_a_project_that_grows_while_it_is_renamed_is_shown_whole(
+def test_rename_with_concurrent_additions_shows_the_whole_project(
     world: World, meanwhile: Meanwhile, change: str
 ) -> None:
     project = world.new_project()
@@ -211,7 +209,7 @@ def test_a_project_that_grows_while_it_is_renamed_is_shown_whole(
 
 
 @pytest.mark.parametrize("change", ["add", "create a task", "delete"])
-def test_a_project_that_grows_or_goes_while_it_is_listed_is_shown_as_it_is_then(
+def test_list_with_concurrent_changes_shows_the_current_project(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     still, project = world.new_project("Gemini"), world.new_project()
@@ -232,7 +230,7 @@ def test_a_project_that_grows_or_goes_while_it_is_listed_is_shown_as_it_is_then(
 
 
 @pytest.mark.parametrize("change", ["add", "create a task"])
-def test_a_project_that_is_renamed_while_it_grows_is_listed_under_its_name(
+def test_concurrently_renamed_project_is_listed_under_its_new_name(
     world: World, meanwhile: Meanwhile, change: str
 ) -> None:
     project = world.new_project()
@@ -244,7 +242,7 @@ def test_a_project_that_is_renamed_while_it_grows_is_listed_under_its_name(
 
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-def test_a_change_for_a_membership_that_ended_meanwhile_is_judged_anew(
+def test_change_of_a_concurrently_replaced_membership_is_checked_again(
     world: World, meanwhile: Meanwhile, method: str, conditional: bool
 ) -> None:
     """The new one has the same counter. Without a condition the request is about whichever is there."""
@@ -280,7 +278,7 @@ def test_two_additions_of_one_member_make_one(world: World, meanwhile: Meanwhile
     assert len(world("GET", f"{project}/members").body["data"]) == 2
 
 
-def test_a_twin_with_the_same_key_that_was_first_is_replayed(world: World, meanwhile: Meanwhile) -> None:
+def test_request_after_a_concurrent_one_with_the_same_key_is_replayed(world: World, meanwhile: Meanwhile) -> None:
     meanwhile(lambda other: other("POST", "/projects", FLAT, key="k"))
     answer = world("POST", "/projects", FLAT, key="k")
     assert (answer.status, answer.replayed) == (201, True)
@@ -290,7 +288,7 @@ def test_a_twin_with_the_same_key_that_was_first_is_replayed(world: World, meanw
 # ---------------------------------------------------------------- records
 
 
-def test_a_task_is_not_assigned_to_who_left_meanwhile(world: World, meanwhile: Meanwhile) -> None:
+def test_assignment_of_a_task_to_a_concurrently_removed_member_is_refused(world: World, meanwhile: Meanwhile) -> None:
     project = world.new_project()
     member = world.new_member(project, "viewer", "viewer")
     task = world.new_record(project, "tasks")
@@ -299,7 +297,7 @@ def test_a_task_is_not_assigned_to_who_left_meanwhile(world: World, meanwhile: M
     assert world("GET", task).body["assigned_to"] is None
 
 
-def test_a_new_task_is_not_assigned_to_who_left_meanwhile(world: World, meanwhile: Meanwhile) -> None:
+def test_new_task_for_a_concurrently_removed_member_is_refused(world: World, meanwhile: Meanwhile) -> None:
     project = world.new_project()
     member = world.new_member(project, "viewer", "viewer")
     meanwhile(lambda other: other("DELETE", member))
@@ -309,7 +307,7 @@ def test_a_new_task_is_not_assigned_to_who_left_meanwhile(world: World, meanwhil
 
 
 @pytest.mark.parametrize("write", ["update a task", "assign a task", "toggle a task", "add a note", "delete a note"])
-def test_nothing_is_written_to_a_task_deleted_meanwhile(world: World, meanwhile: Meanwhile, write: str) -> None:
+def test_write_to_a_concurrently_deleted_task_is_refused(world: World, meanwhile: Meanwhile, write: str) -> None:
     project = a_project_with_a_note(world)
     request = writes(world, project)[write]
     task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
@@ -355,9 +353,7 @@ def test_if_match_of_a_flat_task_holds_its_notes_at_the_commit(
     assert world("GET", task).body["name"] == RECORDS["tasks"]["name"]
 
 
-def test_a_flat_task_that_is_changed_while_a_note_is_written_shows_both_in_its_tag(
-    world: World, meanwhile: Meanwhile
-) -> None:
+def test_etag_of_a_flat_task_counts_a_change_and_a_concurrent_note(world: World, meanwhile: Meanwhile) -> None:
     """A change of v1, where notes are not shown, does not mind."""
     project = a_project_with_a_note(world)
     task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
@@ -368,7 +364,7 @@ def test_a_flat_task_that_is_changed_while_a_note_is_written_shows_both_in_its_t
     assert world("PATCH", task, {"name": "C"}, headers={"If-Match": '"v-2"'}).headers["etag"] == '"v-3"'
 
 
-def test_notes_that_are_read_with_a_task_are_never_older_than_its_tag(
+def test_notes_read_with_a_task_are_never_older_than_its_etag(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the tag would vouch for notes that its holder has not seen, for ever."""
@@ -389,7 +385,7 @@ def test_notes_that_are_read_with_a_task_are_never_older_than_its_tag(
     assert world("GET", task, headers={"If-None-Match": shown.headers["etag"]}).status == 200
 
 
-def test_who_was_demoted_meanwhile_writes_no_record(world: World, meanwhile: Meanwhile) -> None:
+def test_record_of_a_concurrently_demoted_member_is_refused(world: World, meanwhile: Meanwhile) -> None:
     project = world.new_project()
     member = world.new_member(project, "outsider", "contributor")
     meanwhile(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))

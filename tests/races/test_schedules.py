@@ -134,7 +134,7 @@ def explore(explored: Explorer, cases: Sequence[str], few: int, many: int, *, cr
         yield explored.some(case, random)
 
 
-def test_the_schedule_given(explored: Explorer) -> None:
+def test_given_schedule_repeats_exactly(explored: Explorer) -> None:
     """Or, if none is, one with a crash; twice, and the same happens."""
     text = os.environ.get("SCHEDULE", "Apollo/V1UpdateProject,V1DeleteProject:01B0100")
     first, second = explored.given(text), explored.given(text)
@@ -143,7 +143,7 @@ def test_the_schedule_given(explored: Explorer) -> None:
     assert (str(first), first.options, explored.shown(first)) == (str(second), second.options, explored.shown(second))
 
 
-def test_all_orders_are_run_each_once(explored: Explorer) -> None:
+def test_each_order_runs_exactly_once(explored: Explorer) -> None:
     """Two requests that do not meet have two calls each; two that do, in the two orders in which both have read before
     either commits, two more."""
     runs = list(explored.every("Apollo/CreateProject,V1AddMember"))
@@ -155,7 +155,7 @@ def test_all_orders_are_run_each_once(explored: Explorer) -> None:
     assert {"0A01", "0a001", "0x11", "0X1", "10B010"} <= {run.schedule for run in runs}
 
 
-def test_two_writes_leave_what_one_after_the_other_leaves(explored: Explorer) -> None:
+def test_two_writes_leave_the_result_of_some_order(explored: Explorer) -> None:
     for _ in explore(explored, PAIRS, few=120, many=2_000):
         pass
 
@@ -173,45 +173,45 @@ def test_twins_without_a_key_are_two_requests(explored: Explorer) -> None:
         pass
 
 
-def test_if_match_holds_whenever_somebody_else_commits(explored: Explorer) -> None:
+def test_if_match_holds_at_every_moment_of_another_commit(explored: Explorer) -> None:
     for _ in explore(explored, CONDITIONAL, few=40, many=0):
         pass
 
 
-def test_races_that_could_do_harm_leave_what_some_order_leaves(explored: Explorer) -> None:
+def test_harmful_races_leave_the_result_of_some_order(explored: Explorer) -> None:
     for _ in explore(explored, RACES, few=60, many=0, crashes=True):
         pass
 
 
-def test_what_sets_the_same_values_leaves_what_some_order_leaves(explored: Explorer) -> None:
+def test_writes_of_equal_values_leave_the_result_of_some_order(explored: Explorer) -> None:
     every = chain.from_iterable(map(explored.every, OVERTAKEN))
     torn = Random(SEED).sample(TORN_UNCHANGED + SHOWN_UNCHANGED, 200)
     for _ in chain(every, explore(explored, UNCHANGED, few=20, many=500), explore(explored, torn, few=20, many=500)):
         pass
 
 
-def test_what_is_archived_meanwhile_is_not_written_to(explored: Explorer) -> None:
+def test_write_during_archiving_is_refused_or_before_it(explored: Explorer) -> None:
     for _ in explore(explored, ARCHIVED, few=20, many=500):
         pass
 
 
-def test_who_lost_a_role_commits_nothing_with_it(explored: Explorer) -> None:
+def test_write_after_a_lost_role_is_refused(explored: Explorer) -> None:
     for run in explore(explored, DISMISSED, few=40, many=500):
         commits = "".join(str(attempt.actor) for attempt in run.commits)
         assert "0" not in commits.partition("1")[2], run
 
 
-def test_who_gets_a_role_commits_nothing_before(explored: Explorer) -> None:
+def test_write_before_a_granted_role_is_refused(explored: Explorer) -> None:
     for run in explore(explored, PROMOTED, few=20, many=500):
         assert [attempt.actor for attempt in run.commits][:1] != [0], run
 
 
-def test_three_requests_leave_what_some_order_leaves(explored: Explorer) -> None:
+def test_three_requests_leave_the_result_of_some_order(explored: Explorer) -> None:
     for _ in explore(explored, TRIPLES, few=40, many=0):
         pass
 
 
-def test_twins_whose_reads_are_torn_commit_once(explored: Explorer) -> None:
+def test_twins_with_torn_reads_commit_once(explored: Explorer) -> None:
     """A batch is no snapshot: one reads an item before, or after, its twin has committed, and the others not. One that
     finds its project deleted, and not yet its twin's record, is a replay."""
     deleted_before_the_record = explored.every("Apollo/V1DeleteProject=k~1,V1DeleteProject=k")
@@ -220,7 +220,7 @@ def test_twins_whose_reads_are_torn_commit_once(explored: Explorer) -> None:
         assert len({answer.content for answer in run.observed.values() if answer}) <= 1
 
 
-def test_twins_of_which_one_sees_the_other_commit_item_by_item_commit_once_and_have_one_answer(
+def test_twins_seeing_a_commit_item_by_item_commit_once_with_one_answer(
     explored: Explorer,
 ) -> None:
     """A twin that finds the project deleted, the member there or a newer version, and no record yet, is a replay."""
@@ -234,9 +234,7 @@ def test_twins_of_which_one_sees_the_other_commit_item_by_item_commit_once_and_h
 
 
 @pytest.mark.parametrize("route", SETTING)
-def test_a_twin_that_finds_its_values_there_and_no_record_yet_gives_the_answer_of_the_first(
-    explored: Explorer, route: str
-) -> None:
+def test_twin_with_values_stored_and_record_missing_gives_the_first_answer(explored: Explorer, route: str) -> None:
     """It has nothing to change, and tries to commit a record of its own."""
     runs = list(explored.every(f"Apollo/{route}=k^1,{route}=k"))
     for run in runs:
@@ -250,12 +248,12 @@ def test_a_twin_that_finds_its_values_there_and_no_record_yet_gives_the_answer_o
     assert [run for run in runs if fullmatch(r"00+(1+)01\1", run.schedule)]
 
 
-def test_a_write_that_sees_another_commit_item_by_item_leaves_what_some_order_leaves(explored: Explorer) -> None:
+def test_write_seeing_a_commit_item_by_item_leaves_the_result_of_some_order(explored: Explorer) -> None:
     for _ in explore(explored, Random(SEED).sample(SHOWN_PAIRS, 200), few=40, many=0):
         pass
 
 
-def test_a_write_whose_reads_are_torn_leaves_what_some_order_leaves(explored: Explorer) -> None:
+def test_write_with_torn_reads_leaves_the_result_of_some_order(explored: Explorer) -> None:
     every = chain.from_iterable(map(explored.every, TORN_WHOLE + TORN_HEIRS))
     for _ in chain(every, explore(explored, Random(SEED).sample(TORN_PAIRS, 200), few=20, many=0)):
         pass

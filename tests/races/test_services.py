@@ -93,7 +93,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520])
-def test_a_failure_of_any_form_passes(service: Service, clock: Clock, status: int, body: str) -> None:
+def test_transient_failure_of_any_form_is_retried(service: Service, clock: Clock, status: int, body: str) -> None:
     service.failures = [(status, BODIES[body])] * 2
     with scope(TENANT) as spent:
         assert table().get(keys.space(TENANT, TENANT)) == {"n": 1}
@@ -103,7 +103,7 @@ def test_a_failure_of_any_form_passes(service: Service, clock: Clock, status: in
     assert service.calls[3:] == ["PutEvents"] * 3
 
 
-def test_one_that_does_not_pass_ends_with_the_time(service: Service, clock: Clock) -> None:
+def test_lasting_failure_ends_at_the_deadline(service: Service, clock: Clock) -> None:
     service.failures = [(503, BODIES["HTML"])] * 1_000
     with scope(TENANT), pytest.raises(Unavailable):
         table().get(keys.space(TENANT, TENANT))
@@ -118,16 +118,14 @@ def error(code: str) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException", "InternalException"])
-def test_a_publisher_that_is_refused_as_a_whole_sends_each_batch_four_times(
-    service: Service, clock: Clock, code: str
-) -> None:
+def test_wholly_refused_publisher_sends_each_batch_four_times(service: Service, clock: Clock, code: str) -> None:
     service.refuses = lambda request: error(code)
     assert outbox.bus().publish(EVENTS, clock.monotonic() + 60) == (set(range(100)), set())
     assert service.calls == ["PutEvents"] * 40
 
 
 @pytest.mark.parametrize("refusal", [error("ValidationException"), error("SerializationException"), (413, b"")])
-def test_an_event_that_is_refused_for_what_it_is_is_told_from_those_that_are_left_and_does_not_keep_the_others(
+def test_permanently_refused_event_is_reported_and_others_are_published(
     service: Service, clock: Clock, refusal: tuple[int, bytes]
 ) -> None:
     def refuses(request: Any) -> tuple[int, bytes] | None:
@@ -140,9 +138,7 @@ def test_an_event_that_is_refused_for_what_it_is_is_told_from_those_that_are_lef
     assert service.calls == ["PutEvents"] * 11
 
 
-def test_no_call_of_the_publisher_starts_behind_its_time_not_even_where_a_batch_is_sent_in_pieces(
-    service: Service, clock: Clock
-) -> None:
+def test_publisher_starts_no_call_after_its_deadline(service: Service, clock: Clock) -> None:
     def slowly(_: Any) -> tuple[int, bytes]:
         clock.wait(clock.waited, 3)
         return error("ValidationException")

@@ -81,7 +81,7 @@ def outcome(client: Any, pause: Callable[[int], None], fault: str, at: int) -> t
     return kind, len(faulty.calls) >= at
 
 
-def test_stock_idempotency_duplicates_and_gets_stuck_where_one_call_fails(
+def test_stock_idempotency_duplicates_and_gets_stuck_after_one_failed_call(
     client: Any, pause: Callable[[int], None], count: Count
 ) -> None:
     found: Counter[str] = Counter()

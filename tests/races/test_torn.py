@@ -108,7 +108,7 @@ def why_not_found(event: str, present: set[str], missing: set[str]) -> str | Non
     return None
 
 
-def test_each_part_of_each_write_is_found_or_is_known_not_to_be(
+def test_each_restored_part_of_each_write_is_found_or_listed_as_undetectable(
     world: World, rows: Rows, check: Check, count: Count
 ) -> None:
     done: set[tuple[str, tuple[str, ...]]] = set()
@@ -137,7 +137,7 @@ def test_each_part_of_each_write_is_found_or_is_known_not_to_be(
         rows.restore(written.after)
 
 
-def test_a_request_whose_record_was_restored_without_its_change_is_done_when_it_comes_again(
+def test_request_with_record_but_change_lost_in_a_restore_is_performed_again(
     world: World, rows: Rows, check: Check
 ) -> None:
     project = a_project(world)
@@ -155,9 +155,7 @@ def test_a_request_whose_record_was_restored_without_its_change_is_done_when_it_
     assert world("GET", f"{project}/decisions/{again.body['id']}").body == again.body
 
 
-def test_a_projects_record_without_its_project_is_found_near_the_moment_of_the_restore_alone(
-    world: World, rows: Rows, check: Check
-) -> None:
+def test_record_of_a_missing_project_is_found_only_near_the_restore(world: World, rows: Rows, check: Check) -> None:
     lost = world("POST", "/projects", FLAT, key="sent-again")
     record = {key: row for key, row in table_of(rows).items() if "#I#" in key.pk}
     rows.restore({key: row for key, row in table_of(rows).items() if lost.body["_id"] not in f"{key}"} | record)
@@ -173,7 +171,7 @@ def test_a_projects_record_without_its_project_is_found_near_the_moment_of_the_r
     assert clean(check(restored_to=moment))
 
 
-def test_a_record_of_what_was_changed_again_or_is_gone_since_is_no_damage(world: World, check: Check) -> None:
+def test_record_of_a_later_changed_or_deleted_item_is_no_damage(world: World, check: Check) -> None:
     """By later changes of the same row, by its deletion, and by the deletion of all around it."""
     project = a_project(world)
     made = world("POST", f"{project}/decisions", RECORDS["decisions"], key=new_key()).body
@@ -191,7 +189,7 @@ def test_a_record_of_what_was_changed_again_or_is_gone_since_is_no_damage(world:
     assert clean(check(restored_to=timestamp(datetime.now(UTC))))
 
 
-def test_the_moment_of_a_restore_needs_its_offset(world: World, check: Check) -> None:
+def test_time_of_a_restore_without_offset_is_refused(world: World, check: Check) -> None:
     for wrong in ("2026-11-22T10:00:00", "yesterday"):
         with pytest.raises(FunctionFailed, match="restored_to"):
             check(restored_to=wrong)

@@ -32,7 +32,7 @@ def test_every_route_has_a_row(template: Template) -> None:
     assert set(MATRIX) == set(routes(template).values())
 
 
-def test_a_route_that_deviates_differs_from_its_permission() -> None:
+def test_row_of_a_deviating_route_differs_from_its_permission() -> None:
     for route in CREDENTIALED:
         usual = STATED.get(route.permission or "none")
         if row_of(route) != (route.permission or "none") and usual is not None:
@@ -161,7 +161,7 @@ MANAGER_REQUIRED = {"UpdateProject", "DeleteProject"}
 
 
 @pytest.mark.parametrize("route", declared.routes(), ids=lambda route: route.name)
-def test_a_route_declares_the_permission_whose_lack_it_answers(
+def test_refusal_has_the_code_of_the_declared_permission(
     people: World, requests: Requests, route: declared.Route
 ) -> None:
     """The strongest role without the declared permission is refused with the code of that permission."""
@@ -175,7 +175,7 @@ def test_a_route_declares_the_permission_whose_lack_it_answers(
 
 
 @pytest.mark.parametrize("route", declared.routes(), ids=lambda route: route.name)
-def test_a_route_names_the_weakest_role_that_may(route: declared.Route) -> None:
+def test_route_names_the_weakest_permitted_role(route: declared.Route) -> None:
     if route.public:
         assert route.who == "everybody"
         return
@@ -212,7 +212,7 @@ def test_a_member_without_a_space_role_sees_its_projects_and_no_others(world: Wo
     assert world("GET", world.projects(), by="outsider").status == 403
 
 
-def test_a_uuid_that_is_not_of_our_form_is_not_found(world: World) -> None:
+def test_uuid_of_another_form_is_404(world: World) -> None:
     path = f"{world.projects()}/123e4567-e89b-12d3-a456-426614174000"
     assert world("GET", path).seen == (404, {"detail": "Project not found."})
     listed = world("GET", "/v1/spaces/123e4567-e89b-12d3-a456-426614174000/projects")
@@ -227,7 +227,7 @@ def test_a_project_is_found_in_its_own_space_only(world: World) -> None:
     assert world("GET", project).status == 200
 
 
-def test_the_stronger_of_space_and_project_role_counts(world: World) -> None:
+def test_stronger_of_space_and_project_role_counts(world: World) -> None:
     project = world.new_project()
     member = world.new_member(project, "contributor", "viewer")
     assert world("PATCH", project, {"name": "B"}, by="contributor").status == 200, "by the space role"
@@ -235,7 +235,7 @@ def test_the_stronger_of_space_and_project_role_counts(world: World) -> None:
     assert world("DELETE", flat_path(project), by="contributor").status == 200, "by the project role"
 
 
-def test_the_roles_have_the_ids_and_the_permissions_that_are_promised(world: World) -> None:
+def test_roles_have_the_documented_ids_and_permissions(world: World) -> None:
     """Whoever kept an id, or asks for a permission by name, relies on them."""
     reads = ["project:read", "member:read"]
     writes = ["project:create", "project:update", "record:write"]
@@ -332,7 +332,7 @@ def test_an_archived_project_takes_only_reactivation_and_deletion(world: World) 
     assert world("DELETE", project).status == 204
 
 
-def test_the_status_filter_lists_what_it_says(world: World) -> None:
+def test_status_filter_lists_projects_with_the_status(world: World) -> None:
     active, archived = world.new_project("A"), world.new_project("B")
     world("PATCH", archived, {"status": "archived"})
     for status, path in (("active", active), ("archived", archived)):

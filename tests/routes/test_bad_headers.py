@@ -12,7 +12,7 @@ from tests.support.requests import FLAT
 @pytest.mark.parametrize(
     "tag", ["1", "x", '"v-1', "'v-1'", '"v-1" "v-2"', '"v-1",x', "W/1", '*, "v-1"', "*,", "", " ", ",", " , ,"]
 )
-def test_a_bad_if_match_is_refused(shared: World, tag: str) -> None:
+def test_malformed_if_match_is_refused(shared: World, tag: str) -> None:
     project = shared.new_project(tenant="globex")
     options: Any = {"tenant": "globex", "headers": {"If-Match": tag}}
     detail = {
@@ -25,7 +25,7 @@ def test_a_bad_if_match_is_refused(shared: World, tag: str) -> None:
     assert flat.seen == (400, {"error": f"If-Match: {detail['msg']}"})
 
 
-def test_if_match_holds_the_version_of_each_dialect(world: World) -> None:
+def test_if_match_with_another_version_is_412_in_both_dialects(world: World) -> None:
     project = world.new_project()
     stale = "If-Match names another version than the current one. Read it again."
 
@@ -67,7 +67,7 @@ NOT_OURS = (
 
 
 @pytest.mark.parametrize("kind", NOT_OURS)
-def test_another_content_type_is_refused(shared: World, kind: str) -> None:
+def test_other_content_type_is_415(shared: World, kind: str) -> None:
     message = "Send the body as Content-Type: application/json, in UTF-8."
     headers = {"Content-Type": kind}
     assert shared("POST", shared.projects(), content=body(), headers=headers).seen == (415, {"detail": message})
@@ -79,13 +79,13 @@ OURS = ("application/json", "application/json; charset=utf-8", 'Application/JSON
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_json_in_utf_8_may_be_said_in_several_ways(shared: World, kind: str) -> None:
+def test_json_content_type_in_several_spellings_is_accepted(shared: World, kind: str) -> None:
     path = shared.projects(tenant="globex")
     answer = shared("POST", path, content=body(), headers={"Content-Type": kind}, tenant="globex")
     assert answer.status == 201
 
 
-def test_a_body_over_256_kb_is_refused_and_one_of_that_size_is_read(shared: World) -> None:
+def test_body_of_256_kb_is_read_and_a_larger_one_is_413(shared: World) -> None:
     message = "The body may have at most 256 KB."
     sent = body(name="x" * 256 * 1024)
     assert shared("POST", shared.projects(), content=sent).seen == (413, {"detail": message})

@@ -30,7 +30,7 @@ A_V1_ID = "Must be an id that is a UUID, such as 64a1f2c3-b4e5-8000-8000-d6f7a8b
         "'%20OR%201=1",
     ],
 )
-def test_a_malformed_id_is_refused_in_every_place(shared: World, id: str) -> None:
+def test_malformed_id_is_refused_in_every_place(shared: World, id: str) -> None:
     def detail(name: str) -> Any:
         return {"loc": ["path", name], "msg": A_V1_ID, "type": "uuid_parsing"}
 
@@ -56,7 +56,7 @@ NO_FLAT_IDS = [
 
 
 @pytest.mark.parametrize("id", NO_FLAT_IDS)
-def test_an_id_of_another_form_is_refused_with_the_form_that_flat_has(shared: World, id: str) -> None:
+def test_id_of_another_form_is_refused_with_the_flat_form(shared: World, id: str) -> None:
     project = flat_path(shared.new_project(tenant="globex"))
     task = shared("POST", f"{project}/tasks", {"name": "A", "description": "B", "phase": "business"}, tenant="globex")
     assigned = f"{project}/tasks/{task.body['_id']}/reassign"
@@ -78,7 +78,7 @@ def test_an_id_of_another_form_is_refused_with_the_form_that_flat_has(shared: Wo
         "64a1f2c3b4e580008000d6f7a8b9c0d1",
     ],
 )
-def test_an_id_of_another_form_is_refused_with_the_form_that_v1_has(shared: World, id: str) -> None:
+def test_id_of_another_form_is_refused_with_the_v1_form(shared: World, id: str) -> None:
     project, role = shared.new_project(tenant="globex"), shared.role("viewer")
     detail = {"msg": A_V1_ID, "type": "uuid_parsing"}
     in_body = shared("POST", f"{project}/members", {"principal_id": id, "role_id": role}, tenant="globex")
@@ -87,7 +87,7 @@ def test_an_id_of_another_form_is_refused_with_the_form_that_v1_has(shared: Worl
     assert in_path.seen == (422, {"detail": [{"loc": ["path", "member_id"], **detail}]})
 
 
-def test_ids_in_v1_bodies_are_checked_like_those_in_paths(shared: World) -> None:
+def test_malformed_id_in_a_v1_body_is_422(shared: World) -> None:
     project = shared.new_project(tenant="globex", by="owner")
     options: Any = {"tenant": "globex"}
     wrong = {"msg": A_V1_ID, "type": "uuid_parsing"}

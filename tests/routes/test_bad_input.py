@@ -12,7 +12,7 @@ from tests.support.requests import PAGED, READS, WRITES, a_project
 @pytest.mark.parametrize(
     "limit", ["0", "101", "1001", "00001", "-1", "x", "1.5", "1e1", "", "+5", " 5", "1_0", "٣", "9" * 30]
 )
-def test_a_bad_limit_is_refused(shared: World, limit: str) -> None:
+def test_bad_limit_is_refused(shared: World, limit: str) -> None:
     refused = shared("GET", f"{shared.projects()}?limit={limit.replace('+', '%2B').replace(' ', '%20')}")
     told = {"loc": ["query", "limit"], "msg": "Must be a whole number from 1 to 100", "type": "limit"}
     assert refused.seen == (422, {"detail": [told]})
@@ -22,7 +22,7 @@ def test_a_bad_limit_is_refused(shared: World, limit: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "", "AAAA", "%00", "A" * 22, "é", "=" * 22, "Z" * 5000, "a b"])
-def test_a_bad_cursor_is_refused(shared: World, cursor: str) -> None:
+def test_bad_cursor_is_refused(shared: World, cursor: str) -> None:
     refused = {
         "loc": ["query", "cursor"],
         "msg": "Must be the next_cursor of a page of this list, unchanged",
@@ -34,7 +34,7 @@ def test_a_bad_cursor_is_refused(shared: World, cursor: str) -> None:
     assert flat.seen == (400, {"error": "cursor: Must be the cursor of a Link header of this list, unchanged"})
 
 
-def test_nothing_submitted_is_echoed(shared: World) -> None:
+def test_refusal_does_not_echo_the_request(shared: World) -> None:
     marker = "s3cr3t-marker"
     for sent in (
         body(name={marker: marker}),
@@ -67,7 +67,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("route", [name for name in WRITES if "Delete" not in name and "Remove" not in name])
-def test_no_route_takes_a_broken_body(shared: World, route: str) -> None:
+def test_broken_body_is_refused_on_every_route(shared: World, route: str) -> None:
     project = a_project(shared)
     method, path, good = WRITES[route](shared, project)
     before = shared("GET", f"{flat_path(project)}/report").body
@@ -83,7 +83,7 @@ def test_no_route_takes_a_broken_body(shared: World, route: str) -> None:
 
 
 @pytest.mark.parametrize("route", PAGED)
-def test_no_list_takes_a_bad_limit_cursor_or_phase(shared: World, route: str) -> None:
+def test_bad_limit_cursor_or_phase_is_refused_on_every_list(shared: World, route: str) -> None:
     _, path, _ = READS[route](shared, a_project(shared))
     refused = 422 if path.startswith("/v1") else 400
     for query in ("limit=0", "limit=1001", "limit=x", "limit=+5", "cursor=x", "cursor=", "cursor=%00"):

@@ -10,7 +10,7 @@ from local.template import ROOT, Template
 from tests.support.capacity import size, units
 
 
-def test_every_route_costs_what_the_table_of_the_benchmarks_says(
+def test_every_route_has_the_costs_in_the_table_of_the_benchmarks(
     template: Template, engine: str, tmp_path: Path
 ) -> None:
     costs, stated = route_costs(template, engine, tmp_path), json.loads(RESULT.read_text())

@@ -86,7 +86,7 @@ def unchanged() -> Iterator[None]:
 # ---------------------------------------------------------------- bodies
 
 
-def test_no_route_takes_what_is_not_one_json_object(attack: Attack) -> None:
+def test_body_other_than_one_json_object_is_refused(attack: Attack) -> None:
     with unchanged():
         for route, name in cells(TAKES_BODY, corpus.NO_BODIES, 5):
             target = attack.target(route)
@@ -96,7 +96,7 @@ def test_no_route_takes_what_is_not_one_json_object(attack: Attack) -> None:
         attack.judge()
 
 
-def test_no_route_takes_another_media_type(attack: Attack) -> None:
+def test_other_media_type_is_refused(attack: Attack) -> None:
     with unchanged():
         for route, name in cells(TAKES_BODY, corpus.MEDIA_TYPES, 1):
             target = attack.target(route)
@@ -106,7 +106,7 @@ def test_no_route_takes_another_media_type(attack: Attack) -> None:
         attack.judge()
 
 
-def test_every_route_takes_json_in_utf_8_however_it_is_said(attack: Attack) -> None:
+def test_json_in_utf_8_is_accepted_in_every_spelling(attack: Attack) -> None:
     ours = {name: [("Content-Type", kind)] for name, kind in corpus.OUR_MEDIA_TYPES.items()}
     ours |= {name: [*JSON, *coding] for name, coding in corpus.OUR_CODINGS.items()}
     for route, name in cells(TAKES_BODY, ours, 3):
@@ -118,7 +118,7 @@ def test_every_route_takes_json_in_utf_8_however_it_is_said(attack: Attack) -> N
     attack.judge()
 
 
-def test_no_route_takes_a_content_coding(attack: Attack) -> None:
+def test_content_coding_is_refused(attack: Attack) -> None:
     with unchanged():
         for route, name in cells(TAKES_BODY, corpus.CODINGS, 1):
             target = attack.target(route)
@@ -131,7 +131,7 @@ def test_no_route_takes_a_content_coding(attack: Attack) -> None:
         attack.judge()
 
 
-def test_an_odd_body_is_refused_or_taken_as_it_is(attack: Attack) -> None:
+def test_odd_body_is_refused_or_accepted_unchanged(attack: Attack) -> None:
     for route, name in cells(TAKES_BODY, corpus.ODD_BODIES, 9):
         target = attack.target(route)
         attack.answered(f"{route}, {name}", target, content=corpus.ODD_BODIES[name](target.content))
@@ -150,7 +150,7 @@ def with_value(target: Target, name: str, value: str) -> bytes:
     return ("{" + ",".join(f'"{key}":{text}' for key, text in members.items()) + "}").encode()
 
 
-def test_no_field_takes_what_would_not_come_back(attack: Attack) -> None:
+def test_unstorable_field_value_is_refused(attack: Attack) -> None:
     with unchanged():
         for (route, place), name in cells(fields(attack), corpus.NO_VALUES, 6):
             target = attack.target(route)
@@ -163,7 +163,7 @@ def test_no_field_takes_what_would_not_come_back(attack: Attack) -> None:
 MAY_BE_BLANK = {"alternatives", "assignedTo", "email"}
 
 
-def test_no_field_that_must_not_be_blank_takes_what_is_not_seen(attack: Attack) -> None:
+def test_invisible_text_in_a_required_field_is_refused(attack: Attack) -> None:
     texts = [
         (route, name)
         for route, name in fields(attack)
@@ -181,7 +181,7 @@ def test_no_field_that_must_not_be_blank_takes_what_is_not_seen(attack: Attack) 
         attack.judge()
 
 
-def test_an_odd_value_of_a_field_is_refused_or_comes_back_as_it_is(attack: Attack) -> None:
+def test_odd_field_value_is_refused_or_returned_as_sent(attack: Attack) -> None:
     for (route, place), name in cells(fields(attack), corpus.ODD_VALUES, 32):
         target = attack.target(route)
         content = with_value(target, place, corpus.ODD_VALUES[name])
@@ -192,7 +192,7 @@ def test_an_odd_value_of_a_field_is_refused_or_comes_back_as_it_is(attack: Attac
 # ---------------------------------------------------------------- headers
 
 
-def test_odd_headers_break_nothing(attack: Attack) -> None:
+def test_odd_headers_cause_no_server_error(attack: Attack) -> None:
     for route, name in cells(EVERY_ROUTE, corpus.HEADERS, 32):
         target = attack.target(route)
         # Not all of the list, so that there is a link.
@@ -203,7 +203,7 @@ def test_odd_headers_break_nothing(attack: Attack) -> None:
     attack.judge()
 
 
-def test_no_write_takes_a_bad_idempotency_key(attack: Attack) -> None:
+def test_bad_idempotency_key_is_refused(attack: Attack) -> None:
     with unchanged():
         for route, name in cells(WRITES, corpus.NO_KEYS, 1):
             target = attack.target(route)
@@ -211,7 +211,7 @@ def test_no_write_takes_a_bad_idempotency_key(attack: Attack) -> None:
         attack.judge()
 
 
-def test_every_write_takes_any_visible_key_and_replays_it(attack: Attack) -> None:
+def test_every_visible_key_is_accepted_and_replayed(attack: Attack) -> None:
     for route, name in cells(WRITES, corpus.KEYS, 12):
         target = attack.target(route)
         header = [("Idempotency-Key", corpus.KEYS[name].format(uuid4()))]
@@ -223,7 +223,7 @@ def test_every_write_takes_any_visible_key_and_replays_it(attack: Attack) -> Non
     attack.judge()
 
 
-def test_no_route_takes_a_bad_credential(attack: Attack) -> None:
+def test_bad_credential_is_refused_on_every_route(attack: Attack) -> None:
     secret = attack.world.principal("owner")["token"]
     with unchanged():
         for route, name in cells(EVERY_ROUTE, corpus.CREDENTIALS, 5):
@@ -236,7 +236,7 @@ def test_no_route_takes_a_bad_credential(attack: Attack) -> None:
 # ---------------------------------------------------------------- paths and queries
 
 
-def test_no_id_in_any_place_names_more_than_it_should(attack: Attack) -> None:
+def test_altered_id_names_no_other_resource(attack: Attack) -> None:
     places = [
         (route, place)
         for route in EVERY_ROUTE
@@ -282,7 +282,7 @@ def test_an_id_in_upper_case_is_the_same_id(attack: Attack, route: str) -> None:
     attack.undo(target, spoken)
 
 
-def test_odd_queries_break_nothing(attack: Attack) -> None:
+def test_odd_queries_cause_no_server_error(attack: Attack) -> None:
     with unchanged():
         for route, name in cells(READING, corpus.QUERIES, 8):
             target = attack.target(route)
@@ -320,7 +320,7 @@ def known_parameters(target: Target) -> set[str]:
     return found | ({"status"} if target.route == "V1ListProjects" else set())
 
 
-def test_an_unknown_parameter_is_told_beside_what_else_is_wrong(attack: Attack) -> None:
+def test_unknown_parameter_is_reported_with_other_errors(attack: Attack) -> None:
     answer = attack.world("GET", f"{attack.world.projects()}?limit=0&stauts=archived")
     limit = {"loc": ["query", "limit"], "msg": "Must be a whole number from 1 to 100", "type": "limit"}
     told = "Unknown parameter. Known: cursor, limit, status"
@@ -334,7 +334,7 @@ def first_cursor(attack: Attack) -> str:
     return cursor
 
 
-def test_no_list_takes_a_bad_cursor(attack: Attack) -> None:
+def test_bad_cursor_is_refused_on_every_list(attack: Attack) -> None:
     real = first_cursor(attack)
     with unchanged():
         for route, name in cells(PAGED, corpus.NO_CURSORS, 4):
@@ -345,7 +345,7 @@ def test_no_list_takes_a_bad_cursor(attack: Attack) -> None:
 
 
 @pytest.mark.parametrize("route", PAGED)
-def test_a_made_up_cursor_tells_an_outsider_what_no_cursor_does(attack: Attack, route: str) -> None:
+def test_made_up_cursor_of_an_outsider_has_the_same_answer_as_none(attack: Attack, route: str) -> None:
     target = attack.target(route)
     elsewhere = attack.world.new_project(space="research")
     attack.world.new_member(elsewhere, "outsider", "viewer")
@@ -363,7 +363,7 @@ def test_a_made_up_cursor_tells_an_outsider_what_no_cursor_does(attack: Attack, 
     assert attack.world("DELETE", elsewhere).status == 204
 
 
-def test_a_well_formed_cursor_is_a_position_and_nothing_else(attack: Attack) -> None:
+def test_well_formed_cursor_is_only_a_position(attack: Attack) -> None:
     """Also one of nobody, or from before everything: what is shown is of this list, behind it."""
     real = first_cursor(attack)
     for route, name in cells(PAGED, corpus.CURSORS, 1):
@@ -379,7 +379,7 @@ def test_a_well_formed_cursor_is_a_position_and_nothing_else(attack: Attack) -> 
     attack.judge()
 
 
-def test_the_corpus_is_as_large_as_it_says(count: Count) -> None:
+def test_corpus_has_the_documented_size(count: Count) -> None:
     items = [
         item for name, family in vars(corpus).items() if name.isupper() and isinstance(family, dict) for item in family
     ]

@@ -38,7 +38,7 @@ def test_either_header_takes_a_credential_in_any_case_of_its_name(world: World) 
         assert status(world, ("x-api-key", f" {secret} ")) == 200
 
 
-def test_anything_but_one_credential_is_401(world: World) -> None:
+def test_request_without_exactly_one_credential_is_401(world: World) -> None:
     token, key = world.principal("owner")["token"], world.principal("owner")["api_key"]
     for headers in (
         [],
@@ -57,7 +57,7 @@ def test_anything_but_one_credential_is_401(world: World) -> None:
         assert answer.seen == (401, {"error": MISSING, "detail": MISSING}), headers
 
 
-def test_a_credential_that_is_sent_twice_is_one(world: World) -> None:
+def test_credential_sent_twice_is_accepted(world: World) -> None:
     """As generated clients do that fill in both of the document's security schemes."""
     for secret in (world.principal("owner")["token"], world.principal("owner")["api_key"]):
         bearer, key = ("Authorization", f"Bearer {secret}"), ("X-API-Key", secret)
@@ -66,7 +66,7 @@ def test_a_credential_that_is_sent_twice_is_one(world: World) -> None:
             assert (answer.status, answer.body["id"]) == (200, world.id("owner")), headers
 
 
-def test_two_different_credentials_are_refused_and_told_so(world: World) -> None:
+def test_two_different_credentials_are_refused_with_their_own_code(world: World) -> None:
     """Even where they are the same principal's, or one of them cannot be anybody's."""
     token, key = world.principal("owner")["token"], world.principal("owner")["api_key"]
     bearer = ("Authorization", f"Bearer {token}")
@@ -84,7 +84,7 @@ def test_two_different_credentials_are_refused_and_told_so(world: World) -> None
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_identity_is_taken_from_the_authorizer_and_nowhere_else(world: World) -> None:
+def test_identity_comes_from_the_authorizer_only(world: World) -> None:
     token = ("Authorization", f"Bearer {world.principal('viewer')['token']}")
     claims = [("tenant_id", "x"), ("principal_id", world.id("owner")), ("X-Principal-Id", world.id("owner"))]
     assert world.raw("GET", "/v1/me", [token, *claims]).body["id"] == world.id("viewer")
@@ -108,7 +108,7 @@ def test_a_typo_is_refused_without_a_read_of_the_table(traced: tuple[World, Trac
     assert [made.operation for made in trace.calls] == ["GetItem"]
 
 
-def test_the_checksum_is_the_six_base62_digits_of_the_crc32_of_what_stands_before_it() -> None:
+def test_checksum_of_a_secret_is_its_crc32_in_six_base62_digits() -> None:
     """Worked out elsewhere: who changes the form makes every credential in the world a typo."""
     assert is_well_formed("atr_key_" + "0" * 43 + "2lnRmX")
     assert is_well_formed("atr_token_" + "z" * 43 + "00zVT8")
@@ -129,7 +129,7 @@ def test_a_credential_is_remembered_for_30_seconds(
     assert (store_credentials.CACHE_SECONDS, store_credentials.CACHE_SIZE) == (30, 1_000)
 
 
-def test_of_many_credentials_those_asked_for_last_are_remembered(
+def test_cache_keeps_the_most_recently_used_credentials(
     traced: tuple[World, Trace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, trace = traced
@@ -142,7 +142,7 @@ def test_of_many_credentials_those_asked_for_last_are_remembered(
     assert asked == [1, 1, 0, 1, 1, 0, 1], "the third pushes out the first that was looked up"
 
 
-def test_secrets_are_of_their_form() -> None:
+def test_secrets_have_the_documented_form() -> None:
     made = {new_secret(kind) for kind in ("token", "key") for _ in range(500)}
     assert len(made) == 1000
     assert all(is_well_formed(secret) for secret in made)
@@ -219,7 +219,9 @@ def test_a_credential_is_issued_once_and_its_secret_shown_once(world: World, ope
     )
 
 
-def test_a_credential_for_nobody_or_in_use_is_refused(operator: Operator, world: World, template: Template) -> None:
+def test_credential_for_an_unknown_principal_or_used_identity_is_refused(
+    operator: Operator, world: World, template: Template
+) -> None:
     nobody = {"principal_id": v1_id("64a1f2c3b4e5d6f7a8b9c0d1"), "request_token": "n", "credential": {"kind": "key"}}
     assert operator.refusal("IssueCredential", **nobody) == "Principal not found."
     assert operator.refusal("ListCredentials", principal_id=nobody["principal_id"]) == "Principal not found."
@@ -274,7 +276,7 @@ def test_the_same_rotation_again_changes_nothing(world: World, operator: Operato
     assert works(world, first["secret"])
 
 
-def test_a_rotated_credential_lives_as_long_as_it_was_to(operator: Operator) -> None:
+def test_rotated_credential_keeps_its_expiry(operator: Operator) -> None:
     hour = operator.issue(expires_at=in_seconds(3_600))
     rotated = operator.rotate(hour)
     listed = operator.listed(hour)
@@ -285,7 +287,7 @@ def test_a_rotated_credential_lives_as_long_as_it_was_to(operator: Operator) -> 
     assert operator.listed(hour)["expires_at"] == "2036-01-01T00:00:00.000Z"
 
 
-def test_what_cannot_be_rotated_is_refused(world: World, operator: Operator) -> None:
+def test_rotation_of_an_unfit_credential_is_refused(world: World, operator: Operator) -> None:
     gone = {"credential_id": v1_id("64a1f2c3b4e5d6f7a8b9c0d1")}
     assert operator.refusal("RotateCredential", request_token="r", **gone) == "Credential not found."
     assert operator.refusal("RevokeCredential", **gone) == "Credential not found."
@@ -320,7 +322,7 @@ def test_a_revocation_takes_effect_within_30_seconds(
     assert operator.listed(made)["revoked_at"] == revoked["revoked_at"]
 
 
-def test_a_credential_expires_at_its_moment_even_when_it_is_remembered(
+def test_cached_credential_expires_at_its_time(
     world: World, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=600)
@@ -379,7 +381,7 @@ def meanwhile(world: World, operator: Operator, monkeypatch: pytest.MonkeyPatch)
     return arrange
 
 
-def test_a_rotation_during_a_revocation_leaves_no_secret_that_works(
+def test_rotation_during_a_revocation_leaves_no_valid_secret(
     world: World, operator: Operator, meanwhile: Callable[[Callable[[], Any]], None]
 ) -> None:
     made = operator.issue()

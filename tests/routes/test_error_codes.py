@@ -18,13 +18,13 @@ from tools.openapi import DOCUMENT
 ERRORS: str = json.loads(DOCUMENT.read_text())["info"]["description"].partition("\n## Errors\n")[2]
 
 
-def test_each_code_is_met_or_it_is_known_why_not() -> None:
+def test_each_code_has_a_request_or_a_reason_without() -> None:
     assert MEETINGS.keys() | NEVER_MET.keys() == CODES
     assert not MEETINGS.keys() & NEVER_MET.keys()
 
 
 @pytest.mark.parametrize("code", MEETINGS)
-def test_a_refusal_has_its_code_beside_a_body_that_knows_nothing_of_it(shared: World, code: str) -> None:
+def test_refusal_has_its_code_in_a_header_and_an_unchanged_body(shared: World, code: str) -> None:
     told = re.search(rf"^\| `{code}` \| (.*?) \|", ERRORS, re.MULTILINE)
     assert told is not None
     found = list(MEETINGS[code](shared))
@@ -36,7 +36,7 @@ def test_a_refusal_has_its_code_beside_a_body_that_knows_nothing_of_it(shared: W
 
 
 @pytest.mark.parametrize("route", EVERY_ROUTE)
-def test_every_route_names_its_refusals_and_says_where_they_are_explained(shared: World, route: str) -> None:
+def test_refusals_of_every_route_have_code_and_help_link(shared: World, route: str) -> None:
     method, path, body = EVERY_ROUTE[route](shared, a_project(shared))
     sent = MISSING if body is None else body
     stranger = shared(method, path, sent, by=None)
@@ -60,7 +60,7 @@ def test_every_route_names_its_refusals_and_says_where_they_are_explained(shared
     )
 
 
-def test_what_is_no_refusal_has_no_code(shared: World) -> None:
+def test_successful_answer_has_no_code(shared: World) -> None:
     project = shared.new_project()
     shown = shared("GET", project)
     known = shared("GET", project, headers={"If-None-Match": shown.headers["etag"]})
@@ -78,7 +78,7 @@ def test_what_is_no_refusal_has_no_code(shared: World) -> None:
         ({"DomainName": "api.example.com"}, "<https://api.example.com/docs#errors>"),
     ],
 )
-def test_the_gateways_own_answers_know_the_codes_and_where_the_page_is(given: dict[str, str], where: str) -> None:
+def test_gateway_responses_have_codes_and_help_link(given: dict[str, str], where: str) -> None:
     responses = Template(**given).api["x-amazon-apigateway-gateway-responses"]
     said = {kind: response["responseParameters"] for kind, response in responses.items()}
     assert {header["gatewayresponse.header.Link"] for header in said.values()} == {f"'{where}; rel=\"help\"'"}
@@ -100,7 +100,7 @@ def test_the_gateways_own_answers_know_the_codes_and_where_the_page_is(given: di
     }
 
 
-def test_behind_a_stage_a_refusal_leads_to_the_page_of_that_stage(template: Template, shared: World) -> None:
+def test_help_link_has_the_stage_of_the_request(template: Template, shared: World) -> None:
     assert shared.gateway is not None
     invoke = shared.gateway._invoke
 
@@ -115,7 +115,7 @@ def test_behind_a_stage_a_refusal_leads_to_the_page_of_that_stage(template: Temp
     assert dict(reply.headers)["Link"] == '<http://api.test/prod/docs#errors>; rel="help"'
 
 
-def test_the_document_lists_each_code_once_with_its_statuses_and_what_to_do() -> None:
+def test_document_lists_each_code_once_with_statuses_and_advice() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", ERRORS, re.MULTILINE)
     assert [(word, advice) for word, _, advice in rows] == [(code.word, code.advice) for code in Code]
     statuses = {word: status for word, status, _ in rows}

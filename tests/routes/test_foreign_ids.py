@@ -128,7 +128,9 @@ def with_ids(path: str, ids: dict[int, str]) -> str:
 
 
 @pytest.mark.parametrize("name", list(EVERY_ROUTE))
-def test_in_a_path(border: Border, template: Template, name: str, count: Count) -> None:
+def test_foreign_id_in_a_path_answers_as_an_unknown_one(
+    border: Border, template: Template, name: str, count: Count
+) -> None:
     """In each place of its own, and in all of them: a whole path of another tenant's."""
     route = routes(template)[name][1]
     method, path, body = EVERY_ROUTE[name](border.world, border.project)
@@ -181,7 +183,7 @@ def in_bodies(world: World, project: str) -> dict[str, Callable[[str, int], tupl
     }
 
 
-def test_in_a_body_or_a_query(border: Border) -> None:
+def test_foreign_id_in_a_body_or_query_answers_as_an_unknown_one(border: Border) -> None:
     requests = in_bodies(border.world, border.project)
     for place, request in requests.items():
         none = border.seen(*request(nobodys(), 10**6))
@@ -190,7 +192,7 @@ def test_in_a_body_or_a_query(border: Border) -> None:
             assert border.seen(*request(border.foreign["member_id"][number], number)) == none, place
 
 
-def test_in_an_event(border: Border, template: Template) -> None:
+def test_foreign_id_in_an_event_answers_as_an_unknown_one(border: Border, template: Template) -> None:
     """Of a project that somebody wants made: its principal, its space or its tenant is not one of the others'."""
     world = border.world
     tenant = world.dev["tenants"]["acme"]["tenant_id"]
@@ -226,7 +228,7 @@ LISTS = {
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_in_a_cursor(border: Border, name: str) -> None:
+def test_foreign_id_in_a_cursor_answers_as_an_unknown_one(border: Border, name: str) -> None:
     """It is a position in one's own list, as good as the one next to it, and shows nothing of where it comes from."""
     method, path, _ = EVERY_ROUTE[name](border.world, border.project)
     for id in map(flat_id, border.foreign[LISTS[name]]):
@@ -255,7 +257,7 @@ def test_every_list_with_a_cursor_is_tried(border: Border) -> None:
 # ---------------------------------------------------------------- idempotency keys
 
 
-def test_a_key_that_another_tenant_or_principal_used_is_a_new_one(border: Border) -> None:
+def test_key_used_by_another_tenant_or_principal_is_new(border: Border) -> None:
     """For each the very request that it was used for, once it is done."""
     world = border.world
     for name, request in WRITES.items():

@@ -50,7 +50,7 @@ def client(shared: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield SimpleNamespace(ask=ask, models=importlib.import_module("atrium_client.models"))
 
 
-def test_it_creates_lists_changes_and_deletes_in_the_flat_dialect(client: SimpleNamespace) -> None:
+def test_generated_client_creates_lists_changes_and_deletes_in_flat(client: SimpleNamespace) -> None:
     ask, models = client.ask, client.models
     body = models.NewProject(project_name="Apollo", client_name="Acme", description="To the moon")
     made = ask("flat_projects.create_project", body=body, idempotency_key="generated-flat")
@@ -76,7 +76,7 @@ def test_it_creates_lists_changes_and_deletes_in_the_flat_dialect(client: Simple
     assert (missing.status_code, missing.parsed.error) == (404, "Project not found.")
 
 
-def test_it_creates_lists_changes_and_deletes_in_the_v1_dialect(client: SimpleNamespace, shared: World) -> None:
+def test_generated_client_creates_lists_changes_and_deletes_in_v1(client: SimpleNamespace, shared: World) -> None:
     ask, models = client.ask, client.models
     me = ask("v1_caller.v1_get_me").parsed
     assert isinstance(me.principal_id, UUID)

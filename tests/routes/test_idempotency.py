@@ -13,7 +13,7 @@ from tests.support.requests import FLAT, WRITES, a_project
 from tests.support.rows import set_space_roles
 
 
-def test_a_replay_is_the_same_bytes_marked(world: World) -> None:
+def test_replay_has_the_same_bytes_and_a_marker(world: World) -> None:
     first = world("POST", "/projects", FLAT, key="k")
     second = world("POST", "/projects", FLAT, key="k")
     assert (first.status, first.replayed) == (201, False)
@@ -22,7 +22,7 @@ def test_a_replay_is_the_same_bytes_marked(world: World) -> None:
     assert len(world("GET", "/projects").body) == 1
 
 
-def test_bare_or_quoted_in_any_case_is_one_key(world: World) -> None:
+def test_bare_and_quoted_key_are_equal(world: World) -> None:
     first = world("POST", world.projects(), {"name": "A"}, headers={"Idempotency-Key": "k-1"})
     assert first.status == 201
     for name in ("Idempotency-Key", "idempotency-key", "IDEMPOTENCY-KEY"):
@@ -31,13 +31,13 @@ def test_bare_or_quoted_in_any_case_is_one_key(world: World) -> None:
             assert (again.content, again.replayed) == (first.content, True)
 
 
-def test_spaces_and_the_order_of_keys_do_not_make_another_request(world: World) -> None:
+def test_body_with_other_spaces_and_key_order_is_the_same_request(world: World) -> None:
     first = world("POST", world.projects(), content=b'{"name":"A","description":{"a":1,"b":2}}', key="k")
     second = world("POST", world.projects(), content=b'{ "description":{"b":2, "a":1},\n"name":"A" }', key="k")
     assert (second.status, second.content, second.replayed) == (201, first.content, True)
 
 
-def test_another_request_under_the_same_key_is_refused(world: World) -> None:
+def test_other_request_with_the_same_key_is_refused(world: World) -> None:
     assert world("POST", world.projects(), {"name": "A"}, key="k").status == 201
     detail = {
         "loc": ["header", "Idempotency-Key"],
@@ -52,7 +52,7 @@ def test_another_request_under_the_same_key_is_refused(world: World) -> None:
     assert len(world("GET", "/projects").body) == 2
 
 
-def test_keys_of_other_principals_and_tenants_are_unrelated(world: World) -> None:
+def test_equal_keys_of_other_principals_and_tenants_are_independent(world: World) -> None:
     ids = {
         world("POST", world.projects(tenant=tenant), {"name": "A"}, by=by, tenant=tenant, key="k").body["id"]
         for tenant in ("acme", "globex")
@@ -79,7 +79,7 @@ def test_a_key_survives_the_change_of_credential(world: World) -> None:
     assert answers[1].replayed
 
 
-def test_a_refused_request_does_not_use_its_key_up(world: World) -> None:
+def test_key_of_a_refused_request_can_be_used_again(world: World) -> None:
     project = a_project(world)
     member = f"{project}/members/{world.uuid('viewer')}"
     assert world("PATCH", member, {"role_id": world.uuid("owner")}, key="k").status == 422
@@ -89,7 +89,7 @@ def test_a_refused_request_does_not_use_its_key_up(world: World) -> None:
 
 
 @pytest.mark.parametrize("route", ["DeleteProject", "V1DeleteProject", "V1RemoveMember"])
-def test_the_replay_of_a_delete_answers_as_the_first_time(world: World, route: str) -> None:
+def test_replay_of_a_delete_has_the_first_answer(world: World, route: str) -> None:
     method, path, body = WRITES[route](world, a_project(world))
     first = world(method, path, body, key="k")
     assert world(method, path, body, key="other").status == 404
@@ -115,7 +115,7 @@ def test_self_removal_and_self_demotion_replay(world: World) -> None:
     assert replay(world, "DELETE", member, by="outsider") == (204, b"")
 
 
-def test_a_replay_with_data_needs_the_right_to_read_it_now(world: World) -> None:
+def test_replay_with_data_needs_the_current_permission_to_read(world: World) -> None:
     project = world.new_project()
     member = world.new_member(project, "outsider", "manager")
     changed = world("PATCH", project, {"name": "B"}, by="outsider", key="k")
@@ -125,7 +125,7 @@ def test_a_replay_with_data_needs_the_right_to_read_it_now(world: World) -> None
     assert refused.seen == (403, {"detail": "You do not have access to this project."})
 
 
-def test_a_replayed_create_is_refused_once_the_caller_has_lost_the_space(world: World) -> None:
+def test_replayed_create_is_refused_after_the_role_in_the_space_is_lost(world: World) -> None:
     created = world("POST", world.projects(), {"name": "A"}, by="contributor", key="k")
     assert created.status == 201
     set_space_roles(world, "contributor", {})
@@ -135,7 +135,7 @@ def test_a_replayed_create_is_refused_once_the_caller_has_lost_the_space(world: 
     assert replay(world, "POST", world.projects(), {"name": "A"}, by="contributor") == (201, created.content)
 
 
-def test_a_record_ends_to_the_second(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idempotency_record_expires_to_the_second(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(time=lambda: 2_000_000_000.5)
     monkeypatch.setattr(work, "time", clock)
     first = world("POST", world.projects(), {"name": "A"}, key="k")
@@ -146,9 +146,7 @@ def test_a_record_ends_to_the_second(world: World, monkeypatch: pytest.MonkeyPat
     assert (first.status, answers) == (201, [True, False])
 
 
-def test_a_record_is_valid_for_thirty_days_whatever_the_table_has_tidied_up(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_idempotency_record_is_valid_for_exactly_thirty_days(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     first = world("POST", world.projects(), {"name": "A"}, key="k")
     monkeypatch.setattr(work, "time", SimpleNamespace(time=lambda: now + 29.9 * 86_400))
@@ -160,7 +158,7 @@ def test_a_record_is_valid_for_thirty_days_whatever_the_table_has_tidied_up(
     assert replay(world, "POST", world.projects(), {"name": "A"}) == (201, later.content)
 
 
-def test_a_key_that_is_no_key_is_refused(world: World) -> None:
+def test_malformed_key_is_refused(world: World) -> None:
     detail = {
         "loc": ["header", "Idempotency-Key"],
         "msg": "Must be 1 to 255 visible ASCII characters, sent once",
@@ -174,7 +172,7 @@ def test_a_key_that_is_no_key_is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["delete", "self-removal", "self-demotion", "if-match"])
-def test_a_twin_whose_batch_read_was_torn_replays_too(world: World, kind: str) -> None:
+def test_twin_with_a_torn_batch_read_is_replayed(world: World, kind: str) -> None:
     """A batch is not read at one moment: it may hold what the first request changed, and not yet its record."""
     project = world.new_project()
     member = world.new_member(project, "outsider", "manager")

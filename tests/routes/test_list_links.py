@@ -14,7 +14,7 @@ from tests.support.client import RECORDS, Answer, World, flat_path, through
 from tests.support.copies import copies
 
 
-def test_a_cursor_of_a_link_is_one_of_the_list_that_it_leads_to(world: World, cut: str) -> None:
+def test_cursor_of_a_link_is_accepted_by_its_target(world: World, cut: str) -> None:
     for path in (cut, f"{cut}/report", f"{cut}/tasks?limit=1", f"{cut}/datasets?limit=1&phase=data_understanding"):
         targets = re.findall("<http://api.test(.*?)>", world("GET", path).headers["link"])
         for target in targets:
@@ -31,7 +31,7 @@ def test_a_cursor_of_a_link_is_one_of_the_list_that_it_leads_to(world: World, cu
         ("", "http"),
     ],
 )
-def test_a_links_scheme_is_not_whatever_a_header_says(shared: World, sent: str, scheme: str) -> None:
+def test_scheme_of_a_link_is_http_or_https_only(shared: World, sent: str, scheme: str) -> None:
     """In these tests the gateway speaks http."""
     for _ in range(2):
         shared.new_project()
@@ -58,7 +58,7 @@ def urls(answer: Answer) -> list[str]:
 
 
 @pytest.mark.parametrize("before", ["", "/prod", "/a/b"])
-def test_links_are_made_of_the_resource_and_not_of_how_it_was_asked_for(
+def test_links_have_the_path_of_the_resource_for_any_form_of_the_request(
     world: World, template: Template, cut: str, before: str
 ) -> None:
     """As API Gateway tells it: the path with the stage, or a domain's base path, before it, and with the slash that a
@@ -82,9 +82,7 @@ def test_links_are_made_of_the_resource_and_not_of_how_it_was_asked_for(
     assert urls(asked("PUT", f"{cut}/?limit=1", shown | {"clientName": "Acme"})) == [f"{here}/tasks?cursor=…"]
 
 
-def test_an_entry_that_does_not_show_all_tasks_says_where_they_go_on(
-    world: World, cut: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_list_entry_with_some_tasks_links_to_the_rest(world: World, cut: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a link whose anchor is the project (RFC 8288, 3.2); a page has ten of them at most."""
     id = cut.rpartition("/")[2]
     listed = world("GET", "/projects")

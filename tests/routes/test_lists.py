@@ -14,7 +14,7 @@ from tests.support.requests import FLAT
 from tests.support.world import full
 
 
-def test_v1_pages_hold_every_project_once_in_order_of_age(world: World) -> None:
+def test_v1_pages_have_every_project_once_in_order_of_age(world: World) -> None:
     made = [world.new_project(f"P{number}").rpartition("/")[2] for number in range(7)]
     for limit in (1, 2, 3, 6, 7, 100):
         assert [item["id"] for item in every_page(world, world.projects(), limit)] == made
@@ -38,7 +38,7 @@ def test_inserts_and_deletes_between_pages_do_not_move_the_others(world: World) 
     assert rest == [path.rpartition("/")[2] for path in (*made[3:], added)]
 
 
-def test_a_filtered_page_may_be_short_and_says_whether_there_is_more(world: World) -> None:
+def test_filtered_page_may_be_short_and_has_has_more(world: World) -> None:
     made = [world.new_project(f"P{number}") for number in range(5)]
     for path in made[:4]:
         world("PATCH", path, {"status": "archived"})
@@ -70,7 +70,7 @@ def first_cursor(world: World, path: str) -> str:
     return str(re.findall(r"(?:cursor=)?([\w-]{22})\b", found)[-1])
 
 
-def test_a_list_takes_no_cursor_of_another_list_parent_or_filter(world: World) -> None:
+def test_cursor_of_another_list_parent_or_filter_is_refused(world: World) -> None:
     """In either dialect: each one's cursor is sent to each."""
     lists = [world.projects(), world.projects("research"), f"{world.projects()}?status=active", "/projects"]
     for project in (world.new_project(), world.new_project(), world.new_project(space="research")):
@@ -98,7 +98,7 @@ def test_a_list_takes_no_cursor_of_another_list_parent_or_filter(world: World) -
             assert answer.seen == (status, REFUSED[status]), (path, other)
 
 
-def test_a_cursor_shows_nothing_of_another_tenant(world: World) -> None:
+def test_cursor_of_another_tenant_shows_no_foreign_project(world: World) -> None:
     for number in range(3):
         world.new_project(f"Secret {number}")
     foreign = world(
@@ -134,7 +134,7 @@ def test_members_are_paged(world: World) -> None:
     assert listed == sorted(world.uuid(name) for name in ("owner", "contributor", "viewer", "outsider"))
 
 
-def test_the_flat_list_is_a_bare_array_with_a_link_to_what_is_left(world: World) -> None:
+def test_flat_list_is_an_array_with_a_link_to_the_rest(world: World) -> None:
     made = [
         world("POST", "/projects", FLAT).body["_id"]
         if number % 2
@@ -162,7 +162,7 @@ def test_the_flat_list_is_a_bare_array_with_a_link_to_what_is_left(world: World)
     assert v1_id(made[0])
 
 
-def test_a_list_of_projects_ends_early_when_much_had_to_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_of_projects_ends_early_after_large_reads(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind the batch in which it was so much, with a link to the rest; not before a first one."""
     made = [world.new_project() for _ in range(20)]
     for project in made:
@@ -178,7 +178,7 @@ def test_a_list_of_projects_ends_early_when_much_had_to_be_read(world: World, mo
     assert pages == [ids[:7], ids[7:14], ids[14:]]
 
 
-def test_a_list_of_projects_whose_text_escapes_ends_where_the_answer_is_full(world: World) -> None:
+def test_list_with_text_of_escapes_ends_at_the_maximum_answer(world: World) -> None:
     """Pasted JSON: of each of its quotes Lambda counts four bytes."""
     text = '{"a":"b"}' * 1_100
     id = world("POST", "/projects", FLAT | {"description": text}).body["_id"]

@@ -73,7 +73,7 @@ def test_no_message_has_a_word_of_the_other_dialect(shared: World, way: str) -> 
     assert refused
 
 
-def test_flat_clients_are_told_what_they_can_do(shared: World) -> None:
+def test_flat_messages_name_flat_remedies(shared: World) -> None:
     """Of an archived project, its manager, and who is in it already."""
     project = a_project(shared)
     flat, team = flat_path(project), f"{flat_path(project)}/team"
@@ -88,7 +88,7 @@ def test_flat_clients_are_told_what_they_can_do(shared: World) -> None:
     assert shared("GET", flat).status == shared("DELETE", flat).status == 200
 
 
-def test_v1_clients_are_told_what_they_can_do(shared: World) -> None:
+def test_v1_messages_name_v1_remedies(shared: World) -> None:
     project = a_project(shared)
     member = f"{project}/members/{shared.uuid('owner')}"
     named = "This member is the project's manager. Hand the project over first: PATCH its manager_id."

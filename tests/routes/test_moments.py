@@ -30,7 +30,7 @@ def moments(shown: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("route", [route for route, type in EVENTS.items() if type != "project.created"])
-def test_a_change_by_a_clock_that_is_behind_is_not_before_what_it_changes(
+def test_change_with_a_slow_clock_is_not_dated_before_the_previous_one(
     shared: World, an_hour_behind: SimpleNamespace, route: str
 ) -> None:
     project = a_project(shared)
@@ -47,7 +47,9 @@ def test_a_change_by_a_clock_that_is_behind_is_not_before_what_it_changes(
     assert set(moments(shown)) <= {after["time"]}
 
 
-def test_a_hand_over_is_not_before_the_last_change_of_the_heir(shared: World, an_hour_behind: SimpleNamespace) -> None:
+def test_hand_over_is_not_dated_before_the_last_change_of_the_new_manager(
+    shared: World, an_hour_behind: SimpleNamespace
+) -> None:
     project = shared.new_project()
     heir = shared.new_member(project, "viewer", "viewer")
     before = shared("GET", heir).body["updated_at"]
@@ -57,9 +59,7 @@ def test_a_hand_over_is_not_before_the_last_change_of_the_heir(shared: World, an
     assert (now["role_id"], now["updated_at"]) == (shared.role("manager"), before)
 
 
-def test_who_decides_again_does_so_at_a_later_moment(
-    world: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_second_attempt_has_a_later_time(world: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch) -> None:
     project = world.new_project()
     told: list[datetime] = []
 

@@ -39,7 +39,7 @@ def test_every_route_has_its_request(template: Template) -> None:
 
 
 @pytest.mark.parametrize("route", READS)
-def test_a_read_takes_one_round_trip_and_its_permissions_are_what_it_uses(
+def test_read_takes_one_round_trip_and_uses_exactly_its_permissions(
     traced: tuple[World, Trace], template: Template, route: str
 ) -> None:
     world, trace = traced
@@ -55,7 +55,7 @@ def test_a_read_takes_one_round_trip_and_its_permissions_are_what_it_uses(
 
 
 @pytest.mark.parametrize("route", WRITES)
-def test_a_write_takes_two_round_trips_and_its_replay_and_refusal_one_and_its_permissions_are_what_it_uses(
+def test_write_takes_two_round_trips_and_uses_exactly_its_permissions(
     traced: tuple[World, Trace], template: Template, route: str
 ) -> None:
     """By a role in the space and by one in the project: two places where a role is held until the commit. One more asks
@@ -112,7 +112,7 @@ def test_listing_all_projects_takes_three_round_trips_for_the_first_seven_and_on
         assert trace.width("ListProjects") <= 8
 
 
-def test_one_call_brings_all_listed_projects_without_tasks_and_team(traced: tuple[World, Trace]) -> None:
+def test_one_call_reads_all_listed_projects_without_tasks_and_team(traced: tuple[World, Trace]) -> None:
     world, trace = traced
     for number in range(8):
         world.new_project(f"Apollo {number}")
@@ -131,7 +131,7 @@ def test_one_call_brings_all_listed_projects_without_tasks_and_team(traced: tupl
     assert calls() == 6
 
 
-def test_a_caller_without_a_space_role_pays_a_second_trip_for_its_list(traced: tuple[World, Trace]) -> None:
+def test_list_of_a_caller_without_a_space_role_takes_a_second_trip(traced: tuple[World, Trace]) -> None:
     world, trace = traced
     world.new_member(world.new_project(), "outsider", "viewer")
     trace.clear()
@@ -139,7 +139,7 @@ def test_a_caller_without_a_space_role_pays_a_second_trip_for_its_list(traced: t
     assert trace.round_trips("V1ListProjects") == 2
 
 
-def test_the_authorizers_permissions_are_what_it_uses(traced: tuple[World, Trace], template: Template) -> None:
+def test_authorizer_uses_exactly_its_permissions(traced: tuple[World, Trace], template: Template) -> None:
     world, trace = traced
     assert world("GET", "/v1/me").status == 200
     assert needless(of_its_calls(template, "Authorizer"), trace.asked("Authorizer")) == set()
@@ -158,7 +158,7 @@ REFUSED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", WITHOUT_URL)
-def test_the_permissions_of_a_function_without_a_url_are_what_it_uses(
+def test_function_without_a_url_uses_exactly_its_permissions(
     traced: tuple[World, Trace], template: Template, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     world, trace = traced
@@ -209,7 +209,7 @@ BEHIND = {
 }
 
 
-def test_lambda_may_do_in_a_functions_name_what_its_sources_need(template: Template) -> None:
+def test_role_of_a_function_permits_its_event_sources(template: Template) -> None:
     for name in template.functions:
         called = of_its_calls(template, name)
         rest = [each for each in statements(template, name) if each not in called]
@@ -218,7 +218,7 @@ def test_lambda_may_do_in_a_functions_name_what_its_sources_need(template: Templ
         assert not any("Condition" in each for each in rest), name
 
 
-def test_a_role_is_lambdas_and_has_no_policy_of_awss(template: Template) -> None:
+def test_role_is_for_lambda_and_has_no_managed_policy(template: Template) -> None:
     """Those of AWS's are about everything of an account."""
     for name in template.functions:
         role = role_of(template, name)
@@ -229,16 +229,14 @@ def test_a_role_is_lambdas_and_has_no_policy_of_awss(template: Template) -> None
         ]
 
 
-def test_no_two_roles_say_the_same(template: Template) -> None:
+def test_no_two_roles_are_equal(template: Template) -> None:
     roles = {name: item["Properties"] for name, item in template.resources.items() if item["Type"] == "AWS::IAM::Role"}
     assert len({json.dumps(role) for role in roles.values()}) == len(roles)
     used = {template.resources[name]["Properties"]["Role"]["Fn::GetAtt"][0] for name in template.functions}
     assert used == set(roles)
 
 
-def test_what_a_function_is_not_allowed_is_refused_as_in_the_cloud(
-    template: Template, engine: str, tmp_path: Path
-) -> None:
+def test_call_without_permission_is_refused_as_in_the_cloud(template: Template, engine: str, tmp_path: Path) -> None:
     """Else only users would miss a permission that the template forgot. A test that swallows the refusal fails too."""
     forgetful = deepcopy(template)
     (policy,) = role_of(forgetful, "V1DeleteProject")["Policies"]

@@ -93,7 +93,7 @@ def configuration(world: World) -> str:
 
 
 @pytest.mark.timeout(full(300, 3_600))
-def test_it_finds_no_failure(shared: World, tmp_path: Path, count: Count) -> None:
+def test_schemathesis_finds_no_failure(shared: World, tmp_path: Path, count: Count) -> None:
     """Every check; with the full number every phase, and other requests each time."""
     config = tmp_path / "schemathesis.toml"
     config.write_text(configuration(shared))

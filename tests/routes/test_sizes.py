@@ -24,7 +24,7 @@ from tests.support.trace import Trace
 from tests.support.world import full
 
 
-def test_a_project_with_many_tasks_shows_the_first_thousand_and_says_where_the_rest_is(world: World) -> None:
+def test_project_with_many_tasks_shows_1000_and_links_to_the_rest(world: World) -> None:
     project = world.new_project()
     ids = copies(world, project, "tasks", 1_200)
     shown = world("GET", flat_path(project))
@@ -39,7 +39,7 @@ def test_a_project_with_many_tasks_shows_the_first_thousand_and_says_where_the_r
     assert links(put) == links(shown)
 
 
-def test_a_small_request_stores_a_small_answer_however_large_the_project_is(world: World) -> None:
+def test_small_request_on_a_large_project_stores_a_small_answer(world: World) -> None:
     """With an Idempotency-Key a PUT shows as many tasks as are worth keeping for 30 days, and where the others are."""
     project = world.new_project()
     ids = copies(world, project, "tasks", 900, name="x" * 200)
@@ -104,9 +104,7 @@ def test_lists_of_the_largest_records_fit_into_an_answer(world: World) -> None:
     assert [item["_id"] for item in report.body["experiments"]] + rest == ids
 
 
-def test_a_report_of_what_escapes_and_is_shown_twice_fits_into_an_answer(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_report_of_escapes_shown_twice_fits_into_an_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A megabyte of stalled tasks, and of decisions, all of quotes: of each Lambda counts four bytes, or eight."""
     monkeypatch.setattr(records, "STALLED_AFTER", timedelta(0))
     project = world.new_project()
@@ -123,7 +121,7 @@ def test_a_report_of_what_escapes_and_is_shown_twice_fits_into_an_answer(
     assert seen + [decision["_id"] for decision in every_item(world, links(report)["decisions"])] == decisions
 
 
-def test_what_lambda_does_not_take_is_a_502_here_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_too_large_for_lambda_is_502(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     project = world.new_project()
     copies(world, project, "decisions", 80, description='"' * 10_000, justification='"' * 10_000)
     assert world("GET", f"{project}/decisions?limit=100").status == 200
@@ -133,7 +131,7 @@ def test_what_lambda_does_not_take_is_a_502_here_too(world: World, monkeypatch: 
     assert set(refused.body) == {"error", "detail"}
 
 
-def test_descriptions_do_not_use_up_the_tasks_that_a_project_shows(world: World) -> None:
+def test_large_descriptions_do_not_reduce_the_shown_tasks(world: World) -> None:
     project = world.new_project()
     long = copies(world, project, "tasks", 30, description="\U0001f600" * 10_000)
     ids = sorted(long + copies(world, project, "tasks", 225))
@@ -144,9 +142,7 @@ def test_descriptions_do_not_use_up_the_tasks_that_a_project_shows(world: World)
     assert not links(shown) | links(listed)
 
 
-def test_a_task_with_more_notes_than_it_shows_says_where_they_go_on(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_task_with_many_notes_links_to_the_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "_MAX_SHOWN_NOTES", 1)
     task = world.new_record(world.new_project(), "tasks")
     first, second = (world.new_note(task) for _ in range(2))
@@ -219,16 +215,16 @@ LARGEST: dict[str, Callable[[], View]] = {
 
 
 @pytest.mark.parametrize("name", LARGEST)
-def test_the_largest_of_what_is_answered_in_one_piece_fits(name: str) -> None:
+def test_largest_single_resource_fits_into_an_answer(name: str) -> None:
     assert room.Room().take(LARGEST[name]().text())
 
 
-def test_the_largest_team_fits() -> None:
+def test_largest_team_fits_into_an_answer() -> None:
     people = [models.Person(ID, NAME, '"' * MAX_EMAIL)] * change.MAX_MEMBERS
     assert len(flat_records.people(people)) == change.MAX_MEMBERS
 
 
-def test_a_report_says_where_each_kind_goes_on_that_it_does_not_bring(world: World) -> None:
+def test_report_links_to_each_incomplete_kind(world: World) -> None:
     """Datasets fill the megabyte that datasets, decisions and experiments share."""
     project = world.new_project()
     copies(world, project, "datasets", 60, description="x" * 10_000, source="y" * 10_000)
@@ -289,7 +285,7 @@ def cost(world: World, method: str, path: str, body: Any = None) -> tuple[float,
     return sum(seen), answer
 
 
-def test_any_page_of_many_tasks_costs_what_the_first_one_costs(world: World) -> None:
+def test_every_page_of_many_tasks_has_the_cost_of_the_first(world: World) -> None:
     project = world.new_project()
     copies(world, project, "tasks", full(1_000, 10_000))
     costs, cursor = [], ""
@@ -303,7 +299,7 @@ def test_any_page_of_many_tasks_costs_what_the_first_one_costs(world: World) -> 
     assert costs[-1] <= costs[0]
 
 
-def test_records_are_read_and_written_for_the_same_in_a_big_project_as_in_an_empty_one(world: World) -> None:
+def test_records_of_a_big_project_have_the_cost_of_those_of_an_empty_one(world: World) -> None:
     small, big = (world.new_project() for _ in range(2))
     copies(world, big, "tasks", full(1_000, 10_000))
     costs: list[list[float]] = []

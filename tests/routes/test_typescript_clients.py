@@ -37,7 +37,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("program", ["fetch", "hey-api"])
-def test_it_creates_pages_patches_and_deletes_in_both_dialects(shared: World, folder: Path, program: str) -> None:
+def test_typescript_clients_create_page_patch_and_delete_in_both_dialects(
+    shared: World, folder: Path, program: str
+) -> None:
     owner = shared.principal("owner")
     with served(shared) as url:
         run(folder, f"out/{program}.js", url, owner["token"], owner["api_key"])

@@ -89,20 +89,20 @@ def test_the_same_values_change_nothing(shared: World, route: str, keyed: bool) 
 
 
 @pytest.mark.parametrize("route", SAME)
-def test_if_match_is_judged_all_the_same(shared: World, route: str) -> None:
+def test_if_match_is_checked_without_a_change(shared: World, route: str) -> None:
     method, path, body = SAME[route](shared, a_project(shared))
     assert shared(method, path, body, headers={"If-Match": '"v-99", "f-99"'}).status == 412
     assert shared(method, path, body, headers={"If-Match": "*"}).status == 200
 
 
 @pytest.mark.parametrize("route", SAME)
-def test_who_may_not_change_it_may_not_leave_it_as_it_is(shared: World, route: str) -> None:
+def test_unchanged_values_without_permission_are_refused(shared: World, route: str) -> None:
     method, path, body = SAME[route](shared, a_project(shared))
     assert shared(method, path, body, by="viewer").status == 403
 
 
 @pytest.mark.parametrize("route", SAME)
-def test_it_is_kept_under_a_key_and_written_nowhere_else(traced: tuple[World, Trace], route: str) -> None:
+def test_unchanged_values_with_a_key_write_only_the_record(traced: tuple[World, Trace], route: str) -> None:
     world, trace = traced
     method, path, body = SAME[route](world, a_project(world))
     for key, trips in ((None, 1), (new_key(), 2)):
@@ -114,7 +114,7 @@ def test_it_is_kept_under_a_key_and_written_nowhere_else(traced: tuple[World, Tr
 
 
 @pytest.mark.parametrize("route", SAME)
-def test_a_retry_does_not_undo_what_another_client_changed_since(shared: World, route: str) -> None:
+def test_retry_does_not_undo_a_later_change(shared: World, route: str) -> None:
     project = a_project(shared)
     method, path, body = SAME[route](shared, project)
     first = shared(method, path, body, key=f"undo-{route}")
@@ -135,7 +135,7 @@ def test_a_retry_does_not_undo_what_another_client_changed_since(shared: World, 
     assert rows(shared, project) == changed
 
 
-def test_archiving_what_is_archived_changes_nothing(shared: World) -> None:
+def test_archiving_an_archived_project_changes_nothing(shared: World) -> None:
     project = a_project(shared)
     task = shared.new_record(project, "tasks")
     member = f"{project}/members/{shared.uuid('viewer')}"
@@ -162,7 +162,7 @@ def test_a_hand_over_to_the_present_manager_changes_nothing(shared: World) -> No
 
 
 @pytest.mark.parametrize("route", ["V1UpdateProject", "UpdateProject"])
-def test_what_changes_meanwhile_is_changed_to_the_values_sent(world: World, meanwhile: Meanwhile, route: str) -> None:
+def test_concurrently_changed_value_is_set_to_the_sent_one(world: World, meanwhile: Meanwhile, route: str) -> None:
     """Under a key it holds at the commit that there was nothing to change."""
     project = a_project(world)
     method, path, body = SAME[route](world, project)
@@ -173,7 +173,7 @@ def test_what_changes_meanwhile_is_changed_to_the_values_sent(world: World, mean
     assert world("GET", project).headers["etag"] == '"v-3"'
 
 
-def test_who_loses_the_right_meanwhile_is_refused(world: World, meanwhile: Meanwhile) -> None:
+def test_unchanged_values_after_a_concurrent_loss_of_permission_are_refused(world: World, meanwhile: Meanwhile) -> None:
     project = a_project(world)
     member = f"{project}/members/{world.uuid('outsider')}"
     meanwhile(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))

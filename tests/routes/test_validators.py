@@ -11,7 +11,7 @@ from tests.support.requests import EVERY_ROUTE, FLAT, READS, WRITES, a_project
 
 
 @pytest.mark.parametrize("form", ["{}", "{},", ",{}", ' , {} ,, "x"', '"a,b",{}', '"a,{}', 'W/"v-7",\t{}\t'])
-def test_a_list_of_tags_is_read_as_http_says(shared: World, form: str) -> None:
+def test_list_of_tags_is_parsed_according_to_http(shared: World, form: str) -> None:
     """Empty elements are none, and a comma within quotes is a character."""
     project = shared.new_project()
     tag = shared("GET", project).headers["etag"]
@@ -20,7 +20,7 @@ def test_a_list_of_tags_is_read_as_http_says(shared: World, form: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_tag_of_one_dialect_is_no_version_in_the_other(shared: World, method: str) -> None:
+def test_etag_of_one_dialect_does_not_match_in_the_other(shared: World, method: str) -> None:
     """Both counters are 1 here."""
     v1 = shared.new_project()
     paths = {"PATCH": v1, "PUT": flat_path(v1)}
@@ -35,7 +35,7 @@ def test_a_tag_of_one_dialect_is_no_version_in_the_other(shared: World, method: 
     )
 
 
-def test_a_version_never_comes_twice_under_one_address(shared: World) -> None:
+def test_etag_never_repeats_under_one_address(shared: World) -> None:
     """Who is removed and added again is another membership."""
     project = shared.new_project()
     member = shared.new_member(project, "viewer", "viewer")
@@ -61,7 +61,7 @@ def error(route: str, message: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("tag", ["*", '"v-1"', '"f-1", "x"'])
 @pytest.mark.parametrize("route", CREATIONS)
-def test_what_is_not_there_yet_has_no_version_to_match(shared: World, route: str, tag: str) -> None:
+def test_if_match_on_a_creation_is_412(shared: World, route: str, tag: str) -> None:
     project = a_project(shared)
     method, path, body = WRITES[route](shared, project)
     before = shared("GET", f"{flat_path(project)}/report").body
@@ -73,7 +73,7 @@ def test_what_is_not_there_yet_has_no_version_to_match(shared: World, route: str
 
 
 @pytest.mark.parametrize("route", [route for route in WRITES if route not in CREATIONS])
-def test_every_change_of_what_is_there_takes_a_star_and_refuses_another_version(shared: World, route: str) -> None:
+def test_change_with_if_match_star_succeeds_and_with_another_version_is_412(shared: World, route: str) -> None:
     method, path, body = WRITES[route](shared, a_project(shared))
     stale = "If-Match names another version than the current one. Read it again."
     for tag in ('"v-99"', '"f-99"', '"f-"', '"v-"', '""', 'W/"f-1"'):
@@ -81,7 +81,7 @@ def test_every_change_of_what_is_there_takes_a_star_and_refuses_another_version(
     assert shared(method, path, body, headers={"If-Match": "*"}).status in (200, 204)
 
 
-def test_a_note_has_a_version_to_be_deleted_by(shared: World) -> None:
+def test_note_is_deleted_by_its_version(shared: World) -> None:
     task = shared.new_record(shared.new_project(), "tasks")
     notes = f"{flat_path(task)}/notes"
     made = shared("POST", notes, {"content": "Remember"})
@@ -91,7 +91,7 @@ def test_a_note_has_a_version_to_be_deleted_by(shared: World) -> None:
     assert shared("DELETE", note, headers={"If-Match": made.headers["etag"]}).status == 200
 
 
-def test_a_flat_tasks_tag_covers_its_notes_and_v1s_does_not(shared: World) -> None:
+def test_etag_of_a_task_counts_notes_in_flat_only(shared: World) -> None:
     """Flat shows a task with its notes."""
     task = shared.new_record(shared.new_project(), "tasks")
     flat = flat_path(task)
@@ -121,7 +121,7 @@ def test_a_flat_tasks_tag_covers_its_notes_and_v1s_does_not(shared: World) -> No
     assert shared("DELETE", flat, headers={"If-Match": '"f-3-2"'}).status == 200
 
 
-def test_the_document_offers_if_match_where_an_answer_shows_a_version(shared: World) -> None:
+def test_document_has_if_match_on_routes_with_an_etag(shared: World) -> None:
     document = shared("GET", "/openapi.json", by=None).body
     offering = {
         operation["operationId"]
@@ -144,7 +144,7 @@ SINGLE = ["GetProject", "GetTask", *(route for route in READS if route.startswit
 
 
 @pytest.mark.parametrize("route", SINGLE)
-def test_what_the_caller_has_already_is_not_sent_again(shared: World, route: str) -> None:
+def test_matching_if_none_match_is_304(shared: World, route: str) -> None:
     method, path, _ = EVERY_ROUTE[route](shared, a_project(shared))
     first = shared(method, path)
     etag = first.headers["etag"]
@@ -172,7 +172,7 @@ def test_only_a_single_resource_has_a_version(shared: World, route: str) -> None
     assert ("etag" in answer.headers) == (route in SINGLE)
 
 
-def test_what_the_caller_may_not_see_is_refused_and_not_known(shared: World) -> None:
+def test_if_none_match_without_permission_is_refused(shared: World) -> None:
     path = shared.new_project()
     known = {"If-None-Match": "*"}
     assert shared("GET", path, by="outsider", headers=known).status == 403
@@ -180,7 +180,7 @@ def test_what_the_caller_may_not_see_is_refused_and_not_known(shared: World) -> 
 
 
 @pytest.mark.parametrize("route", [route for route in WRITES if route not in CREATIONS])
-def test_a_write_is_refused_for_a_version_that_if_none_match_names(shared: World, route: str) -> None:
+def test_write_with_a_matching_if_none_match_is_412(shared: World, route: str) -> None:
     method, path, body = WRITES[route](shared, a_project(shared))
     refused = shared(method, path, body, headers={"If-None-Match": "*"})
     assert refused.seen == (412, error(route, "If-None-Match names the current version."))
@@ -195,7 +195,7 @@ def test_if_none_match_compares_weakly_with_a_write_too(shared: World) -> None:
     assert shared("PATCH", project, {"name": "B"}, headers={"If-None-Match": '"f-1"'}).status == 200
 
 
-def test_what_is_created_is_none_that_if_none_match_could_name(shared: World) -> None:
+def test_creation_with_if_none_match_star_succeeds(shared: World) -> None:
     made = shared("POST", shared.projects(), {"name": "Apollo"}, headers={"If-None-Match": "*"})
     assert made.status == 201
 
@@ -204,7 +204,7 @@ def test_what_is_created_is_none_that_if_none_match_could_name(shared: World) ->
 
 
 @pytest.mark.parametrize("route", CREATIONS)
-def test_a_creation_says_where_to_find_what_it_made(shared: World, route: str) -> None:
+def test_creation_has_a_location(shared: World, route: str) -> None:
     """So does its replay; and no query of the request stands in it, of which v1 takes none."""
     method, path, body = WRITES[route](shared, a_project(shared))
     query = "" if route.startswith("V1") else "?x=1"
@@ -224,13 +224,13 @@ def test_a_creation_says_where_to_find_what_it_made(shared: World, route: str) -
         assert (there.status, there.headers["etag"]) == (200, first.headers["etag"])
 
 
-def test_nothing_else_says_where_it_is(shared: World) -> None:
+def test_only_creations_have_a_location(shared: World) -> None:
     project = shared.new_project()
     for method, path, body in (("GET", project, None), ("PATCH", project, {"name": "B"}), ("DELETE", project, None)):
         assert "location" not in shared(method, path, body).headers
 
 
-def test_no_cache_keeps_what_needs_a_credential(shared: World) -> None:
+def test_answers_to_credentials_are_not_cached(shared: World) -> None:
     project = shared.new_project()
     member = {"principal_id": shared.uuid("viewer"), "role_id": shared.role("viewer")}
     answers = [
@@ -253,7 +253,7 @@ def test_no_cache_keeps_what_needs_a_credential(shared: World) -> None:
     assert shared("GET", "/docs", by=None).headers["cache-control"] == "no-cache"
 
 
-def test_whatever_the_gateway_answers_by_itself_is_kept_by_no_cache(template: Template) -> None:
+def test_gateway_responses_are_not_cached(template: Template) -> None:
     responses = template.api["x-amazon-apigateway-gateway-responses"]
     assert len(responses) > 10
     for kind, response in responses.items():

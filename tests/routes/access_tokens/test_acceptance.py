@@ -18,7 +18,7 @@ from tests.support.tokens import ASKED, at, bearer, status
 from tests.support.world import KEY
 
 
-def test_a_token_is_as_good_as_a_credential_of_the_same_principal(world: World, issuer: Issuer) -> None:
+def test_token_gives_the_same_answers_as_a_credential(world: World, issuer: Issuer) -> None:
     token = issuer.token(OWNER)
     with_token = world.raw("GET", "/v1/me", bearer(token))
     with_secret = world("GET", "/v1/me")
@@ -30,14 +30,14 @@ def test_a_token_is_as_good_as_a_credential_of_the_same_principal(world: World, 
     assert (again.status, again.content, again.replayed) == (201, made.content, True), "one principal, one key"
 
 
-def test_a_token_speaks_for_its_subject_and_no_other(world: World, issuer: Issuer) -> None:
+def test_token_authenticates_its_subject_only(world: World, issuer: Issuer) -> None:
     for tenant in ("acme", "globex"):
         for name in ("owner", "contributor", "viewer", "outsider"):
             answer = world.raw("GET", "/v1/me", bearer(issuer.token(f"{name}@{tenant}.example")))
             assert answer.body["id"] == world.id(name, tenant)
 
 
-def test_what_an_issuer_may_do_differently_is_taken(
+def test_optional_claims_and_header_types_are_accepted(
     world: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = int(time.time())
@@ -56,7 +56,7 @@ def test_what_an_issuer_may_do_differently_is_taken(
         assert status(world, Forge(issuer)(header={"typ": typ})) == 200, typ
 
 
-def test_a_token_ends_while_its_principal_is_remembered(
+def test_token_expires_while_its_principal_is_cached(
     world: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = int(time.time())
@@ -70,7 +70,7 @@ def test_a_token_ends_while_its_principal_is_remembered(
     assert status(world, issuer.token(OWNER)) == 200
 
 
-def test_an_identity_ends_like_any_credential(world: World, taking: Template, issuer: Issuer) -> None:
+def test_identity_is_listed_and_revoked_like_a_credential(world: World, taking: Template, issuer: Issuer) -> None:
     holder = {"tenant_id": world.dev["tenants"]["acme"]["tenant_id"], "principal_id": world.uuid("viewer")}
     identity = {"kind": "identity", "issuer": ISSUER, "subject": "another name of the viewer"}
     issue = {**holder, "request_token": "identity", "credential": identity}
@@ -87,7 +87,7 @@ def test_an_identity_ends_like_any_credential(world: World, taking: Template, is
     assert [one["revoked_at"] is not None for one in again if one["credential_id"] == made["credential_id"]] == [True]
 
 
-def test_without_an_issuer_no_token_is_taken_and_no_library_is_loaded(template: Template, engine: str) -> None:
+def test_without_an_issuer_tokens_are_refused_and_the_library_is_not_loaded(template: Template, engine: str) -> None:
     """In a process of its own, as in Lambda."""
     program = """
 import json, sys
@@ -117,7 +117,7 @@ print(json.dumps([name for name in ("jwt", "jwt.algorithms") if name in sys.modu
     assert loaded == []
 
 
-def test_a_token_is_taken_as_a_bearer_token_only(world: World, issuer: Issuer) -> None:
+def test_token_is_accepted_as_bearer_token_only(world: World, issuer: Issuer) -> None:
     token = issuer.token(OWNER)
     for headers in (
         [("X-API-Key", token)],

@@ -34,7 +34,7 @@ def test_made_up_key_names_cause_one_fetch_in_30_seconds(
     assert tokens.identity(issuer.token(OWNER)) == (ISSUER, OWNER)
 
 
-def test_one_made_up_key_name_causes_no_second_fetch_for_a_while(
+def test_repeated_made_up_key_name_causes_no_second_fetch_for_a_while(
     published: Published, issuer: Issuer, clock: Clock
 ) -> None:
     tokens = tokens_of(published)
@@ -45,9 +45,7 @@ def test_one_made_up_key_name_causes_no_second_fetch_for_a_while(
     assert len(published.asked) == 1
 
 
-def test_a_key_name_is_made_up_for_five_minutes_whatever_else_is_asked_for(
-    published: Published, issuer: Issuer, clock: Clock
-) -> None:
+def test_unknown_key_name_is_remembered_for_five_minutes(published: Published, issuer: Issuer, clock: Clock) -> None:
     tokens = tokens_of(published)
     began, fetches = clock.now, []
     for seconds, name in ((0, "a"), (40, "b"), (80, "a"), (120, "b"), (299, "a"), (301, "a"), (339, "b"), (341, "b")):
@@ -57,7 +55,7 @@ def test_a_key_name_is_made_up_for_five_minutes_whatever_else_is_asked_for(
     assert fetches == [1, 2, 2, 2, 2, 3, 3, 4]
 
 
-def test_a_key_that_is_new_while_the_issuer_is_down_is_found_when_it_is_back(
+def test_new_key_is_found_after_the_issuer_is_up_again(
     published: Published, issuer: Issuer, clock: Clock, tmp_path: Path
 ) -> None:
     tokens = tokens_of(published)
@@ -72,7 +70,7 @@ def test_a_key_that_is_new_while_the_issuer_is_down_is_found_when_it_is_back(
     assert tokens.identity(successor.token(OWNER))
 
 
-def test_a_new_key_is_found_and_an_old_one_forgotten(
+def test_rotation_accepts_the_new_key_and_refuses_the_old_one(
     published: Published, issuer: Issuer, clock: Clock, tmp_path: Path
 ) -> None:
     tokens = tokens_of(published)
@@ -84,7 +82,7 @@ def test_a_new_key_is_found_and_an_old_one_forgotten(
     assert tokens.identity(issuer.token(OWNER)) is None
 
 
-def test_a_withdrawn_key_ends_when_the_keys_are_no_longer_fresh(
+def test_withdrawn_key_is_refused_after_ten_minutes(
     published: Published, issuer: Issuer, clock: Clock, tmp_path: Path
 ) -> None:
     tokens = tokens_of(published)
@@ -96,7 +94,7 @@ def test_a_withdrawn_key_ends_when_the_keys_are_no_longer_fresh(
     assert tokens.identity(issuer.token(OWNER)) is None
 
 
-def test_while_the_issuer_is_down_known_keys_are_good_for_a_day(
+def test_while_the_issuer_is_down_known_keys_are_accepted_for_a_day(
     published: Published, issuer: Issuer, clock: Clock
 ) -> None:
     tokens = tokens_of(published)
@@ -119,7 +117,7 @@ def test_while_the_issuer_is_down_known_keys_are_good_for_a_day(
     assert tokens.identity(issuer.token(OWNER))
 
 
-def test_an_issuer_that_hangs_is_not_waited_for(
+def test_hanging_issuer_is_unavailable_after_the_timeout(
     published: Published, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(issuer_keys, "FETCH_TIMEOUT", 0.2)
@@ -138,9 +136,7 @@ def test_an_issuer_that_hangs_is_not_waited_for(
 
 
 @pytest.mark.parametrize(("late", "taken"), [(-0.5, True), (0.0, False), (0.5, False)])
-def test_what_comes_after_the_time_for_it_is_not_taken(
-    published: Published, clock: Clock, late: float, taken: bool
-) -> None:
+def test_document_after_the_deadline_is_refused(published: Published, clock: Clock, late: float, taken: bool) -> None:
     def answer(path: str) -> tuple[int, bytes]:
         clock.now += NET + late
         return published.documents(path)
@@ -151,7 +147,7 @@ def test_what_comes_after_the_time_for_it_is_not_taken(
         assert found == json.loads(published.issuer.jwks)
 
 
-def test_an_issuer_that_hangs_up_is_not_asked_again(published: Published, issuer: Issuer) -> None:
+def test_aborted_connection_is_not_retried(published: Published, issuer: Issuer) -> None:
     def hang_up(path: str) -> tuple[int, bytes]:
         raise ConnectionAbortedError
 
@@ -161,7 +157,7 @@ def test_an_issuer_that_hangs_up_is_not_asked_again(published: Published, issuer
     assert published.asked == ["/keys"]
 
 
-def test_keys_that_nobody_asked_for_in_days_are_too_old(published: Published, issuer: Issuer, clock: Clock) -> None:
+def test_keys_unused_for_two_days_are_too_old(published: Published, issuer: Issuer, clock: Clock) -> None:
     tokens = tokens_of(published)
     assert tokens.identity(issuer.token(OWNER))
     published.answer = published.down

@@ -26,7 +26,7 @@ from tests.support.world import inline
     [("", ["/.well-known/openid-configuration", "/keys"]), ("/keys", ["/keys"])],
     ids=["by discovery", "configured"],
 )
-def test_the_keys_are_where_they_are_configured_to_be_or_where_the_issuers_discovery_document_says(
+def test_keys_are_fetched_from_the_configured_or_discovered_url(
     published: Published, issuer: Issuer, engine: str, tmp_path: Path, configured: str, asked: list[str]
 ) -> None:
     """The whole way, once: over HTTP from a configured issuer."""
@@ -57,7 +57,7 @@ NOT_KEYS: dict[str, Callable[[Published, str], tuple[int, bytes]]] = {
 
 
 @pytest.mark.parametrize("kind", NOT_KEYS)
-def test_an_answer_that_is_not_keys_is_as_good_as_none(published: Published, issuer: Issuer, kind: str) -> None:
+def test_answer_without_valid_keys_is_unavailable(published: Published, issuer: Issuer, kind: str) -> None:
     published.answer = lambda path: NOT_KEYS[kind](published, path)
     tokens = tokens_of(published, "/redirected" if kind == "a redirection" else "/keys")
     with pytest.raises(Unavailable):
@@ -78,7 +78,7 @@ def test_an_answer_that_is_not_keys_is_as_good_as_none(published: Published, iss
         for url in (b"file:///etc/passwd", b"http://192.0.2.1/keys", b"ftp://x", b"")
     ],
 )
-def test_a_discovery_document_of_somebody_else_or_to_elsewhere_is_not_followed(
+def test_discovery_document_with_wrong_issuer_or_url_is_not_followed(
     published: Published, issuer: Issuer, document: bytes
 ) -> None:
     url = published.url.encode()
@@ -103,27 +103,27 @@ def test_a_discovery_document_of_somebody_else_or_to_elsewhere_is_not_followed(
         *((url, False) for url in ("ws://127.0.0.1/", "httpx://localhost/", "HTTPX://[::1]/")),
     ],
 )
-def test_keys_come_over_tls_or_from_this_machine(url: str, taken: bool) -> None:
+def test_keys_are_fetched_over_tls_or_from_loopback_only(url: str, taken: bool) -> None:
     assert issuer_keys.is_trustworthy(url) == taken
 
 
-def test_a_document_of_exactly_64_kb_is_read(published: Published, issuer: Issuer) -> None:
+def test_document_of_exactly_64_kb_is_accepted(published: Published, issuer: Issuer) -> None:
     published.answer = lambda _: (200, published.issuer.jwks.encode().ljust(65_536))
     assert tokens_of(published).identity(issuer.token(OWNER))
 
 
-def test_of_a_document_32_keys_are_taken(issuer: Issuer) -> None:
+def test_first_32_keys_of_a_document_are_used(issuer: Issuer) -> None:
     (own,) = json.loads(issuer.jwks)["keys"]
     keys = GivenKeys(json.dumps({"keys": [{**own, "kid": str(number)} for number in range(1, 34)]}))
     assert [keys.get(str(number)) is not None for number in (1, 32, 33)] == [True, True, False]
 
 
-def test_a_longer_key_is_as_good(issuer: Issuer) -> None:
+def test_key_of_3072_bits_is_accepted(issuer: Issuer) -> None:
     longer = RSAAlgorithm.to_jwk(rsa.generate_private_key(65_537, 3_072).public_key(), as_dict=True)
     assert GivenKeys(json.dumps({"keys": [{**longer, "kid": "longer"}]})).get("longer") is not None
 
 
-def test_keys_that_cannot_sign_access_tokens_are_left_out(issuer: Issuer) -> None:
+def test_keys_unfit_for_access_tokens_are_ignored(issuer: Issuer) -> None:
     (own,) = json.loads(issuer.jwks)["keys"]
     short = RSAAlgorithm.to_jwk(rsa.generate_private_key(65_537, 1_024).public_key(), as_dict=True)
     private = RSAAlgorithm.to_jwk(rsa.generate_private_key(65_537, 2_048), as_dict=True)

@@ -12,7 +12,7 @@ from tests.support.forgery import Forge
 from tests.support.tokens import Published, at, tokens_of
 
 
-def test_the_figures_are_those_that_are_promised() -> None:
+def test_limits_have_the_documented_values() -> None:
     """Every other test takes them from the code."""
     assert (FETCH_TIMEOUT, RETRY_AFTER, UNKNOWN_FOR, FRESH_FOR, STALE_FOR) == (2.0, 30, 300, 600, 86_400)
     assert (issuer_keys.MAX_KEYS, issuer_keys._MAX_BYTES, issuer_keys._MIN_BITS) == (32, 65_536, 2_048)
@@ -22,7 +22,7 @@ def test_the_figures_are_those_that_are_promised() -> None:
 
 @pytest.mark.parametrize("form", ["QQ", "Qw", "QUE"])
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_part_of_a_token_has_one_spelling(form: str, place: int) -> None:
+def test_each_part_of_a_token_has_one_encoding(form: str, place: int) -> None:
     """Base64 leaves two or four bits of its last digit open, so a part could be told in 4 or 16 ways."""
     digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     same = [
@@ -36,24 +36,24 @@ def test_a_part_of_a_token_has_one_spelling(form: str, place: int) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 5, 9])
-def test_a_part_of_a_length_that_encodes_nothing_is_none(length: int) -> None:
+def test_part_with_an_impossible_length_is_refused(length: int) -> None:
     assert not access_tokens.is_compact(f"QQ.QQ.{'A' * length}")
 
 
-def test_a_token_may_have_4096_characters() -> None:
+def test_token_of_4096_characters_is_accepted_and_a_longer_one_refused() -> None:
     assert access_tokens.is_compact(f"QQ.QQ.{'QUFB' * 1_022}QQ")
     assert not access_tokens.is_compact(f"QQ.QQ.{'QUFB' * 1_022}QUE")
 
 
 @pytest.mark.parametrize(("length", "taken"), [(0, False), (1, True), (255, True), (256, False), (300, False)])
-def test_a_subject_has_a_name_of_1_to_255_characters(length: int, taken: bool) -> None:
+def test_subject_of_1_to_255_characters_is_accepted(length: int, taken: bool) -> None:
     assert access_tokens.is_name("x" * length) == taken
 
 
 @pytest.mark.parametrize(
     ("seconds", "taken"), [(-1, False), (0, False), (1, True), (2, True), (3_600, True), (3_601, False)]
 )
-def test_a_token_lives_for_1_to_3600_seconds(
+def test_lifetime_of_1_to_3600_seconds_is_accepted(
     published: Published, issuer: Issuer, monkeypatch: pytest.MonkeyPatch, seconds: int, taken: bool
 ) -> None:
     now = int(time.time())

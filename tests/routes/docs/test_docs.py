@@ -31,7 +31,7 @@ def header(answer: Answer, name: str) -> str:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_for_everybody_whatever_is_sent_with_it(shared: World, path: str) -> None:
+def test_page_is_public_with_any_headers(shared: World, path: str) -> None:
     bare = shared("GET", path, by=None)
     wrong = shared("GET", path, by=None, headers={"Authorization": "Bearer nobody", "X-API-Key": "nobody"})
     assert (bare.status, wrong.status) == (200, 200)
@@ -40,7 +40,7 @@ def test_a_page_is_for_everybody_whatever_is_sent_with_it(shared: World, path: s
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_says_what_browsers_may_make_of_it(shared: World, path: str) -> None:
+def test_page_has_security_headers_for_browsers(shared: World, path: str) -> None:
     answer = shared("GET", path, by=None)
     assert header(answer, "X-Content-Type-Options") == "nosniff"
     assert header(answer, "Referrer-Policy") == "no-referrer"
@@ -52,7 +52,7 @@ def test_a_page_says_what_browsers_may_make_of_it(shared: World, path: str) -> N
     assert "unsafe-inline" not in policy.get("script-src", "")
 
 
-def test_the_document_says_at_which_url_it_was_asked_for(template: Template) -> None:
+def test_document_names_the_url_of_the_request_as_its_server(template: Template) -> None:
     """As API Gateway puts it: behind a stage, and on a domain of one's own, which has none in its paths."""
     asked = json.loads((ROOT / "events/get_openapi.json").read_text())
     for domain, path, url in (
@@ -74,7 +74,7 @@ def test_the_document_says_at_which_url_it_was_asked_for(template: Template) -> 
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_that_is_known_is_not_sent_again(shared: World, path: str) -> None:
+def test_page_with_a_known_etag_is_304(shared: World, path: str) -> None:
     first = shared("GET", path, by=None)
     assert header(first, "Cache-Control") == "no-cache"
     etag = header(first, "ETag")
@@ -85,7 +85,7 @@ def test_a_page_that_is_known_is_not_sent_again(shared: World, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_head_of_a_page_answers_as_get_does_without_the_body(shared: World, path: str) -> None:
+def test_head_of_a_page_is_get_without_the_body(shared: World, path: str) -> None:
     def of(answer: Answer) -> dict[str, str]:
         return {name: value for name, value in answer.headers.items() if name != "x-request-id"}
 
@@ -96,12 +96,12 @@ def test_head_of_a_page_answers_as_get_does_without_the_body(shared: World, path
     assert (head.status, head.content, of(head)) == (304, b"", of(get))
 
 
-def test_head_is_answered_by_the_function_of_get_and_by_no_other_route(template: Template) -> None:
+def test_head_has_the_function_of_get_on_pages_only(template: Template) -> None:
     heads = {path: each["head"] for path, each in template.api["paths"].items() if "head" in each}
     assert heads == {path: template.api["paths"][path]["get"] for path in PAGES}
 
 
-def test_the_document_is_the_committed_one(shared: World) -> None:
+def test_served_document_equals_the_committed_one(shared: World) -> None:
     answer = shared("GET", "/openapi.json", by=None)
     document = json.loads(answer.content)
     (server,) = document.pop("servers")
@@ -110,7 +110,7 @@ def test_the_document_is_the_committed_one(shared: World) -> None:
     assert header(answer, "Content-Type") == "application/json"
 
 
-def test_the_requests_of_the_quickstart_are_answered(shared: World) -> None:
+def test_requests_of_the_quickstart_succeed(shared: World) -> None:
     quickstart = COMMITTED["info"]["description"].partition("\n## Quickstart\n")[2].partition("\n## ")[0]
     text = quickstart.replace("$ATRIUM_TOKEN", shared.principal("owner")["token"]).replace("$ATRIUM", "http://api.test")
     (who, project) = (shared.raw(*command) for command in curls(text))
@@ -118,7 +118,7 @@ def test_the_requests_of_the_quickstart_are_answered(shared: World) -> None:
     assert (project.status, project.body["projectName"]) == (201, "Apollo")
 
 
-def test_the_page_holds_all_that_it_needs_and_is_sent_compressed(shared: World, template: Template) -> None:
+def test_page_is_self_contained_and_compressed(shared: World, template: Template) -> None:
     answer = shared("GET", "/docs", by=None)
     assert header(answer, "Content-Type") == "text/html; charset=utf-8"
     html = re.sub(r"<(script|style)>.*?</\1>", "", answer.content.decode(), flags=re.DOTALL)
@@ -172,7 +172,7 @@ def run(samples: dict[str, str], owner: dict[str, str], url: str) -> dict[str, t
 
 
 @pytest.mark.parametrize("stage", ["", "/prod"])
-def test_in_a_browser_it_renders_takes_a_key_and_sends_a_request(shared: World, stage: str) -> None:
+def test_browser_renders_the_page_takes_a_key_and_sends_a_request(shared: World, stage: str) -> None:
     owner = shared.principal("owner")
     with served(shared, stage) as url:
         seen = in_a_browser("docs.mjs", url, owner["api_key"])
@@ -213,7 +213,7 @@ def test_in_a_browser_it_renders_takes_a_key_and_sends_a_request(shared: World, 
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-def test_in_a_browser_it_is_read_by_everybody_and_linked_to_and_searched(shared: World, width: int) -> None:
+def test_browser_page_is_accessible_linkable_and_searchable(shared: World, width: int) -> None:
     with served(shared) as url:
         seen = in_a_browser("reading.mjs", url, str(width))
     looks = [f"{look}, {colours}" for look in ("closed", "open", "the dialog") for colours in ("light", "dark")]
@@ -243,7 +243,7 @@ def test_in_a_browser_it_is_read_by_everybody_and_linked_to_and_searched(shared:
     }
 
 
-def test_in_a_browser_its_text_is_drawn_with_the_tests_own_font_on_every_screen(shared: World) -> None:
+def test_browser_draws_text_with_the_test_font_on_every_screen(shared: World) -> None:
     with served(shared) as url:
         drawn = in_a_browser("drawn.mjs", url)
     assert list(drawn) == ["desktop light", "desktop dark", "phone light", "phone dark"]

@@ -54,7 +54,7 @@ def validator(schema: Any) -> Draft202012Validator:
     return Draft202012Validator({**schema, "components": closed}, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
-def test_it_is_valid() -> None:
+def test_document_is_valid_openapi() -> None:
     validate(COMMITTED)
 
 
@@ -77,13 +77,13 @@ READ_BY_ALL = re.compile(r"(?:[\x20-\x5b\x5d-\x7e]|\\[sSdD]|\\x[0-9a-f]{2})+")
 
 
 @pytest.mark.parametrize("pattern", sorted({*patterns(COMMITTED), *patterns(EVENT_SCHEMAS)}))
-def test_a_pattern_is_one_to_every_language(pattern: str) -> None:
+def test_patterns_are_valid_in_every_language(pattern: str) -> None:
     re.compile(pattern)
     assert READ_BY_ALL.fullmatch(pattern)
     assert re.search(r"\(\?|[*+?}]\+", pattern) is None
 
 
-def test_every_route_is_in_it_and_nothing_else() -> None:
+def test_document_has_exactly_the_routes_of_the_template() -> None:
     described = {(method.upper(), path) for path, item in COMMITTED["paths"].items() for method in item}
     assert described == set(ROUTES.values())
 
@@ -94,7 +94,7 @@ def test_operations_are_named_after_their_files(template: Template) -> None:
         assert operation["operationId"] == (f"v1_{file}" if folder == "v1" else file)
 
 
-def test_no_words_are_left_over() -> None:
+def test_no_text_is_unused() -> None:
     text = DOCUMENT.read_text()
     unused = [
         words
@@ -104,7 +104,7 @@ def test_no_words_are_left_over() -> None:
     assert unused == []
 
 
-def test_every_status_that_a_caller_may_get_is_in_it() -> None:
+def test_document_has_every_possible_status() -> None:
     for name, route in BEHIND_CREDENTIALS.items():
         assert set(MATRIX[route].values()) <= set(map(int, DESCRIBED[name]["responses"])), name
 
@@ -113,7 +113,7 @@ def test_every_status_that_a_caller_may_get_is_in_it() -> None:
 
 
 @pytest.mark.parametrize("route", EVERY_ROUTE)
-def test_an_answer_is_as_described(shared: World, route: str) -> None:
+def test_answers_match_the_document(shared: World, route: str) -> None:
     """Status, body and headers: all that is promised, and nothing of ours that is not."""
     method, path, body = EVERY_ROUTE[route](shared, a_project(shared))
     answer = shared(method, path, body, key=None if method == "GET" else f"described-{route}")
@@ -153,7 +153,7 @@ def refused(world: World, status: int) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 412, 413, 415, 422])
-def test_a_refusal_is_as_described(shared: World, status: int) -> None:
+def test_refusals_match_the_document(shared: World, status: int) -> None:
     found = 0
     for route, answer in refused(shared, status):
         if answer.status == status:
@@ -176,18 +176,18 @@ def schemas_within(item: Any) -> Iterator[dict[str, Any]]:
         yield from schemas_within(each)
 
 
-def test_an_object_without_members_of_its_own_says_that_it_takes_any() -> None:
+def test_objects_without_properties_allow_additional_ones() -> None:
     """Otherwise some generators make a type of it that no value has."""
     bare = [each for each in schemas_within(COMMITTED) if each.get("type") == "object" and "properties" not in each]
     assert len(bare) == 2
     assert all(each["additionalProperties"] is True for each in bare)
 
 
-def test_no_schema_is_called_as_something_that_every_program_has() -> None:
+def test_no_schema_has_a_builtin_type_name() -> None:
     assert {"Error", "Object", "String", "Number", "Date", "Map", "Set", "Promise"} & set(SCHEMAS_OF) == set()
 
 
-def test_what_has_a_few_values_names_them() -> None:
+def test_enumerated_fields_list_their_values() -> None:
     properties = {name: SCHEMAS_OF[schema]["properties"][name] for schema, name in FEW_VALUES}
     closed = {name: resolved(each).get("enum", [resolved(each).get("const")]) for name, each in properties.items()}
     roles = ["viewer", "contributor", "manager", "owner"]
@@ -209,7 +209,7 @@ FEW_VALUES = [
 ]
 
 
-def test_every_text_that_is_sent_says_how_long_it_may_be() -> None:
+def test_every_request_text_has_a_maximum_length() -> None:
     unbounded = [
         f"{name}.{field}"
         for name, schema in SCHEMAS_OF.items()
@@ -223,7 +223,7 @@ def test_every_text_that_is_sent_says_how_long_it_may_be() -> None:
     assert (key["minLength"], key["maxLength"]) == (1, 255)
 
 
-def test_a_page_that_can_be_tried_out_sends_no_version_of_its_own() -> None:
+def test_optional_parameters_have_no_example() -> None:
     """Swagger UI fills a parameter's example in: every update would be refused with 412."""
     optional = [
         each for each in schemas_within(COMMITTED) if {"in", "schema"} <= each.keys() and "required" not in each
@@ -232,7 +232,7 @@ def test_a_page_that_can_be_tried_out_sends_no_version_of_its_own() -> None:
     assert [each["name"] for each in optional if {"example", "examples"} & (each.keys() | each["schema"].keys())] == []
 
 
-def test_the_words_for_what_is_wrong_are_those_in_the_code() -> None:
+def test_document_lists_the_error_types_of_the_code() -> None:
     """What a refusal calls a problem stands where it is found; a client that switches on it needs the list."""
     found = set()
     for path in (ROOT / "layers/atrium/atrium").rglob("*.py"):
@@ -250,7 +250,7 @@ def test_the_words_for_what_is_wrong_are_those_in_the_code() -> None:
 OF_THE_FLAT_DIALECT = {"id", "search"}
 
 
-def test_ids_say_whose_they_are_and_where_they_are_from() -> None:
+def test_every_id_has_a_specific_description() -> None:
     said = [each["description"] for each in schemas_within(COMMITTED) if isinstance(each.get("description"), str)]
     assert len(said) > 500
     assert [each for each in said if re.fullmatch(r"The (\w+'s )?id\.?", each)] == []
@@ -272,7 +272,7 @@ def samples() -> Iterator[tuple[str, Any, Any]]:
                     yield name, content["schema"], content["example"]
 
 
-def test_every_sample_is_as_its_schema_says() -> None:
+def test_every_sample_matches_its_schema() -> None:
     for where, schema, sample in samples():
         problems = [f"{where}: {error.message[:200]}" for error in validator(schema).iter_errors(sample)]
         assert problems == []
@@ -363,7 +363,7 @@ def holds(sample: Any, part: Any) -> bool:
 
 
 @pytest.mark.parametrize(("operation", "status", "sample"), IN_THE_DOCUMENTS)
-def test_every_sample_of_the_dialects_own_documents_is_in_it(operation: str, status: int | None, sample: Any) -> None:
+def test_document_has_every_sample_of_the_dialects_documents(operation: str, status: int | None, sample: Any) -> None:
     (found,) = (each for each in DESCRIBED.values() if each["operationId"] == operation)
     part = resolved(found["responses"][str(status)]) if status else found["requestBody"]
     assert holds(part["content"]["application/json"]["example"], sample)

@@ -176,7 +176,7 @@ def actor(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Actor]:
 
 
 @pytest.mark.parametrize("actor", ACTORS, ids=lambda actor: actor.name, indirect=True)
-def test_nobody_grants_or_touches_a_role_above_their_own(stage: Stage, actor: Actor, count: Count) -> None:
+def test_granting_or_changing_a_role_above_the_own_is_refused(stage: Stage, actor: Actor, count: Count) -> None:
     """What is refused leaves every row as it was; what is not leaves that one role changed."""
     before, rows = stage.roles(), taken(stage)
     allowed = refused = 0
@@ -243,7 +243,7 @@ def lose(stage: Stage, other: World, actor: Actor, left: str) -> dict[Key, Item]
 
 @pytest.mark.parametrize("left", ["none", "viewer", "contributor"])
 @pytest.mark.parametrize("actor", MANAGERS, ids=lambda actor: actor.name, indirect=True)
-def test_who_lost_the_role_between_read_and_commit_changes_nothing(
+def test_change_after_a_role_lost_before_the_commit_is_refused(
     stage: Stage, other: World, monkeypatch: pytest.MonkeyPatch, actor: Actor, left: str
 ) -> None:
     commit = Table.transact
@@ -265,7 +265,7 @@ def test_who_lost_the_role_between_read_and_commit_changes_nothing(
 
 
 @pytest.mark.parametrize("actor", MANAGERS, ids=lambda actor: actor.name, indirect=True)
-def test_each_of_these_changes_is_made_by_who_keeps_the_role(stage: Stage, actor: Actor) -> None:
+def test_the_same_changes_succeed_with_the_role_kept(stage: Stage, actor: Actor) -> None:
     """Else it would say little that they are refused."""
     rows = taken(stage)
     for attempt in CHANGES:

@@ -37,7 +37,7 @@ def test_people_are_found_by_email_added_listed_and_removed(shared: World) -> No
     assert shared("GET", flat_path(project), by="outsider").status == 403
 
 
-def test_what_cannot_be_is_refused(shared: World) -> None:
+def test_adding_or_removing_an_impossible_member_is_refused(shared: World) -> None:
     project = shared.new_project()
     team = f"{flat_path(project)}/team"
     shared.new_member(project, "viewer", "viewer")
@@ -61,7 +61,7 @@ def test_what_cannot_be_is_refused(shared: World) -> None:
 
 @pytest.mark.parametrize("dialect", ["flat", "v1"])
 @pytest.mark.parametrize("role", ["viewer", "contributor", "manager"])
-def test_every_member_may_leave(shared: World, dialect: str, role: str) -> None:
+def test_every_member_may_remove_themselves(shared: World, dialect: str, role: str) -> None:
     """One who has no role in the space, and then none at all."""
     project = shared.new_project()
     v1 = shared.new_member(project, "outsider", role)
@@ -75,7 +75,7 @@ def test_every_member_may_leave(shared: World, dialect: str, role: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["flat", "v1"])
-def test_who_leaves_takes_nobody_along(shared: World, dialect: str) -> None:
+def test_leaving_removes_no_other_member(shared: World, dialect: str) -> None:
     """No other member is removed, the named manager stays, and an archived project is left by nobody."""
     project = shared.new_project()
     team = f"{flat_path(project)}/team"
@@ -95,20 +95,20 @@ def test_who_leaves_takes_nobody_along(shared: World, dialect: str) -> None:
 
 
 @pytest.mark.parametrize("email", ["nobody@acme.example", "viewer@globex.example", "", "viewer"])
-def test_who_is_not_of_the_tenant_is_not_found(shared: World, email: str) -> None:
+def test_person_of_another_tenant_is_not_found(shared: World, email: str) -> None:
     team = f"{flat_path(shared.new_project())}/team"
     assert shared("POST", f"{team}/find", {"email": email}).seen == (404, {"error": "User not found."})
 
 
 @pytest.mark.parametrize("email", [None, 5, ["viewer@acme.example"], "x" * 255, "x" * 5_000, "\x00"], ids=repr)
-def test_what_can_be_nobodys_address_is_refused(shared: World, email: object) -> None:
+def test_impossible_email_address_is_refused(shared: World, email: object) -> None:
     team = f"{flat_path(shared.new_project())}/team"
     refused = shared("POST", f"{team}/find", {"email": email})
     assert (refused.status, list(refused.body)) == (400, ["error"])
     assert shared("POST", f"{team}/find", {"email": "\U0001f600" * 254}).status == 404
 
 
-def test_people_are_searched_by_the_beginning_of_a_word_of_their_name_or_of_their_email(shared: World) -> None:
+def test_search_matches_the_beginning_of_a_name_word_or_email(shared: World) -> None:
     search = f"{flat_path(shared.new_project())}/team/search"
 
     def found(text: str) -> list[str]:
@@ -131,7 +131,7 @@ def test_people_are_searched_by_the_beginning_of_a_word_of_their_name_or_of_thei
 
 
 @pytest.mark.parametrize("text", [".*", "[a-z]+", "(o+)+$", "^out", "o%", "*", "out.*", "\\w\\w"])
-def test_search_takes_every_character_as_itself(shared: World, text: str) -> None:
+def test_search_takes_every_character_literally(shared: World, text: str) -> None:
     search = f"{flat_path(shared.new_project())}/team/search"
     answer = shared.raw(
         "GET",
@@ -141,7 +141,7 @@ def test_search_takes_every_character_as_itself(shared: World, text: str) -> Non
     assert answer.seen == (200, [])
 
 
-def test_people_are_found_by_every_word_of_their_name_in_any_form(world: World, template: Template) -> None:
+def test_search_matches_every_word_of_a_name_in_any_unicode_form(world: World, template: Template) -> None:
     team = f"{flat_path(world.new_project())}/team"
     people = {
         "zoe": "Zoë Ångström",
@@ -181,7 +181,7 @@ def test_people_are_found_by_every_word_of_their_name_in_any_form(world: World, 
         call(template.functions["Provision"], {"request_token": "p3", "tenant_id": tenant, "principals": long})
 
 
-def test_an_address_is_one_however_it_is_spelled(world: World, template: Template) -> None:
+def test_equal_addresses_in_different_spellings_find_the_same_person(world: World, template: Template) -> None:
     team = f"{flat_path(world.new_project())}/team"
     tenant = world.dev["tenants"]["acme"]["tenant_id"]
     request = {"request_token": "p", "tenant_id": tenant}
@@ -245,7 +245,7 @@ def test_a_project_of_ones_own_does_not_open_the_directory(world: World, templat
         assert (exact.status, exact.body["name"]) == (200, "Director 0")
 
 
-def test_a_search_brings_ten_people_at_most(world: World, template: Template) -> None:
+def test_search_returns_at_most_ten_people(world: World, template: Template) -> None:
     search = f"{flat_path(world.new_project())}/team/search?q="
     tenant = world.dev["tenants"]["acme"]["tenant_id"]
     principals = [{"name": f"Zoë Number {n}", "email": f"zoe{n:02}@acme.example"} for n in range(12)]
@@ -256,7 +256,7 @@ def test_a_search_brings_ten_people_at_most(world: World, template: Template) ->
     assert [one["name"] for one in world("GET", search + "number%2011").body] == ["Zoë Number 11"]
 
 
-def test_a_team_shows_members_of_either_dialect_and_not_the_named_manager(shared: World) -> None:
+def test_team_shows_members_of_both_dialects_without_the_named_manager(shared: World) -> None:
     project = shared.new_project()
     shared.new_member(project, "viewer", "manager")
     team = f"{flat_path(project)}/team"

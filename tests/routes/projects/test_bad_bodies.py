@@ -106,7 +106,7 @@ V1_BODIES: dict[str, Body] = {
 
 
 @pytest.mark.parametrize("kind", V1_BODIES)
-def test_v1_refuses_a_bad_body(shared: World, kind: str) -> None:
+def test_bad_body_is_422_in_v1(shared: World, kind: str) -> None:
     sent, (loc, msg, type) = V1_BODIES[kind]
     refused = (422, {"detail": [{"loc": loc, "msg": msg, "type": type}]})
     assert shared("POST", shared.projects(), content=sent).seen == refused
@@ -114,7 +114,7 @@ def test_v1_refuses_a_bad_body(shared: World, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind, (_, (loc, *_)) in V1_BODIES.items() if loc == ["body"]])
-def test_flat_refuses_a_bad_body(shared: World, kind: str) -> None:
+def test_bad_body_is_400_in_flat(shared: World, kind: str) -> None:
     sent, (_, msg, _) = V1_BODIES[kind]
     assert shared("POST", "/projects", content=sent).seen == (400, {"error": f"body: {msg}"})
     assert shared("GET", "/projects").body == []
@@ -140,13 +140,13 @@ FLAT_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("kind", FLAT_FIELDS)
-def test_flat_refuses_a_bad_field(shared: World, kind: str) -> None:
+def test_bad_field_is_400_in_flat(shared: World, kind: str) -> None:
     changes, error = FLAT_FIELDS[kind]
     assert shared("POST", "/projects", content=flat(**changes)).seen == (400, {"error": error})
     assert shared("GET", "/projects").body == []
 
 
-def test_flat_put_refuses_what_it_could_not_create(world: World) -> None:
+def test_flat_put_with_a_bad_field_is_400(world: World) -> None:
     path = f"/projects/{world('POST', '/projects', FLAT).body['_id']}"
     before = world("GET", path)
     for changes, error in (
@@ -162,14 +162,14 @@ def test_flat_put_refuses_what_it_could_not_create(world: World) -> None:
     assert world("GET", path).seen == before.seen
 
 
-def test_flat_ignores_unknown_fields_so_a_client_may_put_back_what_it_got(world: World) -> None:
+def test_flat_put_of_the_answer_with_unknown_fields_succeeds(world: World) -> None:
     created = world("POST", "/projects", {**FLAT, "manager": "me", "team": ["you"]}).body
     assert created["team"] == []
     path = f"/projects/{created['_id']}"
     assert world("PUT", path, world("GET", path).body).seen == (200, created)
 
 
-def test_an_empty_or_null_patch_is_refused(shared: World) -> None:
+def test_empty_or_null_patch_is_422(shared: World) -> None:
     project = shared.new_project(tenant="globex")
     options: Any = {"tenant": "globex"}
     empty = {"loc": ["body"], "msg": "Give at least one field to change", "type": "missing"}
@@ -186,7 +186,7 @@ def test_an_empty_or_null_patch_is_refused(shared: World) -> None:
     assert shared("PATCH", project, {"description": None}, **options).status == 200
 
 
-def test_a_refusal_tells_twenty_things_that_are_wrong_at_most(shared: World) -> None:
+def test_refusal_lists_at_most_twenty_errors(shared: World) -> None:
     """Or a body of 256 KB would be answered with three megabytes."""
     sent = body(**{f"unknown{number}": 1 for number in range(5_000)})
     refused = shared("POST", shared.projects(), content=sent)
@@ -194,7 +194,7 @@ def test_a_refusal_tells_twenty_things_that_are_wrong_at_most(shared: World) -> 
     assert [item["loc"] for item in refused.body["detail"]] == [["body", f"unknown{number}"] for number in range(20)]
 
 
-def test_a_flat_client_may_put_back_what_a_v1_client_left(world: World) -> None:
+def test_flat_put_of_unchanged_v1_values_succeeds(world: World) -> None:
     """What equals the stored value is accepted, also where it could not be new."""
     for description in (None, "x" * 20_000, {"summary": "x" * 20_000}, {"other": 1}, {"summary": 5}, ""):
         created = world("POST", world.projects(), {"name": "A", "description": description}).body

@@ -40,7 +40,7 @@ DOCUMENTS = st.none() | TEXT | st.dictionaries(TEXT, VALUES, max_size=5)
 
 @given(document=DOCUMENTS)
 @settings(max_examples=full(2_000, 50_000))
-def test_parsing_and_rendering_give_back_the_very_text(document: Any) -> None:
+def test_parsing_and_rendering_keep_the_text(document: Any) -> None:
     text = documents.render(document)
     assert documents.render(documents.parse(text)) == text
 
@@ -48,7 +48,7 @@ def test_parsing_and_rendering_give_back_the_very_text(document: Any) -> None:
 @pytest.mark.timeout(1_200)
 @given(document=DOCUMENTS)
 @settings(max_examples=full(100, 1_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_description_comes_back_as_it_was_sent(shared: World, document: Any) -> None:
+def test_description_is_returned_as_sent(shared: World, document: Any) -> None:
     text = documents.render(document)
     created = shared("POST", shared.projects(), content=f'{{"name":"A","description":{text}}}'.encode())
     assert created.status == 201
@@ -133,7 +133,7 @@ def escaped(text: str) -> str:
     return "\n " + re.sub("[^\x00-\x7e]+", lambda found: json.dumps(found[0])[1:-1], text) + "\t"
 
 
-def test_many_documents_come_back_as_they_were_sent(shared: World, count: Count) -> None:
+def test_many_documents_are_returned_as_sent(shared: World, count: Count) -> None:
     """Sent as they are, or with escapes for what is not ASCII; given back as they are, always."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
@@ -161,7 +161,7 @@ def test_many_documents_come_back_as_they_were_sent(shared: World, count: Count)
     count(documents=seen)
 
 
-def test_every_allowed_scalar_of_unicode_comes_back(shared: World) -> None:
+def test_every_allowed_unicode_scalar_is_returned(shared: World) -> None:
     """Once each, as text and in a key; every second pack with escapes, in `make prove` all of them both ways."""
     project = shared.new_project()
     scalars = (quoted(chr(scalar))[1:-1] for scalar in ALLOWED)
@@ -178,7 +178,7 @@ def test_every_allowed_scalar_of_unicode_comes_back(shared: World) -> None:
     assert seen == 0x110000 - len(FORBIDDEN) == 1_112_064 - 62
 
 
-def test_flat_text_comes_back_as_it_was_sent(shared: World) -> None:
+def test_flat_text_is_returned_as_sent(shared: World) -> None:
     """Of every allowed scalar, in pieces of up to 10,000 characters; inside `make test`, some of the pieces."""
     project = flat_path(shared.new_project())
     for start in range(0, len(ALLOWED), 9_990):
@@ -203,7 +203,7 @@ PLACES: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_every_forbidden_scalar_is_refused_and_never_altered(shared: World, place: str) -> None:
+def test_every_forbidden_unicode_scalar_is_refused(shared: World, place: str) -> None:
     """As an escape, and as it is: of a surrogate, the three bytes that UTF-8 would have for it."""
     project = shared.new_project()
     before = shared("GET", project)
@@ -221,7 +221,7 @@ def test_every_forbidden_scalar_is_refused_and_never_altered(shared: World, plac
 
 @given(text=st.text(max_size=60) | st.text('{}[]",:\\0123eE.+-ut', max_size=60))
 @settings(max_examples=full(5_000, 100_000))
-def test_whatever_is_accepted_is_json_and_nothing_crashes(text: str) -> None:
+def test_accepted_input_is_valid_json(text: str) -> None:
     try:
         value = documents.parse(text)
     except documents.NotJson:
@@ -229,14 +229,14 @@ def test_whatever_is_accepted_is_json_and_nothing_crashes(text: str) -> None:
     assert json.loads(documents.render(value)) == json.loads(text)
 
 
-def test_a_string_that_never_ends_is_refused_at_once() -> None:
+def test_unterminated_string_is_refused_at_once() -> None:
     """Were it retried from each of its quotes, this would take hours."""
     for hostile in ('"' + '\\"' * 120_000, "[" + '"\\' * 120_000, '"' * 240_001):
         with pytest.raises(documents.NotJson):
             documents.parse(hostile)
 
 
-def test_32_levels_are_taken_and_33_are_not() -> None:
+def test_32_levels_are_accepted_and_33_refused() -> None:
     assert documents.parse("[" * 32 + "]" * 32)
     with pytest.raises(documents.NotJson, match="JSON may be nested at most 32 levels deep"):
         documents.parse("[" * 33 + "]" * 33)

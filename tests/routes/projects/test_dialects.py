@@ -42,7 +42,7 @@ def test_a_v1_project_is_a_flat_project(world: World) -> None:
     assert world("GET", world.projects("research")).body["data"] == []
 
 
-def test_what_flat_shows_and_changes_of_each_kind_of_description(world: World) -> None:
+def test_flat_shows_and_changes_the_summary_of_each_description(world: World) -> None:
     """Stored, shown in flat, stored after a flat change to "new"."""
     cases = (
         (None, "", {"summary": "new"}),
@@ -64,7 +64,7 @@ def test_what_flat_shows_and_changes_of_each_kind_of_description(world: World) -
         assert world("GET", path).body["description"] == after
 
 
-def test_numbers_and_the_order_of_keys_survive_a_flat_change(world: World) -> None:
+def test_flat_change_keeps_numbers_and_key_order(world: World) -> None:
     sent = b'{"name":"A","description":{"z":1.10,"summary":"a","a":[1e5,-0,12345678901234567890123456789012345678]}}'
     path = f"{world.projects()}/{world('POST', world.projects(), content=sent).body['id']}"
     flat = world("GET", flat_path(path)).body
@@ -81,7 +81,7 @@ def test_names_are_trimmed_in_both_dialects(world: World) -> None:
     assert revised["clientName"] == "C"
 
 
-def test_each_dialect_counts_what_its_body_shows(world: World) -> None:
+def test_version_of_each_dialect_counts_changes_of_its_body(world: World) -> None:
     path = world.new_project()
 
     def tags() -> tuple[str, str]:

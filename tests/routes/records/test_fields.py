@@ -15,7 +15,7 @@ from tests.support.records import KINDS, TEXT
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_field_that_is_needed_is_asked_for(shared: World, kind: str) -> None:
+def test_missing_required_field_is_refused(shared: World, kind: str) -> None:
     project = shared.new_project()
     for field in RECORDS[kind]:
         body = {name: value for name, value in RECORDS[kind].items() if name != field}
@@ -45,7 +45,7 @@ BAD: dict[tuple[str, str], list[Any]] = {
 
 
 @pytest.mark.parametrize(("kind", "field"), BAD)
-def test_bad_values_are_refused_by_their_place(shared: World, kind: str, field: str) -> None:
+def test_bad_value_is_refused_with_its_field(shared: World, kind: str, field: str) -> None:
     project = shared.new_project()
     record = shared.new_record(project, kind)
     spelled = next(iter(in_camel_case({field: 0})))
@@ -62,7 +62,7 @@ def test_bad_values_are_refused_by_their_place(shared: World, kind: str, field: 
     assert shared("GET", record).headers["etag"] == '"v-1"'
 
 
-def test_v1_refuses_unknown_fields_and_flat_ignores_them(shared: World) -> None:
+def test_unknown_field_is_refused_by_v1_and_ignored_by_flat(shared: World) -> None:
     project = shared.new_project()
     body = RECORDS["tasks"] | {"sequence": 7}
     known = "assigned_to, completed, deadline, description, estimated_hours, name, phase, priority, status"
@@ -75,7 +75,7 @@ def test_v1_refuses_unknown_fields_and_flat_ignores_them(shared: World) -> None:
     assert shared("PATCH", shared.new_record(project, "tasks"), {}).seen == (422, {"detail": [nothing]})
 
 
-def test_moments_are_kept_in_utc_and_numbers_as_they_were_written(shared: World) -> None:
+def test_times_are_stored_in_utc_and_numbers_as_written(shared: World) -> None:
     project = shared.new_project()
     task = shared.new_record(project, "tasks")
     for sent, kept in (
@@ -101,7 +101,7 @@ def test_moments_are_kept_in_utc_and_numbers_as_they_were_written(shared: World)
 @pytest.mark.parametrize(
     ("written", "taken"), [("3.0", 3), ("1e3", 1000), ("-0", None), ("3.5", None), ("9007199254740992.0", None)]
 )
-def test_a_whole_number_is_one_however_it_is_written(world: World, written: str, taken: int | None) -> None:
+def test_whole_number_in_any_notation_is_accepted(world: World, written: str, taken: int | None) -> None:
     """As JSON Schema has it; some clients have no other numbers."""
     project = world.new_project()
     body = json.dumps(RECORDS["datasets"] | {"records": 0}).replace('"records": 0', f'"records": {written}')

@@ -18,7 +18,7 @@ NOT_ALLOWED = "You may not change the records of this project."
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_v1_creates_reads_changes_lists_and_deletes(shared: World, kind: str) -> None:
+def test_v1_record_is_created_read_changed_listed_and_deleted(shared: World, kind: str) -> None:
     project = shared.new_project()
     made = shared("POST", f"{project}/{kind}", RECORDS[kind])
     whole = {
@@ -53,7 +53,7 @@ def test_v1_creates_reads_changes_lists_and_deletes(shared: World, kind: str) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_flat_creates_lists_and_deletes(shared: World, kind: str) -> None:
+def test_flat_record_is_created_listed_and_deleted(shared: World, kind: str) -> None:
     project = flat_path(shared.new_project())
     made = shared("POST", f"{project}/{kind}", in_camel_case(RECORDS[kind]))
     whole = {
@@ -74,7 +74,7 @@ def test_flat_creates_lists_and_deletes(shared: World, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_record_made_through_one_dialect_is_the_same_in_the_other(shared: World, kind: str) -> None:
+def test_flat_record_is_the_same_in_v1(shared: World, kind: str) -> None:
     project = shared.new_project()
     flat = shared("POST", f"{flat_path(project)}/{kind}", in_camel_case(RECORDS[kind])).body
     seen = shared("GET", f"{project}/{kind}/{v1_id(flat['_id'])}").body
@@ -108,7 +108,7 @@ def test_lists_are_paged_and_filtered_by_phase(shared: World, kind: str) -> None
     assert shared("GET", f"{project}/{kind}?phase=other").status == 422
 
 
-def test_an_archived_projects_records_are_read_and_not_written(shared: World) -> None:
+def test_write_of_a_record_in_an_archived_project_is_409(shared: World) -> None:
     project = shared.new_project()
     records = {kind: shared.new_record(project, kind) for kind in KINDS}
     note = shared.new_note(records["tasks"])
@@ -134,7 +134,7 @@ def test_an_archived_projects_records_are_read_and_not_written(shared: World) ->
         assert shared(method, path, body).seen == (409, {"error": refused}), path
 
 
-def test_a_deleted_projects_records_are_gone_at_once_in_both_dialects(shared: World) -> None:
+def test_record_of_a_deleted_project_is_404_in_both_dialects(shared: World) -> None:
     project = shared.new_project()
     records = {kind: shared.new_record(project, kind) for kind in KINDS}
     note = shared.new_note(records["tasks"])
@@ -151,7 +151,7 @@ def test_a_deleted_projects_records_are_gone_at_once_in_both_dialects(shared: Wo
     assert shared("GET", f"{flat_path(project)}/team").seen == (404, {"error": gone})
 
 
-def test_malformed_ids_of_records_are_refused_in_each_dialects_way(shared: World) -> None:
+def test_malformed_record_id_is_422_in_v1_and_404_in_flat(shared: World) -> None:
     project = shared.new_project()
     assert shared("GET", f"{project}/tasks/1").status == 422
     assert shared("GET", f"{flat_path(project)}/tasks/1").seen == (404, {"error": "Project not found."})

@@ -13,7 +13,7 @@ from tests.support.client import (
 from tests.support.records import KINDS, id_of
 
 
-def test_a_report_brings_all_records_and_what_is_stalled(world: World) -> None:
+def test_report_has_all_records_and_stalled_tasks(world: World) -> None:
     project = world.new_project()
     report = f"{flat_path(project)}/report"
     empty: dict[str, list[Any]] = {"tasks": [], "datasets": [], "experiments": [], "decisions": [], "stalledTasks": []}

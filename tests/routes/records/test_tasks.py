@@ -14,7 +14,7 @@ from tests.support.client import (
 from tests.support.records import id_of
 
 
-def test_a_task_tells_when_it_was_started_and_finished_and_by_whom(shared: World) -> None:
+def test_status_changes_record_time_and_author(shared: World) -> None:
     project = shared.new_project()
     task = flat_path(shared.new_record(project, "tasks"))
 
@@ -37,7 +37,7 @@ def test_a_task_tells_when_it_was_started_and_finished_and_by_whom(shared: World
     assert listed == [{"_id": id_of(task), "name": "Clean the data", "status": "pending"}]
 
 
-def test_a_task_made_completed_is_started_and_finished(shared: World) -> None:
+def test_task_created_as_completed_is_started_and_finished(shared: World) -> None:
     project = shared.new_project()
     made = shared("POST", f"{project}/tasks", RECORDS["tasks"] | {"status": "completed", "completed": True}).body
     assert (made["started_at"], made["finished_at"], made["completed"]) == (A_MOMENT, A_MOMENT, True)
@@ -45,14 +45,14 @@ def test_a_task_made_completed_is_started_and_finished(shared: World) -> None:
     assert shared("PATCH", f"{project}/tasks/{made['id']}", {"status": "pending"}).body["finished_at"] is None
 
 
-def test_a_task_shows_its_latest_hundred_changes_of_status(shared: World) -> None:
+def test_task_shows_its_latest_100_status_changes(shared: World) -> None:
     task = shared.new_record(shared.new_project(), "tasks")
     for number in range(102):
         changed = shared("PATCH", task, {"status": ("inProgress", "onHold")[number % 2]})
     assert len(changed.body["completed_by"]) == 100
 
 
-def test_the_checkbox_is_toggled_and_has_nothing_to_do_with_the_status(shared: World) -> None:
+def test_toggle_of_the_checkbox_leaves_the_status(shared: World) -> None:
     task = flat_path(shared.new_record(shared.new_project(), "tasks"))
     for expected in (True, False, True):
         answer = shared("PATCH", f"{task}/completed")
@@ -62,7 +62,7 @@ def test_the_checkbox_is_toggled_and_has_nothing_to_do_with_the_status(shared: W
     assert (first.body["completed"], again.body["completed"], again.replayed) == (False, False, True)
 
 
-def test_a_task_is_revised_and_what_is_left_out_stays(shared: World) -> None:
+def test_flat_update_of_a_task_keeps_omitted_fields(shared: World) -> None:
     project = shared.new_project()
     shared.new_member(project, "contributor", "contributor")
     fields = {"assigned_to": shared.uuid("contributor"), "estimated_hours": 3, "priority": "high"}
@@ -78,7 +78,7 @@ def test_a_task_is_revised_and_what_is_left_out_stays(shared: World) -> None:
     assert notes == []
 
 
-def test_a_day_stays_a_day_when_flat_sends_back_what_it_was_shown(shared: World) -> None:
+def test_flat_put_of_the_shown_deadline_keeps_a_day(shared: World) -> None:
     project = shared.new_project()
     day, midnight = "2026-03-31", "2026-03-31T00:00:00.000Z"
     task = shared.new_record(project, "tasks", deadline=day)
@@ -102,7 +102,7 @@ def test_a_day_stays_a_day_when_flat_sends_back_what_it_was_shown(shared: World)
     assert shared("PATCH", task, {"deadline": midnight}).body["deadline"] == midnight
 
 
-def test_only_members_are_assigned(shared: World) -> None:
+def test_assignee_outside_the_project_is_refused(shared: World) -> None:
     project = shared.new_project()
     task = shared.new_record(project, "tasks")
     stranger = shared.uuid("viewer")
