@@ -1,4 +1,4 @@
-"""Writers who meet on one item, as DynamoDB answers them and DynamoDB Local does not: in simulated time."""
+"""Concurrent writers of one item with DynamoDB's conflicts, which DynamoDB Local does not have; in simulated time."""
 
 import pytest
 
@@ -12,6 +12,6 @@ def test_16_writers_on_one_item_are_all_answered(case: str) -> None:
 
 
 def test_p99_of_conflicts_is_below_half_of_exponential_pauses() -> None:
-    """As one is that waits longer and longer."""
+    """Compared with pauses that grow exponentially."""
     case = CASES["records of one project"]
     assert figures(case, 16, seeds=(1,)).p99 < 0.5 * figures(case, 16, exponential, seeds=(1,)).p99

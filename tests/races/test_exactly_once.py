@@ -47,7 +47,7 @@ def test_one_key_sent_by_all_clients_creates_one_project_with_one_answer(crowd: 
 
 
 def test_one_key_on_every_writing_route_commits_once(crowd: Crowd) -> None:
-    """A change, a member added, a demotion, a removal, a delete: eight of each at once."""
+    """Eight concurrent requests for each kind of change."""
     world = crowd.world
     crowd.proxy.conflicts = True
     project = world.new_project()
@@ -128,7 +128,7 @@ def test_create_has_two_calls(crowd: Crowd, path: str) -> None:
 
 
 def test_lost_acknowledgement_causes_neither_second_write_nor_conflict(crowd: Crowd) -> None:
-    """The engine commits, the answer never arrives; the same bytes go again under the same token."""
+    """The engine commits and the answer is lost. The client library repeats the same bytes with the same token."""
     world = crowd.world
     project = world.new_project()
     losses: list[str] = []

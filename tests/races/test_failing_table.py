@@ -75,7 +75,7 @@ def test_three_calls_in_ten_failing_give_no_wrong_answer(crowd: Crowd, count: Co
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("hanging", ["every call", "the commit"])
 def test_hanging_table_is_503_in_time(crowd: Crowd, hanging: str, count: Count) -> None:
-    """As many routes at once as there are processes; some of them, or all under `make prove`."""
+    """Sends one route for each process at once; some routes, or all under `make prove`."""
     world = crowd.world
     routes = [name for name in (EVERY_ROUTE if hanging == "every call" else WRITES) if name != "V1ListRoles"]
     random.shuffle(routes)
@@ -90,7 +90,7 @@ def test_hanging_table_is_503_in_time(crowd: Crowd, hanging: str, count: Count) 
 
 
 def test_hanging_table_during_authentication_is_503(crowd: Crowd) -> None:
-    """Nobody has come with these credentials yet."""
+    """The credentials are used for the first time, so that the authorizer reads them."""
     world = crowd.world
     strangers = [partial(world, by=name, tenant="globex") for name in ("viewer", "outsider")]
     for answer in while_hanging(crowd, [partial(each, "GET", "/v1/roles") for each in strangers]):
@@ -99,7 +99,7 @@ def test_hanging_table_during_authentication_is_503(crowd: Crowd) -> None:
 
 
 def test_client_of_the_table_ends_an_unanswered_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In earnest: all other tests have what hangs on their clock."""
+    """Waits for a real timeout; the other tests have hanging calls on their own clock."""
     monkeypatch.setattr(EndpointCreator, "create_endpoint", impatient)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

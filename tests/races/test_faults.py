@@ -1,7 +1,7 @@
-"""Every call to the table that fails, and many that fail one after the other: what was asked happens once.
+"""Each call to the table fails, or many in a row: the request takes effect once.
 
-Whoever is not answered sends the same request again at once, with the same Idempotency-Key, until it is. Then the
-table holds, row for row, what the same request leaves without a fault.
+The client repeats an unanswered request at once, with the same Idempotency-Key, until the answer. Then the table has
+the same rows as after the request without a fault.
 """
 
 import os
@@ -39,7 +39,7 @@ _KEY = "one-and-the-same"
 
 
 class Rows:
-    """A table's rows: what they are, what is new in them since the beginning, and how to make them what they were."""
+    """The rows of a table: reads them, compares them with the start, and restores them."""
 
     def __init__(self) -> None:
         self._client, self._name = boto3.client("dynamodb"), os.environ["TABLE_NAME"]
@@ -52,8 +52,8 @@ class Rows:
         return [plain_item(row) for _, row in sorted(self._now.items())]
 
     def picture(self) -> list[str]:
-        """The rows that are new or different, with what is new in them (ids, moments) numbered in the order of its
-        appearance, and the keys of those that are gone.
+        """The new or changed rows, with their new ids and times numbered in order of appearance, and the keys of the
+        deleted rows.
         """
         numbers: dict[str, str] = {}
 
@@ -67,7 +67,7 @@ class Rows:
         return gone + [_NEW.sub(number, repr(sorted(row.items()))) for row in rows]
 
     def restore(self) -> None:
-        """What has been read anew since is all that is known to have changed."""
+        """Only rows read again since then can have changed."""
         now, self._now = self._now, self._before
         changes: list[dict[str, Any]] = [
             {"DeleteRequest": {"Key": wire_key(key)}} for key in now.keys() - self._before.keys()
@@ -90,7 +90,7 @@ def sequences(rows: list[Item]) -> dict[str, int]:
 
 @dataclass
 class Subject:
-    """A request that writes, the rows before it, and what they look like after it if nothing fails."""
+    """A writing request, the rows before it, and the rows after it without a fault."""
 
     route: str
     world: World
@@ -102,7 +102,7 @@ class Subject:
         return self.world(*self.request, key=key)
 
     def answered(self, client: FaultyClient, sends: int = 1_000) -> tuple[Answer, int]:
-        """What is answered at last, and how often the request was sent."""
+        """The final answer, and the number of requests."""
         for attempt in range(1, sends + 1):
             client.revive()
             try:
@@ -133,7 +133,7 @@ def made(shared: World, request: pytest.FixtureRequest) -> Iterator[Subject]:
     before = sequences(made.rows.read())
     assert made.sent().status in (200, 201, 204)
     made.expected = made.rows.picture()
-    # One project is made, or changed once, and nothing is amiss: else the tests would compare with nonsense.
+    # The request creates one project or changes it once, so that the comparison means something.
     after = sequences(made.rows.read())
     changed = {pk: (before.get(pk, 0), after[pk]) for pk in after if after[pk] != before.get(pk)}
     ((was, now),) = changed.values()
@@ -156,7 +156,7 @@ def subject(made: Subject) -> Iterator[Subject]:
 
 
 def test_one_call_failing_in_any_way_leaves_the_same_rows(subject: Subject, count: Count) -> None:
-    """Each of the request's calls, and then that of its replay."""
+    """Fails each call of the request, and then that of its replay."""
     with faulty(lambda *_: None) as client:
         subject.sent()
     subject.rows.read()
@@ -166,7 +166,7 @@ def test_one_call_failing_in_any_way_leaves_the_same_rows(subject: Subject, coun
     for fault, at in product(FAULTS, range(1, len(client.calls) + 1)):
         first, sends = with_fault(subject, fault, at)
         subject.assert_done_once(first)
-        # What does not end the process is not even seen.
+        # Only a fault that ends the process is visible.
         assert sends == (2 if fault.startswith("crash") else 1), (fault, at)
         assert first.replayed == (fault == "crash after" and at == commit), (fault, at)
         count(points=1)
@@ -181,7 +181,7 @@ def test_one_call_failing_in_any_way_leaves_the_same_rows(subject: Subject, coun
 
 
 def with_fault(subject: Subject, fault: str, at: int) -> tuple[Answer, int]:
-    """What is answered at last when one call fails, and how often the request was sent."""
+    """The final answer with one failing call, and the number of requests."""
     with faulty(lambda number, *_: fault if number == at else None, unhurried()) as client:
         answer, sends = subject.answered(client)
     assert len(client.calls) > at, "the fault was not met"
@@ -189,7 +189,7 @@ def with_fault(subject: Subject, fault: str, at: int) -> tuple[Answer, int]:
 
 
 def test_lost_answer_without_a_key_causes_no_second_write(subject: Subject) -> None:
-    """As long as the process lives: it sends the same bytes again, under the same token."""
+    """A living process repeats the same bytes with the same token."""
     subject.sent(key=None)
     expected = subject.rows.picture()
     subject.rows.restore()
@@ -257,7 +257,7 @@ def test_calls_failing_again_and_again_leave_the_same_rows(
 
 
 def test_failed_request_leaves_no_read_running(shared: World) -> None:
-    """In Lambda it would go on, or be gone on with, in the next request of the process."""
+    """In Lambda it would continue during the next request of the process."""
     path = flat_path(a_project(shared))
     begun, answered = threading.Event(), threading.Event()
     reads: list[str] = []
@@ -285,7 +285,7 @@ def test_failed_request_leaves_no_read_running(shared: World) -> None:
     assert (answer.status, begun.is_set(), left) == (500, True, [])
 
 
-# ---------------------------------------------------------------- what a batch leaves over
+# ---------------------------------------------------------------- unprocessed items of a batch
 
 
 @pytest.mark.parametrize("operation", ["BatchGetItem", "BatchWriteItem"])

@@ -1,4 +1,4 @@
-"""One request commits between the read and the commit of another: each pair in the one order that could do harm."""
+"""A request commits between the read and the commit of another: each pair in its harmful order."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -245,7 +245,7 @@ def test_concurrently_renamed_project_is_listed_under_its_new_name(
 def test_change_of_a_concurrently_replaced_membership_is_checked_again(
     world: World, meanwhile: Meanwhile, method: str, conditional: bool
 ) -> None:
-    """The new one has the same counter. Without a condition the request is about whichever is there."""
+    """The new membership has the same counter. A request without If-Match changes the current one."""
     project = world.new_project()
     member = world.new_member(project, "viewer", "viewer")
     tag = world("GET", member).headers["etag"]
@@ -354,7 +354,7 @@ def test_if_match_of_a_flat_task_holds_its_notes_at_the_commit(
 
 
 def test_etag_of_a_flat_task_counts_a_change_and_a_concurrent_note(world: World, meanwhile: Meanwhile) -> None:
-    """A change of v1, where notes are not shown, does not mind."""
+    """A change in v1, which does not show notes, is not affected."""
     project = a_project_with_a_note(world)
     task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
     meanwhile(lambda other: writes(other, project)["add a note"]())
@@ -367,7 +367,7 @@ def test_etag_of_a_flat_task_counts_a_change_and_a_concurrent_note(world: World,
 def test_notes_read_with_a_task_are_never_older_than_its_etag(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else the tag would vouch for notes that its holder has not seen, for ever."""
+    """Otherwise a client could hold the current ETag without having seen the notes."""
     project = a_project_with_a_note(world)
     task = flat_path(f"{project}/tasks/{first(world, f'{project}/tasks')}")
     before = world("GET", task)

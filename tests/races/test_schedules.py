@@ -24,13 +24,13 @@ SEED = 4
 # All of the pairs in full take some minutes.
 pytestmark = pytest.mark.timeout(full(300, 1_800))
 
-# Routes of which If-Match names the version of what they change.
+# Routes with If-Match for the changed resource.
 MATCHING = [
     *("UpdateProject", "DeleteProject", "V1UpdateProject", "V1DeleteProject", "V1UpdateMember", "V1RemoveMember"),
     *("UpdateTask", "DeleteTask", "V1UpdateTask", "V1DeleteTask", "V1UpdateDataset", "V1DeleteDecision"),
 ]
 
-# Routes that set fields to what is sent: sent again, it changes nothing.
+# Routes that set fields: a repeated request changes nothing.
 SETTING = ["UpdateProject", "UpdateTask", "SetTaskStatus", "SetTaskPhase", "ReassignTask"]
 SETTING += [route for route in WRITES if route.startswith("V1Update")]
 
@@ -72,7 +72,7 @@ PAIRS = of("Apollo", *(f"{one},{other}" for one, other in combinations_with_repl
 TWINS = of("Apollo", *(f"{route}=k,{route}=k" for route in WRITES))
 WITHOUT_A_KEY = of("Apollo", *(f"{route}=,{route}=" for route in WRITES))
 CONDITIONAL = of("Apollo", *(f"{one}!,{other}" for one in MATCHING for other in WRITES))
-# Those that set what is there, so that they change nothing unless another request comes before them.
+# Requests with the current values: they change nothing unless another request comes before.
 SAME = ["SameProject", "SameWholeProject", "SameMember", "SameTask", "SameStatus"]
 OVERTAKEN = of(
     "Apollo",
@@ -85,7 +85,7 @@ UNCHANGED += of("Apollo", *(f"{same}!,{other}" for same in SAME if same != "Same
 UNCHANGED += of("Apollo", *(f"{same}=k,{same}=k,{other}" for same in SAME for other in WRITES))
 TORN_UNCHANGED = of("Apollo", *(f"{same}~{item},{other}" for same in SAME for item in TORN for other in WRITES))
 ARCHIVED = of("Apollo", *(f"{route},Archive" for route in WRITES))
-# Whose role in the project is all that it has, and who loses it meanwhile; and one who gets a role meanwhile.
+# A caller with a role in the project alone, who loses it during the request; and one who gets a role.
 DISMISSED = of(
     "Gemini",
     *(f"{route}@outsider,{change}" for route in [*WRITES, *SAME] for change in ("DemoteOutsider", "RemoveOutsider")),
@@ -104,7 +104,7 @@ SHOWN_TWINS = of("Apollo", *(f"{route}=k^{item},{route}=k^{item}" for route in W
 SHOWN_MATCHING = of("Apollo", *(f"{route}=k!^{item},{route}=k!^{item}" for route in MATCHING for item in SHOWN))
 SHOWN_PAIRS = of("Apollo", *(f"{one}^{item},{other}" for one in WRITES for item in SHOWN for other in WRITES))
 SHOWN_UNCHANGED = of("Apollo", *(f"{one}^{item},{same}" for one in WRITES for item in SHOWN for same in SAME))
-# Whoever leaves needs no role that would let them.
+# Leaving needs no permission.
 LEAVING = ["V1RemoveMember", "RemoveTeamMember"]
 PROMOTED = of("Apollo", *(f"{route}@viewer,V1UpdateMember" for route in WRITES if route not in LEAVING))
 
@@ -135,7 +135,7 @@ def explore(explored: Explorer, cases: Sequence[str], few: int, many: int, *, cr
 
 
 def test_given_schedule_repeats_exactly(explored: Explorer) -> None:
-    """Or, if none is, one with a crash; twice, and the same happens."""
+    """Runs the schedule in SCHEDULE, or one with a crash, twice with the same result."""
     text = os.environ.get("SCHEDULE", "Apollo/V1UpdateProject,V1DeleteProject:01B0100")
     first, second = explored.given(text), explored.given(text)
     for run in (first, second):
@@ -235,7 +235,7 @@ def test_twins_seeing_a_commit_item_by_item_commit_once_with_one_answer(
 
 @pytest.mark.parametrize("route", SETTING)
 def test_twin_with_values_stored_and_record_missing_gives_the_first_answer(explored: Explorer, route: str) -> None:
-    """It has nothing to change, and tries to commit a record of its own."""
+    """The twin changes nothing, and tries to commit a record of its own."""
     runs = list(explored.every(f"Apollo/{route}=k^1,{route}=k"))
     for run in runs:
         (committed,) = run.commits
@@ -244,7 +244,7 @@ def test_twin_with_values_stored_and_record_missing_gives_the_first_answer(explo
         assert second is not None
         assert (first.status, first.replayed, second.status, second.replayed) == (200, False, 200, True), run
         assert (first.content, first.headers.get("etag")) == (second.content, second.headers.get("etag")), run
-    # It reads when all of the first commit but its last item, the record, is visible; commits in vain; and reads again.
+    # The twin reads when all items of the first commit but the record are visible, fails to commit, and reads again.
     assert [run for run in runs if fullmatch(r"00+(1+)01\1", run.schedule)]
 
 

@@ -21,7 +21,7 @@ TENANT = "a" * 24
 EVENT = {"type": "project.created", "time": "2026-01-01T00:00:00.000Z"}
 EVENTS = [EVENT | {"sequence": number} for number in range(100)]
 
-# What front ends, and things on the way, answer with a status of 500 or more: no error of the service's.
+# Answers of front ends and proxies with a status of 500 or more, in no form of the service.
 BODIES = {
     "nothing": b"",
     "HTML": b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>",

@@ -1,4 +1,4 @@
-"""The faults of test_faults, on a route with Powertools' own idempotency: what Atrium's way is for (decision 0003)."""
+"""The faults of test_faults on a route with Powertools' own idempotency, for comparison (decision 0003)."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -55,9 +55,9 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 def outcome(client: Any, pause: Callable[[int], None], fault: str, at: int) -> tuple[str, bool]:
-    """What becomes of a create whose call number `at` fails, and whether it came to that call.
+    """The result of a creation whose call number `at` fails, and whether that call happened.
 
-    The client sends it again at once; and if that is no use, once more when the lease is over.
+    The client repeats the request at once, and if refused, again after the lease.
     """
     before = client.scan(TableName=PROJECTS)["Count"]
     faulty = FaultyClient(client, lambda number, *_: fault if number == at else None)

@@ -1,5 +1,5 @@
-"""A restore may bring a part of a transaction. For each write of the API, each part of what it writes: the check of the
-table finds it, or why it does not stands here.
+"""A restore may have only a part of a transaction. For each part of each write of the API, the check of the table finds
+it, or this file says why it cannot.
 """
 
 import os
@@ -47,8 +47,8 @@ def rows(world: World) -> Rows:
 
 @dataclass(frozen=True)
 class Written:
-    """One request's change: the table before it and after it, each changed row by what it is. `row` is the one that
-    the event is about, below META."""
+    """The change of one request: the table before and after, and the changed rows by kind. `row` is the subject of the
+    event, below META."""
 
     event: str
     before: Mapping[Key, Item]
@@ -120,7 +120,7 @@ def test_each_restored_part_of_each_write_is_found_or_listed_as_undetectable(
             continue
         done.add(shape)
         assert clean(check()), route
-        # One row of it alone, or all but one; under `make prove` each part there is.
+        # One row alone, or all but one; every part under `make prove`.
         most = len(written.kinds) - 1
         for size in sorted({1, most, *range(1, full(1, most))}):
             for part in combinations(written.kinds, size):
@@ -172,7 +172,7 @@ def test_record_of_a_missing_project_is_found_only_near_the_restore(world: World
 
 
 def test_record_of_a_later_changed_or_deleted_item_is_no_damage(world: World, check: Check) -> None:
-    """By later changes of the same row, by its deletion, and by the deletion of all around it."""
+    """After later changes of the row, its deletion, and the deletion of the project around it."""
     project = a_project(world)
     made = world("POST", f"{project}/decisions", RECORDS["decisions"], key=new_key()).body
     decision = f"{project}/decisions/{made['id']}"

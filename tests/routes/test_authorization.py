@@ -1,4 +1,4 @@
-"""Who may do what: every route by every kind of caller, and the rules behind it."""
+"""The status of every route for every kind of caller, and the rules behind it."""
 
 import re
 import time
@@ -119,7 +119,7 @@ def test_statuses_by_caller(
         expected = MATRIX[route][caller]
         method, path, body = requests[name]
         if method != "GET" and expected < 300:
-            # Of a project of the caller's own; and that one gone, or its members others, only itself.
+            # A project of the caller's own. Only the deletion itself and a change of members see it afterwards.
             spends = route[1].endswith(("/{id}", "/{project_id}")) or "/members" in route[1] or "/team" in route[1]
             own = own or furnished(people)
             method, path, body = EVERY_ROUTE[name](people, furnished(people) if spends else own)
@@ -153,7 +153,7 @@ def ask(world: World, issuer: Issuer, caller: str, method: str, path: str, body:
             return world(method, path, body, by="owner" if caller == "creator" else caller)
 
 
-# ---------------------------------------------------------------- what the routes' files declare
+# ---------------------------------------------------------------- permissions in the routes' files
 
 
 # The flat dialect has its project manager, and words of its own for that.
@@ -184,7 +184,7 @@ def test_route_names_the_weakest_permitted_role(route: declared.Route) -> None:
     if statuses["no role"] < 300:
         assert route.who == "anyone"
     else:
-        # A note is its author's, whatever the role; the request that hands a project over asks for more.
+        # The author of a note may delete it with any role; a hand-over needs a stronger role.
         assert (allowed[0] if allowed else "author") in re.findall(r"\w+", route.who)
 
 
@@ -236,7 +236,7 @@ def test_stronger_of_space_and_project_role_counts(world: World) -> None:
 
 
 def test_roles_have_the_documented_ids_and_permissions(world: World) -> None:
-    """Whoever kept an id, or asks for a permission by name, relies on them."""
+    """Clients store the ids and check permissions by name."""
     reads = ["project:read", "member:read"]
     writes = ["project:create", "project:update", "record:write"]
     manages = ["member:manage", "project:delete", "project:transfer"]

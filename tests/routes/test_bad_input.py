@@ -1,4 +1,4 @@
-"""Whatever a client sends is answered in its dialect, with a reason, and writes nothing."""
+"""Bad input is refused in its dialect with a reason, and writes nothing."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What each route costs stands in a table, and it is what the route costs."""
+"""The costs of each route equal those in the table of the benchmarks."""
 
 import json
 from pathlib import Path

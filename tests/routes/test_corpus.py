@@ -1,9 +1,9 @@
-"""The hostile corpus against every route: refused in the route's dialect, with nothing written and nothing given away,
-or accepted and given back as it was sent.
+"""The hostile corpus against every route: refused in the route's dialect without a write or a leak, or accepted and
+returned as sent.
 
 A cell is an item of tests/support/corpus.py in one place of one route. `make test` sends every n-th cell, shifted from
-place to place, so that each item and each place has its turn; `make prove` sends all. Each test prints its figures, and
-what took longest.
+place to place, so that each item and each place has its turn; `make prove` sends all. Each test prints its figures and
+slowest cells.
 """
 
 import gzip
@@ -258,7 +258,7 @@ def test_altered_id_names_no_other_resource(attack: Attack) -> None:
 
 
 def in_upper_case(path: str, body: Any) -> tuple[str, Any]:
-    """The same request with every id of it in upper case."""
+    """The request with all its ids in upper case."""
     path, _, query = path.partition("?")
     path = "/".join(part.upper() if AN_ID.fullmatch(part) else part for part in path.split("/"))
     body = body and {
@@ -270,7 +270,7 @@ def in_upper_case(path: str, body: Any) -> tuple[str, Any]:
 
 @pytest.mark.parametrize("route", EVERY_ROUTE)
 def test_an_id_in_upper_case_is_the_same_id(attack: Attack, route: str) -> None:
-    """Also to an Idempotency-Key; and the answer has it in lower case."""
+    """An Idempotency-Key treats them as the same request, and the answer has lower case."""
     target, headers = attack.target(route), {"Idempotency-Key": str(uuid4())}
     path, body = in_upper_case(target.path, target.body)
     content = None if body is None else json.dumps(body).encode()
@@ -296,7 +296,7 @@ def test_odd_queries_cause_no_server_error(attack: Attack) -> None:
 
 @pytest.mark.parametrize("route", EVERY_ROUTE)
 def test_an_unknown_parameter_is_refused_by_v1_and_ignored_by_flat(attack: Attack, route: str) -> None:
-    """Also by a route that writes: `?dry_run=true` must not be taken for what it says."""
+    """On writing routes too: a client that sends `?dry_run=true` must not believe in a dry run."""
     target = attack.target(route)
     known = sorted(known_parameters(target))
     path = f"{target.path}{'&' if '?' in target.path else '?'}stauts=archived&%3Cb%3E=1"
@@ -352,7 +352,7 @@ def test_made_up_cursor_of_an_outsider_has_the_same_answer_as_none(attack: Attac
     well_formed = cursor_behind(new_id(), f"{target.path}?")
     for by, tenant in (("outsider", "acme"), ("owner", "globex")):
         plain = attack.world("GET", target.path, by=by, tenant=tenant)
-        # Everybody has a list of projects.
+        # Every caller has a list of projects.
         assert plain.status == (200 if route == "ListProjects" else 403 if tenant == "acme" else 404)
         for cursor in ("x", "", well_formed, well_formed[:-1], "x&cursor=y"):
             answer = attack.world("GET", f"{target.path}?cursor={cursor}", by=by, tenant=tenant)
@@ -364,7 +364,7 @@ def test_made_up_cursor_of_an_outsider_has_the_same_answer_as_none(attack: Attac
 
 
 def test_well_formed_cursor_is_only_a_position(attack: Attack) -> None:
-    """Also one of nobody, or from before everything: what is shown is of this list, behind it."""
+    """An unknown or early position too: the page has the items of this list behind it."""
     real = first_cursor(attack)
     for route, name in cells(PAGED, corpus.CURSORS, 1):
         target = attack.target(route)

@@ -58,7 +58,7 @@ def test_request_without_exactly_one_credential_is_401(world: World) -> None:
 
 
 def test_credential_sent_twice_is_accepted(world: World) -> None:
-    """As generated clients do that fill in both of the document's security schemes."""
+    """Some generated clients fill in both security schemes of the document."""
     for secret in (world.principal("owner")["token"], world.principal("owner")["api_key"]):
         bearer, key = ("Authorization", f"Bearer {secret}"), ("X-API-Key", secret)
         for headers in ([bearer, key], [bearer, bearer], [key, ("x-api-key", f" {secret} ")], [bearer, key, bearer]):
@@ -67,7 +67,7 @@ def test_credential_sent_twice_is_accepted(world: World) -> None:
 
 
 def test_two_different_credentials_are_refused_with_their_own_code(world: World) -> None:
-    """Even where they are the same principal's, or one of them cannot be anybody's."""
+    """Even credentials of one principal, and a malformed second one."""
     token, key = world.principal("owner")["token"], world.principal("owner")["api_key"]
     bearer = ("Authorization", f"Bearer {token}")
     for headers in (
@@ -109,7 +109,7 @@ def test_a_typo_is_refused_without_a_read_of_the_table(traced: tuple[World, Trac
 
 
 def test_checksum_of_a_secret_is_its_crc32_in_six_base62_digits() -> None:
-    """Worked out elsewhere: who changes the form makes every credential in the world a typo."""
+    """The example was computed independently: a change of the form would break every issued credential."""
     assert is_well_formed("atr_key_" + "0" * 43 + "2lnRmX")
     assert is_well_formed("atr_token_" + "z" * 43 + "00zVT8")
 
@@ -152,7 +152,7 @@ def test_secrets_have_the_documented_form() -> None:
 
 
 class Operator:
-    """Who may invoke the functions without a URL, on the credentials of a principal of acme."""
+    """An operator, who invokes the functions without a URL on the credentials of a principal of acme."""
 
     def __init__(self, world: World, template: Template, principal: str = "owner") -> None:
         tenant = world.dev["tenants"]["acme"]["tenant_id"]
@@ -354,7 +354,7 @@ def test_last_use_is_noted_once_an_hour(
 
 @pytest.fixture
 def traced_writes(world: World) -> list[str]:
-    """The single updates of the table from here on: what the authorizer writes, and nothing else does."""
+    """The single updates of the table from now on; only the authorizer makes such updates."""
     made: list[str] = []
     events = tables.table()._client.meta.events
     events.register("provide-client-params.dynamodb.UpdateItem", lambda model, **_: made.append(model.name))
@@ -420,7 +420,7 @@ def test_two_rotations_at_once_come_one_after_the_other(
 def test_no_secret_is_in_the_table_in_an_answer_or_in_a_log(
     world: World, operator: Operator, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """After every route was called with every kind of credential, some of it in vain, and a broken table."""
+    """Calls every route with every kind of credential, valid and invalid, and with a broken table."""
     secrets = {
         principal[kind]
         for tenant in world.dev["tenants"].values()

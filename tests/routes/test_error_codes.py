@@ -1,4 +1,4 @@
-"""Every refusal has a code for programs: one table, all of which can be met, in both dialects."""
+"""Every refusal has an error code, in both dialects; a request shows each code of the table."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_refusals_of_every_route_have_code_and_help_link(shared: World, route: s
         '</docs#errors>; rel="help"',
     )
     refused = shared(method, path, sent, by="outsider", tenant="globex")
-    if refused.status < 400:  # what is everybody's own
+    if refused.status < 400:  # routes for every caller
         assert route in ("ListProjects", "V1GetMe", "V1ListRoles")
         assert "x-error-code" not in refused.headers
         return

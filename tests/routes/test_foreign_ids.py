@@ -1,5 +1,5 @@
-"""Another tenant's id answers like one that nobody has: the same bytes, headers and calls to the table, over every
-route that takes an id and every place of one. Acme asks, with ids of globex.
+"""An id of another tenant is answered like an unknown one: the same bytes, headers and calls to the table, on every
+route with an id and in every place. The caller is of acme, the ids are of globex.
 """
 
 import os
@@ -28,7 +28,7 @@ from tools import routes as declared
 # How many ids of another tenant are tried in each place.
 IDS = full(3, 100)
 
-# What the flat dialect calls a project's and a member's id in its paths.
+# The flat dialect's names of a project's and a member's id in paths.
 KINDS = {"id": "project_id", "user_id": "member_id"}
 
 Ids = dict[str, list[str]]
@@ -44,7 +44,7 @@ class Border:
     foreign: Ids
 
     def seen(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
-        """All that the caller, or somebody with a clock, may notice of an answer."""
+        """Everything a caller can observe of an answer, with its calls to the table for the duration."""
         self.trace.clear()
         answer = self.world(method, path, body, **options)
         headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
@@ -112,7 +112,7 @@ def nobodys() -> str:
 
 
 def places(route: str, path: str) -> list[tuple[int, str]]:
-    """The segments of a path that are ids, and of what."""
+    """The ids in a path, with their kind."""
     found = [(place, part.strip("{}")) for place, part in enumerate(route.split("/")) if part.startswith("{")]
     assert len(path.partition("?")[0].split("/")) == len(route.split("/"))
     return [(place, KINDS.get(name, name)) for place, name in found]
@@ -131,7 +131,7 @@ def with_ids(path: str, ids: dict[int, str]) -> str:
 def test_foreign_id_in_a_path_answers_as_an_unknown_one(
     border: Border, template: Template, name: str, count: Count
 ) -> None:
-    """In each place of its own, and in all of them: a whole path of another tenant's."""
+    """Tries each place alone, and all places at once: a whole path of another tenant."""
     route = routes(template)[name][1]
     method, path, body = EVERY_ROUTE[name](border.world, border.project)
     found = places(route, path)
@@ -145,7 +145,7 @@ def test_foreign_id_in_a_path_answers_as_an_unknown_one(
 
 
 def test_every_path_with_an_id_is_tried(template: Template) -> None:
-    """No place is called what none of the ids is."""
+    """Every place of an id in a path has a known name."""
     kinds = {KINDS.get(name, name) for _, path in routes(template).values() for name in names_in(path)}
     known = {"space_id", "project_id", "member_id", "note_id", *(f"{kind[:-1]}_id" for kind in RECORDS)}
     assert kinds <= known, (
@@ -164,7 +164,7 @@ def names_in(path: str) -> list[str]:
 
 
 def in_bodies(world: World, project: str) -> dict[str, Callable[[str, int], tuple[str, str, Any]]]:
-    """Requests that name somebody: by id, e-mail address or the beginning of a name."""
+    """Requests that name a person: by id, e-mail address or the beginning of a name."""
     flat = flat_path(project)
     task = world.new_record(project, "tasks")
     flat_task = {"name": "B", "description": "C", "phase": "business"}
@@ -193,7 +193,7 @@ def test_foreign_id_in_a_body_or_query_answers_as_an_unknown_one(border: Border)
 
 
 def test_foreign_id_in_an_event_answers_as_an_unknown_one(border: Border, template: Template) -> None:
-    """Of a project that somebody wants made: its principal, its space or its tenant is not one of the others'."""
+    """An event that asks for a project, with a principal, space or tenant that do not belong together."""
     world = border.world
     tenant = world.dev["tenants"]["acme"]["tenant_id"]
     foreign = {
@@ -229,7 +229,7 @@ LISTS = {
 
 @pytest.mark.parametrize("name", LISTS)
 def test_foreign_id_in_a_cursor_answers_as_an_unknown_one(border: Border, name: str) -> None:
-    """It is a position in one's own list, as good as the one next to it, and shows nothing of where it comes from."""
+    """The cursor is a position in the caller's own list, and shows no data of its origin."""
     method, path, _ = EVERY_ROUTE[name](border.world, border.project)
     for id in map(flat_id, border.foreign[LISTS[name]]):
         beside = f"{int(id, 16) + 1:024x}"
@@ -242,7 +242,7 @@ def test_foreign_id_in_a_cursor_answers_as_an_unknown_one(border: Border, name: 
 
 
 def test_every_list_with_a_cursor_is_tried(border: Border) -> None:
-    """To a route that takes no cursor it is a word, or in v1 an unknown parameter."""
+    """A route without cursor ignores the parameter, or refuses it as unknown in v1."""
     taking = set()
     for name, request in EVERY_ROUTE.items():
         method, path, _ = request(border.world, border.project)
@@ -258,7 +258,7 @@ def test_every_list_with_a_cursor_is_tried(border: Border) -> None:
 
 
 def test_key_used_by_another_tenant_or_principal_is_new(border: Border) -> None:
-    """For each the very request that it was used for, once it is done."""
+    """Repeats each original request after its success."""
     world = border.world
     for name, request in WRITES.items():
         method, path, body = request(world, a_project(world))

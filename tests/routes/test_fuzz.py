@@ -1,5 +1,5 @@
-"""Random input: bodies, credentials, keys, versions and cursors that nobody thought of. No answer is a server's error,
-gives input back, or has another shape than its dialect's.
+"""Random bodies, credentials, keys, versions and cursors cause no server error. No answer echoes input or has a shape
+outside its dialect.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.support.requests import EVERY_ROUTE, PAGED, TAKES_BODY
 from tests.support.trace import Trace
 from tests.support.world import Count, full
 
-# Short ones, so that what is wrong with a body is what its other edits did.
+# Short texts, so that only the other edits make a body wrong.
 VALUES = [text for text in (corpus.NO_VALUES | corpus.ODD_VALUES).values() if len(text) < 200]
 TOKENS = [
     *VALUES,
@@ -35,7 +35,7 @@ TEXTS = re.compile(
     "alternatives|content"
 )
 
-# An edit: what is done, where, with how much, and to what.
+# An edit: the operation, place, amount and text.
 EDITS = st.lists(
     st.tuples(
         st.sampled_from(["insert", "replace", "remove", "double", "move"]),
@@ -80,7 +80,7 @@ def edited(text: str, edits: list[tuple[str, int, int, str]]) -> str:
 
 
 def edited_bytes(text: str, edits: list[tuple[str, int, int, str]]) -> bytes:
-    """The same between any two bytes, also within a character."""
+    """The same at any byte, even within a character."""
     latin = [
         (kind, where, size, token.encode(errors="surrogatepass").decode("latin-1"))
         for kind, where, size, token in edits
@@ -157,7 +157,7 @@ def test_random_credential_is_refused(attack: Attack) -> None:
 
 @pytest.mark.timeout(3_600)
 def test_mistyped_credential_costs_no_read_of_the_table(traced: tuple[World, Trace], count: Count) -> None:
-    """One or two typing errors, or a piece that is missing: its checksum tells."""
+    """One or two typing errors or a missing piece, which the checksum detects."""
     world, trace = traced
     seed = random.randrange(2**32)
     print(f"seed {seed}")
@@ -235,8 +235,8 @@ TAGS = st.lists(
 
 @pytest.mark.timeout(3_600)
 def test_if_match_other_than_star_or_tags_is_refused(attack: Attack) -> None:
-    """A version that nothing has: 412 for whatever is well-formed. A list may have empty elements, and commas stand
-    within tags too."""
+    """The version is unknown, so every well-formed header is 412. A list may have empty elements, and tags may have
+    commas."""
     tag = re.compile(r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
     @given(route=st.sampled_from(["V1UpdateProject", "UpdateProject", "V1UpdateTask", "DeleteDataset"]), value=TAGS)

@@ -173,7 +173,7 @@ def test_malformed_key_is_refused(world: World) -> None:
 
 @pytest.mark.parametrize("kind", ["delete", "self-removal", "self-demotion", "if-match"])
 def test_twin_with_a_torn_batch_read_is_replayed(world: World, kind: str) -> None:
-    """A batch is not read at one moment: it may hold what the first request changed, and not yet its record."""
+    """A batch is not a snapshot: it may have the first request's change without its record."""
     project = world.new_project()
     member = world.new_member(project, "outsider", "manager")
     method, path, body, headers = {

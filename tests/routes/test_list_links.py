@@ -32,7 +32,7 @@ def test_cursor_of_a_link_is_accepted_by_its_target(world: World, cut: str) -> N
     ],
 )
 def test_scheme_of_a_link_is_http_or_https_only(shared: World, sent: str, scheme: str) -> None:
-    """In these tests the gateway speaks http."""
+    """The gateway of these tests speaks http."""
     for _ in range(2):
         shared.new_project()
     listed = shared("GET", "/projects?limit=1", headers={"X-Forwarded-Proto": sent})
@@ -61,8 +61,8 @@ def urls(answer: Answer) -> list[str]:
 def test_links_have_the_path_of_the_resource_for_any_form_of_the_request(
     world: World, template: Template, cut: str, before: str
 ) -> None:
-    """As API Gateway tells it: the path with the stage, or a domain's base path, before it, and with the slash that a
-    client put behind it. A query belongs to the list that it was sent to, as far as that knows it."""
+    """API Gateway passes the path with the stage or a domain's base path before it, and with a client's slash behind
+    it. A link keeps the known parameters of the query of its own list only."""
 
     def behind(function: Function, event: Mapping[str, Any]) -> Any:
         context = event["requestContext"]
@@ -83,7 +83,7 @@ def test_links_have_the_path_of_the_resource_for_any_form_of_the_request(
 
 
 def test_list_entry_with_some_tasks_links_to_the_rest(world: World, cut: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a link whose anchor is the project (RFC 8288, 3.2); a page has ten of them at most."""
+    """The anchor of the link is the project (RFC 8288, 3.2). A page has at most ten such links."""
     id = cut.rpartition("/")[2]
     listed = world("GET", "/projects")
     (form,) = [listed.headers["link"]]

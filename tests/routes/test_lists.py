@@ -71,7 +71,7 @@ def first_cursor(world: World, path: str) -> str:
 
 
 def test_cursor_of_another_list_parent_or_filter_is_refused(world: World) -> None:
-    """In either dialect: each one's cursor is sent to each."""
+    """Sends the cursor of each list to every list, in both dialects."""
     lists = [world.projects(), world.projects("research"), f"{world.projects()}?status=active", "/projects"]
     for project in (world.new_project(), world.new_project(), world.new_project(space="research")):
         world.new_member(project, "viewer", "viewer")
@@ -105,12 +105,12 @@ def test_cursor_of_another_tenant_shows_no_foreign_project(world: World) -> None
         "GET", f"{world.projects(tenant='globex')}?cursor={first_cursor(world, world.projects())}", tenant="globex"
     )
     assert foreign.seen == (422, REFUSED[422])
-    # The path of this list is the same for everybody. Its cursor is a position.
+    # All callers share the path of this list. Its cursor is a position.
     assert world("GET", f"/projects?cursor={first_cursor(world, '/projects')}", tenant="globex").seen == (200, [])
 
 
 def test_every_change_of_one_byte_of_a_cursor_is_refused(shared: World) -> None:
-    """Each byte to each other byte, left out, doubled, or changed with its neighbour; all of them in `make prove`."""
+    """Replaces, removes, doubles and swaps each byte; all variants under `make prove`."""
     for _ in range(2):
         shared.new_project()
     for path, status, step in ((shared.projects(), 422, full(17, 1)), ("/projects", 400, full(49, 1))):
@@ -163,7 +163,7 @@ def test_flat_list_is_an_array_with_a_link_to_the_rest(world: World) -> None:
 
 
 def test_list_of_projects_ends_early_after_large_reads(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind the batch in which it was so much, with a link to the rest; not before a first one."""
+    """The page ends behind the batch with the large read, with a link to the rest. It has at least one batch."""
     made = [world.new_project() for _ in range(20)]
     for project in made:
         world.new_record(project, "tasks")
@@ -179,7 +179,7 @@ def test_list_of_projects_ends_early_after_large_reads(world: World, monkeypatch
 
 
 def test_list_with_text_of_escapes_ends_at_the_maximum_answer(world: World) -> None:
-    """Pasted JSON: of each of its quotes Lambda counts four bytes."""
+    """The text is pasted JSON: Lambda counts four bytes for each quote."""
     text = '{"a":"b"}' * 1_100
     id = world("POST", "/projects", FLAT | {"description": text}).body["_id"]
     copies(id, 419)

@@ -55,7 +55,7 @@ def the_list(world: World, kind: str) -> List:
 
 
 def everything(world: World, items: List) -> list[str]:
-    """What is in the list when nobody writes."""
+    """The whole list, read without concurrent writes."""
     ids, cursor = items.page(world, 100, "")
     while cursor:
         more, cursor = items.page(world, 100, cursor)
@@ -79,7 +79,7 @@ def walk(world: World, items: List, dice: random.Random, between: Callable[[str]
 
 
 def require_stable(seen: Sequence[str], before: Sequence[str], inserted: set[str], deleted: set[str]) -> None:
-    """That each stable item was seen exactly once and in order, and nothing that was not there."""
+    """Asserts that each stable item was seen once and in order, and only existing items."""
     assert list(seen) == sorted(set(seen)), "in order, none twice"
     assert [id for id in seen if id not in inserted | deleted] == [id for id in before if id not in deleted]
     assert set(seen) <= set(before) | inserted
@@ -108,7 +108,7 @@ def test_stable_item_is_listed_once_during_inserts_and_deletes_between_pages(
         inserted: set[str] = set()
 
         def churn(last: str, before: list[str] = before, inserted: set[str] = inserted) -> None:
-            """Deletes what the cursor stands on, or anything, before it or behind; and adds something."""
+            """Deletes the item of the cursor or another one, and two random ones; adds one."""
             there = [id for id in before if id not in gone]
             for id in {last if last in there else there[0], *dice.sample(there, 2)}:
                 items.delete(world, id)
@@ -122,7 +122,7 @@ def test_stable_item_is_listed_once_during_inserts_and_deletes_between_pages(
 
 @pytest.fixture
 def others(world: World, template: Template) -> Iterator[World]:
-    """The same API in other processes."""
+    """The same API, served by other processes."""
     workers = Workers(os.environ, size=3)
     yield World(through(Gateway(template.api, template.functions, workers, template.stage)), world.dev)
     workers.stop()

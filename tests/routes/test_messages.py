@@ -1,4 +1,4 @@
-"""What a refusal tells is for clients of the dialect that was spoken: no word of the other one stands in it."""
+"""The message of a refusal has no word of the other dialect."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ FOREIGN = {
     "flat": re.compile(r"[a-z]_[a-z]|/v1|\bPATCH\b|\bUUID|next_cursor|\bstatus\b|manager_id|\bprincipal\b"),
     "v1": re.compile(r"[a-z][A-Z]|(?<![\w}])/projects|\bPUT\b|hex digits|\bLink\b|\b_id\b"),
 }
-# What a task's status may be is spelled alike in both.
+# The values of a task's status are the same in both dialects.
 VALUES = re.compile(r"'\w+'|Idempotency-Key|If-None-Match|If-Match|Content-Type")
 
 
@@ -27,7 +27,7 @@ def wrong(sent: Any) -> dict[str, Any]:
     return {name: {"no": "good"} for name in sent} | {"id": "x", "role_id": "x", "assigned_to": "x", "assignedTo": "x"}
 
 
-# For each way of being refused what is done to a project before, and how the request is made.
+# For each refusal: the preparation of the project, and the request.
 Way = Callable[[World, str, tuple[str, str, Any]], Answer]
 
 
@@ -53,7 +53,7 @@ WAYS: dict[str, Way] = {
 
 
 def text(answer: Answer) -> str:
-    """What is told, without the places of what is wrong, and without values."""
+    """The message without field names and values."""
     told = answer.body.get("error") or answer.body["detail"]
     if isinstance(told, list):
         told = "; ".join(detail["msg"] for detail in told)
@@ -74,7 +74,7 @@ def test_no_message_has_a_word_of_the_other_dialect(shared: World, way: str) -> 
 
 
 def test_flat_messages_name_flat_remedies(shared: World) -> None:
-    """Of an archived project, its manager, and who is in it already."""
+    """The messages about an archived project, its manager and an existing member."""
     project = a_project(shared)
     flat, team = flat_path(project), f"{flat_path(project)}/team"
     manager = shared("DELETE", f"{team}/{shared.id('owner')}")

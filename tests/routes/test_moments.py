@@ -1,4 +1,4 @@
-"""What is shown of time never runs backwards, whatever the clocks of the processes say."""
+"""Shown times never run backwards, with any difference between the clocks of processes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

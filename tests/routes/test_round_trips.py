@@ -1,4 +1,4 @@
-"""How often a route asks the table, one call after the other; and that its role says exactly what it asks for."""
+"""The round trips of each route to the table, and the permissions of its role, which equal its calls."""
 
 import json
 from copy import deepcopy
@@ -58,8 +58,8 @@ def test_read_takes_one_round_trip_and_uses_exactly_its_permissions(
 def test_write_takes_two_round_trips_and_uses_exactly_its_permissions(
     traced: tuple[World, Trace], template: Template, route: str
 ) -> None:
-    """By a role in the space and by one in the project: two places where a role is held until the commit. One more asks
-    whether a twin of a request that is refused was answered meanwhile, where it has a key.
+    """With a role in the space and with one in the project, since the commit has a condition on either. A refusal of a
+    request with a key takes one more trip, which looks for the answer of a concurrent twin.
     """
     world, trace = traced
     asked: list[iam.Request] = []
@@ -123,7 +123,7 @@ def test_one_call_reads_all_listed_projects_without_tasks_and_team(traced: tuple
         assert trace.round_trips("ListProjects") == 3
         return sum(call.operation in ("Query", "BatchGetItem") for call in trace.of("ListProjects"))
 
-    # Who am I and what have I joined, the lists of two spaces, and the batch.
+    # The caller with its memberships, the lists of two spaces, and the batch.
     assert calls() == 5
     member = world.new_member(world.new_project(), "viewer", "viewer")
     assert calls() == 6
@@ -145,10 +145,10 @@ def test_authorizer_uses_exactly_its_permissions(traced: tuple[World, Trace], te
     assert needless(of_its_calls(template, "Authorizer"), trace.asked("Authorizer")) == set()
 
 
-# ---------------------------------------------------------------- functions without a URL, and what is not allowed
+# ---------------------------------------------------------------- functions without a URL, and missing permissions
 
 
-# What else some of them do, where they are refused what a token goes with.
+# Further calls of some functions, in which a request token is refused.
 UNHEARD_OF = "00000000-0000-8000-8000-000000000000"
 REFUSED: dict[str, Any] = {
     "Provision": {"tenant_id": UNHEARD_OF},
@@ -197,7 +197,7 @@ BEHIND = {
     "PurgeDeleted": {STREAM: READS_STREAM, DEAD_LETTERS: HANDS_ON},
     "CreateProjectFromEvent": {QUEUE: READS_QUEUE},
     "AddViewer": {DEAD_LETTERS: HANDS_ON},
-    # What it calls itself, in this case.
+    # The name of the function in this case.
     "Redrive": {
         DEAD_LETTERS: [f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")],
         STREAM: ["dynamodb:GetShardIterator", "dynamodb:GetRecords"],
@@ -219,7 +219,7 @@ def test_role_of_a_function_permits_its_event_sources(template: Template) -> Non
 
 
 def test_role_is_for_lambda_and_has_no_managed_policy(template: Template) -> None:
-    """Those of AWS's are about everything of an account."""
+    """AWS's managed policies cover all resources of an account."""
     for name in template.functions:
         role = role_of(template, name)
         assert set(role) <= {"AssumeRolePolicyDocument", "ManagedPolicyArns", "Policies"}, name
@@ -237,7 +237,7 @@ def test_no_two_roles_are_equal(template: Template) -> None:
 
 
 def test_call_without_permission_is_refused_as_in_the_cloud(template: Template, engine: str, tmp_path: Path) -> None:
-    """Else only users would miss a permission that the template forgot. A test that swallows the refusal fails too."""
+    """A permission missing in the template fails a test, even a test that swallows the refusal."""
     forgetful = deepcopy(template)
     (policy,) = role_of(forgetful, "V1DeleteProject")["Policies"]
     policy["PolicyDocument"]["Statement"][1]["Action"].remove("dynamodb:DeleteItem")

@@ -16,8 +16,8 @@ from tests.support.requests import a_project
 from tests.support.world import Count, full
 from tools.openapi import DOCUMENT
 
-# 412 is no fault of a request. API Gateway has no 405: what it does not know is 404. And a body may name, in the right
-# form, a principal or a role that is nobody's, or no member's; a PUT may leave a client's name empty where it is.
+# 412 does not mean a bad request. API Gateway has no 405: an unknown route is 404. A body in the right form may name an
+# unknown principal or role, or a person outside the project; a PUT may keep an empty client name.
 CONFIG = """
 hooks = "tests.support.schemathesis_hooks"
 
@@ -45,8 +45,8 @@ Ids = dict[str, list[str]]
 
 
 def things(world: World) -> tuple[Ids, Ids, Ids]:
-    """Ids by the names of the parameters in v1 paths: of what is there; of what may be deleted; and of a project that
-    may be archived and handed over."""
+    """Ids by the parameters of v1 paths: of lasting resources, of resources to delete, and of a project to archive and
+    hand over."""
     space = world.dev["tenants"]["acme"]["spaces"]["default"]
     project = a_project(world)
     member = [world.uuid("viewer")]

@@ -1,4 +1,4 @@
-"""The samples of both API documents, on both engines: what the documents say does not rest on one of them."""
+"""The samples of both API documents, on both engines."""
 
 import pytest
 

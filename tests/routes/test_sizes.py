@@ -1,4 +1,4 @@
-"""Big projects: what is shown stays within what one answer, one item and one read can hold, and costs the same."""
+"""Big projects: answers stay within the limits of one answer, item and read, and cost the same."""
 
 import json
 import os
@@ -188,7 +188,7 @@ PROJECT = models.Project(
     sequence=10**9,
     members=change.MAX_MEMBERS,
 )
-# As many as a megabyte holds, of the longest and of the shortest.
+# As many as fit into a megabyte, of the longest and of the shortest.
 NOTES = {
     size: [models.Note(ID, ID, ID, ID, '"' * (1024**2 // size), ID, NOW)] * size
     for size in (1024**2 // MAX_TEXT + 1, tasks._MAX_SHOWN_NOTES)
@@ -249,7 +249,7 @@ def test_a_project_has_a_thousand_members_at_most(world: World, monkeypatch: pyt
     assert world("POST", f"{project}/members", body).status == 201
 
 
-# ---------------------------------------------------------------- what it costs
+# ---------------------------------------------------------------- costs
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def rows(world: World, project: str) -> list[Any]:
 
 
 def shown(answer: Answer) -> Any:
-    """What an answer shows of the thing that it is about."""
+    """The part of an answer about the changed resource."""
     return answer.body.get("task", answer.body)
 
 
@@ -163,7 +163,7 @@ def test_a_hand_over_to_the_present_manager_changes_nothing(shared: World) -> No
 
 @pytest.mark.parametrize("route", ["V1UpdateProject", "UpdateProject"])
 def test_concurrently_changed_value_is_set_to_the_sent_one(world: World, meanwhile: Meanwhile, route: str) -> None:
-    """Under a key it holds at the commit that there was nothing to change."""
+    """With a key, the commit has the condition that the values are unchanged."""
     project = a_project(world)
     method, path, body = SAME[route](world, project)
     meanwhile(lambda other: other("PATCH", project, {"name": "B"}))

@@ -12,7 +12,7 @@ from tests.support.requests import EVERY_ROUTE, FLAT, READS, WRITES, a_project
 
 @pytest.mark.parametrize("form", ["{}", "{},", ",{}", ' , {} ,, "x"', '"a,b",{}', '"a,{}', 'W/"v-7",\t{}\t'])
 def test_list_of_tags_is_parsed_according_to_http(shared: World, form: str) -> None:
-    """Empty elements are none, and a comma within quotes is a character."""
+    """Empty elements are ignored, and a comma within quotes belongs to the tag."""
     project = shared.new_project()
     tag = shared("GET", project).headers["etag"]
     answer = shared("PATCH", project, {"name": "B"}, headers={"If-Match": form.format(tag)})
@@ -36,7 +36,7 @@ def test_etag_of_one_dialect_does_not_match_in_the_other(shared: World, method: 
 
 
 def test_etag_never_repeats_under_one_address(shared: World) -> None:
-    """Who is removed and added again is another membership."""
+    """A member who is removed and added again has a new membership."""
     project = shared.new_project()
     member = shared.new_member(project, "viewer", "viewer")
     first = shared("GET", member).headers["etag"]
@@ -137,7 +137,7 @@ def test_document_has_if_match_on_routes_with_an_etag(shared: World) -> None:
     assert {operation.removeprefix("v1_") for operation in offering} == wanted
 
 
-# ---------------------------------------------------------------- what the caller has already
+# ---------------------------------------------------------------- matching If-None-Match
 
 # Routes that show a single resource, and so its version.
 SINGLE = ["GetProject", "GetTask", *(route for route in READS if route.startswith("V1Get"))]
@@ -205,7 +205,7 @@ def test_creation_with_if_none_match_star_succeeds(shared: World) -> None:
 
 @pytest.mark.parametrize("route", CREATIONS)
 def test_creation_has_a_location(shared: World, route: str) -> None:
-    """So does its replay; and no query of the request stands in it, of which v1 takes none."""
+    """The replay has it too. The location has no query of the request."""
     method, path, body = WRITES[route](shared, a_project(shared))
     query = "" if route.startswith("V1") else "?x=1"
     first, again = (shared(method, f"{path}{query}", body, key=f"located-{route}") for _ in range(2))

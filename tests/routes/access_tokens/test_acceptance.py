@@ -88,7 +88,7 @@ def test_identity_is_listed_and_revoked_like_a_credential(world: World, taking: 
 
 
 def test_without_an_issuer_tokens_are_refused_and_the_library_is_not_loaded(template: Template, engine: str) -> None:
-    """In a process of its own, as in Lambda."""
+    """Runs in a separate process, as in Lambda."""
     program = """
 import json, sys
 from atrium.credentials import new_secret

@@ -85,7 +85,7 @@ def test_token_without_the_configured_scope_is_refused(
 def test_mutation_of_a_token_is_refused(
     shared: tuple[World, Trace], issuer: Issuer, taking: Template, count: Count
 ) -> None:
-    """The function itself is asked, as API Gateway would."""
+    """Calls the authorizer as API Gateway does."""
     _, trace = shared
     seed = random.randrange(10**9)
     chance = random.Random(seed)
@@ -142,7 +142,7 @@ _ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+
 
 
 def _with_bit_flipped(token: str, chance: random.Random) -> str:
-    """One bit of one part, behind its encoding."""
+    """Flips one bit of a decoded part."""
     parts = token.split(".")
     number = chance.randrange(len(parts))
     try:

@@ -29,7 +29,7 @@ from tests.support.world import inline
 def test_keys_are_fetched_from_the_configured_or_discovered_url(
     published: Published, issuer: Issuer, engine: str, tmp_path: Path, configured: str, asked: list[str]
 ) -> None:
-    """The whole way, once: over HTTP from a configured issuer."""
+    """Runs the whole path once: over HTTP from a configured issuer."""
     jwks = configured and published.url + configured
     template = Template(JwtIssuer=published.url, JwtAudience=AUDIENCE, JwtJwks=jwks)
     with inline(template, engine, tmp_path, call) as world:

@@ -13,7 +13,7 @@ from tests.support.tokens import Published, at, tokens_of
 
 
 def test_limits_have_the_documented_values() -> None:
-    """Every other test takes them from the code."""
+    """The other tests take these values from the code."""
     assert (FETCH_TIMEOUT, RETRY_AFTER, UNKNOWN_FOR, FRESH_FOR, STALE_FOR) == (2.0, 30, 300, 600, 86_400)
     assert (issuer_keys.MAX_KEYS, issuer_keys._MAX_BYTES, issuer_keys._MIN_BITS) == (32, 65_536, 2_048)
     figures = access_tokens.MAX_LENGTH, access_tokens.MAX_NAME, access_tokens.MAX_LIFETIME, access_tokens.LEEWAY
@@ -23,7 +23,7 @@ def test_limits_have_the_documented_values() -> None:
 @pytest.mark.parametrize("form", ["QQ", "Qw", "QUE"])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_each_part_of_a_token_has_one_encoding(form: str, place: int) -> None:
-    """Base64 leaves two or four bits of its last digit open, so a part could be told in 4 or 16 ways."""
+    """Base64 ignores two or four bits of the last digit, so a part has 4 or 16 possible encodings."""
     digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     same = [
         form[:-1] + digit

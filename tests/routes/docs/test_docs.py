@@ -1,4 +1,4 @@
-"""GET /docs and GET /openapi.json: for everybody, with nothing from elsewhere; and the page in a real browser."""
+"""GET /docs and GET /openapi.json: public and self-contained; the page in a real browser."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ from tests.support.routes import COMMITTED
 
 PAGES = ["/docs", "/openapi.json"]
 
-# What a Lambda function may answer.
+# The maximum answer of a Lambda function.
 MOST = 6 * 1024 * 1024
 
 
@@ -53,7 +53,7 @@ def test_page_has_security_headers_for_browsers(shared: World, path: str) -> Non
 
 
 def test_document_names_the_url_of_the_request_as_its_server(template: Template) -> None:
-    """As API Gateway puts it: behind a stage, and on a domain of one's own, which has none in its paths."""
+    """API Gateway puts the stage into the path, but not on a custom domain."""
     asked = json.loads((ROOT / "events/get_openapi.json").read_text())
     for domain, path, url in (
         (
@@ -145,7 +145,7 @@ LANGUAGES = ["curl", "Python", "JavaScript"]
 
 
 def run(samples: dict[str, str], owner: dict[str, str], url: str) -> dict[str, tuple[int, Any]]:
-    """What each sample is answered, by language. The machine need not have curl."""
+    """The answer to each sample, by language. The machine need not have curl."""
     assert list(samples) == LANGUAGES
     secrets = {"ATRIUM_TOKEN": owner["token"], "ATRIUM_KEY": owner["api_key"]}
     text = samples["curl"]
@@ -225,7 +225,7 @@ def test_browser_page_is_accessible_linkable_and_searchable(shared: World, width
     assert seen["unfolded"] == 0
     # Escape closes the dialog, and one is where one was.
     assert seen["focus"] == ["credentials", "enter"]
-    # What is linked to is seen, from within and in a new tab, though the other dialect is the chosen one, and stays it.
+    # A linked operation is visible, on the page and in a new tab. The chosen dialect stays chosen.
     assert seen["linked"] == {
         "#/flat-tasks/update_task": [True, True, "v1"],
         "#/v1-decisions/v1_delete_decision": [True, True, "flat"],

@@ -1,4 +1,4 @@
-"""The OpenAPI document says what the API does: every route, everything it takes, every answer it gives."""
+"""The OpenAPI document describes the API: every route, every parameter and field, every answer."""
 
 import ast
 import json
@@ -28,7 +28,7 @@ SENT = {
     for content in operation.get("requestBody", {}).get("content", {}).values()
 }
 
-# By the logical ids of their functions: the routes of the template, and what the committed document says of them.
+# By logical id: the routes of the template, and their operations in the committed document.
 BEHIND_CREDENTIALS = routes(the_template())
 ROUTES = BEHIND_CREDENTIALS | routes(the_template(), public=True)
 DESCRIBED: dict[str, Any] = {
@@ -72,7 +72,7 @@ def patterns(item: Any) -> Iterator[str]:
             yield from patterns(each)
 
 
-# What ECMAScript, PCRE, RE2 and Python read alike: ASCII, classes, groups, and of escapes a class or two hex digits.
+# Syntax with one meaning in ECMAScript, PCRE, RE2 and Python: ASCII, classes, groups, a class or two hex digits.
 READ_BY_ALL = re.compile(r"(?:[\x20-\x5b\x5d-\x7e]|\\[sSdD]|\\x[0-9a-f]{2})+")
 
 
@@ -109,12 +109,12 @@ def test_document_has_every_possible_status() -> None:
         assert set(MATRIX[route].values()) <= set(map(int, DESCRIBED[name]["responses"])), name
 
 
-# ---------------------------------------------------------------- what is answered
+# ---------------------------------------------------------------- answers
 
 
 @pytest.mark.parametrize("route", EVERY_ROUTE)
 def test_answers_match_the_document(shared: World, route: str) -> None:
-    """Status, body and headers: all that is promised, and nothing of ours that is not."""
+    """Status, body and headers: all documented ones, and no undocumented header of Atrium."""
     method, path, body = EVERY_ROUTE[route](shared, a_project(shared))
     answer = shared(method, path, body, key=None if method == "GET" else f"described-{route}")
     described = resolved(DESCRIBED[route]["responses"][str(answer.status)])
@@ -165,7 +165,7 @@ def test_refusals_match_the_document(shared: World, status: int) -> None:
     assert found
 
 
-# ---------------------------------------------------------------- what generators make of it
+# ---------------------------------------------------------------- generators
 
 
 def schemas_within(item: Any) -> Iterator[dict[str, Any]]:
@@ -177,7 +177,7 @@ def schemas_within(item: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_objects_without_properties_allow_additional_ones() -> None:
-    """Otherwise some generators make a type of it that no value has."""
+    """Some generators make a type without values of an object that does not allow them."""
     bare = [each for each in schemas_within(COMMITTED) if each.get("type") == "object" and "properties" not in each]
     assert len(bare) == 2
     assert all(each["additionalProperties"] is True for each in bare)
@@ -224,7 +224,7 @@ def test_every_request_text_has_a_maximum_length() -> None:
 
 
 def test_optional_parameters_have_no_example() -> None:
-    """Swagger UI fills a parameter's example in: every update would be refused with 412."""
+    """Swagger UI fills in examples. An example of If-Match would make every update a 412."""
     optional = [
         each for each in schemas_within(COMMITTED) if {"in", "schema"} <= each.keys() and "required" not in each
     ]
@@ -233,7 +233,7 @@ def test_optional_parameters_have_no_example() -> None:
 
 
 def test_document_lists_the_error_types_of_the_code() -> None:
-    """What a refusal calls a problem stands where it is found; a client that switches on it needs the list."""
+    """Clients that switch on the type of an error need the whole list."""
     found = set()
     for path in (ROOT / "layers/atrium/atrium").rglob("*.py"):
         if path.name in ("provisioning.py", "automation.py", "reactions.py", "tenants.py", "keyring.py"):
@@ -300,7 +300,7 @@ REDESIGN = {
     "description": {"summary": "Redesign company website for improved UX and SEO"},
 }
 
-# The samples of both API documents: the operation, the status of an answer (None for what is sent), the sample.
+# The samples of both API documents: the operation, the status of the answer (None for a request), the sample.
 IN_THE_DOCUMENTS: list[tuple[str, int | None, Any]] = [
     ("list_projects", 200, [{**NEW, "team": [f"{FLAT}d0"]}]),
     ("create_project", None, CHURN),

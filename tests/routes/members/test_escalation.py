@@ -1,5 +1,6 @@
-"""Nobody grants or touches a role above their own: every actor, every target, every role, through every route that
-changes one; and nobody whose role is gone when the change commits.
+"""Changes of roles above the own are refused, for every actor, target, role and route.
+
+A change is refused too when the actor has lost the role by the time of the commit.
 """
 
 import os
@@ -23,18 +24,18 @@ from tests.support.clock import Workers
 from tests.support.rows import Rows
 from tests.support.world import Count, full
 
-# What a role may, as the table of roles in the design has it: who is a manager or more manages members and hands over.
+# The permissions of the design's table of roles: a manager and stronger roles manage members and hand over.
 RANKS = ("none", "viewer", "contributor", "manager", "owner")
 OF_PROJECTS = ("viewer", "contributor", "manager")
 OF_SPACES = (*OF_PROJECTS, "owner")
 
-# The target is the actor, the named manager, somebody who is no member, or a member with the role.
+# The target is the actor, the named manager, a person outside the project, or a member with the role.
 TARGETS = ("self", "named", "nobody", *OF_PROJECTS)
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who has a role in the space, one in the project, or both."""
+    """A caller with a role in the space, in the project, or both."""
 
     space: str
     project: str
@@ -59,7 +60,7 @@ class Attempt:
 
     @property
     def leaves(self) -> bool:
-        """Everybody may leave."""
+        """A target may always remove itself."""
         return self.target == "self" and self.route in ("V1RemoveMember", "RemoveTeamMember")
 
 
@@ -74,7 +75,7 @@ ATTEMPTS = [
 
 
 def is_allowed(actor: Actor, attempt: Attempt, before: str) -> bool:
-    """By the design alone. `before` is the role that the target has in the project."""
+    """The expectation by the design alone. `before` is the role of the target in the project."""
     rank = RANKS.index
     if attempt.leaves:
         return before != "none"
@@ -101,7 +102,7 @@ def name_of(role: str) -> str:
 
 @dataclass
 class Stage:
-    """A project with a target of each kind in it, and what its rows were."""
+    """A project with a target of each kind, and its rows at the start."""
 
     world: World
     rows: Rows
@@ -165,7 +166,7 @@ def taken(stage: Stage) -> dict[Key, Item]:
 
 @pytest.fixture
 def actor(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Actor]:
-    """One who has those roles while the test runs, and who was seen already: the first time is noted in the table."""
+    """A caller with these roles during the test, after a first request: it notes the first use of the credential."""
     actor: Actor = request.param
     assert stage.world("GET", "/v1/me", by=name_of(actor.space)).status == 200
     rows = taken(stage)
@@ -177,7 +178,7 @@ def actor(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Actor]:
 
 @pytest.mark.parametrize("actor", ACTORS, ids=lambda actor: actor.name, indirect=True)
 def test_granting_or_changing_a_role_above_the_own_is_refused(stage: Stage, actor: Actor, count: Count) -> None:
-    """What is refused leaves every row as it was; what is not leaves that one role changed."""
+    """A refusal changes no row; a success changes only the one role."""
     before, rows = stage.roles(), taken(stage)
     allowed = refused = 0
     for attempt in ATTEMPTS:
@@ -204,7 +205,7 @@ def test_granting_or_changing_a_role_above_the_own_is_refused(stage: Stage, acto
     count(attempts=len(ATTEMPTS), allowed=allowed)
 
 
-# ---------------------------------------------------------------- meanwhile
+# ---------------------------------------------------------------- a role lost before the commit
 
 MANAGERS = [Actor("manager", "none"), Actor("owner", "none"), Actor("none", "manager")]
 CHANGES = [
@@ -220,7 +221,7 @@ CHANGES = [
 
 @pytest.fixture(scope="module")
 def other(stage: Stage, template: Template) -> Iterator[World]:
-    """The same API in another process."""
+    """The same API, served by another process."""
     workers = Workers(os.environ, size=1)
     yield World(through(Gateway(template.api, template.functions, workers, template.stage)), stage.world.dev)
     workers.stop()
@@ -266,7 +267,7 @@ def test_change_after_a_role_lost_before_the_commit_is_refused(
 
 @pytest.mark.parametrize("actor", MANAGERS, ids=lambda actor: actor.name, indirect=True)
 def test_the_same_changes_succeed_with_the_role_kept(stage: Stage, actor: Actor) -> None:
-    """Else it would say little that they are refused."""
+    """Proves that the refusals above come from the lost role."""
     rows = taken(stage)
     for attempt in CHANGES:
         assert stage.make(actor, attempt).status < 300, attempt

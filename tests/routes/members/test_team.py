@@ -1,4 +1,4 @@
-"""The flat dialect's team: who is in it, who may change it, how people are found."""
+"""The flat dialect's team: its members, their changes, and the search for people."""
 
 from urllib.parse import quote
 
@@ -62,7 +62,7 @@ def test_adding_or_removing_an_impossible_member_is_refused(shared: World) -> No
 @pytest.mark.parametrize("dialect", ["flat", "v1"])
 @pytest.mark.parametrize("role", ["viewer", "contributor", "manager"])
 def test_every_member_may_remove_themselves(shared: World, dialect: str, role: str) -> None:
-    """One who has no role in the space, and then none at all."""
+    """The member has no role in the space, and afterwards none in the project."""
     project = shared.new_project()
     v1 = shared.new_member(project, "outsider", role)
     path = v1 if dialect == "v1" else f"{flat_path(project)}/team/{shared.id('outsider')}"
@@ -76,7 +76,7 @@ def test_every_member_may_remove_themselves(shared: World, dialect: str, role: s
 
 @pytest.mark.parametrize("dialect", ["flat", "v1"])
 def test_leaving_removes_no_other_member(shared: World, dialect: str) -> None:
-    """No other member is removed, the named manager stays, and an archived project is left by nobody."""
+    """The named manager cannot leave, and no member can leave an archived project."""
     project = shared.new_project()
     team = f"{flat_path(project)}/team"
     paths = {name: shared.new_member(project, name, "viewer") for name in ("viewer", "outsider")}
@@ -172,7 +172,7 @@ def test_search_matches_every_word_of_a_name_in_any_unicode_form(world: World, t
     for text in ("\u0308\u0308", "é", "e\u0301", "\u200b\u200b\u200b"):
         refused = world("GET", f"{team}/search?q={quote(text)}")
         assert refused.seen == (400, {"error": "q: Must have 2 to 100 characters"})
-    # What grows as it is compared fits into a key, or is nobody.
+    # A normalised address may be longer than the sent one. It fits into a key or is unknown.
     for text in ("\ufdfa" * 100, "\U0001d163" * 100, "\u0390" * 100):
         assert found(text) == []
         assert world("POST", f"{team}/find", {"email": text * 2}).status in (400, 404)

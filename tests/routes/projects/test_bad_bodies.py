@@ -10,7 +10,7 @@ from tests.support.requests import FLAT
 
 LONG = "x" * 201
 DEEP = '{"a":' * 40 + "1" + "}" * 40
-# What is sent, and the v1 detail it is answered with: loc, msg, type. The flat dialect says the same in one line.
+# The body, and the detail of the v1 answer: loc, msg, type. The flat dialect joins them in one line.
 Body = tuple[bytes, tuple[list[str], str, str]]
 NOT_JSON = "json_invalid"
 V1_BODIES: dict[str, Body] = {
@@ -187,7 +187,7 @@ def test_empty_or_null_patch_is_422(shared: World) -> None:
 
 
 def test_refusal_lists_at_most_twenty_errors(shared: World) -> None:
-    """Or a body of 256 KB would be answered with three megabytes."""
+    """Without the limit, the answer to a body of 256 KB would have three megabytes."""
     sent = body(**{f"unknown{number}": 1 for number in range(5_000)})
     refused = shared("POST", shared.projects(), content=sent)
     assert refused.status == 422
@@ -195,7 +195,7 @@ def test_refusal_lists_at_most_twenty_errors(shared: World) -> None:
 
 
 def test_flat_put_of_unchanged_v1_values_succeeds(world: World) -> None:
-    """What equals the stored value is accepted, also where it could not be new."""
+    """A value equal to the stored one is accepted, even if it were refused as a new one."""
     for description in (None, "x" * 20_000, {"summary": "x" * 20_000}, {"other": 1}, {"summary": 5}, ""):
         created = world("POST", world.projects(), {"name": "A", "description": description}).body
         path = flat_path(f"{world.projects()}/{created['id']}")

@@ -1,4 +1,4 @@
-"""What goes in comes out: JSON documents through `description`, exactly or not at all."""
+"""JSON documents in `description` are returned exactly as sent, or refused."""
 
 import json
 import random
@@ -97,7 +97,7 @@ def a_document(dice: random.Random, levels: int) -> str:
 
 
 def a_deep_document(dice: random.Random, levels: int) -> str:
-    """Of exactly so many levels."""
+    """A document with exactly this number of levels."""
     text = a_document(dice, 0)
     for _ in range(levels):
         text = dice.choice(["[{}]", '{{"a":{}}}', "[1.0,{}]", '{{"b":0,"c":{}}}']).format(text)
@@ -129,12 +129,12 @@ def description_of(world: World, project: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """The same in ASCII, with blanks around it."""
+    """The same document in ASCII, with blanks around its parts."""
     return "\n " + re.sub("[^\x00-\x7e]+", lambda found: json.dumps(found[0])[1:-1], text) + "\t"
 
 
 def test_many_documents_are_returned_as_sent(shared: World, count: Count) -> None:
-    """Sent as they are, or with escapes for what is not ASCII; given back as they are, always."""
+    """Requests have the text itself or escapes for characters outside ASCII; answers have the text itself."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
@@ -162,7 +162,7 @@ def test_many_documents_are_returned_as_sent(shared: World, count: Count) -> Non
 
 
 def test_every_allowed_unicode_scalar_is_returned(shared: World) -> None:
-    """Once each, as text and in a key; every second pack with escapes, in `make prove` all of them both ways."""
+    """Each scalar once as text and in a key; every second pack with escapes, under `make prove` all packs both ways."""
     project = shared.new_project()
     scalars = (quoted(chr(scalar))[1:-1] for scalar in ALLOWED)
     seen = 0
@@ -179,7 +179,7 @@ def test_every_allowed_unicode_scalar_is_returned(shared: World) -> None:
 
 
 def test_flat_text_is_returned_as_sent(shared: World) -> None:
-    """Of every allowed scalar, in pieces of up to 10,000 characters; inside `make test`, some of the pieces."""
+    """All allowed scalars in pieces of up to 10,000 characters; some of the pieces under `make test`."""
     project = flat_path(shared.new_project())
     for start in range(0, len(ALLOWED), 9_990):
         if start // 9_990 % full(6, 1):
@@ -204,7 +204,7 @@ PLACES: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_every_forbidden_unicode_scalar_is_refused(shared: World, place: str) -> None:
-    """As an escape, and as it is: of a surrogate, the three bytes that UTF-8 would have for it."""
+    """As an escape and as bytes; a surrogate as the three bytes of its UTF-8 form."""
     project = shared.new_project()
     before = shared("GET", project)
     for scalar in FORBIDDEN[:62] + FORBIDDEN[62 :: full(16, 1)]:
@@ -230,7 +230,7 @@ def test_accepted_input_is_valid_json(text: str) -> None:
 
 
 def test_unterminated_string_is_refused_at_once() -> None:
-    """Were it retried from each of its quotes, this would take hours."""
+    """A parser that retries from each quote would take hours."""
     for hostile in ('"' + '\\"' * 120_000, "[" + '"\\' * 120_000, '"' * 240_001):
         with pytest.raises(documents.NotJson):
             documents.parse(hostile)

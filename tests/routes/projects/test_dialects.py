@@ -1,4 +1,4 @@
-"""One project, two dialects."""
+"""A project in both dialects."""
 
 from tests.support.client import World, flat_id, flat_path, v1_id
 from tests.support.requests import FLAT

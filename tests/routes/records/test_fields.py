@@ -102,7 +102,7 @@ def test_times_are_stored_in_utc_and_numbers_as_written(shared: World) -> None:
     ("written", "taken"), [("3.0", 3), ("1e3", 1000), ("-0", None), ("3.5", None), ("9007199254740992.0", None)]
 )
 def test_whole_number_in_any_notation_is_accepted(world: World, written: str, taken: int | None) -> None:
-    """As JSON Schema has it; some clients have no other numbers."""
+    """JSON Schema defines whole numbers by value; some clients have only floats."""
     project = world.new_project()
     body = json.dumps(RECORDS["datasets"] | {"records": 0}).replace('"records": 0', f'"records": {written}')
     made = world("POST", f"{project}/datasets", content=body.encode(), headers={"Content-Type": "application/json"})

@@ -97,7 +97,7 @@ def test_flat_put_of_the_shown_deadline_keeps_a_day(shared: World) -> None:
     made = shared("POST", f"{flat_path(project)}/tasks", in_camel_case(RECORDS["tasks"]) | {"deadline": day}).body
     assert made["deadline"] == midnight
     assert shared("GET", f"{project}/tasks/{v1_id(made['_id'])}").body["deadline"] == day
-    # In v1 what is sent comes back, the midnight too.
+    # v1 returns a deadline as sent, a midnight too.
     assert shared("PATCH", task, {"deadline": day}).body["deadline"] == day
     assert shared("PATCH", task, {"deadline": midnight}).body["deadline"] == midnight
 
@@ -117,7 +117,7 @@ def test_assignee_outside_the_project_is_refused(shared: World) -> None:
     assert (answer.status, answer.body["message"]) == (200, "Task reassigned successfully.")
     assert answer.body["task"]["assignedTo"] == flat_id(stranger)
     assert shared("GET", task).body["assigned_to"] == stranger
-    # Who leaves the project stays the assignee of what it was on, and a client may send back what it got.
+    # Tasks stay assigned to a removed member, and a client may send back the shown assignee.
     assert shared("DELETE", member).status == 204
     kept = shared("GET", flat_path(task)).body
     assert shared("PUT", flat_path(task), kept).body["assignedTo"] == flat_id(stranger)
