@@ -30,7 +30,7 @@ from tests.support.client import Answer, World, through
 from tests.support.clock import Workers
 from tests.support.proxy import Proxy
 from tests.support.trace import Trace, meeting
-from tests.support.world import KEY, Count, Crowd, Meanwhile, crowd_on, inline, the_template
+from tests.support.world import KEY, BeforeCommit, Count, Crowd, crowd_on, inline, the_template
 
 # An example may take as long as the machine needs.
 hypothesis.settings.register_profile("atrium", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -177,7 +177,7 @@ def other(world: World, template: Template) -> Iterator[World]:
 
 
 @pytest.fixture
-def meanwhile(other: World, monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+def before_commit(other: World, monkeypatch: pytest.MonkeyPatch) -> BeforeCommit:
     """Lets a request of another process run, whole, right before the next one's transaction."""
 
     def arrange(request: Callable[[World], Answer]) -> None:

@@ -13,7 +13,7 @@ from atrium.store.fsck.check import Check
 from tests.support.changes import event
 from tests.support.client import RECORDS, Answer, World, flat_path, v1_id
 from tests.support.requests import FLAT
-from tests.support.world import Meanwhile
+from tests.support.world import BeforeCommit
 
 
 def writes(world: World, project: str) -> dict[str, Callable[[], Answer]]:
@@ -74,28 +74,30 @@ def a_project_with_a_note(world: World) -> str:
     return project
 
 
-def test_concurrently_demoted_actor_is_refused(world: World, meanwhile: Meanwhile) -> None:
+def test_concurrently_demoted_actor_is_refused(world: World, before_commit: BeforeCommit) -> None:
     project = world.new_project()
     member = world.new_member(project, "outsider", "manager")
-    meanwhile(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
+    before_commit(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
     refused = world("PATCH", project, {"name": "Mine"}, by="outsider")
     assert refused.seen == (403, {"detail": "You may not change this project."})
     assert world("GET", project).body["name"] == "Apollo"
 
 
-def test_concurrently_removed_actor_is_refused(world: World, meanwhile: Meanwhile) -> None:
+def test_concurrently_removed_actor_is_refused(world: World, before_commit: BeforeCommit) -> None:
     project = world.new_project()
     member = world.new_member(project, "outsider", "manager")
-    meanwhile(lambda other: other("DELETE", member))
+    before_commit(lambda other: other("DELETE", member))
     assert world("DELETE", flat_path(project), by="outsider").status == 403
     assert world("GET", project).status == 200
 
 
 @pytest.mark.parametrize("change", ["remove", "demote"])
-def test_change_of_a_concurrently_appointed_manager_is_409(world: World, meanwhile: Meanwhile, change: str) -> None:
+def test_change_of_a_concurrently_appointed_manager_is_409(
+    world: World, before_commit: BeforeCommit, change: str
+) -> None:
     project = world.new_project()
     heir = world.new_member(project, "viewer", "manager")
-    meanwhile(lambda other: writes(other, project)["hand over"]())
+    before_commit(lambda other: writes(other, project)["hand over"]())
     assert writes(world, project)[change]().status == 409
     assert world("GET", heir).body["role_id"] == world.role("manager")
     assert world("GET", project).body["manager_id"] == world.uuid("viewer")
@@ -103,11 +105,11 @@ def test_change_of_a_concurrently_appointed_manager_is_409(world: World, meanwhi
 
 @pytest.mark.parametrize(("change", "status", "manager"), [("remove", 422, "owner"), ("demote", 200, "viewer")])
 def test_hand_over_after_concurrent_removal_or_demotion_keeps_one_manager(
-    world: World, meanwhile: Meanwhile, change: str, status: int, manager: str
+    world: World, before_commit: BeforeCommit, change: str, status: int, manager: str
 ) -> None:
     project = world.new_project()
     world.new_member(project, "viewer", "manager")
-    meanwhile(lambda other: writes(other, project)[change]())
+    before_commit(lambda other: writes(other, project)[change]())
     assert writes(world, project)["hand over"]().status == status
     assert world("GET", project).body["manager_id"] == world.uuid(manager)
     row = world("GET", f"{project}/members/{world.uuid(manager)}")
@@ -115,10 +117,12 @@ def test_hand_over_after_concurrent_removal_or_demotion_keeps_one_manager(
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_write_to_a_concurrently_deleted_project_is_refused(world: World, meanwhile: Meanwhile, write: str) -> None:
+def test_write_to_a_concurrently_deleted_project_is_refused(
+    world: World, before_commit: BeforeCommit, write: str
+) -> None:
     project = a_project_with_a_note(world)
     request = writes(world, project)[write]
-    meanwhile(lambda other: other("DELETE", flat_path(project)))
+    before_commit(lambda other: other("DELETE", flat_path(project)))
     refused = request()
     assert refused.status == 404
     assert set(refused.body.values()) == {"Project not found."}
@@ -127,59 +131,61 @@ def test_write_to_a_concurrently_deleted_project_is_refused(world: World, meanwh
 
 
 @pytest.mark.parametrize("write", [write for write in WRITES if write != "delete"])
-def test_write_to_a_concurrently_archived_project_is_refused(world: World, meanwhile: Meanwhile, write: str) -> None:
+def test_write_to_a_concurrently_archived_project_is_refused(
+    world: World, before_commit: BeforeCommit, write: str
+) -> None:
     project = a_project_with_a_note(world)
     request = writes(world, project)[write]
     before = world("GET", f"{flat_path(project)}/report").body
-    meanwhile(lambda other: other("PATCH", project, {"status": "archived"}))
+    before_commit(lambda other: other("PATCH", project, {"status": "archived"}))
     assert request().status == 409
     assert world("GET", project).body["status"] == "archived"
     assert len(world("GET", f"{project}/members").body["data"]) == 2
     assert world("GET", f"{flat_path(project)}/report").body == before
 
 
-def test_concurrent_change_of_another_field_is_kept(world: World, meanwhile: Meanwhile) -> None:
+def test_concurrent_change_of_another_field_is_kept(world: World, before_commit: BeforeCommit) -> None:
     project = world.new_project()
-    meanwhile(lambda other: other("PATCH", project, {"description": "kept"}))
+    before_commit(lambda other: other("PATCH", project, {"description": "kept"}))
     answer = world("PATCH", project, {"name": "B"})
     assert (answer.body["name"], answer.body["description"], answer.headers["etag"]) == ("B", "kept", '"v-3"')
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE"])
-def test_if_match_holds_at_the_commit(world: World, meanwhile: Meanwhile, method: str) -> None:
+def test_if_match_holds_at_the_commit(world: World, before_commit: BeforeCommit, method: str) -> None:
     project = world.new_project()
     path, body = (flat_path(project), FLAT) if method == "PUT" else (project, {"name": "B"})
     tag = world("GET", path).headers["etag"]
-    meanwhile(lambda other: other("PATCH", project, {"name": "C"}))
+    before_commit(lambda other: other("PATCH", project, {"name": "C"}))
     assert world(method, path, body, headers={"If-Match": tag}).status == 412
     assert world("GET", project).body["name"] == "C"
 
 
-def test_if_match_of_a_flat_delete_holds_the_sequence_at_the_commit(world: World, meanwhile: Meanwhile) -> None:
+def test_if_match_of_a_flat_delete_holds_the_sequence_at_the_commit(world: World, before_commit: BeforeCommit) -> None:
     project = world.new_project()
-    meanwhile(lambda other: writes(other, project)["add"]())
+    before_commit(lambda other: writes(other, project)["add"]())
     assert world("DELETE", flat_path(project), headers={"If-Match": '"f-1"'}).status == 412
     assert world("GET", project).status == 200
 
 
 @pytest.mark.parametrize("dialect", ["flat", "v1"])
-def test_deletion_event_includes_a_concurrent_change(world: World, meanwhile: Meanwhile, dialect: str) -> None:
+def test_deletion_event_includes_a_concurrent_change(world: World, before_commit: BeforeCommit, dialect: str) -> None:
     project = world.new_project()
-    meanwhile(lambda other: other("PATCH", project, {"name": "B"}))
+    before_commit(lambda other: other("PATCH", project, {"name": "B"}))
     assert world("DELETE", project if dialect == "v1" else flat_path(project)).status < 300
     assert event(world, project)["resource"]["name"] == "B"
 
 
-def test_flat_answer_shows_a_concurrently_added_member(world: World, meanwhile: Meanwhile) -> None:
+def test_flat_answer_shows_a_concurrently_added_member(world: World, before_commit: BeforeCommit) -> None:
     project = world.new_project()
-    meanwhile(lambda other: writes(other, project)["add"]())
+    before_commit(lambda other: writes(other, project)["add"]())
     answer = world("PUT", flat_path(project), FLAT)
     assert (answer.body["team"], answer.headers["etag"]) == ([world.id("outsider")], '"f-3"')
 
 
 @pytest.mark.parametrize("dialect", ["v1", "flat"])
 def test_deletion_is_not_repeated_after_a_concurrent_addition(
-    world: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch, dialect: str
+    world: World, before_commit: BeforeCommit, monkeypatch: pytest.MonkeyPatch, dialect: str
 ) -> None:
     project = world.new_project()
     commits = []
@@ -190,17 +196,17 @@ def test_deletion_is_not_repeated_after_a_concurrent_addition(
         commit(table, writes, token)
 
     monkeypatch.setattr(Table, "transact", transact)
-    meanwhile(lambda other: writes(other, project)["create a task"]())
+    before_commit(lambda other: writes(other, project)["create a task"]())
     assert world("DELETE", project if dialect == "v1" else flat_path(project)).status < 300
     assert len(commits) == 1, "a change below decides nothing"
 
 
 @pytest.mark.parametrize("change", ["add", "create a task"])
 def test_rename_with_concurrent_additions_shows_the_whole_project(
-    world: World, meanwhile: Meanwhile, change: str
+    world: World, before_commit: BeforeCommit, change: str
 ) -> None:
     project = world.new_project()
-    meanwhile(lambda other: writes(other, project)[change]())
+    before_commit(lambda other: writes(other, project)[change]())
     assert world("PATCH", project, {"name": "B"}).status == 200
     (shown,) = world("GET", "/projects").body
     assert shown == world("GET", flat_path(project)).body
@@ -231,10 +237,10 @@ def test_list_with_concurrent_changes_shows_the_current_project(
 
 @pytest.mark.parametrize("change", ["add", "create a task"])
 def test_concurrently_renamed_project_is_listed_under_its_new_name(
-    world: World, meanwhile: Meanwhile, change: str
+    world: World, before_commit: BeforeCommit, change: str
 ) -> None:
     project = world.new_project()
-    meanwhile(lambda other: other("PATCH", project, {"name": "B"}))
+    before_commit(lambda other: other("PATCH", project, {"name": "B"}))
     assert writes(world, project)[change]().status == 201
     assert [row["name"] for row in world("GET", world.projects()).body["data"]] == ["B"]
     assert Check(table()).run()["clean"]
@@ -243,7 +249,7 @@ def test_concurrently_renamed_project_is_listed_under_its_new_name(
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 def test_change_of_a_concurrently_replaced_membership_is_checked_again(
-    world: World, meanwhile: Meanwhile, method: str, conditional: bool
+    world: World, before_commit: BeforeCommit, method: str, conditional: bool
 ) -> None:
     """The new membership has the same counter. A request without If-Match changes the current one."""
     project = world.new_project()
@@ -255,7 +261,7 @@ def test_change_of_a_concurrently_replaced_membership_is_checked_again(
         body = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
         return other("POST", f"{project}/members", body)
 
-    meanwhile(begin_again)
+    before_commit(begin_again)
     body = {"role_id": world.role("contributor")}
     answer = world(method, member, body, headers={"If-Match": tag} if conditional else {})
     now = world("GET", member)
@@ -271,15 +277,17 @@ def test_change_of_a_concurrently_replaced_membership_is_checked_again(
         assert now.body["created_at"] == answer.body["created_at"]
 
 
-def test_two_additions_of_one_member_make_one(world: World, meanwhile: Meanwhile) -> None:
+def test_two_additions_of_one_member_make_one(world: World, before_commit: BeforeCommit) -> None:
     project = world.new_project()
-    meanwhile(lambda other: writes(other, project)["add"]())
+    before_commit(lambda other: writes(other, project)["add"]())
     assert writes(world, project)["add"]().status == 409
     assert len(world("GET", f"{project}/members").body["data"]) == 2
 
 
-def test_request_after_a_concurrent_one_with_the_same_key_is_replayed(world: World, meanwhile: Meanwhile) -> None:
-    meanwhile(lambda other: other("POST", "/projects", FLAT, key="k"))
+def test_request_after_a_concurrent_one_with_the_same_key_is_replayed(
+    world: World, before_commit: BeforeCommit
+) -> None:
+    before_commit(lambda other: other("POST", "/projects", FLAT, key="k"))
     answer = world("POST", "/projects", FLAT, key="k")
     assert (answer.status, answer.replayed) == (201, True)
     assert world("GET", "/projects").body == [answer.body]
@@ -288,53 +296,55 @@ def test_request_after_a_concurrent_one_with_the_same_key_is_replayed(world: Wor
 # ---------------------------------------------------------------- records
 
 
-def test_assignment_of_a_task_to_a_concurrently_removed_member_is_refused(world: World, meanwhile: Meanwhile) -> None:
+def test_assignment_of_a_task_to_a_concurrently_removed_member_is_refused(
+    world: World, before_commit: BeforeCommit
+) -> None:
     project = world.new_project()
     member = world.new_member(project, "viewer", "viewer")
     task = world.new_record(project, "tasks")
-    meanwhile(lambda other: other("DELETE", member))
+    before_commit(lambda other: other("DELETE", member))
     assert world("PATCH", task, {"assigned_to": world.uuid("viewer")}).status == 422
     assert world("GET", task).body["assigned_to"] is None
 
 
-def test_new_task_for_a_concurrently_removed_member_is_refused(world: World, meanwhile: Meanwhile) -> None:
+def test_new_task_for_a_concurrently_removed_member_is_refused(world: World, before_commit: BeforeCommit) -> None:
     project = world.new_project()
     member = world.new_member(project, "viewer", "viewer")
-    meanwhile(lambda other: other("DELETE", member))
+    before_commit(lambda other: other("DELETE", member))
     body = RECORDS["tasks"] | {"assigned_to": world.uuid("viewer")}
     assert world("POST", f"{project}/tasks", body).status == 422
     assert world("GET", f"{project}/tasks").body["data"] == []
 
 
 @pytest.mark.parametrize("write", ["update a task", "assign a task", "toggle a task", "add a note", "delete a note"])
-def test_write_to_a_concurrently_deleted_task_is_refused(world: World, meanwhile: Meanwhile, write: str) -> None:
+def test_write_to_a_concurrently_deleted_task_is_refused(world: World, before_commit: BeforeCommit, write: str) -> None:
     project = a_project_with_a_note(world)
     request = writes(world, project)[write]
     task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
-    meanwhile(lambda other: other("DELETE", task))
+    before_commit(lambda other: other("DELETE", task))
     refused = request()
     assert refused.status == 404
     assert set(refused.body.values()) == {"Task not found."}
     assert world("GET", f"{project}/tasks").body["data"] == []
 
 
-def test_two_changes_of_one_record_are_both_kept(world: World, meanwhile: Meanwhile) -> None:
+def test_two_changes_of_one_record_are_both_kept(world: World, before_commit: BeforeCommit) -> None:
     task = world.new_record(world.new_project(), "tasks")
-    meanwhile(lambda other: other("PATCH", task, {"priority": "high"}))
+    before_commit(lambda other: other("PATCH", task, {"priority": "high"}))
     answer = world("PATCH", task, {"name": "B"})
     assert (answer.body["name"], answer.body["priority"], answer.headers["etag"]) == ("B", "high", '"v-3"')
 
 
-def test_two_toggles_are_two(world: World, meanwhile: Meanwhile) -> None:
+def test_two_toggles_are_two(world: World, before_commit: BeforeCommit) -> None:
     task = flat_path(world.new_record(world.new_project(), "tasks"))
-    meanwhile(lambda other: other("PATCH", f"{task}/completed"))
+    before_commit(lambda other: other("PATCH", f"{task}/completed"))
     assert world("PATCH", f"{task}/completed").body["completed"] is False
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-def test_if_match_of_a_record_holds_at_the_commit(world: World, meanwhile: Meanwhile, method: str) -> None:
+def test_if_match_of_a_record_holds_at_the_commit(world: World, before_commit: BeforeCommit, method: str) -> None:
     record = world.new_record(world.new_project(), "decisions")
-    meanwhile(lambda other: other("PATCH", record, {"phase": "business"}))
+    before_commit(lambda other: other("PATCH", record, {"phase": "business"}))
     assert world(method, record, {"phase": "modeling"}, headers={"If-Match": '"v-1"'}).status == 412
     assert world("GET", record).body["phase"] == "business"
 
@@ -342,25 +352,25 @@ def test_if_match_of_a_record_holds_at_the_commit(world: World, meanwhile: Meanw
 @pytest.mark.parametrize("change", ["add a note", "delete a note"])
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_if_match_of_a_flat_task_holds_its_notes_at_the_commit(
-    world: World, meanwhile: Meanwhile, method: str, change: str
+    world: World, before_commit: BeforeCommit, method: str, change: str
 ) -> None:
     project = a_project_with_a_note(world)
     task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
     tag = world("GET", flat_path(task)).headers["etag"]
-    meanwhile(lambda other: writes(other, project)[change]())
+    before_commit(lambda other: writes(other, project)[change]())
     body = {"name": "B", "description": "C"}
     assert world(method, flat_path(task), body, headers={"If-Match": tag}).status == 412
     assert world("GET", task).body["name"] == RECORDS["tasks"]["name"]
 
 
-def test_etag_of_a_flat_task_counts_a_change_and_a_concurrent_note(world: World, meanwhile: Meanwhile) -> None:
+def test_etag_of_a_flat_task_counts_a_change_and_a_concurrent_note(world: World, before_commit: BeforeCommit) -> None:
     """A change in v1, which does not show notes, is not affected."""
     project = a_project_with_a_note(world)
     task = f"{project}/tasks/{first(world, f'{project}/tasks')}"
-    meanwhile(lambda other: writes(other, project)["add a note"]())
+    before_commit(lambda other: writes(other, project)["add a note"]())
     changed = world("PUT", flat_path(task), {"name": "B", "description": "C"})
     assert changed.headers["etag"] == world("GET", flat_path(task)).headers["etag"] == '"f-2-2"'
-    meanwhile(lambda other: writes(other, project)["add a note"]())
+    before_commit(lambda other: writes(other, project)["add a note"]())
     assert world("PATCH", task, {"name": "C"}, headers={"If-Match": '"v-2"'}).headers["etag"] == '"v-3"'
 
 
@@ -385,21 +395,21 @@ def test_notes_read_with_a_task_are_never_older_than_its_etag(
     assert world("GET", task, headers={"If-None-Match": shown.headers["etag"]}).status == 200
 
 
-def test_record_of_a_concurrently_demoted_member_is_refused(world: World, meanwhile: Meanwhile) -> None:
+def test_record_of_a_concurrently_demoted_member_is_refused(world: World, before_commit: BeforeCommit) -> None:
     project = world.new_project()
     member = world.new_member(project, "outsider", "contributor")
-    meanwhile(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
+    before_commit(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
     assert world("POST", f"{project}/tasks", RECORDS["tasks"], by="outsider").status == 403
     assert world("GET", f"{project}/tasks").body["data"] == []
 
 
 def test_the_last_place_in_a_project_is_taken_once(
-    world: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
+    world: World, before_commit: BeforeCommit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (change, members):
         monkeypatch.setattr(module, "MAX_MEMBERS", 2)
     project = world.new_project()
-    meanwhile(lambda other: writes(other, project)["add"]())
+    before_commit(lambda other: writes(other, project)["add"]())
     body = {"principal_id": world.uuid("viewer"), "role_id": world.role("viewer")}
     assert world("POST", f"{project}/members", body).status == 409
     assert len(world("GET", f"{project}/members").body["data"]) == 2

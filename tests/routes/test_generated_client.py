@@ -100,8 +100,8 @@ def test_generated_client_creates_lists_changes_and_deletes_in_v1(client: Simple
     rest = ask("v1_members.v1_list_members", space, project.id, limit=1, cursor=page.meta.next_cursor).parsed
     assert {each.principal_id for each in page.data + rest.data} == {viewer, me.principal_id}
     assert (rest.meta.has_more, rest.meta.next_cursor) == (False, None)
-    nobody = ask("v1_members.v1_update_member", space, project.id, viewer, body=models.V1MemberChange(role_id=space))
-    assert (nobody.status_code, nobody.parsed.detail[0].loc) == (422, ["body", "role_id"])
+    refused = ask("v1_members.v1_update_member", space, project.id, viewer, body=models.V1MemberChange(role_id=space))
+    assert (refused.status_code, refused.parsed.detail[0].loc) == (422, ["body", "role_id"])
     assert ask("v1_members.v1_remove_member", space, project.id, viewer).status_code == 204
     assert ask("v1_projects.v1_delete_project", space, project.id).status_code == 204
     assert ask("v1_projects.v1_get_project", space, project.id).status_code == 404

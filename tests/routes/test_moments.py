@@ -12,7 +12,7 @@ from atrium.store.engine import work
 from tests.support.changes import event
 from tests.support.client import World
 from tests.support.requests import EVENTS, WRITES, a_project
-from tests.support.world import Meanwhile
+from tests.support.world import BeforeCommit
 
 
 @pytest.fixture
@@ -59,7 +59,9 @@ def test_hand_over_is_not_dated_before_the_last_change_of_the_new_manager(
     assert (now["role_id"], now["updated_at"]) == (shared.role("manager"), before)
 
 
-def test_second_attempt_has_a_later_time(world: World, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_attempt_has_a_later_time(
+    world: World, before_commit: BeforeCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = world.new_project()
     told: list[datetime] = []
 
@@ -67,7 +69,7 @@ def test_second_attempt_has_a_later_time(world: World, meanwhile: Meanwhile, mon
         told.append(datetime.now(zone) + timedelta(hours=len(told) + 1))
         return told[-1]
 
-    meanwhile(lambda other: other("PATCH", project, {"description": "B"}))
+    before_commit(lambda other: other("PATCH", project, {"description": "B"}))
     monkeypatch.setattr(work, "datetime", SimpleNamespace(now=now))
     answer = world("PATCH", project, {"name": "B"})
     assert answer.version == 3

@@ -10,7 +10,7 @@ import pytest
 from tests.support.client import RECORDS, Answer, World, flat_id, flat_path, in_camel_case, new_key, v1_id
 from tests.support.requests import FLAT, Request
 from tests.support.trace import Trace
-from tests.support.world import Meanwhile
+from tests.support.world import BeforeCommit
 
 
 def of_record(kind: str) -> Callable[[World, str], Request]:
@@ -162,19 +162,23 @@ def test_a_hand_over_to_the_present_manager_changes_nothing(shared: World) -> No
 
 
 @pytest.mark.parametrize("route", ["V1UpdateProject", "UpdateProject"])
-def test_concurrently_changed_value_is_set_to_the_sent_one(world: World, meanwhile: Meanwhile, route: str) -> None:
+def test_concurrently_changed_value_is_set_to_the_sent_one(
+    world: World, before_commit: BeforeCommit, route: str
+) -> None:
     """With a key, the commit has the condition that the values are unchanged."""
     project = a_project(world)
     method, path, body = SAME[route](world, project)
-    meanwhile(lambda other: other("PATCH", project, {"name": "B"}))
+    before_commit(lambda other: other("PATCH", project, {"name": "B"}))
     answer = world(method, path, body, key="k")
     assert answer.status == 200
     assert world("GET", project).body["name"] == "Apollo"
     assert world("GET", project).headers["etag"] == '"v-3"'
 
 
-def test_unchanged_values_after_a_concurrent_loss_of_permission_are_refused(world: World, meanwhile: Meanwhile) -> None:
+def test_unchanged_values_after_a_concurrent_loss_of_permission_are_refused(
+    world: World, before_commit: BeforeCommit
+) -> None:
     project = a_project(world)
     member = f"{project}/members/{world.uuid('outsider')}"
-    meanwhile(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
+    before_commit(lambda other: other("PATCH", member, {"role_id": world.role("viewer")}))
     assert world("PATCH", project, {"name": "Apollo"}, by="outsider", key="k").status == 403

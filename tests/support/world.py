@@ -163,4 +163,4 @@ def at_once(*calls: Callable[[], T]) -> list[T]:
         return list(threads.map(run, calls))
 
 
-Meanwhile = Callable[[Callable[[World], Answer]], None]
+BeforeCommit = Callable[[Callable[[World], Answer]], None]

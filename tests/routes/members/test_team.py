@@ -234,8 +234,8 @@ def test_a_project_of_ones_own_does_not_open_the_directory(world: World, templat
         assert answer.status == 200, answer
         return [one["email"].partition("@")[0] for one in answer.body]
 
-    everybody = ["d0", "d1", "d2", "d3", "d4", "spy"]
-    assert found("owner", "director") == everybody
+    everyone = ["d0", "d1", "d2", "d3", "d4", "spy"]
+    assert found("owner", "director") == everyone
     assert found("contributor", "director") == found("contributor", "spy@") == ["spy"]
     assert found("contributor", "of acme") == ["contributor", "owner", "viewer"]
     assert found("contributor", "d0@acme.example") == found("contributor", "outsider") == []

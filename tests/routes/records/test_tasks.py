@@ -72,8 +72,8 @@ def test_flat_update_of_a_task_keeps_omitted_fields(shared: World) -> None:
     notes = before.pop("notes")
     assert revised.seen == (200, before | {"name": "B", "description": "C", "updatedAt": A_MOMENT})
     assert shared("PUT", task, shared("GET", task).body).body == revised.body | {"updatedAt": A_MOMENT}
-    for nobody in ("", None):
-        assert shared("PUT", task, {**revised.body, "assignedTo": nobody}).body["assignedTo"] is None
+    for empty in ("", None):
+        assert shared("PUT", task, {**revised.body, "assignedTo": empty}).body["assignedTo"] is None
     assert shared("PUT", task, {"name": "B"}).seen == (400, {"error": "description: Field required"})
     assert notes == []
 
