@@ -3,14 +3,14 @@
 To a member of the project; to nobody with null or an empty string.
 """
 
-from atrium.api.flat_records import Id, Reassignment, TaskAssignment, Tasks, flat_api, given, lambda_handler
+from atrium.api.flat_records import Id, Reassignment, TaskAssignment, Tasks, flat_api, lambda_handler
 
 api = flat_api(permission="record:write", access="Write")
 
 
 @api.patch("/projects/<id>/tasks/<task_id>/reassign")
 def reassign_task(id: Id, task_id: Id, assignment: TaskAssignment, tasks: Tasks) -> Reassignment:
-    return Reassignment.of(tasks.update(id, task_id, given(assignment)))
+    return Reassignment.of(tasks.update(id, task_id, assignment.given()))
 
 
 handler = lambda_handler(api)

@@ -3,7 +3,7 @@
 Give at least one field; what is left out stays as it is.
 """
 
-from atrium.api.v1_records import DatasetChange, Datasets, DatasetView, Id, given, lambda_handler, v1_api
+from atrium.api.v1_records import DatasetChange, Datasets, DatasetView, Id, lambda_handler, v1_api
 
 api = v1_api(permission="record:write", access="Write")
 
@@ -12,7 +12,7 @@ api = v1_api(permission="record:write", access="Write")
 def update_dataset(
     space_id: Id, project_id: Id, dataset_id: Id, change: DatasetChange, datasets: Datasets
 ) -> DatasetView:
-    return DatasetView.of(datasets.in_space(space_id).update(project_id, dataset_id, given(change)))
+    return DatasetView.of(datasets.in_space(space_id).update(project_id, dataset_id, change.given()))
 
 
 handler = lambda_handler(api)

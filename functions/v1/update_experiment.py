@@ -3,7 +3,7 @@
 Give at least one field; what is left out stays as it is.
 """
 
-from atrium.api.v1_records import ExperimentChange, Experiments, ExperimentView, Id, given, lambda_handler, v1_api
+from atrium.api.v1_records import ExperimentChange, Experiments, ExperimentView, Id, lambda_handler, v1_api
 
 api = v1_api(permission="record:write", access="Write")
 
@@ -12,7 +12,7 @@ api = v1_api(permission="record:write", access="Write")
 def update_experiment(
     space_id: Id, project_id: Id, experiment_id: Id, change: ExperimentChange, experiments: Experiments
 ) -> ExperimentView:
-    return ExperimentView.of(experiments.in_space(space_id).update(project_id, experiment_id, given(change)))
+    return ExperimentView.of(experiments.in_space(space_id).update(project_id, experiment_id, change.given()))
 
 
 handler = lambda_handler(api)

@@ -11,7 +11,7 @@ api = v1_api(permission="project:update", who="contributor; manager to hand over
 
 @api.patch("/v1/spaces/<space_id>/projects/<project_id>")
 def update_project(space_id: Id, project_id: Id, change: ProjectChange, projects: Projects) -> ProjectView:
-    return ProjectView.of(projects.in_space(space_id).update(project_id, change.fields()))
+    return ProjectView.of(projects.in_space(space_id).update(project_id, change.given()))
 
 
 handler = lambda_handler(api)

@@ -13,7 +13,7 @@ from atrium import documents, models
 from atrium.api.facts import Facts
 from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, lambda_handler, request_work
-from atrium.api.views import Confirmation, Listing, Model, View
+from atrium.api.views import Confirmation, Input, Listing, View
 from atrium.errors import Archived, Duplicate, Invalid, NamedManager, Refusal, project_not_found
 from atrium.ids import SENT_ID, canonical, is_id
 from atrium.store import whole
@@ -85,7 +85,7 @@ Limit = Annotated[int, limit_up_to(MAX_PAGE), Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str, cursor_from("cursor of a Link header")]
 
 
-class NewProject(Model):
+class NewProject(Input):
     projectName: Name
     clientName: Name
     description: Text
@@ -94,7 +94,7 @@ class NewProject(Model):
         return documents.render({"summary": self.description})
 
 
-class ProjectRevision(Model):
+class ProjectRevision(Input):
     """All three fields. What equals the current value is accepted as it is, also where it could not be new: a client
     may send back what it got.
     """

@@ -18,12 +18,10 @@ from atrium.api.records import (
     ExperimentFields,
     NewTaskFields,
     TaskFields,
-    complete,
-    given,
 )
 from atrium.api.resolver import lambda_handler, request_work
 from atrium.api.room import Room
-from atrium.api.views import Confirmation, Listing, Model, View
+from atrium.api.views import Confirmation, Input, Listing, View
 from atrium.ids import SENT_ID
 from atrium.models import Phase
 from atrium.store import records, tasks, team
@@ -42,9 +40,7 @@ __all__ = [
     "Limit",
     "Phase",
     "Tasks",
-    "complete",
     "flat_api",
-    "given",
     "lambda_handler",
 ]
 
@@ -87,7 +83,7 @@ Reports = Annotated[records.Reports, Depends(_reports)]
 # ---------------------------------------------------------------- what may be sent
 
 
-class _Sent(Model):
+class _Sent(Input):
     """Fields in camelCase. Unknown ones are ignored, so that a client may send back what it got."""
 
     model_config = ConfigDict(alias_generator=to_camel)

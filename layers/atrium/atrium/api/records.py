@@ -105,13 +105,3 @@ class DecisionFields(Model):
     justification: Text
     phase: Phase
     alternatives: OptionalText = ""
-
-
-def given(model: Model) -> dict[str, Any]:
-    """What was sent, by the record's own names."""
-    return {name: getattr(model, name) for name in model.model_fields_set}
-
-
-def complete(model: Model) -> dict[str, Any]:
-    """What was sent, and the defaults of what was not."""
-    return {name: getattr(model, name) for name in type(model).model_fields}

@@ -13,7 +13,7 @@ from atrium import documents, models, permissions
 from atrium.api.facts import Facts
 from atrium.api.paging import cursor_from, limit_up_to
 from atrium.api.resolver import Api, lambda_handler, request_work
-from atrium.api.views import Listing, Model, PageView, View
+from atrium.api.views import Input, Listing, PageView, View
 from atrium.errors import Archived, Invalid, NamedManager, Refusal, Unfit
 from atrium.ids import to_uuid
 from atrium.store import members, principals, projects
@@ -108,8 +108,24 @@ Description = Annotated[
 ]
 
 
-class Sent(Model):
+class Sent(Input):
+    """The body of a request, without unknown fields."""
+
     model_config = ConfigDict(extra="forbid")
+
+
+# The default of a field that a change may leave out. `Change.given` never shows it.
+NOT_GIVEN: Any = Field(default_factory=lambda: None)
+
+
+class Change(Sent):
+    """The body of a PATCH: each field may be left out (its default is NOT_GIVEN), but at least one must be given."""
+
+    @model_validator(mode="after")
+    def _require_a_field(self) -> Self:
+        if not self.model_fields_set:
+            raise PydanticCustomError("missing", "Give at least one field to change")
+        return self
 
 
 class NewProject(Sent):
@@ -117,24 +133,17 @@ class NewProject(Sent):
     description: Description = documents.Raw("null")
 
 
-class ProjectChange(Sent):
-    """At least one field. `manager_id` hands the project over to another member."""
+class ProjectChange(Change):
+    """A change of a project. `manager_id` hands the project over to another member."""
 
-    name: Name = Field(default_factory=str)
-    description: Description = Field(default_factory=str)
-    status: Status = Field(default_factory=lambda: "active")
-    manager_id: Id = Field(default_factory=str)
+    name: Name = NOT_GIVEN
+    description: Description = NOT_GIVEN
+    status: Status = NOT_GIVEN
+    manager_id: Id = NOT_GIVEN
 
-    @model_validator(mode="after")
-    def _something(self) -> "ProjectChange":
-        if not self.model_fields_set:
-            raise PydanticCustomError("missing", "Give at least one field to change")
-        return self
-
-    def fields(self) -> dict[str, Any]:
-        """What was given, by the project's own names."""
+    def given(self) -> dict[str, Any]:
         names = {"manager_id": "manager"}
-        return {names.get(name, name): getattr(self, name) for name in self.model_fields_set}
+        return {names.get(name, name): value for name, value in super().given().items()}
 
 
 class NewMember(Sent):

@@ -3,26 +3,27 @@
 from typing import Annotated, Any, Self
 
 from aws_lambda_powertools.event_handler import Depends
-from pydantic import Strict, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Strict, WithJsonSchema
 from typing_extensions import TypedDict
 
 from atrium import models
 from atrium.api.records import (
+    Count,
     DatasetFields,
+    Deadline,
     DecisionFields,
     ExperimentFields,
+    Hours,
+    Moment,
     NewTaskFields,
-    complete,
-    given,
 )
 from atrium.api.resolver import lambda_handler, request_work
-from atrium.api.v1 import Cursor, Id, InSpace, Limit, Page, ResourceView, Sent, page_of, v1_api
-from atrium.api.views import Model
-from atrium.models import Phase
+from atrium.api.v1 import NOT_GIVEN, Change, Cursor, Id, InSpace, Limit, Page, ResourceView, Sent, page_of, v1_api
+from atrium.models import Phase, Priority, TaskStatus
 from atrium.store import records, tasks
 from atrium.store.change import in_space
 from atrium.store.engine.work import Work
+from atrium.text import Name, OptionalText, Text
 
 __all__ = [
     "Cursor",
@@ -34,8 +35,6 @@ __all__ = [
     "Page",
     "Phase",
     "Tasks",
-    "complete",
-    "given",
     "lambda_handler",
     "page_of",
     "v1_api",
@@ -87,35 +86,42 @@ class NewDecision(DecisionFields, Sent):
     pass
 
 
-class _Change(Model):
-    """The fields of a new record, of which each may be left out and one must be given."""
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        for field in cls.model_fields.values():
-            field.default = None
-
-    @model_validator(mode="after")
-    def _something(self) -> Self:
-        if not self.model_fields_set:
-            raise PydanticCustomError("missing", "Give at least one field to change")
-        return self
+class TaskChange(Change):
+    name: Name = NOT_GIVEN
+    description: Text = NOT_GIVEN
+    estimated_hours: Hours | None = NOT_GIVEN
+    priority: Priority | None = NOT_GIVEN
+    deadline: Deadline | None = NOT_GIVEN
+    phase: Phase = NOT_GIVEN
+    status: TaskStatus = NOT_GIVEN
+    assigned_to: Id | None = NOT_GIVEN
+    completed: Annotated[bool, Strict()] = NOT_GIVEN
 
 
-class TaskChange(NewTask, _Change):
-    pass
+class DatasetChange(Change):
+    name: Name = NOT_GIVEN
+    source: Text = NOT_GIVEN
+    description: Text = NOT_GIVEN
+    acquisition_date: Moment = NOT_GIVEN
+    phase: Phase = NOT_GIVEN
+    records: Count = NOT_GIVEN
 
 
-class DatasetChange(NewDataset, _Change):
-    pass
+class ExperimentChange(Change):
+    name: Name = NOT_GIVEN
+    algorithm_model: Text = NOT_GIVEN
+    parameters: Text = NOT_GIVEN
+    metric: Text = NOT_GIVEN
+    result: Text = NOT_GIVEN
+    conclusion: Text = NOT_GIVEN
+    phase: Phase = NOT_GIVEN
 
 
-class ExperimentChange(NewExperiment, _Change):
-    pass
-
-
-class DecisionChange(NewDecision, _Change):
-    pass
+class DecisionChange(Change):
+    description: Text = NOT_GIVEN
+    justification: Text = NOT_GIVEN
+    phase: Phase = NOT_GIVEN
+    alternatives: OptionalText = NOT_GIVEN
 
 
 # ---------------------------------------------------------------- what is answered
@@ -137,7 +143,7 @@ class RecordView(ResourceView):
 
 class StatusChange(TypedDict):
     principal_id: str
-    status: models.TaskStatus
+    status: TaskStatus
     at: str
 
 
@@ -145,7 +151,7 @@ class TaskView(RecordView):
     name: str
     description: str
     phase: Phase
-    status: models.TaskStatus
+    status: TaskStatus
     completed: bool
     assigned_to: str | None
     estimated_hours: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]})]

@@ -1,6 +1,6 @@
-"""Views: what a route answers, and the pages of a list.
+"""The bodies of requests and answers: inputs, which a route takes, and views, which it returns.
 
-A route returns a view. answer.py makes the status, the headers and the bytes of it.
+answer.py turns a view into the status, the headers and the bytes of the answer.
 """
 
 from abc import abstractmethod
@@ -20,9 +20,21 @@ ViewT = TypeVar("ViewT", bound="View")
 
 
 class Model(BaseModel):
-    """A body, sent or answered. Models are built lazily, so a cold start pays only for its own route."""
+    """The body of a request or of an answer. Models are built lazily, so a cold start pays only for its own route."""
 
     model_config = ConfigDict(defer_build=True)
+
+
+class Input(Model):
+    """The body of a request."""
+
+    def given(self) -> dict[str, Any]:
+        """The fields that the client sent, by the domain's names."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+    def with_defaults(self) -> dict[str, Any]:
+        """All fields by the domain's names, those that the client left out with their defaults."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
 
 
 class View(Model):
