@@ -183,6 +183,21 @@ def test_objects_without_properties_allow_additional_ones() -> None:
     assert all(each["additionalProperties"] is True for each in bare)
 
 
+def test_a_change_may_give_every_field_of_what_is_created() -> None:
+    """If this fails, a field was added to a `New…` model of api/v1*.py. Add it to the `…Change` model there too, with
+    NOT_GIVEN."""
+
+    def without_words(schema: str) -> dict[str, Any]:
+        fields = SCHEMAS_OF[schema]["properties"]
+        return {name: {key: field[key] for key in field if key != "description"} for name, field in fields.items()}
+
+    changes = [name for name, schema in SCHEMAS_OF.items() if "minProperties" in schema]
+    assert len(changes) == 5
+    for change in changes:
+        new = without_words(change.replace("V1", "V1New").removesuffix("Change"))
+        assert new.items() <= without_words(change).items(), change
+
+
 def test_no_schema_has_a_builtin_type_name() -> None:
     assert {"Error", "Object", "String", "Number", "Date", "Map", "Set", "Promise"} & set(SCHEMAS_OF) == set()
 
