@@ -62,15 +62,15 @@ class ProjectRow:
 @dataclass(frozen=True)
 class Project(ProjectRow):
     """A project's own fields. `description` is JSON text; `version` counts changes of these fields, `sequence` every
-    change of the project or below it, `members` its members. `bare` says that it never had a task, nor a member but
-    its manager."""
+    change of the project or below it, `members` its members. `is_childless` is
+    true until the first task, or the first member besides its manager, is added, and never again."""
 
     client: str
     description: str
     version: int
     sequence: int
     members: int
-    bare: bool = False
+    is_childless: bool = False
 
     def resource(self) -> dict[str, Any]:
         """Its v1 form: what clients of /v1 see and what events carry."""

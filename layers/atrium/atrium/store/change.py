@@ -173,9 +173,9 @@ class Change:
         """
         self.require_active()
         project = self.project
-        if project.bare and type in _GROWS:
+        if project.is_childless and type in _GROWS:
             fields["bare"] = False
-            self.list(replace(project, bare=False))
+            self.list(replace(project, is_childless=False))
         sets = ", ".join(f"#{name} = :{name}" for name in ("last_event", *fields))
         self._work.update(
             self.key,
@@ -194,7 +194,7 @@ class Change:
         """Writes the row of the space's list anew. Fails at the commit if META has changed since it was read."""
         seen = self.project
         self.hold("version")
-        if seen.bare:
+        if seen.is_childless:
             self._work.check(self.key, "#bare = :seen_bare", seen_bare=True)
         # Without a condition on the row itself: one that was lost is there again.
         self._work.put(keys.space_project(seen.tenant, seen.space, seen.id), list_row(changed), when=None)

@@ -95,7 +95,7 @@ class Projects:
             version=1,
             sequence=1,
             members=1,
-            bare=True,
+            is_childless=True,
         )
         member = Member(new_id(), tenant, project.id, me, Role.MANAGER, created_at=now, updated_at=now, version=1)
         created = event(self._work, project, "project.created", project.resource())

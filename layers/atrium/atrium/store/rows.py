@@ -18,21 +18,25 @@ R = TypeVar("R", bound=Record)
 # The fields of a project in its space's list. The tenant stands in the key.
 _LISTED = tuple(field.name for field in fields(ProjectRow) if field.name != "tenant")
 
+# The attributes of META that are not called like their field of Project.
+_STORED_AS = {"is_childless": "bare"}
+
 _OF_A_NOTE = ("id", "content", "created_by", "created_at")
 
 
 def project_row(project: Project, event: Item) -> Item:
     """META of a project, with the event of its last change."""
-    return {**vars(project), "last_event": event}
+    return {_STORED_AS.get(name, name): value for name, value in vars(project).items()} | {"last_event": event}
 
 
 def to_project(meta: Item) -> Project:
-    return Project(**{name: meta[name] for name in Project.__dataclass_fields__ if name in meta})
+    stored = {name: _STORED_AS.get(name, name) for name in Project.__dataclass_fields__}
+    return Project(**{name: meta[attribute] for name, attribute in stored.items() if attribute in meta})
 
 
 def list_row(project: Project) -> Item:
     """The project in its space's list."""
-    return {name: getattr(project, name) for name in (*_LISTED, "bare")}
+    return {_STORED_AS.get(name, name): getattr(project, name) for name in (*_LISTED, "is_childless")}
 
 
 def to_listed(tenant: str, row: Item) -> ProjectRow:

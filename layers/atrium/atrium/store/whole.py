@@ -57,13 +57,13 @@ class WholeProjects:
         # Behind the end of a source that goes on, its next ids are not known.
         end = min((rows[-1]["id"] for rows in sources if rows.more), default=None)
         ids = sorted({row["id"] for rows in sources for row in rows if end is None or row["id"] <= end})
-        bare = {row["id"] for rows in listed for row in rows if row.get("bare")}
+        childless = {row["id"] for rows in listed for row in rows if row.get("bare")}
         more = len(ids) > limit or end is not None
         ids = ids[:limit]
         units = 0.0
-        for batch in _batches(ids, bare):
+        for batch in _batches(ids, childless):
             shown: list[WholeProject] = []
-            for rows in self._entries(batch, bare):
+            for rows in self._entries(batch, childless):
                 units += rows.units
                 try:
                     opened, whole = self._shown(rows)
@@ -144,14 +144,14 @@ class WholeProjects:
         self._work.not_before(rows[0]["last_event"]["time"])
         return opened, whole
 
-    def _entries(self, projects: Sequence[str], bare: Set[str]) -> Sequence[Rows]:
+    def _entries(self, projects: Sequence[str], childless: Set[str]) -> Sequence[Rows]:
         """META of each project, then its members and tasks, of which only what is shown is brought. All there is of a
-        bare project is META; one that has grown since it was listed is read again.
+        childless project is META; one that has grown since it was listed is read again.
 
         Entries have no ETag, so it does not matter which of both is read first.
         """
         metas = [keys.project(self._caller.tenant, id) for id in projects]
-        wide = [id for id in projects if id not in bare]
+        wide = [id for id in projects if id not in childless]
         below = dict(zip(wide, self._work.read(*metas, ranges=[self._below(id) for id in wide]), strict=True))
         found = {id: meta for id, key in zip(projects, metas, strict=True) if (meta := self._work.item(key))}
         grown = [id for id, meta in found.items() if id not in below and not meta.get("bare")]
@@ -201,15 +201,15 @@ def _units(meta: Item) -> float:
     return (len(meta.get("description", "")) + len(event.get("resource", ""))) / 4_096
 
 
-def _batches(projects: Sequence[str], bare: Set[str]) -> Iterator[list[str]]:
+def _batches(projects: Sequence[str], childless: Set[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     wide = 0
     for id in projects:
-        if len(batch) == _BATCH or (wide == _WIDE and id not in bare):
+        if len(batch) == _BATCH or (wide == _WIDE and id not in childless):
             yield batch
             batch, wide = [], 0
         batch.append(id)
-        wide += id not in bare
+        wide += id not in childless
     if batch:
         yield batch
 

@@ -132,7 +132,9 @@ def _of(value: type[Project] | type[Record], *without: str, **more: Any) -> type
 
 _FORMS: Mapping[str, type[_Row]] = {
     "space": _Space,
-    "project": _of(Project, last_event=(_Event, ...), deleted_at=(_Moment | None, None), bare=(bool, False)),
+    "project": _of(
+        Project, "is_childless", bare=(bool, False), last_event=(_Event, ...), deleted_at=(_Moment | None, None)
+    ),
     "member": _Member,
     **{kind.kind: _of(kind, "tenant", "space", "project") for kind in (Task, Dataset, Experiment, Decision)},
     "note": _Note,

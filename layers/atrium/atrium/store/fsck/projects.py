@@ -23,7 +23,7 @@ def project(key: Key, overdue: str) -> Rule:
         return (yield from _tombstone(key, meta, overdue))
     found = (yield from _listing(key, meta)) + (yield from _membership(key, meta))
     found += yield from _last_change(key, meta)
-    return found + (yield from _bareness(key, meta)) if meta.get("bare") else found
+    return found + (yield from _childlessness(key, meta)) if meta.get("bare") else found
 
 
 def _last_change(key: Key, meta: Item) -> Rule:
@@ -104,8 +104,8 @@ def _membership(key: Key, meta: Item) -> Rule:
     return damage
 
 
-def _bareness(key: Key, meta: Item) -> Rule:
-    """A project marked bare has no tasks and no members but its manager: reads of it skip the rows of both."""
+def _childlessness(key: Key, meta: Item) -> Rule:
+    """A project marked childless has no tasks and no members but its manager: reads of it skip the rows of both."""
     listed = keys.space_project(meta["tenant"], meta["space"], meta["id"])
     members, tasks = starting_with(key.pk, keys.ROLE, None, 2), starting_with(key.pk, keys.TASK, None, 1)
     found = yield [members, tasks, listed]
