@@ -265,7 +265,7 @@ def _writer(found: Figures, simulation: Simulation, table: Table, case: Case, nu
                     return Answer(204, "", confirms=True)
 
                 try:
-                    work.settle(decide)
+                    work.run(decide)
                 except Unavailable:
                     found.busy += 1
             found.taken.append(simulation.now - began)

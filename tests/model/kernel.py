@@ -30,7 +30,7 @@ class Replay(Exception):
 class Kernel(Views):
     """The state, and the steps. In a call, `me` is the caller, `fresh` the id of a created resource, `now` the time.
 
-    `changed` is the project that the call changed. `settled` says that the call succeeded, with a change or without, so
+    `changed` is the project that the call changed. `succeeded` is also true of a call that changed nothing, so
     that its answer is kept under its key. `deleted` has the deleted projects until they are purged.
     """
 
@@ -44,7 +44,7 @@ class Kernel(Views):
         self.projects: dict[str, Project] = {}
         self.deleted: dict[str, Project] = {}
         self.changed: Project | None = None
-        self.settled = False
+        self.succeeded = False
         self._kept: dict[tuple[str, str, str], Kept] = {}
         self._met: Kept | None = None
         self._memberships: dict[str, Membership] = {}
@@ -134,7 +134,7 @@ class Kernel(Views):
         if changed is not None:
             project.event["changed"] = sorted(changed)
         self.changed = project
-        self.settled = True
+        self.succeeded = True
 
     def _page(self, ids: Iterable[str], default: int) -> tuple[list[str], str | None]:
         """The sorted ids of a page, and the last of them if more follow."""

@@ -50,7 +50,7 @@ class Members(Kernel):
         member = self._the_member(project)
         self._match_member(member)
         if role == member.role:
-            self.settled = True
+            self.succeeded = True
             return self._shown_member(project, self.call.item)
         require(not project.is_archived, ARCHIVED)
         require(role == "manager" or project.manager != self.call.item, NAMED_MANAGER)

@@ -35,7 +35,7 @@ class Model(Spaces, Projects, Members, Records, Notes):
         self.v1 = is_v1(call.route)
         self.body = dict(call.body or {})
         self.changed = None
-        self.settled = False
+        self.succeeded = False
         self._met: Kept | None = None
         try:
             self._judge_body()
@@ -45,7 +45,7 @@ class Model(Spaces, Projects, Members, Records, Notes):
             return replace(replay.kept.answer, replayed=True)
         except Refused as refusal:
             return refusal.seen_by(call.route)
-        if self.settled and call.key:
+        if self.succeeded and call.key:
             self._kept[call.by, call.route, call.key] = Kept(call.asked, expected, now.begun + timedelta(days=30))
         return expected
 

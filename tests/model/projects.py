@@ -86,7 +86,7 @@ class Projects(Kernel):
         client, text = self.body["client"].strip(), self.body["description"]
         is_new = text != project.summary or self._anew(project, {"name": self.body["name"], "client": client})
         if not is_new:
-            self.settled = True
+            self.succeeded = True
             return self._shown(project)
         require(not project.is_archived, ARCHIVED)
         require(client or not project.client, invalid("client", "Must not be empty", "string_too_short"))
@@ -112,7 +112,7 @@ class Projects(Kernel):
     def _anew(self, project: Project, changes: dict[str, Any]) -> dict[str, Any]:
         """The changes whose value differs from the current one. Without any, the version stays too."""
         stripped = {name: value.strip() if name == "name" else value for name, value in changes.items()}
-        self.settled = not (anew := {n: value for n, value in stripped.items() if value != getattr(project, n)})
+        self.succeeded = not (anew := {n: value for n, value in stripped.items() if value != getattr(project, n)})
         return anew
 
     def _change_project(self, project: Project, changes: dict[str, Any]) -> Expected:

@@ -58,7 +58,7 @@ class Records(Kernel):
         following = self._next(record, changes(record) if changes else self.body)
         changed = [name for name, value in following.items() if value != record.fields[name]]
         if not changed:
-            self.settled = True
+            self.succeeded = True
             return Expected(200, self._record(project, record), etag=self._record_tag(record))
         require(not project.is_archived, ARCHIVED)
         self._require_assignee(project, record)

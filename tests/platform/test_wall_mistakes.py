@@ -324,7 +324,7 @@ MISTAKES: dict[str, tuple[Callable[[Patch, Scene], None], str | Callable[[Scene]
     "a query over partitions": (asks_the_client(query_by_an_index), "V1ListProjects"),
     "a scan": (asks_the_client(lambda table, _: table._client.scan(TableName=table.name)), "V1ListProjects"),
     "a transaction of reads": (
-        asks_the_client(lambda table, scene: table.get_settled(keys.project(scene.globex, scene.secret))),
+        asks_the_client(lambda table, scene: table.get_when_committed(keys.project(scene.globex, scene.secret))),
         "V1ListProjects",
     ),
     "PartiQL": (

@@ -23,7 +23,7 @@ from tests.support.routes import COMMITTED
 PAGES = ["/docs", "/openapi.json"]
 
 # The maximum answer of a Lambda function.
-MOST = 6 * 1024 * 1024
+MAX_RESPONSE_BYTES = 6 * 1024 * 1024
 
 
 def header(answer: Answer, name: str) -> str:
@@ -36,7 +36,7 @@ def test_page_is_public_with_any_headers(shared: World, path: str) -> None:
     wrong = shared("GET", path, by=None, headers={"Authorization": "Bearer nobody", "X-API-Key": "nobody"})
     assert (bare.status, wrong.status) == (200, 200)
     assert bare.content == wrong.content
-    assert len(json.dumps(bare.content.decode())) < MOST
+    assert len(json.dumps(bare.content.decode())) < MAX_RESPONSE_BYTES
 
 
 @pytest.mark.parametrize("path", PAGES)

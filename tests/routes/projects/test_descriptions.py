@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from atrium import documents
 from atrium.settings import MAX_DEPTH
-from atrium.store import projects
+from atrium.store.projects import MAX_DESCRIPTION_BYTES
 from tests.support.client import Answer, World, flat_path
 from tests.support.world import Count, full
 
@@ -61,7 +61,6 @@ def test_description_is_returned_as_sent(shared: World, document: Any) -> None:
 
 FORBIDDEN = [*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000)]
 ALLOWED = sorted(set(range(0x110000)) - set(FORBIDDEN))
-MOST = projects.MAX_DESCRIPTION_BYTES
 
 
 def quoted(text: str) -> str:
@@ -147,7 +146,7 @@ def test_many_documents_are_returned_as_sent(shared: World, count: Count) -> Non
             yield a_deep_document(dice, deepest) if position % 50 == 0 else a_document(dice, deepest)
 
     seen = 0
-    for number, pack in enumerate(packed(documents_of(full(5_000, 50_000)), MOST)):
+    for number, pack in enumerate(packed(documents_of(full(5_000, 50_000)), MAX_DESCRIPTION_BYTES)):
         sent = "{" + ",".join(f'"{key}":{text}' for key, text in enumerate(pack)) + "}"
         answer = describe(shared, project, (str, escaped)[number % 2](sent))
         assert answer.status == 200, answer
@@ -186,7 +185,7 @@ def test_flat_text_is_returned_as_sent(shared: World) -> None:
             continue
         # White space alone is no description.
         text = "x" + "".join(map(chr, ALLOWED[start : start + 9_990]))
-        if len(quoted(text).encode()) > MOST - 20:
+        if len(quoted(text).encode()) > MAX_DESCRIPTION_BYTES - 20:
             text = text[:7_900]
         body = {"projectName": "A", "clientName": "B", "description": text}
         answer = shared("PUT", project, content=json.dumps(body, ensure_ascii=start % 2 == 0).encode())

@@ -155,7 +155,7 @@ class Api(APIGatewayRestResolver):
                 conditions(event, self.tags) if writes else Conditions(),
             )
             self.append_context(work=work)  # type: ignore[no-untyped-call]
-            done = work.settle(lambda: answer(next_middleware(app), event, self.tags, self.declared))
+            done = work.run(lambda: answer(next_middleware(app), event, self.tags, self.declared))
         headers = done.headers | ({"Idempotent-Replayed": "true"} if done.replayed else {})
         if event["httpMethod"] == "GET" and (etag := headers.get("ETag")) and is_known(event, etag):
             return Response(HTTPStatus.NOT_MODIFIED, body="", headers={"ETag": etag})

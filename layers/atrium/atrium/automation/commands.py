@@ -81,7 +81,7 @@ def _changed(request: Request, change: Callable[[Keyring, Request], dict[str, An
         token = getattr(request, "request_token", None)
         work = _work(request.tenant_id, type(request).__name__, token, request)
         keyring = Keyring(work)
-        answer = work.settle(lambda: Answer(200, documents.render(change(keyring, request)), confirms=True))
+        answer = work.run(lambda: Answer(200, documents.render(change(keyring, request)), confirms=True))
     result: dict[str, Any] = documents.parse(answer.body)
     if not answer.replayed:
         _show(keyring, result)
@@ -106,7 +106,7 @@ def _provision(request: Provisioning) -> dict[str, Any]:
     with scope(tenant, credentials=True):
         work = _work(tenant, "provision", request.request_token, request)
         tenants = Tenants(work)
-        answer = work.settle(lambda: Answer(200, documents.render(tenants.provision(request)), confirms=True))
+        answer = work.run(lambda: Answer(200, documents.render(tenants.provision(request)), confirms=True))
     result: dict[str, Any] = documents.parse(answer.body)
     if not answer.replayed:
         for principal in result["principals"]:

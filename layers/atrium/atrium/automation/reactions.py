@@ -102,7 +102,7 @@ def _create(request: ProjectRequest) -> dict[str, Any]:
             )
             return Answer(201, documents.render(project.resource()), confirms=True)
 
-        made: dict[str, Any] = json.loads(work.settle(decide).body)
+        made: dict[str, Any] = json.loads(work.run(decide).body)
         return made
 
 
@@ -137,7 +137,7 @@ def _add_viewer(created: Mapping[str, Any]) -> bool:
             return Answer(201, documents.render(member.resource()), confirms=True)
 
         try:
-            return not work.settle(decide).replayed
+            return not work.run(decide).replayed
         except (Duplicate, NotFound):  # there already, or the project is deleted since
             return False
 

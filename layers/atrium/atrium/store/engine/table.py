@@ -133,7 +133,7 @@ class Table:
         answer = self._call("GetItem", TableName=self.name, Key=wire_key(key), ConsistentRead=True)
         return plain_item(answer["Item"]) if "Item" in answer else None
 
-    def get_settled(self, key: Key) -> Item | None:
+    def get_when_committed(self, key: Key) -> Item | None:
         """One item, with no commit on it under way. A commit becomes visible item by item, and a consistent read may
         see some items before and others after. This read conflicts with an unfinished commit and is repeated until the
         commit is done.

@@ -195,7 +195,7 @@ class Work:
 
     # ------------------------------------------------------------ committing
 
-    def settle(self, decide: Callable[[], Answer]) -> Answer:
+    def run(self, decide: Callable[[], Answer]) -> Answer:
         """The answer that `decide` gives once everything it wrote is committed, or the answer given before.
 
         `decide` reads, then writes, then answers; it is called again from its reading whenever a condition it rested
@@ -255,7 +255,7 @@ class Work:
         """
         if self._record_key is None or self._record is not None:
             return False
-        record = self._table.get_settled(self._record_key)
+        record = self._table.get_when_committed(self._record_key)
         return record is not None and self._is_valid(record) and self._is_same(record)
 
     @staticmethod
