@@ -22,11 +22,23 @@ from atrium.store.fsck.check import Check
 from atrium.store.purge import queued
 from local.functions import call as invoke
 from tests.model.answers import Call
-from tests.model.fields import KINDS, is_v1
+from tests.model.fields import KINDS, REQUIRED, is_v1
 from tests.model.model import OPERATIONS
 from tests.model.speaker import ROUTES, failing, say
 from tests.model.start import Start
-from tests.model.strategies import BODIES, CALLERS, FAULT, IF_MATCH, MEMBERS, NOTHING, QUERIES, SELDOM, STRAY, WHICH
+from tests.model.strategies import (
+    BODIES,
+    CALLERS,
+    FAULT,
+    IF_MATCH,
+    MEMBERS,
+    NOTHING,
+    QUERIES,
+    SELDOM,
+    STRAY,
+    WHICH,
+    body,
+)
 from tests.support.client import Answer
 from tests.support.faults import Crash
 
@@ -237,8 +249,8 @@ def arguments(route: str, method: str, path: str) -> dict[str, st.SearchStrategy
         "stray": STRAY,
         "fault": FAULT,
     }
-    if route in BODIES:
-        given["body"] = BODIES[route]
+    if route in BODIES or route in REQUIRED:
+        given["body"] = BODIES.get(route) or body(REQUIRED[route])
     if route in QUERIES:
         given["query"] = QUERIES[route]
     if "{member_id}" in path or "{user_id}" in path:

@@ -178,9 +178,9 @@ class Speaker:
         for kind in KINDS:
             if f"Create{kind.title()}" in call.route:
                 self.known.records[kind].append((project, fresh))
-        if call.route == "AddTaskNote":
+        if call.route.endswith("AddTaskNote"):
             self.known.notes.append((project, call.item, fresh))
-        made = "Create" in call.route or call.route == "AddTaskNote"
+        made = "Create" in call.route or call.route.endswith("AddTaskNote")
         assert not made or self.ahead + datetime.now(UTC) - born(fresh) < timedelta(seconds=NET)
 
     def _require_event(self, changed: Any) -> None:

@@ -316,13 +316,34 @@ class Person:
 
 
 @dataclass(frozen=True)
-class SpaceRole:
-    """A role in a space. The default one, in which the flat dialect makes projects, has the tenant's id."""
+class Space:
+    """What holds projects. The default one, in which the flat dialect makes projects, has the tenant's id."""
 
-    space: str
+    id: str
+    tenant: str
     name: str
+    created_at: str
+
+    @property
+    def is_default(self) -> bool:
+        return self.id == self.tenant
+
+    def resource(self) -> dict[str, Any]:
+        """Its v1 form."""
+        return {
+            "id": to_uuid(self.id),
+            "tenant_id": to_uuid(self.tenant),
+            "name": self.name,
+            "created_at": self.created_at,
+        }
+
+
+@dataclass(frozen=True)
+class SpaceRole:
+    """A role in a space."""
+
+    space: Space
     role: Role
-    is_default: bool
 
 
 @dataclass(frozen=True)

@@ -283,9 +283,9 @@ class Me(View):
     def of(cls, principal: models.Principal) -> "Me":
         spaces = [
             SpaceRole(
-                space_id=to_uuid(each.space),
-                name=each.name,
-                is_default=each.is_default,
+                space_id=to_uuid(each.space.id),
+                name=each.space.name,
+                is_default=each.space.is_default,
                 role_id=each.role.uuid,
                 role=each.role.key,
             )

@@ -1,11 +1,14 @@
 """Principals: who the callers are."""
 
+from collections.abc import Sequence
+
 from atrium import keys
 from atrium.errors import Code, NotFound
-from atrium.models import Caller, Principal, SpaceRole
+from atrium.models import Caller, Principal, Space, SpaceRole
 from atrium.permissions import role_named
-from atrium.store.engine.table import Table
+from atrium.store.engine.table import Item, Table
 from atrium.store.engine.work import Work
+from atrium.store.rows import to_space
 
 
 class Principals:
@@ -18,28 +21,33 @@ class Principals:
         Two round trips: which spaces, the first one says. A space whose row is not there has no projects either.
         """
         caller = self._work.caller
-        key = keys.principal(caller.tenant, caller.principal)
-        self._work.read(key)
-        item = self._work.item(key)
-        if item is None:
-            raise NotFound("Principal not found.", Code.PRINCIPAL_NOT_FOUND)
-        roles = {space: role_named(role) for space, role in sorted(item["spaces"].items())}
-        rows = {space: keys.space(caller.tenant, space) for space in roles}
-        if rows:
-            self._work.read(*rows.values())
-        found = {space: self._work.item(row) for space, row in rows.items()}
+        item = self._mine()
+        spaces = self._read(sorted(item["spaces"]))
         return Principal(
             id=caller.principal,
             tenant=caller.tenant,
             kind=item["kind"],
             name=item["name"],
             email=item["email"],
-            spaces=tuple(
-                SpaceRole(space, row["name"], roles[space], is_default=space == caller.tenant)
-                for space, row in found.items()
-                if row is not None
-            ),
+            spaces=tuple(SpaceRole(space, role_named(item["spaces"][space.id])) for space in spaces),
         )
+
+    def _mine(self) -> Item:
+        """The caller's own item. Raises NotFound."""
+        key = keys.principal(self._work.caller.tenant, self._work.caller.principal)
+        self._work.read(key)
+        item = self._work.item(key)
+        if item is None:
+            raise NotFound("Principal not found.", Code.PRINCIPAL_NOT_FOUND)
+        return item
+
+    def _read(self, ids: Sequence[str]) -> tuple[Space, ...]:
+        """The spaces with these ids, in this order, without those whose row is not there."""
+        tenant = self._work.caller.tenant
+        wanted = [keys.space(tenant, id) for id in ids]
+        if wanted:
+            self._work.read(*wanted)
+        return tuple(to_space(tenant, row) for row in map(self._work.item, wanted) if row is not None)
 
 
 def acting(table: Table, tenant: str, principal: str) -> Caller | None:

@@ -1,4 +1,4 @@
-"""The rows of projects and of what hangs below them: each spelled once, from a value of models.py and back.
+"""The rows of spaces, of projects and of what hangs below them: each spelled once, from a value of models.py and back.
 
 A row holds no part of its key a second time, but for ids by which a list shows it. Keys are spelled in keys.py.
 """
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from atrium import keys
 from atrium.ids import from_uuid
-from atrium.models import Member, Note, Project, ProjectRow, Record
+from atrium.models import Member, Note, Project, ProjectRow, Record, Space
 from atrium.permissions import role_named
 from atrium.store.engine.table import Item
 
@@ -22,6 +22,14 @@ _LISTED = tuple(field.name for field in fields(ProjectRow) if field.name != "ten
 _STORED_AS = {"is_childless": "bare"}
 
 _OF_A_NOTE = ("id", "content", "created_by", "created_at")
+
+
+def space_row(space: Space) -> Item:
+    return {"id": space.id, "name": space.name, "created_at": space.created_at}
+
+
+def to_space(tenant: str, row: Item) -> Space:
+    return Space(tenant=tenant, **{name: row[name] for name in ("id", "name", "created_at")})
 
 
 def project_row(project: Project, event: Item) -> Item:

@@ -11,10 +11,11 @@ from atrium import keys
 from atrium.errors import Detail, Invalid, NotFound
 from atrium.ids import from_uuid, to_uuid
 from atrium.keys import Key
-from atrium.models import Caller
+from atrium.models import Caller, Space
 from atrium.provisioning import DEFAULT_SPACE, NewPrincipal, Provisioning
 from atrium.store.engine.work import Work
 from atrium.store.keyring import Keyring
+from atrium.store.rows import space_row
 from atrium.text import address, findable
 
 # What one transaction of DynamoDB may have.
@@ -82,7 +83,8 @@ class Tenants:
         return claimed
 
     def _add_space(self, space: str, name: str) -> None:
-        self._work.put(keys.space(self._tenant, space), {"id": space, "name": name, "created_at": self._work.now})
+        row = space_row(Space(space, self._tenant, name, self._work.now))
+        self._work.put(keys.space(self._tenant, space), row)
 
     def _add_principal(self, number: int, new: NewPrincipal, spaces: dict[str, str]) -> dict[str, Any]:
         id = self._id("principal", number)
