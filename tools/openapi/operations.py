@@ -172,8 +172,11 @@ class Operation:
     def _of(self, schema: Json) -> Any:
         """A sample of a component: that of examples.py, or its model's own. A page has one entry."""
         name = schema["$ref"].rpartition("/")[2]
-        if sample := examples.OF.get(name) or self._models[name].get("example"):
-            return sample
+        if name in examples.OF:
+            return examples.OF[name]
+        if sample := self._models[name].get("example"):
+            # pydantic sorts it.
+            return {field: sample[field] for field in self._models[name]["properties"] if field in sample}
         if name.endswith("Page"):
             return examples.page(self._of(self._models[name]["properties"]["data"]["items"]))
         return entry(examples.OF, name, "OF in examples.py, or an `example` to the model")
