@@ -13,6 +13,7 @@ from tests.support.client import CODES, MISSING, World
 from tests.support.refusals import MEETINGS, NEVER_MET
 from tests.support.requests import EVERY_ROUTE, a_project
 from tools.openapi import DOCUMENT
+from tools.openapi.advice import ADVICE
 
 # The section of the reference that the Link leads to.
 ERRORS: str = json.loads(DOCUMENT.read_text())["info"]["description"].partition("\n## Errors\n")[2]
@@ -115,9 +116,15 @@ def test_help_link_has_the_stage_of_the_request(template: Template, shared: Worl
     assert dict(reply.headers)["Link"] == '<http://api.test/prod/docs#errors>; rel="help"'
 
 
+def test_each_code_has_advice() -> None:
+    without = [code.name for code in Code if not ADVICE.get(code)]
+    assert not without, f"Say in tools/openapi/advice.py what a client does about {', '.join(without)}."
+    assert list(ADVICE) == list(Code), "tools/openapi/advice.py has the order of atrium.errors.Code."
+
+
 def test_document_lists_each_code_once_with_statuses_and_advice() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", ERRORS, re.MULTILINE)
-    assert [(word, advice) for word, _, advice in rows] == [(code.word, code.advice) for code in Code]
+    assert [(word, advice) for word, _, advice in rows] == [(code.word, ADVICE[code]) for code in Code]
     statuses = {word: status for word, status, _ in rows}
     assert statuses["invalid_request"] == "`400`, v1 `422`"
     assert statuses["already_member"] == "`400`, v1 `409`"

@@ -9,6 +9,7 @@ from atrium.api.v1 import v1_api
 from atrium.errors import Archived, Code, Refusal
 from local.template import Template
 from tools.openapi import JSON, Json, ref
+from tools.openapi.advice import ADVICE
 
 # What a v1 refusal may call what is wrong: pydantic's words first, then ours.
 ERROR_TYPES = (
@@ -202,7 +203,7 @@ def table_of_codes(template: Template) -> str:
             shown = f"`{flat[code]}`, v1 `{v1[code]}`"
         else:
             shown = ", ".join(f"`{status}`" for status in sorted(own | {gateway[code]} if code in gateway else own))
-        rows.append(f"| `{code.word}` | {shown or '`4xx`'} | {code.advice} |")
+        rows.append(f"| `{code.word}` | {shown or '`4xx`'} | {ADVICE[code]} |")
     return "\n".join(["| code | status | what to do |", "|---|---|---|", *rows])
 
 

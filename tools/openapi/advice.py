@@ -1,0 +1,51 @@
+"""What a client does about each code of a refusal, as the document says it: with routes, methods and headers."""
+
+from collections.abc import Mapping
+
+from atrium.errors import Code
+
+# In the order of the codes.
+ADVICE: Mapping[Code, str] = {
+    Code.INVALID_REQUEST: "Mend what the message names.",
+    Code.JSON_INVALID: "Send a JSON object in UTF-8, within the limits that the message names.",
+    Code.IDEMPOTENCY_KEY_REUSED: "Send a new key: this one belongs to another request of yours.",
+    Code.NOT_A_MEMBER: "Name a member of the project, or add the principal first.",
+    Code.UNKNOWN_PRINCIPAL: "Name a principal of your tenant.",
+    Code.UNKNOWN_ROLE: "Take the id of a project's role from `GET /v1/roles`.",
+    Code.UNAUTHORIZED: "Send a credential that is valid; a revoked or expired one needs a successor.",
+    Code.SEVERAL_CREDENTIALS: "Send one credential, in one header.",
+    Code.PROJECT_READ_REQUIRED: "Ask a manager for a role in the project or in its space: you have none.",
+    Code.PROJECT_CREATE_REQUIRED: "Ask for a role in the space that has `project:create`.",
+    Code.PROJECT_UPDATE_REQUIRED: "Ask for a role that has `project:update`.",
+    Code.PROJECT_TRANSFER_REQUIRED: "Ask for a role that has `project:transfer`.",
+    Code.PROJECT_DELETE_REQUIRED: "Ask for a role that has `project:delete`.",
+    Code.MEMBER_MANAGE_REQUIRED: "Ask for a role that has `member:manage`.",
+    Code.RECORD_WRITE_REQUIRED: "Ask for a role that has `record:write`.",
+    Code.MANAGER_REQUIRED: "Leave it to a manager of the project; v1 lets a contributor change one.",
+    Code.ROLE_ABOVE_OWN: "Leave it to a member whose role is as strong as the one in question.",
+    Code.NOT_AUTHOR: "Leave it to the note's author.",
+    Code.ROUTE_NOT_FOUND: "Check the path and the method.",
+    Code.PROJECT_NOT_FOUND: "Take a project's id from a list: this one is deleted, or never was yours to see.",
+    Code.SPACE_NOT_FOUND: "Take the space's id from `GET /v1/me`.",
+    Code.MEMBER_NOT_FOUND: "Take the member's `principal_id` from the list of members.",
+    Code.USER_NOT_FOUND: "Check the address, or search by name.",
+    Code.TASK_NOT_FOUND: "Take the task's id from the list of tasks.",
+    Code.NOTE_NOT_FOUND: "Take the note's id from the task.",
+    Code.DATASET_NOT_FOUND: "Take the dataset's id from the list of datasets.",
+    Code.EXPERIMENT_NOT_FOUND: "Take the experiment's id from the list of experiments.",
+    Code.DECISION_NOT_FOUND: "Take the decision's id from the list of decisions.",
+    Code.PRINCIPAL_NOT_FOUND: "Ask those who run Atrium: your credential speaks for a principal that is gone.",
+    Code.PROJECT_ARCHIVED: "Make the project active again first, with v1's `PATCH`.",
+    Code.NAMED_MANAGER: "Hand the project over to another member first, with v1's `PATCH`.",
+    Code.ALREADY_MEMBER: "Nothing is left to do; change the member's role if it is another one.",
+    Code.TOO_MANY_MEMBERS: "Remove a member first.",
+    Code.VERSION_MISMATCH: "Read it again, and decide on the version that is there now.",
+    Code.VERSION_IS_CURRENT: "Leave `If-None-Match` out to change the version that you have.",
+    Code.BODY_TOO_LARGE: "Send less: a body has at most 256 KB.",
+    Code.MEDIA_TYPE_UNSUPPORTED: "Send `Content-Type: application/json`, and no `Content-Encoding`.",
+    Code.TOO_MANY_REQUESTS: "Nothing was done. Wait as `Retry-After` says, then send the same again.",
+    Code.TRY_AGAIN: "Wait as `Retry-After` says, then send the same again, with the same key.",
+    Code.TIMED_OUT: "It may have happened: send the same again, with the same key.",
+    Code.INTERNAL_ERROR: "Our fault. Tell us the `X-Request-Id`; with a key it is safe to send the same again.",
+    Code.REQUEST_REFUSED: "The gateway refused it for another reason than those above, which its status tells.",
+}
