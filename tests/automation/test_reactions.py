@@ -136,7 +136,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"space_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1"}, "Space not found."),
     ({"description": 5}, "description: Must be an object, a string or null"),
     ({"description": "\x00"}, "Text may not hold control characters"),
-    ({"description": "x" * 40_000}, "Must have at most 32 KB"),
+    ({"description": "x" * 40_000}, "body.description: Must have at most 32 KB as JSON"),
 ]
 
 

@@ -6,11 +6,15 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from atrium.errors import Detail, Invalid, Refusal
+from atrium.errors import Detail, Invalid, Refusal, Unfit
 
 M = TypeVar("M", bound=BaseModel)
 
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
+
+
+# The names of fields that differ from the domain's.
+_SPELLED = {"principal": "principal_id"}
 
 
 class Refused(Exception):
@@ -22,6 +26,8 @@ def refusals_told() -> Iterator[None]:
     """Raises Refused in the place of a Refusal that is raised inside."""
     try:
         yield
+    except Unfit as refusal:
+        raise Refused(f"body.{_SPELLED.get(refusal.field, refusal.field)}: {refusal.message}") from None
     except Invalid as refusal:
         found = "; ".join(f"{'.'.join(map(str, item.loc))}: {item.msg}" for item in refusal.details)
         raise Refused(found) from None
