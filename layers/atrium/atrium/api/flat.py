@@ -127,18 +127,18 @@ class ProjectView(View):
     @classmethod
     def of(cls, whole: models.WholeProject) -> "ProjectView":
         project = whole.project
-        view = cls.model_construct(
-            _id=project.id,
-            projectName=project.name,
-            clientName=project.client,
-            description=summary(project.description),
-            manager=project.manager,
-            tasks=[
+        shown = {
+            "_id": project.id,
+            "projectName": project.name,
+            "clientName": project.client,
+            "description": summary(project.description),
+            "manager": project.manager,
+            "tasks": [
                 TaskSummary.model_construct(_id=task.id, name=task.name, status=task.status) for task in whole.tasks
             ],
-            team=list(whole.team),
-        ).at_version(project.sequence)
-        return view.continued_at("tasks", whole.after) if whole.after else view
+            "team": list(whole.team),
+        }
+        return cls.show(shown, version=project.sequence, continued={"tasks": whole.after} if whole.after else {})
 
     @classmethod
     def of_new(cls, project: models.Project) -> "ProjectView":

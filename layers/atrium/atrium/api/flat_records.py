@@ -190,20 +190,13 @@ class RecordView(_Answered):
 
     @classmethod
     def of(cls, record: models.Record) -> Self:
-        return cls.model_construct(
-            id=record.id,
-            project=record.project,
-            created_by=record.created_by,
-            created_at=record.created_at,
-            updated_at=record.updated_at,
-            **cls.fields_of(record),
-        ).at_version(record.whole_version)
+        return cls.show(cls.fields_of(record), version=record.whole_version)
 
     @classmethod
     def fields_of(cls, record: Any) -> dict[str, Any]:
-        """The record's own fields as they are shown."""
-        shown: dict[str, Any] = record.fields()
-        return shown
+        """The values of the view's fields."""
+        own: dict[str, Any] = record.fields()
+        return {name: getattr(record, name) for name in RecordView.model_fields} | own
 
 
 class StatusChange(TypedDict):
@@ -244,8 +237,7 @@ class NoteView(_Answered):
 
     @classmethod
     def of(cls, note: models.Note) -> Self:
-        shown = ("id", "task", "content", "created_by", "created_at")
-        return cls.model_construct(**{name: getattr(note, name) for name in shown}).at_version(note.version)
+        return cls.show({name: getattr(note, name) for name in cls.model_fields}, version=note.version)
 
 
 class TaskWithNotes(TaskView):
@@ -253,9 +245,8 @@ class TaskWithNotes(TaskView):
 
     @classmethod
     def of_both(cls, task: models.Task, notes: models.Page[models.Note]) -> Self:
-        view = cls.of(task)
-        view.notes = list(map(NoteView.of, notes.items))
-        return view.continued_at("notes", notes.after) if notes.after else view
+        shown = cls.fields_of(task) | {"notes": list(map(NoteView.of, notes.items))}
+        return cls.show(shown, version=task.whole_version, continued={"notes": notes.after} if notes.after else {})
 
 
 class Reassignment(View):
@@ -264,7 +255,7 @@ class Reassignment(View):
 
     @classmethod
     def of(cls, task: models.Task) -> Self:
-        return cls.model_construct(message="Task reassigned successfully.", task=TaskView.of(task))
+        return cls.show({"message": "Task reassigned successfully.", "task": TaskView.of(task)})
 
 
 class DatasetView(DatasetFields, RecordView):
@@ -309,17 +300,9 @@ class ReportView(_Answered):
                     after[kind] = next(reversed(fitting), None)
                     break
                 fitting[record.id] = text
-        view = cls.model_construct(
-            tasks=list(texts["task"].values()),
-            datasets=list(texts["dataset"].values()),
-            experiments=list(texts["experiment"].values()),
-            decisions=list(texts["decision"].values()),
-            stalled_tasks=[text for id, text in texts["task"].items() if id in stalled],
-        )
-        for kind in of_kind:
-            if kind in after:
-                view.continued_at(f"{kind}s", after[kind])
-        return view
+        fields = {f"{kind}s": list(fitting.values()) for kind, fitting in texts.items()}
+        fields["stalled_tasks"] = [text for id, text in texts["task"].items() if id in stalled]
+        return cls.show(fields, continued={f"{kind}s": after[kind] for kind in of_kind if kind in after})
 
 
 class PersonView(_Answered):
@@ -329,7 +312,7 @@ class PersonView(_Answered):
 
     @classmethod
     def of(cls, person: models.Person) -> Self:
-        return cls.model_construct(**vars(person))
+        return cls.show(vars(person))
 
 
 def listing(view: Any, page: models.Page[Any]) -> Listing[Any]:

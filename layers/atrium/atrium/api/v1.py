@@ -169,7 +169,7 @@ class ResourceView(View):
 
     @classmethod
     def of(cls, value: Any) -> Self:
-        return cls.model_construct(**value.resource())
+        return cls.show(value.resource())
 
 
 class ProjectSummary(View):
@@ -187,7 +187,7 @@ class ProjectSummary(View):
 
     @classmethod
     def of_row(cls, row: models.ProjectRow) -> "ProjectSummary":
-        return cls.model_construct(**row.resource())
+        return cls.show(row.resource())
 
 
 class ProjectView(ProjectSummary):
@@ -195,7 +195,7 @@ class ProjectView(ProjectSummary):
 
     @classmethod
     def of(cls, project: models.Project) -> "ProjectView":
-        return cls.model_construct(**project.resource()).at_version(project.version)
+        return cls.show(project.resource(), version=project.version)
 
 
 class MemberView(ResourceView):
@@ -211,7 +211,7 @@ class MemberView(ResourceView):
 
     @classmethod
     def of(cls, member: models.Member) -> "MemberView":
-        return cls.model_construct(**member.resource()).at_version(member.tag)
+        return cls.show(member.resource(), version=member.tag)
 
 
 class PageMeta(View):
@@ -301,4 +301,4 @@ class Me(View):
             spaces=spaces,
         )
         # A principal counts no versions.
-        return view.at_version(sha256(view.model_dump_json().encode()).hexdigest()[:32])
+        return cls.show(vars(view), version=sha256(view.model_dump_json().encode()).hexdigest()[:32])

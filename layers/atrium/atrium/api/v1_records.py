@@ -138,7 +138,7 @@ class RecordView(ResourceView):
 
     @classmethod
     def of(cls, record: models.Record) -> Self:
-        return cls.model_construct(**record.resource()).at_version(record.version)
+        return cls.show(record.resource(), version=record.version)
 
 
 class StatusChange(TypedDict):

@@ -4,7 +4,8 @@ answer.py turns a view into the status, the headers and the bytes of the answer.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
@@ -46,26 +47,31 @@ class View(Model):
     lists_beside: ClassVar[bool] = False
 
     _version: int | str | None = PrivateAttr(default=None)
-    _continued: dict[str, str | None] = PrivateAttr(default_factory=dict)
+    _continued: Mapping[str, str | None] = PrivateAttr(default_factory=dict)
 
-    def at_version(self, version: int | str) -> Self:
-        """The view, with the version for its ETag: a number, or hex digits and hyphens."""
-        self._version = version
-        return self
+    @classmethod
+    def show(
+        cls,
+        fields: Mapping[str, Any],
+        *,
+        version: int | str | None = None,
+        continued: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> Self:
+        """A view of these values, which are not validated. See the properties for `version` and `continued`."""
+        view = cls.model_construct(**fields)
+        view._version = version
+        view._continued = continued
+        return view
 
     @property
     def version(self) -> int | str | None:
+        """The version for the ETag, a number or hex digits and hyphens; None for a view without an ETag."""
         return self._version
 
-    def continued_at(self, name: str, after: str | None) -> Self:
-        """The view, which shows the beginning of the list `name`. The rest starts behind the item with the id `after`;
-        None if the view shows no item of it."""
-        self._continued[name] = after
-        return self
-
     @property
-    def continued(self) -> dict[str, str | None]:
-        """By the name of a list, the id of the last item that is shown."""
+    def continued(self) -> Mapping[str, str | None]:
+        """The lists of which the view shows only the beginning: by a list's name, the id of the last item that is
+        shown, None if no item is."""
         return self._continued
 
     def text(self) -> documents.Raw:
@@ -90,7 +96,7 @@ class Listing(list[ViewT]):
     def __init__(self, show: Callable[[Any], ViewT], pages: Iterable[Page[Any]]) -> None:
         super().__init__()
         self.after: str | None = None
-        self.cut: dict[str, dict[str, str | None]] = {}
+        self.cut: dict[str, Mapping[str, str | None]] = {}
         self._fill(show, pages, Room())
 
     def _fill(self, show: Callable[[Any], ViewT], pages: Iterable[Page[Any]], room: Room) -> None:
