@@ -34,7 +34,7 @@ class _FlatApi(Api):
     }
 
     def judge(self, refusal: Refusal) -> Refusal:
-        """The document has one answer for an id that names nothing, however it is spelled: 404."""
+        """A malformed id in the path is answered like an unknown one, with 404, as the dialect's document asks."""
         if isinstance(refusal, Invalid) and any(item.loc[0] == "path" for item in refusal.details):
             return project_not_found()
         return refusal
@@ -58,7 +58,7 @@ def flat_api(**facts: Unpack[Facts]) -> Api:
     return _FlatApi(**facts)
 
 
-# ---------------------------------------------------------------- what a route may ask for
+# ---------------------------------------------------------------- the parts of the store that a route takes
 
 
 def _projects(work: Annotated[Work, Depends(request_work)]) -> whole.WholeProjects:
@@ -68,7 +68,7 @@ def _projects(work: Annotated[Work, Depends(request_work)]) -> whole.WholeProjec
 Projects = Annotated[whole.WholeProjects, Depends(_projects)]
 
 
-# ---------------------------------------------------------------- what may be sent
+# ---------------------------------------------------------------- inputs
 
 MAX_PAGE = 1_000
 
@@ -95,8 +95,8 @@ class NewProject(Input):
 
 
 class ProjectRevision(Input):
-    """All three fields. What equals the current value is accepted as it is, also where it could not be new: a client
-    may send back what it got.
+    """All three fields. A value that equals the current one is accepted even where a new one would be refused, so a
+    client may send back the body it got.
     """
 
     projectName: Name
@@ -106,7 +106,7 @@ class ProjectRevision(Input):
     description: Annotated[str, Strict(), WithJsonSchema({"type": "string", "maxLength": MAX_DESCRIPTION_BYTES})]
 
 
-# ---------------------------------------------------------------- what is answered
+# ---------------------------------------------------------------- views
 
 
 class TaskSummary(View):

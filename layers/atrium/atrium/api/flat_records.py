@@ -44,7 +44,7 @@ __all__ = [
     "lambda_handler",
 ]
 
-# ---------------------------------------------------------------- what a route may ask for
+# ---------------------------------------------------------------- the parts of the store that a route takes
 
 _OurWork = Annotated[Work, Depends(request_work)]
 
@@ -80,7 +80,7 @@ Decisions = Annotated[records.Records[models.Decision], Depends(_decisions)]
 Team = Annotated[team.Team, Depends(_team)]
 Reports = Annotated[records.Reports, Depends(_reports)]
 
-# ---------------------------------------------------------------- what may be sent
+# ---------------------------------------------------------------- inputs
 
 
 class _Sent(Input):
@@ -89,7 +89,7 @@ class _Sent(Input):
     model_config = ConfigDict(alias_generator=to_camel)
 
 
-# An id; null or an empty string for nobody.
+# An id; null or an empty string for a task without an assignee.
 Assignee = Annotated[
     Id | None,
     BeforeValidator(lambda value: None if value == "" else value),
@@ -102,7 +102,7 @@ class NewTask(NewTaskFields, _Sent):
 
 
 class TaskRevision(TaskFields, _Sent):
-    """What is left out stays as it is."""
+    """Optional fields that are left out stay as they are."""
 
     assigned_to: Assignee = None
 
@@ -140,7 +140,7 @@ class NewTeamMember(_Sent):
 
 
 def _short_enough(email: str) -> str:
-    # Some characters become many when they are compared.
+    # Counted as it is compared: folding its case may make one character several.
     if len(address(email)) > MAX_EMAIL:
         raise PydanticCustomError("string_too_long", f"Must have at most {MAX_EMAIL} characters")
     return email
@@ -170,7 +170,7 @@ SearchText = Annotated[
     Query(alias="q"),
 ]
 
-# ---------------------------------------------------------------- what is answered
+# ---------------------------------------------------------------- views
 
 
 def _spelled(name: str) -> str:
@@ -281,7 +281,7 @@ class ReportView(_Answered):
 
     @classmethod
     def of(cls, report: models.Report) -> Self:
-        """As much of each kind as an answer holds. A task that is stalled is shown twice."""
+        """As many records of each kind as fit into an answer. A stalled task needs its room twice."""
         room = Room()
         stalled = {task.id for task in report.stalled}
         texts: dict[str, dict[str, str]] = {}

@@ -11,11 +11,11 @@ from atrium.documents import Number
 from atrium.models import Phase, Priority, TaskStatus, timestamp
 from atrium.text import Name, OptionalText, Text
 
-# ---------------------------------------------------------------- what may be sent
+# ---------------------------------------------------------------- values
 
-# A task of more than a century is a typing error.
+# More than a century: a typing error.
 _MAX_HOURS = 1_000_000
-# What a browser's script can hold exactly.
+# The largest integer that JavaScript holds exactly.
 _MAX_COUNT = 2**53 - 1
 
 
@@ -39,22 +39,22 @@ def _day_or_moment(text: str) -> str:
 
 
 def _hours(value: Any) -> str:
-    """As JSON text, so that 2.50 stays 2.50."""
+    """The number as JSON text, so that 2.50 stays 2.50."""
     if isinstance(value, bool) or not isinstance(value, int | Number) or not 0 <= value <= _MAX_HOURS:
         raise PydanticCustomError("hours", f"Must be a number from 0 to {_MAX_HOURS:,}")
     return value.text if isinstance(value, Number) else str(value)
 
 
 def _whole(value: Any) -> Any:
-    """An integer for a number that is one, however it is written."""
-    # A zero with a sign is another number: it would not come back.
+    """The integer that a number such as 3.0 or 3e2 is equal to; any other value as it is."""
+    # Not -0, which would lose its sign.
     is_count = isinstance(value, Number) and not value.is_signed() and value <= _MAX_COUNT
     return int(value) if is_count and value == value.to_integral_value() else value
 
 
 # A moment of ISO 8601, kept in UTC. A day is its midnight; a time without an offset is taken as UTC.
 Moment = Annotated[str, Strict(), AfterValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
-# The same, but a day stays a day.
+# A day or a moment of ISO 8601. A day is kept as a day.
 Deadline = Annotated[
     str,
     Strict(),
@@ -62,12 +62,15 @@ Deadline = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}),
 ]
 Hours = Annotated[Any, AfterValidator(_hours), WithJsonSchema({"type": "number", "minimum": 0, "maximum": _MAX_HOURS})]
-# To JSON Schema 3.0 is an integer, and some clients have no other numbers.
+# JSON Schema counts 3.0 as an integer, and some clients send every number with a fraction.
 Count = Annotated[int, Strict(), Field(ge=0, le=_MAX_COUNT), BeforeValidator(_whole)]
 
 
+# ---------------------------------------------------------------- fields
+
+
 class TaskFields(Model):
-    """Without `assigned_to`, an id, which each dialect spells its own way."""
+    """What a new task and a revised one share, but for `assigned_to`: each dialect has its own form of ids."""
 
     name: Name
     description: Text

@@ -53,7 +53,7 @@ def v1_api(**facts: Unpack[Facts]) -> Api:
     return _V1Api(**facts)
 
 
-# ---------------------------------------------------------------- what a route may ask for
+# ---------------------------------------------------------------- the parts of the store that a route takes
 
 _OurWork = Annotated[Work, Depends(request_work)]
 
@@ -62,7 +62,7 @@ ViewT = TypeVar("ViewT", bound="ResourceView")
 
 
 class InSpace(Generic[T]):
-    """Things of spaces: a route names the space first."""
+    """The projects or members or records of the space that a route names."""
 
     def __init__(self, of: Callable[[str], T]) -> None:
         self.in_space = of
@@ -85,7 +85,7 @@ Members = Annotated[InSpace[members.Members], Depends(_members)]
 Principals = Annotated[principals.Principals, Depends(_principals)]
 
 
-# ---------------------------------------------------------------- what may be sent
+# ---------------------------------------------------------------- inputs
 
 
 Id = Uuid
@@ -161,7 +161,7 @@ class MemberChange(Sent):
         return permissions.role_with_id(self.role_id)
 
 
-# ---------------------------------------------------------------- what is answered
+# ---------------------------------------------------------------- views
 
 
 class ResourceView(View):
@@ -220,7 +220,7 @@ class PageMeta(View):
 
 
 class Paged(PageView):
-    """A page of this dialect: `meta` behind its `data`."""
+    """A page of this dialect: `data`, then `meta` with the cursor."""
 
     def show_cursor(self, cursor: str | None) -> None:
         vars(self)["meta"] = PageMeta(has_more=cursor is not None, next_cursor=cursor)
@@ -300,5 +300,5 @@ class Me(View):
             email=principal.email,
             spaces=spaces,
         )
-        # A principal counts no versions.
+        # A principal has no counter of versions, so a hash of the view stands for one.
         return cls.show(vars(view), version=sha256(view.model_dump_json().encode()).hexdigest()[:32])

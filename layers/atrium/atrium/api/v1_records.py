@@ -40,7 +40,7 @@ __all__ = [
     "v1_api",
 ]
 
-# ---------------------------------------------------------------- what a route may ask for
+# ---------------------------------------------------------------- the parts of the store that a route takes
 
 _OurWork = Annotated[Work, Depends(request_work)]
 
@@ -66,7 +66,7 @@ Datasets = Annotated[InSpace[records.Records[models.Dataset]], Depends(_datasets
 Experiments = Annotated[InSpace[records.Records[models.Experiment]], Depends(_experiments)]
 Decisions = Annotated[InSpace[records.Records[models.Decision]], Depends(_decisions)]
 
-# ---------------------------------------------------------------- what may be sent
+# ---------------------------------------------------------------- inputs
 
 
 class NewTask(NewTaskFields, Sent):
@@ -124,7 +124,7 @@ class DecisionChange(Change):
     alternatives: OptionalText = NOT_GIVEN
 
 
-# ---------------------------------------------------------------- what is answered
+# ---------------------------------------------------------------- views
 
 
 class RecordView(ResourceView):

@@ -14,7 +14,8 @@ from atrium import documents
 from atrium.api.room import Room
 from atrium.models import Page
 
-# A page ends at this many items that are cut, each with a link: API Gateway takes 10 KB of headers, many clients less.
+# A page ends before it has more items than this with continued lists: each needs a Link, and API Gateway takes 10 KB of
+# headers, many clients less.
 MAX_CUT = 10
 
 ViewT = TypeVar("ViewT", bound="View")
@@ -39,11 +40,11 @@ class Input(Model):
 
 
 class View(Model):
-    """The body of an answer, with the version for its ETag and the lists that go on behind it for its Link."""
+    """The body of an answer, with the version for its ETag and the lists for its Link that it shows only in part."""
 
     # The field whose value is the last part of the view's address.
     addressed_by: ClassVar[str] = "id"
-    # Where the lists are that the view shows parts of: below its own address, or beside it.
+    # Whether the lists that the view shows in part are beside its own address, not below it.
     lists_beside: ClassVar[bool] = False
 
     _version: int | str | None = PrivateAttr(default=None)
@@ -89,8 +90,8 @@ class Listing(list[ViewT]):
     """A page of a list: as many items of the given pages as an answer holds, each as JSON text. It is an answer by
     itself, a bare array, or the `data` of a PageView.
 
-    `after` is the id behind which the next page starts, None on the last page. `cut` has the items that are continued:
-    by the item's id, its `View.continued`.
+    `after` is the id behind which the next page starts, None on the last page. `cut` has `View.continued` of each item
+    that has continued lists, by the item's id.
     """
 
     def __init__(self, show: Callable[[Any], ViewT], pages: Iterable[Page[Any]]) -> None:
