@@ -1,4 +1,4 @@
-"""Between the bus, its rules and schedules and a function the laptop edition does what EventBridge does."""
+"""The laptop edition's bus, rules and schedules invoke functions by EventBridge's rules."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -94,7 +94,7 @@ def test_a_token_used_for_another_request_is_refused(provision: Provision) -> No
     assert refused == "event.request_token: This request_token was used for another request. Send a new one."
 
 
-def test_a_callers_own_secret_is_kept_as_its_digest_only(world: World, provision: Provision) -> None:
+def test_a_secret_given_as_a_digest_is_accepted_and_not_returned(world: World, provision: Provision) -> None:
     secret = new_secret("key")
     own = {"kind": "key", "sha256": digest(secret)}
     made = provision(**{**REQUEST, "principals": [{**ADA, "credentials": [own]}]})

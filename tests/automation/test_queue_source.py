@@ -1,4 +1,4 @@
-"""Between a queue and a function the laptop edition does what Lambda and SQS do."""
+"""The laptop edition delivers a queue's messages to functions by the rules of SQS and Lambda."""
 
 import json
 import time

@@ -282,7 +282,7 @@ def test_an_existing_viewer_or_a_deleted_project_is_no_failure(world: World, add
     assert add_viewer(happened) == {"added": False}
 
 
-def test_projects_of_other_tenants_are_left_alone(world: World, add_viewer: Create) -> None:
+def test_projects_of_other_tenants_get_no_viewer(world: World, add_viewer: Create) -> None:
     project = world.new_project(tenant="globex")
     found = event_of_globex(world, project)
     assert add_viewer({**envelope(found), "detail-type": "project.created"}) == {"added": False}

@@ -1,4 +1,4 @@
-"""Between the table's stream and a function the laptop edition does what Lambda does."""
+"""The laptop edition delivers the table's stream to functions by Lambda's rules."""
 
 import time
 from collections.abc import Mapping

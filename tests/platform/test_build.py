@@ -300,7 +300,7 @@ def build(tmp_path: Path, wanted: str, name: str | None, script: str) -> tuple[s
     return ran.stdout + ran.stderr, tmp_path / "made/python"
 
 
-def test_a_python_unable_to_run_compiles_nothing_and_the_build_says_so(tmp_path: Path) -> None:
+def test_a_python_unable_to_run_compiles_nothing_and_is_reported(tmp_path: Path) -> None:
     said, made = build(tmp_path, "3.13", "python3.13", "echo pyenv: python3.13: command not found >&2; exit 127")
     assert "jwt layer for Python 3.13 on arm64, WITHOUT bytecode: no Python 3.13 runs here." in said
     assert "LAMBDA_PYTHON=/path/to/python3.13 sam build" in said

@@ -170,7 +170,7 @@ def test_a_missing_stack_or_parameter_gives_one_line_and_status_1(run: Run, monk
     assert run("atrium-prod") == (1, "", "You must specify a region.\n")
 
 
-def test_make_asks_in_the_accounts_region_and_says_so_without_credentials() -> None:
+def test_make_uses_the_accounts_region_and_reports_a_missing_region_or_credentials() -> None:
     """The Makefile sets a region for the tests, which must not replace the profile's."""
     hidden = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     without = {**hidden, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "HOME": "/nowhere"}

@@ -117,7 +117,7 @@ def test_a_slash_at_the_end_is_routed_like_none_and_stays_in_the_path(template: 
         assert slashed[name] == plain[name]
 
 
-def test_every_request_has_an_id_of_its_own(template: Template) -> None:
+def test_every_request_has_a_unique_id(template: Template) -> None:
     fake = Fake()
     ids = set()
     for _ in range(3):

@@ -152,7 +152,7 @@ def test_only_the_publisher_puts_events_and_only_under_atriums_source(template: 
         assert may(template, [Request(request.action, request.resource, context)]) == set(), missing
 
 
-def test_an_event_under_atriums_own_source_asks_for_no_project(template: Template) -> None:
+def test_an_event_under_atriums_own_source_requests_no_project(template: Template) -> None:
     (rule,) = (rule for rule in template.rules if rule.name == "ProjectRequested")
     pattern = EventPattern.load(rule.pattern)
     asked_by = {source: {"source": source, "detail-type": "project.requested"} for source in ("intake", SOURCE)}

@@ -80,7 +80,7 @@ def make(build: Path) -> Iterator[Make]:
         yield new
 
 
-def test_a_function_gets_its_event_and_has_its_own_variables_alone(make: Make) -> None:
+def test_a_function_gets_its_event_and_only_its_own_variables(make: Make) -> None:
     environment = make(TABLE_NAME="atrium")
     result = environment.invoke({"text": "é"})
     assert (result["name"], result["event"]) == ("A", {"text": "é"})
@@ -93,7 +93,7 @@ def test_a_function_gets_its_event_and_has_its_own_variables_alone(make: Make) -
     assert not environment.alive
 
 
-def test_lambda_takes_as_much_as_is_counted_for_an_answer_and_not_a_byte_more(make: Make) -> None:
+def test_lambda_accepts_an_answer_of_the_counted_size_and_not_a_byte_more(make: Make) -> None:
     """The text has quotes, escapes, and characters of each length in UTF-8."""
     text = documents.render(["a", 'q"\\', "\t\r\n", "é", "\u2028\u2029", "한", "\U0001f600"])
     # The two quotes around the text count too.
@@ -114,7 +114,7 @@ def test_init_and_peak_memory_are_the_functions(make: Make) -> None:
     assert 5_000 < environment.peak_memory < 30_000
 
 
-def test_failures_are_told_apart_and_the_next_event_is_served(make: Make) -> None:
+def test_failures_have_distinct_types_and_the_next_event_is_served(make: Make) -> None:
     environment = make()
     with pytest.raises(FunctionFailed) as raised:
         environment.invoke({"raise": True})
@@ -162,7 +162,7 @@ def function(name: str) -> Function:
     return Function(name, "code.handler", ENOUGH, memory=128, environment={})
 
 
-def test_there_are_never_more_environments_than_places_and_the_oldest_makes_room(pool: Environments) -> None:
+def test_environments_never_exceed_the_size_and_the_oldest_is_ended(pool: Environments) -> None:
     with ThreadPoolExecutor(4) as threads:
         results = list(threads.map(lambda _: pool(function("A"), {"seconds": 0.3}), range(4)))
     first = {result["process"] for result in results}

@@ -207,7 +207,7 @@ def test_the_curls_of_the_welcome_text_work(instance: Instance) -> None:
     assert [instance.world.raw(*command).status for command in commands] == [200, 201, 200]
 
 
-def test_an_access_token_of_its_own_issuer_is_taken(instance: Instance) -> None:
+def test_an_access_token_of_the_instances_issuer_is_accepted(instance: Instance) -> None:
     """Another process signs the token; the functions fetch the key over HTTP."""
     assert "TOKEN=$(make -s token SUB=viewer@acme.example)" in instance.output()
 

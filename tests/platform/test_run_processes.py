@@ -21,7 +21,7 @@ from tests.support.requests import FLAT
 from tests.support.world import full
 
 
-def test_a_data_directory_is_its_owners_alone(tmp_path: Path) -> None:
+def test_a_data_directory_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     open_to_all, new = tmp_path / "open", tmp_path / "folder" / "new"
     open_to_all.mkdir(mode=0o755)
     for directory in (open_to_all, new):

@@ -148,7 +148,7 @@ def test_a_queues_policy_names_only_its_queue(template: Template) -> None:
     }
 
 
-def test_a_burst_in_a_queue_is_bounded_by_its_mapping_alone(template: Template) -> None:
+def test_a_burst_in_a_queue_is_limited_only_by_its_mapping(template: Template) -> None:
     """A function's limit below the mapping's would throttle messages, and five failures make a dead letter."""
     bounded = Template(ReservedConcurrency="3")
     (mapping,) = (
@@ -248,7 +248,7 @@ def test_the_table_outlives_the_stack_and_every_mistake(template: Template) -> N
     assert "LocalSecondaryIndexes" not in properties
 
 
-def test_the_table_of_tests_and_laptop_is_the_templates(template: Template) -> None:
+def test_the_table_of_tests_and_laptop_equals_the_templates(template: Template) -> None:
     with mock_aws():
         client = boto3.client("dynamodb", region_name="us-east-1")
         create_table(client, template.table)

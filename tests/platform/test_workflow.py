@@ -37,7 +37,7 @@ def test_the_tested_build_is_deployed_and_pull_requests_are_not() -> None:
     assert (kept["name"], kept["path"]) == (taken["name"], taken["path"]) == ("built", ".aws-sam/build")
 
 
-def test_the_python_of_the_functions_is_there_to_compile_for_them() -> None:
+def test_the_workflow_installs_the_functions_python_for_compiling() -> None:
     (versions,) = [
         step["with"]["python-version"] for step in JOBS["test"]["steps"] if "setup-python" in step.get("uses", "")
     ]

@@ -100,7 +100,7 @@ def test_a_check_of_one_tenant_checks_its_rows_and_no_others(
             assert {"credential", "principal", "project"} <= together(parts, "rows").keys()
 
 
-def test_a_check_of_one_tenant_passes_pages_without_a_row_of_its_own(
+def test_a_check_of_one_tenant_continues_after_pages_without_its_rows(
     place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(400):
