@@ -42,13 +42,16 @@ class Group(NamedTuple):
     tests: Sequence[str]
 
 
+# The tests of access tokens.
+TOKENS = ("token_limits", "key_documents", "key_cache", "acceptance", "forgery")
+
 GROUPS = {
     "idempotency": Group(["store/engine/work.py"], ["idempotency", "interleavings", "faults"]),
     "authorizer": Group(
         ["api/authorizer.py", "credentials.py", "store/credentials.py"],
-        ["credentials", "access_tokens", "request_logs"],
+        ["authentication", "lifecycle", *TOKENS, "request_logs"],
     ),
-    "access_tokens": Group(["access_tokens.py", "issuer_keys.py"], ["access_tokens"]),
+    "access_tokens": Group(["access_tokens.py", "issuer_keys.py"], TOKENS),
     "wall": Group(
         ["store/engine/wall.py", "store/engine/scope.py"],
         ["tenant_wall", "wall_mistakes", "request_logs", "automation_logs"],
@@ -80,7 +83,7 @@ def run(name: str, directory: Path) -> tuple[str, Counter[str], list[str]]:
     group, copy = GROUPS[name], directory / name
     left = shutil.ignore_patterns(".git", ".venv", ".local", ".aws-sam", "__pycache__", "*.egg-info")
     shutil.copytree(ROOT, copy, ignore=left)
-    tests = [str(path.relative_to(ROOT)) for test in group.tests for path in (ROOT / "tests").glob(f"*/test_{test}.py")]
+    tests = [str(path.relative_to(ROOT)) for test in group.tests for path in (ROOT / "tests").rglob(f"test_{test}.py")]
     # What noticed the mutant before comes first: it is likely to notice its neighbour, too.
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "--ff", *tests]
     config = {

@@ -1,6 +1,6 @@
 """Defects found in the code of a similar API, each with a test that would find it here.
 
-The kill tests of test_concurrency.py and test_purge.py cover projects left incomplete by a crash; test_purge.py covers
+The kill tests of test_exactly_once.py and test_purge.py cover projects left incomplete by a crash; test_purge.py covers
 rows left behind by a deletion.
 """
 
