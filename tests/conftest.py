@@ -85,6 +85,9 @@ LONG = (
     "test_schedules",
     "test_model",
     "test_torn",
+    "test_exactly_once",
+    "test_failing_table",
+    "test_lists_during_writes",
 )
 
 
