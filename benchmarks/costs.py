@@ -209,35 +209,37 @@ def section(costs: Mapping[str, Any], template: Template, paid: Mapping[str, Any
         ([each["what"], amount(each["dollars"]), each["of"], each["source"]] for each in paid["prices"].values()),
     )
     spent = table(("", *COLUMNS.values(), "together"), rows(costs, memory, paid))
-    text = f"""Prices of {paid["region"]}, first tier, without a free tier; each as it stood at its source on that day
-(`benchmarks/prices.json`). Most are others' words: ask AWS's own calculator before you rely on them.
+    text = f"""The prices are those of {paid["region"]}, first tier, without a free tier, each as it stood at its source
+on that day (`benchmarks/prices.json`). Most sources are not AWS's: ask AWS's own calculator before you rely on them.
 
 {source}
 
-A million requests, in dollars, with texts of {texts} characters: the project's description, and the task's. Measured
-are the units, and the bytes of answers, of lines in the log and of items. Assumed, since there was no AWS to measure it
-on, are {milliseconds["route"]} ms in a route (at {memory["V1GetProject"]} MB, the list at {memory["ListProjects"]}),
-{milliseconds["authorizer"]} ms in the authorizer (at {memory["Authorizer"]} MB; it runs for each request, and asks the
-table for one in {assumed["authorizer_asks_once_in"]}), and {milliseconds["publisher"]} ms to publish an event, each
-change by itself. In front of a colon are the units: a consistent read takes one for each 4 KB, a transaction two for
-each KB of each item, its checks included. Answers are counted without compression.
+The table gives a million requests, in dollars, with texts of {texts} characters: the project's description, and the
+task's. The units are measured, and the bytes of answers, of lines in the log and of items. The durations are assumed,
+since there was no AWS to measure them on: {milliseconds["route"]} ms in a route (at {memory["V1GetProject"]} MB, the
+list at {memory["ListProjects"]}), {milliseconds["authorizer"]} ms in the authorizer (at {memory["Authorizer"]} MB; it
+runs for each request, and asks the table for one in {assumed["authorizer_asks_once_in"]}), and
+{milliseconds["publisher"]} ms to publish an event, each change by itself. The number in front of a colon gives the
+units: a consistent read takes one for each 4 KB, a transaction two for each KB of each item, its checks included.
+Answers are counted without compression.
 
 {spent}
 
-Of the storage, the last column is paid every month again: {price["storage"] + price["recovery"]:.2f} a GB,
-{price["recovery"]:.2f} of it for point-in-time recovery; an item counts 100 bytes more than it has. The record of an
-`Idempotency-Key` holds the whole answer for {IDEMPOTENCY_DAYS} days: of a creation with 500 characters
-{create["expiring"]:,} bytes beside the {create["kept"]:,} that stay. Without a key that creation costs {of_key:.2f}
-less, {create["record"]} write units among it. A long text is written again with every change of its project, since the
-project's own item takes part in each. Lambda reads the stream free of charge, and the table deletes records that have
-expired without one.
+The last column is the part of the storage that is paid every month again: {price["storage"] + price["recovery"]:.2f} a
+GB, {price["recovery"]:.2f} of it for point-in-time recovery; an item counts 100 bytes more than it has. The stored
+answer of an `Idempotency-Key` lasts {IDEMPOTENCY_DAYS} days: a creation with 500 characters stores
+{create["expiring"]:,} bytes for this time,
+beside the {create["kept"]:,} that stay. Without a key the same creation costs {of_key:.2f} less,
+including {create["record"]} write units. A long text is written again with every change of its project, since the
+project's own item takes part in each. Lambda reads the stream free of charge, and the table deletes expired stored
+answers free of charge.
 
-X-Ray records {assumed["traced"]:.0%} of the requests, by a rule of the stack. Its default, one a second and 5 % of the
-rest, is {part:.0%} of a million requests a month, and {default:.2f}.
+X-Ray records {assumed["traced"]:.0%} of the requests, by a rule of the stack. X-Ray's default rule, one a second and
+5 % of the rest, would record {part:.0%} of a million requests a month, and cost {default:.2f}.
 
-A stack without requests: {metrics} custom metrics {idle[0]:.2f}, once each has had a value in the month; {alarms}
-metrics of alarms {idle[1]:.2f}; {number(dashboards, "dashboard")} {idle[2]:.2f}, the account's first three being free;
-the sweep, next to nothing. Together {sum(idle):.2f} a month."""
+A stack without requests costs {sum(idle):.2f} a month: {metrics} custom metrics {idle[0]:.2f}, once each has had a
+value in the month; {alarms} metrics of alarms {idle[1]:.2f}; {number(dashboards, "dashboard")} {idle[2]:.2f}, the
+account's first three being free; the sweep, next to nothing."""
     parts = [part if part.startswith("|") else fill(part, 120) for part in text.split("\n\n")]
     return "\n\n".join((BEGIN, *parts, END))
 
