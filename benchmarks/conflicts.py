@@ -30,7 +30,7 @@ from atrium.store.engine import scope as scopes
 from atrium.store.engine import table as tables
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import Table
-from atrium.store.engine.work import Answer, IdempotencyKey, Work
+from atrium.store.engine.work import IdempotencyKey, Outcome, Work
 
 WRITERS = (2, 16, 32, 64)
 ROUNDS = 10
@@ -260,9 +260,9 @@ def _writer(found: Figures, simulation: Simulation, table: Table, case: Case, nu
             with scope(TENANT):
                 work = Work(table, caller, IdempotencyKey((f"{number} {turn}",), ""))
 
-                def decide(work: Work = work) -> Answer:
+                def decide(work: Work = work) -> Outcome:
                     case.does(work, project, principal)
-                    return Answer(204, "", confirms=True)
+                    return Outcome({"status": 204, "body": "", "headers": {}}, confirms=True)
 
                 try:
                     work.run(decide)

@@ -1,4 +1,4 @@
-"""The failures that the domain names. None of them knows HTTP; `api` maps each to a status, in one dictionary."""
+"""The failures that the domain names. None of them says how a caller is told: `api` and `automation` spell them."""
 
 # ruff: noqa: PIE796 (codes that share a kind differ by number)
 
@@ -55,8 +55,13 @@ class Duplicate(Conflict):
     """It is there already."""
 
 
-class PreconditionFailed(Refusal):
-    """If-Match named another version than the current one."""
+class VersionRefused(Refusal):
+    """The `current` version is none that the caller accepts; None for a thing that is only being made. The code says
+    whether the caller expected another one, or excluded this one."""
+
+    def __init__(self, current: str | None, code: "Code") -> None:
+        super().__init__("The current version is none that the request accepts.", code)
+        self.current = current
 
 
 class Invalid(Refusal):
@@ -79,12 +84,20 @@ class Unfit(Invalid):
         self.limit = limit
 
 
+class KeyReused(Invalid):
+    """The idempotency key belongs to another request of the caller's."""
+
+    def __init__(self) -> None:
+        message = "This idempotency key was used for another request."
+        super().__init__(Detail(("key",), message, "idempotency_key_reused"))
+
+
 class TooLarge(Refusal):
-    """The body is over the limit."""
+    """More was sent than Atrium takes."""
 
 
 class WrongMediaType(Refusal):
-    """The body is not declared as JSON."""
+    """Something was sent that is not declared as JSON."""
 
 
 class Unavailable(Refusal):
@@ -94,7 +107,7 @@ class Unavailable(Refusal):
 
     def __init__(self) -> None:
         super().__init__(
-            "The service is busy. Send the same request again, with the same Idempotency-Key.", Code.TRY_AGAIN
+            "The service is busy. Send the same request again, with the same idempotency key.", Code.TRY_AGAIN
         )
 
 
@@ -108,7 +121,7 @@ class Code(Enum):
 
     INVALID_REQUEST = Invalid
     JSON_INVALID = Invalid
-    IDEMPOTENCY_KEY_REUSED = Invalid
+    IDEMPOTENCY_KEY_REUSED = KeyReused
     NOT_A_MEMBER = Invalid
     UNKNOWN_PRINCIPAL = Invalid
     UNKNOWN_ROLE = Invalid
@@ -144,8 +157,8 @@ class Code(Enum):
     ALREADY_MEMBER = Duplicate
     TOO_MANY_MEMBERS = Conflict
 
-    VERSION_MISMATCH = PreconditionFailed
-    VERSION_IS_CURRENT = PreconditionFailed
+    VERSION_MISMATCH = VersionRefused
+    VERSION_IS_CURRENT = VersionRefused
 
     BODY_TOO_LARGE = TooLarge
     MEDIA_TYPE_UNSUPPORTED = WrongMediaType

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from aws_lambda_powertools.event_handler import Response
 
@@ -11,11 +11,20 @@ from atrium.api.links import links_of_list, links_of_view, listed, location
 from atrium.api.paging import cursor_behind
 from atrium.api.request import query_of
 from atrium.api.views import Confirmation, Listing, PageView, View
-from atrium.store.engine.work import Answer
+from atrium.store.engine.work import Outcome
 
 
-def answer(response: Response[Any], event: Mapping[str, Any], tags: str, declared: Sequence[str]) -> Answer:
-    """The answer to an event. `tags` is the dialect's prefix of ETags, `declared` the query parameters of the route."""
+class Answer(NamedTuple):
+    """A status, the body's very text ("" for none) and the headers that belong to it. A replay repeats all three."""
+
+    status: int
+    body: str
+    headers: dict[str, str]
+
+
+def outcome(response: Response[Any], event: Mapping[str, Any], tags: str, declared: Sequence[str]) -> Outcome:
+    """The outcome of an event, with its Answer. `tags` is the dialect's prefix of ETags, `declared` the query
+    parameters of the route."""
     view = response.body
     headers: dict[str, str] = {}
     body = ""
@@ -34,7 +43,8 @@ def answer(response: Response[Any], event: Mapping[str, Any], tags: str, declare
             of_list = listed(event["resource"], event.get("pathParameters") or {}, query_of(event, declared))
             view.show_cursor(cursor_behind(view.after, of_list) if view.after is not None else None)
         body = view.text()
-    return Answer(response.status_code, body, headers, confirms=view is None or isinstance(view, Confirmation))
+    answer = Answer(response.status_code, body, headers)
+    return Outcome(answer._asdict(), confirms=view is None or isinstance(view, Confirmation))
 
 
 def proxy_answer(response: Response[str]) -> dict[str, Any]:

@@ -15,10 +15,20 @@ from atrium import documents
 from atrium.api.headers import entity_tags, idempotency_key, is_encoded, is_json
 from atrium.api.links import filled, listed
 from atrium.api.paging import position_of
-from atrium.errors import Code, Detail, Invalid, TooLarge, WrongMediaType
+from atrium.errors import (
+    Code,
+    Detail,
+    Invalid,
+    KeyReused,
+    Refusal,
+    TooLarge,
+    Unavailable,
+    VersionRefused,
+    WrongMediaType,
+)
 from atrium.ids import canonical
 from atrium.settings import MAX_BODY_BYTES
-from atrium.store.engine.work import Conditions, IdempotencyKey
+from atrium.store.engine.work import ANY, Conditions, IdempotencyKey
 
 # The fields of bodies that are ids.
 _IDS = frozenset(("id", "principal_id", "role_id", "manager_id", "assigned_to", "assignedTo"))
@@ -118,7 +128,32 @@ def conditions(event: Mapping[str, Any], prefix: str) -> Conditions:
         sent = entity_tags(event, name)
         if sent is None:
             return None
-        return frozenset(sent if sent == ["*"] else (found[1] for each in sent if (found := re.fullmatch(tag, each))))
+        return frozenset([ANY] if sent == ["*"] else (found[1] for each in sent if (found := re.fullmatch(tag, each))))
 
     version = f'"{prefix}-([0-9a-f-]+)"'
     return Conditions(versions("If-Match", version), versions("If-None-Match", f"(?:W/)?{version}"))
+
+
+# ---------------------------------------------------------------- refusals that are about a header
+
+
+def about_headers(refusal: Refusal) -> Refusal:
+    """The refusal of a request's idempotency key as one of the header in which it was sent; any other as it is."""
+    if isinstance(refusal, KeyReused):
+        message = "This Idempotency-Key was used for another request. Send a new one."
+        return Invalid(Detail(("header", "Idempotency-Key"), message, refusal.code.word))
+    return refusal
+
+
+def message_of(refusal: Refusal) -> str:
+    """The refusal's message, with the header that it is about, if any."""
+    match refusal:
+        case VersionRefused(current=None):
+            return "If-Match names a version, and what is not there yet has none. Leave it out."
+        case VersionRefused(code=Code.VERSION_MISMATCH):
+            return "If-Match names another version than the current one. Read it again."
+        case VersionRefused():
+            return "If-None-Match names the current version."
+        case Unavailable():
+            return "The service is busy. Send the same request again, with the same Idempotency-Key."
+    return refusal.message

@@ -17,10 +17,18 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from atrium import documents
-from atrium.api.answer import answer, proxy_answer
+from atrium.api.answer import Answer, outcome, proxy_answer
 from atrium.api.facts import Facts
 from atrium.api.headers import help_with_errors, is_known
-from atrium.api.request import conditions, idempotency, json_object, prepared, without_cursor
+from atrium.api.request import (
+    about_headers,
+    conditions,
+    idempotency,
+    json_object,
+    message_of,
+    prepared,
+    without_cursor,
+)
 from atrium.api.room import fits
 from atrium.api.views import Model
 from atrium.cold_start import warm
@@ -31,10 +39,10 @@ from atrium.errors import (
     Forbidden,
     Invalid,
     NotFound,
-    PreconditionFailed,
     Refusal,
     TooLarge,
     Unavailable,
+    VersionRefused,
     WrongMediaType,
 )
 from atrium.models import Caller
@@ -50,7 +58,7 @@ STATUS: dict[type[Refusal], HTTPStatus] = {
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
-    PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    VersionRefused: HTTPStatus.PRECONDITION_FAILED,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     WrongMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -113,7 +121,7 @@ class Api(APIGatewayRestResolver):
         return next(STATUS[kind] for kind in refusal.__mro__ if kind in STATUS)
 
     def message(self, refusal: Refusal) -> str:
-        return self.words.get(type(refusal), refusal.message)
+        return self.words.get(type(refusal)) or message_of(refusal)
 
     @abstractmethod
     def error(self, refusal: Refusal) -> dict[str, Any]:
@@ -122,7 +130,7 @@ class Api(APIGatewayRestResolver):
     # ------------------------------------------------------------ answering
 
     def refuse(self, refusal: Refusal) -> Response[str]:
-        refusal = self.judge(refusal)
+        refusal = self.judge(about_headers(refusal))
         headers = {"X-Error-Code": refusal.code.word}
         if isinstance(refusal, Unavailable):
             headers["Retry-After"] = "1"
@@ -155,14 +163,15 @@ class Api(APIGatewayRestResolver):
                 conditions(event, self.tags) if writes else Conditions(),
             )
             self.append_context(work=work)  # type: ignore[no-untyped-call]
-            done = work.run(lambda: answer(next_middleware(app), event, self.tags, self.declared))
-        headers = done.headers | ({"Idempotent-Replayed": "true"} if done.replayed else {})
+            done = work.run(lambda: outcome(next_middleware(app), event, self.tags, self.declared))
+        answer = Answer(**done.answer)
+        headers = answer.headers | ({"Idempotent-Replayed": "true"} if done.replayed else {})
         if event["httpMethod"] == "GET" and (etag := headers.get("ETag")) and is_known(event, etag):
             return Response(HTTPStatus.NOT_MODIFIED, body="", headers={"ETag": etag})
-        if not done.body:
+        if not answer.body:
             # API Gateway takes a string, not None.
-            return Response(done.status, body="", headers=headers)
-        return Response(done.status, "application/json", done.body, headers)
+            return Response(answer.status, body="", headers=headers)
+        return Response(answer.status, "application/json", answer.body, headers)
 
     # ------------------------------------------------------------ what is wrong with a request
 

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from atrium import documents
-from atrium.automation.invocation import Handler, parsed, refusals_told
+from atrium.automation.invocation import Handler, committed, parsed, refusals_told
 from atrium.cold_start import warm
 from atrium.models import Caller
 from atrium.provisioning import Holder, Issue, Provisioning, Revocation, Rotation
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
-from atrium.store.engine.work import Answer, IdempotencyKey, Work
+from atrium.store.engine.work import IdempotencyKey, Work
 from atrium.store.keyring import Keyring
 from atrium.store.tenants import Tenants, tenant_of
 
@@ -81,9 +81,9 @@ def _changed(request: Request, change: Callable[[Keyring, Request], dict[str, An
         token = getattr(request, "request_token", None)
         work = _work(request.tenant_id, type(request).__name__, token, request)
         keyring = Keyring(work)
-        answer = work.run(lambda: Answer(200, documents.render(change(keyring, request)), confirms=True))
-    result: dict[str, Any] = documents.parse(answer.body)
-    if not answer.replayed:
+        outcome = committed(work, "request_token", 200, lambda: change(keyring, request))
+    result: dict[str, Any] = documents.parse(outcome.answer["body"])
+    if not outcome.replayed:
         _show(keyring, result)
     return result
 
@@ -97,7 +97,7 @@ def _show(keyring: Keyring, credential: dict[str, Any]) -> None:
 def _work(tenant: str, operation: str, token: str | None, request: BaseModel) -> Work:
     """The unit of work of an operator's request. With a token the request is done once, however often it is sent."""
     fingerprint = sha256(documents.canonical(request.model_dump(mode="json")).encode()).hexdigest()
-    key = IdempotencyKey((operation, token), fingerprint, loc=("event", "request_token"), kept=True) if token else None
+    key = IdempotencyKey((operation, token), fingerprint, kept=True) if token else None
     return Work(table(), Caller(tenant, "provision", "service"), key)
 
 
@@ -106,9 +106,9 @@ def _provision(request: Provisioning) -> dict[str, Any]:
     with scope(tenant, credentials=True):
         work = _work(tenant, "provision", request.request_token, request)
         tenants = Tenants(work)
-        answer = work.run(lambda: Answer(200, documents.render(tenants.provision(request)), confirms=True))
-    result: dict[str, Any] = documents.parse(answer.body)
-    if not answer.replayed:
+        outcome = committed(work, "request_token", 200, lambda: tenants.provision(request))
+    result: dict[str, Any] = documents.parse(outcome.answer["body"])
+    if not outcome.replayed:
         for principal in result["principals"]:
             for credential in principal["credentials"]:
                 _show(tenants.keyring, credential)

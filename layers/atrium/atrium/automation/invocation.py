@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from atrium.errors import Detail, Invalid, Refusal, Unfit
+from atrium import documents
+from atrium.errors import Detail, Invalid, KeyReused, Refusal, Unfit
+from atrium.store.engine.work import Outcome, Work
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -42,3 +44,17 @@ def parsed(model: type[M], event: Any) -> M:
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise Invalid(*(Detail(item["loc"], item["msg"], item["type"]) for item in found)) from None
+
+
+def committed(work: Work, key: str, status: int, make: Callable[[], Any]) -> Outcome:
+    """Commits what `make` writes, with the value that it returns as the answer's body, in JSON. `key` is the field of
+    the event that names the request. Raises Invalid, also when another request had the same name, and what `make`
+    raises.
+    """
+    try:
+        return work.run(
+            lambda: Outcome({"status": status, "body": documents.render(make()), "headers": {}}, confirms=True)
+        )
+    except KeyReused as refusal:
+        message = f"This {key} was used for another request. Send a new one."
+        raise Invalid(Detail(("event", key), message, refusal.code.word)) from None

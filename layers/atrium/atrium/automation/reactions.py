@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from atrium import documents
-from atrium.automation.invocation import Handler, parsed, refusals_told
+from atrium.automation.invocation import Handler, committed, parsed, refusals_told
 from atrium.cold_start import warm
 from atrium.errors import Detail, Duplicate, Invalid, NotFound, Refusal
 from atrium.ids import from_uuid
@@ -23,7 +23,7 @@ from atrium.settings import settings
 from atrium.store.change import in_space
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
-from atrium.store.engine.work import Answer, IdempotencyKey, Work
+from atrium.store.engine.work import IdempotencyKey, Work
 from atrium.store.members import Members
 from atrium.store.principals import acting
 from atrium.store.projects import Projects
@@ -88,21 +88,18 @@ def _create(request: ProjectRequest) -> dict[str, Any]:
         work = Work(
             table(),
             _actor(request.tenant_id, request.principal_id),
-            IdempotencyKey(
-                ("create_project_from_event", request.id), _fingerprint(request.model_dump()), loc=("event", "id")
-            ),
+            IdempotencyKey(("create_project_from_event", request.id), _fingerprint(request.model_dump())),
         )
         projects = Projects(work, request.space_id or request.tenant_id)
 
-        def decide() -> Answer:
-            project = projects.create(
+        def make() -> dict[str, Any]:
+            return projects.create(
                 name=request.name,
                 client=request.client_name,
                 description=request.description,
-            )
-            return Answer(201, documents.render(project.resource()), confirms=True)
+            ).resource()
 
-        made: dict[str, Any] = json.loads(work.run(decide).body)
+        made: dict[str, Any] = json.loads(committed(work, "id", 201, make).answer["body"])
         return made
 
 
@@ -128,16 +125,15 @@ def _add_viewer(created: Mapping[str, Any]) -> bool:
         work = Work(
             table(),
             _actor(tenant, from_uuid(created["resource"]["manager_id"])),
-            IdempotencyKey(("add_viewer", created["id"]), _fingerprint(viewer), loc=("event", "id")),
+            IdempotencyKey(("add_viewer", created["id"]), _fingerprint(viewer)),
         )
         members = Members(work, in_space(space))
 
-        def decide() -> Answer:
-            member = members.add(project, viewer, Role.VIEWER)
-            return Answer(201, documents.render(member.resource()), confirms=True)
+        def make() -> dict[str, Any]:
+            return members.add(project, viewer, Role.VIEWER).resource()
 
         try:
-            return not work.run(decide).replayed
+            return not committed(work, "id", 201, make).replayed
         except (Duplicate, NotFound):  # there already, or the project is deleted since
             return False
 

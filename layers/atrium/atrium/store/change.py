@@ -101,7 +101,7 @@ def permit(
     """Judges a write, and returns what `judge` found. `judge` applies the thing's own rules and returns the thing with
     the version that the request's conditions are about, None for a thing that is only being made.
 
-    Raises Replay, Forbidden, PreconditionFailed, and what `judge` raises.
+    Raises Replay, Forbidden, VersionRefused, and what `judge` raises.
     """
     if access.allows("project:read"):
         work.replay()

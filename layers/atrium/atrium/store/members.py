@@ -45,7 +45,7 @@ class Members:
         return self._member(read_project(self._work, self._way, project, key).project, key)
 
     def add(self, project: str, principal: str, role: Role | None) -> Member:
-        """Raises NotFound, Forbidden, PreconditionFailed, Invalid for an unknown principal or role, Duplicate for one
+        """Raises NotFound, Forbidden, VersionRefused, Invalid for an unknown principal or role, Duplicate for one
         that is a member, Conflict when there are too many."""
         key = keys.member(self._tenant, project, principal)
         principal_key = keys.principal(self._tenant, principal)
@@ -77,7 +77,7 @@ class Members:
         return member
 
     def set_role(self, project: str, principal: str, role: Role | None) -> Member:
-        """Raises NotFound, Forbidden, PreconditionFailed, Invalid for an unknown role, Conflict for demoting the named
+        """Raises NotFound, Forbidden, VersionRefused, Invalid for an unknown role, Conflict for demoting the named
         manager."""
         key = keys.member(self._tenant, project, principal)
         opened = open_project(self._work, self._way, project, key)
@@ -109,7 +109,7 @@ class Members:
         return changed
 
     def remove(self, project: str, principal: str) -> None:
-        """Each member may leave, but the named manager. Raises NotFound, Forbidden, PreconditionFailed, Conflict for
+        """Each member may leave, but the named manager. Raises NotFound, Forbidden, VersionRefused, Conflict for
         the named manager, and when archived."""
         key = keys.member(self._tenant, project, principal)
         opened = open_project(self._work, self._way, project, key)

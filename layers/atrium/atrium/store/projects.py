@@ -69,7 +69,7 @@ class Projects:
 
     def create(self, *, name: str, client: str, description: str) -> Project:
         """A new project, its caller the named manager. `description` is JSON text. Raises NotFound, Forbidden,
-        PreconditionFailed, Invalid.
+        VersionRefused, Invalid.
         """
         require_size(description)
         tenant, me = self._caller.tenant, self._caller.principal
@@ -108,7 +108,7 @@ class Projects:
     def update(self, project: str, changes: Mapping[str, Any]) -> Project:
         """Changes some of `name`, `description` (JSON text), `status` and `manager` (a hand-over to another member).
 
-        Raises NotFound, Forbidden, PreconditionFailed, Conflict when archived, Invalid.
+        Raises NotFound, Forbidden, VersionRefused, Conflict when archived, Invalid.
         """
         heir = changes.get("manager")
         heir_key = keys.member(self._caller.tenant, project, heir) if heir else None

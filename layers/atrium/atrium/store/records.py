@@ -56,7 +56,7 @@ class Records(Generic[R]):
         return self._found(read_project(self._work, self._way, project, self._key(project, id)).project, id)
 
     def create(self, project: str, fields: Mapping[str, Any]) -> R:
-        """Raises PreconditionFailed, Conflict when the project is archived."""
+        """Raises VersionRefused, Conflict when the project is archived."""
         opened = open_project(self._work, self._way, project, *self._named(project, fields))
         change, _ = begin_change(self._work, opened, "record:write", judge=lambda: (None, None))
         now = self._work.now
@@ -77,7 +77,7 @@ class Records(Generic[R]):
         return record
 
     def update(self, project: str, id: str, changes: Mapping[str, Any]) -> R:
-        """A record to which nothing happens keeps its version. Raises PreconditionFailed, Conflict when the project is
+        """A record to which nothing happens keeps its version. Raises VersionRefused, Conflict when the project is
         archived."""
         key = self._key(project, id)
         opened = open_project(self._work, self._way, project, key, *self._named(project, changes))
@@ -108,7 +108,7 @@ class Records(Generic[R]):
         return changed
 
     def delete(self, project: str, id: str) -> None:
-        """Raises PreconditionFailed, Conflict when the project is archived."""
+        """Raises VersionRefused, Conflict when the project is archived."""
         key = self._key(project, id)
         opened = open_project(self._work, self._way, project, key)
         change, record = begin_change(self._work, opened, "record:write", judge=lambda: self._judged(opened, id))

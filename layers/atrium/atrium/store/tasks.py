@@ -80,7 +80,7 @@ class Tasks(Records[Task]):
         return Page(notes, notes[-1].id if rows.more else None)
 
     def add_note(self, project: str, task: str, content: str) -> Note:
-        """Raises NotFound, Forbidden, PreconditionFailed, Conflict when the project is archived."""
+        """Raises NotFound, Forbidden, VersionRefused, Conflict when the project is archived."""
         opened = open_project(self._work, self._way, project, self._key(project, task))
         change, _ = begin_change(
             self._work, opened, "record:write", judge=lambda: (self._found(opened.project, task), None)
@@ -100,7 +100,7 @@ class Tasks(Records[Task]):
         return note
 
     def delete_note(self, project: str, task: str, id: str) -> None:
-        """For its author alone. Raises NotFound, Forbidden, PreconditionFailed, Conflict when the project is
+        """For its author alone. Raises NotFound, Forbidden, VersionRefused, Conflict when the project is
         archived."""
         key = keys.note(self._tenant, project, task, id)
         opened = open_project(self._work, self._way, project, self._key(project, task), key)

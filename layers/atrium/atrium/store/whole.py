@@ -87,7 +87,7 @@ class WholeProjects:
         is stored.
 
         The answer shows team and tasks too, so the change holds `sequence`. Raises NotFound, Forbidden,
-        PreconditionFailed, Conflict when archived, Invalid.
+        VersionRefused, Conflict when archived, Invalid.
         """
         opened, whole = self._open(project)
         found = opened.project
@@ -110,7 +110,7 @@ class WholeProjects:
         return self._storable(replace(whole, project=write_fields(self._work, change, changes)))
 
     def delete(self, project: str) -> None:
-        """Raises NotFound, Forbidden, PreconditionFailed."""
+        """Raises NotFound, Forbidden, VersionRefused."""
         opened = open_project(self._work, ANYWHERE, project)
         change, _ = begin_change(
             self._work,

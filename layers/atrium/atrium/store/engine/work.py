@@ -4,12 +4,12 @@ A writing request runs in two round trips. It reads everything its decision need
 idempotency record included; then it commits its writes, the conditions they rest on, and the record holding the very
 bytes of the answer in one transaction. So a crash at any point leaves either nothing or everything: there is no state
 in between, no lease, no key that gets stuck. When a condition fails, somebody else was faster: the request reads and
-decides again. The loser of two requests with one Idempotency-Key finds the winner's record on that second reading and
+decides again. The loser of two requests with one idempotency key finds the winner's record on that second reading and
 gives the winner's answer; so does one that was about to be refused for what the winner did (decision 0033).
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from atrium import keys
-from atrium.errors import Code, Detail, Invalid, PreconditionFailed, Refusal
+from atrium.errors import Code, KeyReused, Refusal, VersionRefused
 from atrium.keys import Key
 from atrium.models import Caller, timestamp
 from atrium.settings import IDEMPOTENCY_DAYS
@@ -28,60 +28,61 @@ from atrium.store.engine.wire import expressions, wire_item, wire_key
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a request is answered: a status, the body's very text ("" for none) and the headers that belong to it.
+class Outcome:
+    """How a request ended. `answer` belongs to the caller of `run`: it is stored and given back as it is.
 
     `confirms` is for an answer that shows no data: its replay needs no right to read any.
     """
 
-    status: int
-    body: str
-    headers: dict[str, str] = field(default_factory=dict)
-    confirms: bool = field(kw_only=True)
+    answer: Mapping[str, Any]
+    confirms: bool
     replayed: bool = False
+
+
+# The attributes of an idempotency record that are no part of the answer.
+_OWN = frozenset(("pk", "sk", "fingerprint", "confirms", "change", "ttl"))
 
 
 class Replay(Exception):
     """The request was answered before, and may be answered the same again."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, outcome: Outcome) -> None:
         super().__init__()
-        self.answer = answer
+        self.outcome = outcome
 
 
 class IdempotencyKey(NamedTuple):
-    """`scope` names the operation and the key; `fingerprint` is the SHA-256 of all that was asked; `loc` is where the
-    key stood in the request. A key that is `kept` never expires.
+    """`scope` names the operation and the key; `fingerprint` is the SHA-256 of all that was asked. A key that is `kept`
+    never expires.
     """
 
     scope: tuple[str, ...]
     fingerprint: str
-    loc: tuple[str, str] = ("header", "Idempotency-Key")
     kept: bool = False
+
+
+# In the place of a version: every one.
+ANY = "*"
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """The versions that If-Match and If-None-Match name; "*" for any, None without the header."""
+    """The version of the thing that is changed is among the `expected`, and not among the `excluded`. Either may hold
+    ANY; None is no condition."""
 
-    match: frozenset[str] | None = None
-    none_match: frozenset[str] | None = None
+    expected: frozenset[str] | None = None
+    excluded: frozenset[str] | None = None
 
     def __bool__(self) -> bool:
-        return self.match is not None or self.none_match is not None
+        return self.expected is not None or self.excluded is not None
 
     def require(self, version: str | None) -> None:
-        """Of the version that a thing has now, None for what is only being made. Raises PreconditionFailed."""
-        now = frozenset() if version is None else frozenset(("*", version))
-        if self.match is not None and not self.match & now:
-            raise PreconditionFailed(
-                "If-Match names a version, and what is not there yet has none. Leave it out."
-                if version is None
-                else "If-Match names another version than the current one. Read it again.",
-                Code.VERSION_MISMATCH,
-            )
-        if self.none_match is not None and self.none_match & now:
-            raise PreconditionFailed("If-None-Match names the current version.", Code.VERSION_IS_CURRENT)
+        """Of the version that a thing has now, None for one that is only being made. Raises VersionRefused."""
+        now = frozenset() if version is None else frozenset((ANY, version))
+        if self.expected is not None and not self.expected & now:
+            raise VersionRefused(version, Code.VERSION_MISMATCH)
+        if self.excluded is not None and self.excluded & now:
+            raise VersionRefused(version, Code.VERSION_IS_CURRENT)
 
 
 @dataclass
@@ -122,7 +123,7 @@ class Work:
         """One round trip: the items under the keys (see `item`) and the ranges, whose items come back.
 
         Raises Replay when the request was answered before by an answer that tells its caller nothing but what it did,
-        and Invalid when its Idempotency-Key was used for another request.
+        and KeyReused when its idempotency key was used for another request.
         """
         single = [*wanted, self._record_key] if self._record_key else list(wanted)
         batches = [single[position : position + MAX_BATCH] for position in range(0, len(single), MAX_BATCH)]
@@ -143,8 +144,8 @@ class Work:
         """To be called where the caller is known to be allowed to read what the answer shows. Raises Replay if the
         request was answered before."""
         if self._record is not None:
-            names = ("status", "body", "headers", "confirms")
-            raise Replay(Answer(**{name: self._record[name] for name in names}, replayed=True))
+            answer = {name: value for name, value in self._record.items() if name not in _OWN}
+            raise Replay(Outcome(answer, self._record["confirms"], replayed=True))
 
     def not_before(self, moment: str) -> None:
         """The moment of the decision is not before that of something it rests on: the clocks of two processes differ,
@@ -152,8 +153,8 @@ class Work:
         self.now = max(self.now, moment)
 
     def match(self, version: int | str | None) -> None:
-        """Holds the current version of what is changed against If-Match and If-None-Match; None for what is created.
-        Raises PreconditionFailed."""
+        """Holds the current version of the thing that is changed, None for one that is created, against the
+        conditions. Raises VersionRefused."""
         self._conditions.require(None if version is None else str(version))
 
     @property
@@ -195,12 +196,12 @@ class Work:
 
     # ------------------------------------------------------------ committing
 
-    def run(self, decide: Callable[[], Answer]) -> Answer:
-        """The answer that `decide` gives once everything it wrote is committed, or the answer given before.
+    def run(self, decide: Callable[[], Outcome]) -> Outcome:
+        """The outcome that `decide` gives once everything it wrote is committed, or the one given before.
 
         `decide` reads, then writes, then answers; it is called again from its reading whenever a condition it rested
         on no longer holds. Where it only checks, since all is as it should be already, its answer is kept under the
-        Idempotency-Key on these conditions: so a retry is answered the same, and does not undo another client's change.
+        idempotency key on these conditions: so a retry is answered the same, and does not undo another client's change.
         Without a key nothing is written. Raises Unavailable when it goes on for longer than a request may take.
         """
         losses = 0
@@ -208,12 +209,12 @@ class Work:
             self._seen, self._changes, self._record, self._told = {}, {}, None, None
             self.now = timestamp(datetime.now(UTC))
             try:
-                answer = decide()
+                outcome = decide()
                 if self._has_something_to_keep():
-                    self._commit(answer)
-                return answer
+                    self._commit(outcome)
+                return outcome
             except Replay as replay:
-                return replay.answer
+                return replay.outcome
             except ConditionFailed:
                 losses += 1
                 self._table.pause(losses)
@@ -225,17 +226,15 @@ class Work:
         writes = any(change.action != "ConditionCheck" for change in self._changes.values())
         return writes or bool(self._changes and self._idempotency)
 
-    def _commit(self, answer: Answer) -> None:
+    def _commit(self, outcome: Outcome) -> None:
         if self._idempotency and self._record_key:
             expiry = {} if self._idempotency.kept else {"ttl": int(time.time()) + IDEMPOTENCY_DAYS * 86_400}
             self.put(
                 self._record_key,
                 {
                     "fingerprint": self._idempotency.fingerprint,
-                    "status": answer.status,
-                    "body": answer.body,
-                    "headers": answer.headers,
-                    "confirms": answer.confirms,
+                    **outcome.answer,
+                    "confirms": outcome.confirms,
                     **({"change": self._told} if self._told else {}),
                     **expiry,
                 },
@@ -273,9 +272,7 @@ class Work:
         if record is None or self._idempotency is None or not self._is_valid(record):
             return
         if not self._is_same(record):
-            _, name = self._idempotency.loc
-            message = f"This {name} was used for another request. Send a new one."
-            raise Invalid(Detail(self._idempotency.loc, message, "idempotency_key_reused"))
+            raise KeyReused
         self._record = record
         if record["confirms"]:
             self.replay()
