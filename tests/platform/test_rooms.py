@@ -1,6 +1,8 @@
 """Imports between packages run one way; keys and their order are defined in one place."""
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,66 @@ def test_imports_run_one_way() -> None:
         assert in_store or not re.search(r"^(from|import) boto", text, re.MULTILINE), path
     for path in (ROOT / "functions").rglob("*.py"):
         assert all(name.startswith(ABOVE_STORE) for name in imports(path)), path
+
+
+def _names_of_the_wire() -> list[str]:
+    """The names of the document's fields that no Python of ours would have by itself."""
+    schemas = json.loads((ROOT / "functions/openapi.json").read_text())["components"]["schemas"]
+    names = set(re.findall(r'"(\w+)": \{', json.dumps([schema.get("properties", {}) for schema in schemas.values()])))
+    return [*sorted(name for name in names if re.search("[a-z][A-Z]", name)), "next_cursor", "has_more"]
+
+
+# Words that belong to the rooms above the store. Names of fields in snake_case are no such words: events have them too.
+WORDS = {
+    "protocol": r"\bhttps?\b",
+    "method": r"(?-i:\b(GET|PUT|POST|PATCH|DELETE|HEAD|OPTIONS)\b)",
+    "header": r"\bheaders?\b|\bIf-(None-)?Match\b|\bIdempotency-Key\b|\bETags?\b|\bRetry-After\b|\bX-[A-Z][a-z]",
+    # Round numbers are limits of much else. They count where the word stands beside them.
+    "status": r"\bHTTPStatus|\bstatus_?code\b|\bstatus(es)?( of)? [1-5]\d\d\b"
+    r"|\b(201|204|304|40[1349]|41[235]|422|429|50[234])\b",
+    "route": r"\broutes?\b|/v1\b|/projects\b|/spaces\b|/docs\b",
+    "dialect": r"\bdialects?\b|\bflat\b|\bv1\b",
+    "place": r"""["'](?-i:body|path|headers?)["']""",
+    "field": rf"\b({'|'.join(_names_of_the_wire())})\b|[\"']_id[\"']",
+}
+
+# Where one of the words means something else, or cannot be avoided.
+EXCEPTIONS = {
+    ("access_tokens.py", "header"): "the header of a JSON Web Token",
+    ("issuer_keys.py", "protocol"): "an issuer's keys are fetched over HTTPS",
+    ("issuer_keys.py", "method"): "an issuer's keys are fetched over HTTPS",
+    ("issuer_keys.py", "header"): "an issuer's keys are fetched over HTTPS",
+    ("provisioning.py", "protocol"): "an issuer of access tokens is a URL",
+    ("telemetry.py", "route"): "a line of the log is about a request as it came",
+    ("telemetry.py", "status"): "a line of the log is about a request as it came",
+    ("telemetry.py", "dialect"): "metrics are counted by dialect",
+    ("store/engine/client.py", "place"): "botocore's own names",
+    ("store/engine/client.py", "status"): "botocore's own names",
+    ("store/fsck/forms.py", "header"): "the form of a stored answer, which the check of a restored table compares",
+    ("store/outbox.py", "status"): "a code of EventBridge's answers",
+    ("store/redrive.py", "place"): "a message of SQS has a body",
+}
+
+
+def words_below_api() -> Iterator[tuple[str, str, int, str]]:
+    """File, kind of word, line and word."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        if name.startswith(("api/", "automation/")):
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            for kind, pattern in WORDS.items():
+                if found := re.search(pattern, line, re.IGNORECASE):
+                    yield name, kind, number, found[0]
+
+
+def test_no_room_below_api_has_a_word_of_http_or_of_a_dialect() -> None:
+    found = list(words_below_api())
+    strange = [each for each in found if each[:2] not in EXCEPTIONS]
+    told = "\n".join(f"{name}:{number}: {word} ({kind})" for name, kind, number, word in strange)
+    assert not strange, f"Say it in words of the domain, and spell it in api or automation:\n{told}"
+    unused = EXCEPTIONS.keys() - {each[:2] for each in found}
+    assert not unused, f"Take these exceptions away: {unused}"
 
 
 def test_only_keys_spells_a_key_or_the_end_of_a_range() -> None:

@@ -1,7 +1,7 @@
 """Atrium: a projects API for teams. The only code that functions/ share.
 
-Imports run one way: functions -> api -> store, credentials -> keys, ids, roles, models, documents, errors, settings.
-Nothing below `api` knows HTTP; nothing above `store` knows DynamoDB.
+Imports run one way: functions -> api | automation -> store -> the modules beside it. Neither `store` nor a module
+beside it knows how requests arrive and are answered; nothing outside of `store` knows DynamoDB.
 """
 
 from atrium import cold_start

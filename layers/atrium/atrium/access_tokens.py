@@ -67,7 +67,7 @@ class AccessTokens:
         return Identity(claims["iss"], claims["sub"])
 
     def _claims(self, token: str, key: Any) -> dict[str, Any] | None:
-        # Imported late: the import takes longer than a route takes to answer.
+        # Imported late: the import takes longer than most requests.
         import jwt
 
         if _part(token, 1) is None:

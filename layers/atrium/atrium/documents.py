@@ -18,7 +18,7 @@ MAX_DIGITS = 38
 MIN_EXPONENT, MAX_EXPONENT = -130, 125
 _RANGE = f"Numbers may be from 1E{MIN_EXPONENT} to under 1E{MAX_EXPONENT + 1}"
 
-# A string without an end matches too. Tried again from each of its quotes, a hostile body would take minutes.
+# A string without an end matches too. Tried again from each of its quotes, a hostile document would take minutes.
 _TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 # Tab, line feed and carriage return are text; the other C0 and C1 controls, DEL and lone surrogates are not.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")

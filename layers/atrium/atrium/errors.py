@@ -17,7 +17,7 @@ class Detail:
 
 class Refusal(Exception):
     """A request that Atrium refuses. `message` is for the caller: it says what is wrong and holds nothing submitted.
-    `code` is for the caller's program; one that no route can meet needs none of its own."""
+    `code` is for the caller's program; one that no request can meet needs none of its own."""
 
     def __init__(self, message: str, code: "Code | None" = None) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
 """Ids of 96 bits, in two spellings.
 
-Flat: 24 lower-case hex digits in the layout of an ObjectId: four bytes of seconds, ten bits of milliseconds and 54
-random bits, so ids sort by time. v1: the same 24 digits as a UUID of version 8, `8hex-4hex-8000-8000-12hex`. Both are
+Short: 24 lower-case hex digits in the layout of an ObjectId: four bytes of seconds, ten bits of milliseconds and 54
+random bits, so ids sort by time. Long: the same 24 digits as a UUID of version 8, `8hex-4hex-8000-8000-12hex`. Both are
 read in upper or lower case (RFC 9562, section 4). Inside Atrium an id is always the 24 digits in lower case.
 """
 

@@ -45,7 +45,7 @@ class ProjectRow:
     updated_at: str
 
     def resource(self) -> dict[str, Any]:
-        """Its v1 form."""
+        """The form that events carry."""
         return {
             "id": to_uuid(self.id),
             "tenant_id": to_uuid(self.tenant),
@@ -73,7 +73,7 @@ class Project(ProjectRow):
     is_childless: bool = False
 
     def resource(self) -> dict[str, Any]:
-        """Its v1 form: what clients of /v1 see and what events carry."""
+        """The form that events carry."""
         return {**super().resource(), "description": Raw(self.description)}
 
 
@@ -125,7 +125,7 @@ class Member:
         return f"{self.membership}-{self.version}"
 
     def resource(self) -> dict[str, Any]:
-        """Its v1 form."""
+        """The form that events carry."""
         return {
             "tenant_id": to_uuid(self.tenant),
             "project_id": to_uuid(self.project),
@@ -162,7 +162,7 @@ class Record:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _OF_EVERY_RECORD}
 
     def resource(self) -> dict[str, Any]:
-        """Its v1 form: what clients of /v1 see and what events carry."""
+        """The form that events carry."""
         return {
             "id": to_uuid(self.id),
             "tenant_id": to_uuid(self.tenant),
@@ -281,7 +281,7 @@ class Note:
     created_at: str
 
     def resource(self) -> dict[str, Any]:
-        """Its v1 form: what events carry."""
+        """The form that events carry."""
         return {
             "id": to_uuid(self.id),
             "tenant_id": to_uuid(self.tenant),
@@ -317,7 +317,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Space:
-    """What holds projects. The default one, in which the flat dialect makes projects, has the tenant's id."""
+    """A space holds projects. The default space, for projects that are made without a named one, has the tenant's id."""
 
     id: str
     tenant: str
@@ -329,7 +329,7 @@ class Space:
         return self.id == self.tenant
 
     def resource(self) -> dict[str, Any]:
-        """Its v1 form."""
+        """The form that clients see."""
         return {
             "id": to_uuid(self.id),
             "tenant_id": to_uuid(self.tenant),

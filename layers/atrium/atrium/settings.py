@@ -47,15 +47,15 @@ def settings() -> Settings:
 
 # No call to the table starts later than this many seconds after the request began, and a call takes at most 2.5 s (1 s
 # to connect, 1.5 s to read). So a function ends within 8.5 s, whatever the table does; and an authorizer that notes the
-# use of a credential after its read (1.5 s) leaves the route time to answer within 10 s.
+# use of a credential after its read (1.5 s) leaves the function time to answer within 10 s.
 LAST_CALL_AFTER = 6.0
 
 # Days for which a stored answer is replayed. The code decides; the table's TTL deletes the row later.
 IDEMPOTENCY_DAYS = 30
 
-# Limits of a body: bytes as sent, and levels of nesting (DynamoDB's own limit).
+# Limits of a document that is sent: bytes as sent, and levels of nesting (DynamoDB's own limit).
 MAX_BODY_BYTES = 256 * 1024
 MAX_DEPTH = 32
 
-# The most bytes that Lambda takes from a function, as JSON: an answer's status, headers and body together.
+# The most bytes that Lambda takes from a function, as JSON: the whole answer.
 MAX_RETURNED_BYTES = 6 * 1024 * 1024 + 100

@@ -4,8 +4,8 @@ An assignment holds that the assignee is a member when it commits. Removing a me
 they are, as a record of who was on it; nobody can be assigned anew who is not a member.
 
 A change of a note is counted on its task, and so holds that the task is there when it commits; a deleted task leaves a
-row in the purge queue, in the same transaction: so every note either has a task, or is in a queue to be removed. In the
-flat dialect a task is shown with its notes, so there its changes hold that count too.
+row in the purge queue, in the same transaction: so every note either has a task, or is in a queue to be removed. A
+change whose answer shows the task with its notes holds that count too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,10 +33,10 @@ MAX_STATUS_CHANGES = 100
 # A checkbox that becomes what it is not. What that is, is known only where the task was read.
 _TOGGLED = object()
 
-# A change of a note raises a counter of its task: the flat dialect shows both together.
+# A change of a note raises a counter of its task: some answers show both together.
 _NOTED = "ADD #note_changes :one"
 
-# A task is shown with as many notes as one read brings; GET …/notes has all.
+# A task is shown with as many notes as one read brings; the list of its notes has all.
 _MAX_SHOWN_NOTES = 1_000
 
 

@@ -1,4 +1,4 @@
-"""The flat dialect's team: the members of a project other than its named manager, by name and e-mail.
+"""Teams: the members of a project other than its named manager, by name and e-mail.
 
 Who is added to a team becomes a contributor: one who works on the project. It finds people in the tenant's directory.
 """

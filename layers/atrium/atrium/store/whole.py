@@ -15,8 +15,8 @@ from atrium.store.projects import Projects, delete_project, differing, require_s
 from atrium.store.rows import to_project
 from atrium.text import MAX_NAME, MAX_TEXT, is_blank, name_problem
 
-# How many tasks, and bytes of them, a project shows in the flat dialect: what is shown must also fit into one item, as
-# the stored answer of a PUT. The rest is on the pages of GET /projects/{id}/tasks.
+# How many tasks, and bytes of them, a project shows: the stored answer to a change must fit into one item, too. The
+# pages of the project's tasks have the rest.
 MAX_SHOWN_TASKS = 1_000
 MAX_SHOWN_TASK_BYTES = 200_000
 # The same in an answer that is stored to be repeated: a request of 62 bytes stores it for 30 days (decision 0039).
@@ -148,7 +148,7 @@ class WholeProjects:
         """META of each project, then its members and tasks, of which only what is shown is brought. All there is of a
         childless project is META; one that has grown since it was listed is read again.
 
-        Entries have no ETag, so it does not matter which of both is read first.
+        Entries are shown without a version, so either may be read first.
         """
         metas = [keys.project(self._caller.tenant, id) for id in projects]
         wide = [id for id in projects if id not in childless]
@@ -215,7 +215,7 @@ def _batches(projects: Sequence[str], childless: Set[str]) -> Iterator[list[str]
 
 
 def summary(description: str) -> str:
-    """What the flat dialect shows of a description (JSON text): a string, an object's summary, or nothing."""
+    """A description (JSON text) as one text: a string, an object's summary, or nothing."""
     value = documents.parse(description)
     shown = value.get("summary") if isinstance(value, dict) else value
     return shown if isinstance(shown, str) else ""

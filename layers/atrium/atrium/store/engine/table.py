@@ -39,8 +39,8 @@ T = TypeVar("T")
 # Draws from the system: copies that SnapStart restores would share the state of the module's own generator.
 _chance = random.SystemRandom()
 
-# Codes of transient failures, which say nothing about the request. Every status of 500 or more is one too, whatever its
-# code: the service's front end answers without a code.
+# Codes of transient failures, which say nothing about the request. Every failure of the service itself is one too,
+# whatever its code: its front end answers without a code.
 _PASSING = {
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
