@@ -1,10 +1,12 @@
 """The caller with its spaces, and the roles."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from tests.model.answers import DIGEST, Expected
 from tests.model.fields import PERMISSIONS, ROLES, may, rank_of
 from tests.model.kernel import Kernel
+from tests.model.state import Moment
 from tests.support.client import v1_id
 
 
@@ -12,12 +14,12 @@ class Spaces(Kernel):
     def get_me(self) -> Expected:
         roles = sorted((self.spaces[space], role) for space, role in self.me.roles.items())
         tenant = v1_id(self._tenant_id(self.me.tenant))
-        names = {self.spaces[space]: space.rpartition("/")[2] for space in self.me.roles}
+        names = {self.spaces[space]: space for space in self.me.roles}
         shown = [
             {
                 "space_id": v1_id(space),
-                "name": self.me.tenant.title() if names[space] == "default" else names[space],
-                "is_default": names[space] == "default",
+                "name": self._name(names[space]),
+                "is_default": names[space].endswith("/default"),
                 "role_id": self.roles[role],
                 "role": role,
             }
@@ -26,6 +28,26 @@ class Spaces(Kernel):
         ids = {"principal_id": v1_id(self.me.id), "id": self.me.id, "tenant_id": tenant}
         body = {**ids, "kind": "user", "name": self.me.name, "email": self.me.email, "spaces": shown}
         return Expected(200, body, etag=DIGEST)
+
+    def list_spaces(self) -> Expected:
+        """The spaces in which the caller has a role. They were made before the first request."""
+        names = {self.spaces[space]: space for space in self.me.roles}
+        page, more = self._page(names, 20)
+        shown = [
+            {
+                "id": v1_id(id),
+                "tenant_id": v1_id(self._tenant_id(self.me.tenant)),
+                "name": self._name(names[id]),
+                "created_at": Moment(datetime.fromtimestamp(0, UTC), self.now.ended),
+            }
+            for id in page
+        ]
+        return self._listed(shown, more)
+
+    def _name(self, space: str) -> str:
+        """The default space has the tenant's name."""
+        name = space.rpartition("/")[2]
+        return self.me.tenant.title() if name == "default" else name
 
     def list_roles(self) -> Expected:
         shown = [
@@ -37,5 +59,6 @@ class Spaces(Kernel):
 
 OPERATIONS: dict[str, Callable[[Spaces], Expected]] = {
     "V1GetMe": Spaces.get_me,
+    "V1ListSpaces": Spaces.list_spaces,
     "V1ListRoles": Spaces.list_roles,
 }

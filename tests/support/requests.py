@@ -114,6 +114,7 @@ TABLE = (
     writes("DeleteTaskNote", "note.deleted", lambda w, p: ("DELETE", w.new_note(w.new_record(p, "tasks")), None)),
     reads("V1GetMe", lambda w, p: ("GET", "/v1/me", None), round_trips=2),
     reads("V1ListRoles", lambda w, p: ("GET", "/v1/roles", None), round_trips=0),
+    reads("V1ListSpaces", lambda w, p: ("GET", "/v1/spaces", None), round_trips=2),
     reads("V1ListProjects", lambda w, p: ("GET", w.projects(), None)),
     writes("V1CreateProject", "project.created", lambda w, p: ("POST", w.projects(), {"name": "Gemini"})),
     reads("V1GetProject", lambda w, p: ("GET", p, None)),

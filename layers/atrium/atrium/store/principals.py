@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from atrium import keys
 from atrium.errors import Code, NotFound
-from atrium.models import Caller, Principal, Space, SpaceRole
+from atrium.models import Caller, Page, Principal, Space, SpaceRole
 from atrium.permissions import role_named
 from atrium.store.engine.table import Item, Table
 from atrium.store.engine.work import Work
@@ -31,6 +31,11 @@ class Principals:
             email=item["email"],
             spaces=tuple(SpaceRole(space, role_named(item["spaces"][space.id])) for space in spaces),
         )
+
+    def spaces(self, *, limit: int, after: str | None) -> Page[Space]:
+        """The spaces in which the caller has a role, by id, in two round trips as `me`. Raises NotFound."""
+        ids = sorted(space for space in self._mine()["spaces"] if space > (after or ""))
+        return Page(self._read(ids[:limit]), ids[limit - 1] if len(ids) > limit else None)
 
     def _mine(self) -> Item:
         """The caller's own item. Raises NotFound."""
