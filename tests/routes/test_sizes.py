@@ -190,7 +190,7 @@ PROJECT = models.Project(
 )
 # As many as fit into a megabyte, of the longest and of the shortest.
 NOTES = {
-    size: [models.Note(ID, ID, ID, ID, '"' * (1024**2 // size), ID, NOW)] * size
+    size: [models.Note(ID, ID, ID, ID, ID, '"' * (1024**2 // size), ID, NOW)] * size
     for size in (1024**2 // MAX_TEXT + 1, tasks._MAX_SHOWN_NOTES)
 }
 SHOWN = whole.MAX_SHOWN_TASK_BYTES // (100 + 2 * MAX_NAME)

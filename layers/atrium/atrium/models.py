@@ -274,6 +274,7 @@ class Note:
 
     id: str
     tenant: str
+    space: str
     project: str
     task: str
     content: str
@@ -281,7 +282,7 @@ class Note:
     created_at: str
 
     def resource(self) -> dict[str, Any]:
-        """The form that events carry."""
+        """The form that events carry: without the space, which the event names."""
         return {
             "id": to_uuid(self.id),
             "tenant_id": to_uuid(self.tenant),
@@ -317,7 +318,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Space:
-    """A space holds projects. The default space, for projects that are made without a named one, has the tenant's id."""
+    """A space holds projects. The default one, for projects made without a named space, has the tenant's id."""
 
     id: str
     tenant: str

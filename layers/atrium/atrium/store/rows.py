@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from atrium import keys
 from atrium.ids import from_uuid
-from atrium.models import Member, Note, Project, ProjectRow, Record, Space
+from atrium.models import Member, Note, Project, ProjectRow, Record, Space, Task
 from atrium.permissions import role_named
 from atrium.store.engine.table import Item
 
@@ -98,8 +98,9 @@ def note_row(note: Note) -> Item:
     return {name: getattr(note, name) for name in _OF_A_NOTE}
 
 
-def to_note(tenant: str, project: str, task: str, row: Item) -> Note:
-    return Note(tenant=tenant, project=project, task=task, **{name: row[name] for name in _OF_A_NOTE})
+def to_note(task: Task, row: Item) -> Note:
+    own = {name: row[name] for name in _OF_A_NOTE}
+    return Note(tenant=task.tenant, space=task.space, project=task.project, task=task.id, **own)
 
 
 def row_of(type: str, resource: Mapping[str, Any], time: str) -> tuple[str, str | None]:

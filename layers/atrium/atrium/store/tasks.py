@@ -55,7 +55,7 @@ class Tasks(Records[Task]):
         if not task.note_changes:
             return task, Page((), None)
         (rows,) = self._work.read(ranges=[self._notes(project, id, _MAX_SHOWN_NOTES, None)])
-        notes = tuple(to_note(task.tenant, project, id, row) for row in rows)
+        notes = tuple(to_note(task, row) for row in rows)
         return task, Page(notes, notes[-1].id if rows.more else None)
 
     def revise(self, project: str, id: str, changes: Mapping[str, Any]) -> Task:
@@ -74,9 +74,9 @@ class Tasks(Records[Task]):
         """A task's notes, by age. Raises NotFound and Forbidden."""
         wanted = [self._notes(project, task, limit, after)]
         opened = read_project(self._work, self._way, project, self._key(project, task), ranges=wanted)
-        self._found(opened.project, task)
+        noted = self._found(opened.project, task)
         (rows,) = opened.rows
-        notes = tuple(to_note(self._tenant, project, task, row) for row in rows)
+        notes = tuple(to_note(noted, row) for row in rows)
         return Page(notes, notes[-1].id if rows.more else None)
 
     def add_note(self, project: str, task: str, content: str) -> Note:
@@ -88,6 +88,7 @@ class Tasks(Records[Task]):
         note = Note(
             id=new_id(),
             tenant=self._tenant,
+            space=opened.project.space,
             project=project,
             task=task,
             content=content,
@@ -106,14 +107,14 @@ class Tasks(Records[Task]):
         opened = open_project(self._work, self._way, project, self._key(project, task), key)
 
         def judge() -> tuple[Note, int]:
-            self._found(opened.project, task)
+            noted = self._found(opened.project, task)
             row = self._work.item(key)
             if row is None:
                 raise NotFound("Note not found.", Code.NOTE_NOT_FOUND)
             opened.access.require("record:write")
             if row["created_by"] != self._work.caller.principal:
                 raise Forbidden("Only its author can delete a note.", Code.NOT_AUTHOR)
-            return to_note(self._tenant, project, task, row), Note.version
+            return to_note(noted, row), Note.version
 
         change, note = begin_change(self._work, opened, "project:read", judge=judge)
         self._work.update(self._key(project, task), _NOTED, one=1)
