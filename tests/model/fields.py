@@ -44,6 +44,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "SetTaskPhase": ("phase",),
     "ReassignTask": ("assigned_to",),
     "AddTaskNote": ("content",),
+    "V1AddTaskNote": ("content",),
     **{f"{dialect}Create{kind.title()}": fields for kind, (fields, _) in KINDS.items() for dialect in ("", "V1")},
 }
 # The known fields of a body, by route of v1. An update of a record knows the fields of its creation.
@@ -52,6 +53,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "V1UpdateProject": ("name", "description", "status", "manager"),
     "V1AddMember": ("principal", "role"),
     "V1UpdateMember": ("role",),
+    "V1AddTaskNote": ("content",),
     **{
         f"V1{does}{kind.title()}": (*fields, *more)
         for kind, (fields, more) in KINDS.items()

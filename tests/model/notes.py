@@ -23,7 +23,8 @@ class Notes(Kernel):
         task.notes[note.id] = note
         task.note_changes += 1
         self._commit(project, "note.created", self._v1_note(project, task, note))
-        return Expected(201, self._note(task, note), etag=self._tag(1))
+        shown = {**self._v1_note(project, task, note), **self._where(project)} if self.v1 else self._note(task, note)
+        return Expected(201, shown, etag=self._tag(1))
 
     def delete_note(self) -> Expected:
         """Only the author may delete a note, while it has the permission to write."""
@@ -45,5 +46,6 @@ class Notes(Kernel):
 OPERATIONS: dict[str, Callable[[Notes], Expected]] = {
     "ListTaskNotes": Notes.list_notes,
     "AddTaskNote": Notes.add_note,
+    "V1AddTaskNote": Notes.add_note,
     "DeleteTaskNote": Notes.delete_note,
 }

@@ -112,6 +112,11 @@ TABLE = (
     reads("ListTaskNotes", lambda w, p: ("GET", f"{flat_path(w.new_record(p, 'tasks'))}/notes", None)),
     writes("AddTaskNote", "note.created", on_task("POST", "/notes", {"content": "Remember"})),
     writes("DeleteTaskNote", "note.deleted", lambda w, p: ("DELETE", w.new_note(w.new_record(p, "tasks")), None)),
+    writes(
+        "V1AddTaskNote",
+        "note.created",
+        lambda w, p: ("POST", f"{w.new_record(p, 'tasks')}/notes", {"content": "Remember"}),
+    ),
     reads("V1GetMe", lambda w, p: ("GET", "/v1/me", None), round_trips=2),
     reads("V1ListRoles", lambda w, p: ("GET", "/v1/roles", None), round_trips=0),
     reads("V1ListSpaces", lambda w, p: ("GET", "/v1/spaces", None), round_trips=2),

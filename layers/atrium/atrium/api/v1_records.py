@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Self
 
 from aws_lambda_powertools.event_handler import Depends
-from pydantic import Strict, WithJsonSchema
+from pydantic import ConfigDict, Field, Strict, WithJsonSchema
 from typing_extensions import TypedDict
 
 from atrium import models
@@ -19,6 +19,7 @@ from atrium.api.records import (
 )
 from atrium.api.resolver import lambda_handler, request_work
 from atrium.api.v1 import NOT_GIVEN, Change, Cursor, Id, InSpace, Limit, Page, ResourceView, Sent, page_of, v1_api
+from atrium.ids import to_uuid
 from atrium.models import Phase, Priority, TaskStatus
 from atrium.store import records, tasks
 from atrium.store.change import in_space
@@ -84,6 +85,12 @@ class NewExperiment(ExperimentFields, Sent):
 
 class NewDecision(DecisionFields, Sent):
     pass
+
+
+class NewNote(Sent):
+    model_config = ConfigDict(json_schema_extra={"example": {"content": "The export of 2023 lacks December."}})
+
+    content: Text
 
 
 class TaskChange(Change):
@@ -160,6 +167,36 @@ class TaskView(RecordView):
     started_at: str | None
     finished_at: str | None
     completed_by: list[StatusChange]
+
+
+class NoteView(ResourceView):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0f2",
+                "tenant_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0a0",
+                "space_id": "123e4567-e89b-12d3-a456-426614174000",
+                "project_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1",
+                "task_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0e1",
+                "content": "The export of 2023 lacks December.",
+                "created_by": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d0",
+                "created_at": "2025-04-07T08:15:00Z",
+            }
+        }
+    )
+
+    id: Annotated[str, Field(description="The note's id, for the path that deletes it.")]
+    tenant_id: str
+    space_id: str
+    project_id: str
+    task_id: Annotated[str, Field(description="The id of the task that it is on.")]
+    content: str
+    created_by: str
+    created_at: str
+
+    @classmethod
+    def of(cls, note: models.Note) -> Self:
+        return cls.model_construct(**note.resource(), space_id=to_uuid(note.space)).at_version(note.version)
 
 
 class DatasetView(DatasetFields, RecordView):
