@@ -1,18 +1,20 @@
 """Notes on tasks."""
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.model.answers import ARCHIVED, NO_PROJECT, NOT_RECORDS, Expected, Refused, not_found, require
 from tests.model.fields import may
 from tests.model.kernel import Kernel
-from tests.model.state import Note
+from tests.model.state import Note, Project, Record
 
 
 class Notes(Kernel):
     def list_notes(self) -> Expected:
-        task = self._the_record(self._open_to("project:read", NO_PROJECT), "task")
-        page, more = self._page(task.notes, 1000)
-        return self._listed([self._note(task, task.notes[id]) for id in page], more)
+        project = self._open_to("project:read", NO_PROJECT)
+        task = self._the_record(project, "task")
+        page, more = self._page(task.notes, 20 if self.v1 else 1000)
+        return self._listed([self._shown_note(project, task, task.notes[id]) for id in page], more)
 
     def add_note(self) -> Expected:
         project = self._open_to("record:write", NOT_RECORDS, replays=True)
@@ -23,8 +25,7 @@ class Notes(Kernel):
         task.notes[note.id] = note
         task.note_changes += 1
         self._commit(project, "note.created", self._v1_note(project, task, note))
-        shown = {**self._v1_note(project, task, note), **self._where(project)} if self.v1 else self._note(task, note)
-        return Expected(201, shown, etag=self._tag(1))
+        return Expected(201, self._shown_note(project, task, note), etag=self._tag(1))
 
     def delete_note(self) -> Expected:
         """Only the author may delete a note, while it has the permission to write."""
@@ -42,9 +43,13 @@ class Notes(Kernel):
         task.note_changes += 1
         return self._done("Note deleted successfully.")
 
+    def _shown_note(self, project: Project, task: Record, note: Note) -> dict[str, Any]:
+        return {**self._v1_note(project, task, note), **self._where(project)} if self.v1 else self._note(task, note)
+
 
 OPERATIONS: dict[str, Callable[[Notes], Expected]] = {
     "ListTaskNotes": Notes.list_notes,
+    "V1ListTaskNotes": Notes.list_notes,
     "AddTaskNote": Notes.add_note,
     "V1AddTaskNote": Notes.add_note,
     "DeleteTaskNote": Notes.delete_note,

@@ -294,7 +294,7 @@ def in_the_other_dialect(call: Call) -> Call:
     if "Member" in call.route:
         return replace(asked, route="ListTeam" if v1 else "V1ListMembers")
     if "Note" in call.route:
-        return replace(asked, route="ListTaskNotes", item=call.item, space="")
+        return replace(asked, route="ListTaskNotes" if v1 else "V1ListTaskNotes", item=call.item)
     return replace(asked, route="ListProjects" if v1 else "V1ListProjects")
 
 

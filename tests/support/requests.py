@@ -112,6 +112,7 @@ TABLE = (
     reads("ListTaskNotes", lambda w, p: ("GET", f"{flat_path(w.new_record(p, 'tasks'))}/notes", None)),
     writes("AddTaskNote", "note.created", on_task("POST", "/notes", {"content": "Remember"})),
     writes("DeleteTaskNote", "note.deleted", lambda w, p: ("DELETE", w.new_note(w.new_record(p, "tasks")), None)),
+    reads("V1ListTaskNotes", lambda w, p: ("GET", f"{w.new_record(p, 'tasks')}/notes", None)),
     writes(
         "V1AddTaskNote",
         "note.created",
