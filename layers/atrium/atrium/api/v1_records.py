@@ -196,7 +196,7 @@ class NoteView(ResourceView):
 
     @classmethod
     def of(cls, note: models.Note) -> Self:
-        return cls.model_construct(**note.resource(), space_id=to_uuid(note.space)).at_version(note.version)
+        return cls.show({**note.resource(), "space_id": to_uuid(note.space)}, version=note.version)
 
 
 class DatasetView(DatasetFields, RecordView):
