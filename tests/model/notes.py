@@ -53,4 +53,5 @@ OPERATIONS: dict[str, Callable[[Notes], Expected]] = {
     "AddTaskNote": Notes.add_note,
     "V1AddTaskNote": Notes.add_note,
     "DeleteTaskNote": Notes.delete_note,
+    "V1DeleteTaskNote": Notes.delete_note,
 }

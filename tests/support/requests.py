@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.client import RECORDS, World, flat_path, in_camel_case
+from tests.support.client import RECORDS, World, flat_path, in_camel_case, v1_id
 from tests.support.routes import takes_a_cursor
 from tools.routes import routes
 
@@ -70,6 +70,13 @@ def on_task(method: str, suffix: str, body: Any, *, assign: bool = False) -> Mak
     return request
 
 
+def on_v1_note(world: World, project: str) -> Request:
+    """A request that deletes a new note in v1."""
+    task = world.new_record(project, "tasks")
+    note = world.new_note(task).rpartition("/")[2]
+    return "DELETE", f"{task}/notes/{v1_id(note)}", None
+
+
 def of_records(kind: str) -> Iterator[Row]:
     """The rows that each kind of records has."""
     records, record, type = kind.title(), kind.title()[:-1], kind[:-1]
@@ -118,6 +125,7 @@ TABLE = (
         "note.created",
         lambda w, p: ("POST", f"{w.new_record(p, 'tasks')}/notes", {"content": "Remember"}),
     ),
+    writes("V1DeleteTaskNote", "note.deleted", on_v1_note),
     reads("V1GetMe", lambda w, p: ("GET", "/v1/me", None), round_trips=2),
     reads("V1ListRoles", lambda w, p: ("GET", "/v1/roles", None), round_trips=0),
     reads("V1ListSpaces", lambda w, p: ("GET", "/v1/spaces", None), round_trips=2),

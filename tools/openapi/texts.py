@@ -260,7 +260,7 @@ PARAMETERS = {
     "experiment_id": "The experiment's id, from the list of experiments or from the answer that made it.",
     "id": "The project's id: an `_id` of `GET /projects`, 24 lower-case hex digits.",
     "member_id": "The member's `principal_id`, from the list of members.",
-    "note_id": "The note's id, from the task or from the answer that added it.",
+    "note_id": "The note's id, from the list of notes or from the answer that added it.",
     "project_id": "The project's id: an `id` of `GET /v1/spaces/{space_id}/projects`.",
     "space_id": "The space's id: a `space_id` of `GET /v1/me`.",
     "task_id": "The task's id, from the list of tasks or from the answer that made it.",
