@@ -11,7 +11,7 @@ from local.gateway import Gateway, Request
 from local.template import Template
 from tests.support.client import CODES, MISSING, World
 from tests.support.refusals import MEETINGS, NEVER_MET
-from tests.support.requests import EVERY_ROUTE, a_project
+from tests.support.requests import EVERY_ROUTE, FOR_EVERYONE, a_project
 from tools.openapi import DOCUMENT
 from tools.openapi.advice import ADVICE
 
@@ -47,7 +47,7 @@ def test_refusals_of_every_route_have_code_and_help_link(shared: World, route: s
     )
     refused = shared(method, path, sent, by="outsider", tenant="globex")
     if refused.status < 400:  # routes for every caller
-        assert route in ("ListProjects", "V1GetMe", "V1ListRoles")
+        assert route in FOR_EVERYONE
         assert "x-error-code" not in refused.headers
         return
     codes = {

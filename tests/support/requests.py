@@ -163,6 +163,8 @@ EVENTS = {row.route: row.event for row in TABLE if row.event is not None}
 
 # Those that take a body, and the lists that come in pages: as the route files say.
 TAKES_BODY = [route.name for route in routes() if route.name in EVERY_ROUTE and route.method not in ("GET", "DELETE")]
+# Those that answer every caller with a valid credential.
+FOR_EVERYONE = [route.name for route in routes() if route.name in EVERY_ROUTE and route.permission is None]
 PAGED = [route.name for route in routes() if route.name in EVERY_ROUTE and takes_a_cursor(route)]
 
 
