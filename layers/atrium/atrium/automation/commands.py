@@ -12,15 +12,17 @@ from pydantic import BaseModel
 from atrium import documents
 from atrium.automation.invocation import Handler, committed, parsed, refusals_told
 from atrium.cold_start import warm
+from atrium.ids import from_uuid, to_uuid
 from atrium.models import Caller
 from atrium.provisioning import Holder, Issue, Provisioning, Revocation, Rotation
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
 from atrium.store.engine.work import IdempotencyKey, Work
-from atrium.store.keyring import Keyring
-from atrium.store.tenants import Tenants, tenant_of
+from atrium.store.keyring import Credential, Issued, Keyring, Revoked, Rotated
+from atrium.store.tenants import Provisioned, Tenants, tenant_of
 
 Request = TypeVar("Request", Issue, Rotation, Revocation)
+Changed = Issued | Rotated | Revoked
 
 
 def provisioning_handler() -> Handler:
@@ -63,10 +65,10 @@ def listing_handler() -> Handler:
 def _list(request: Holder) -> dict[str, Any]:
     with scope(request.tenant_id, credentials=True):
         work = Work(table(), Caller(request.tenant_id, request.principal_id, "service"))
-        return {"credentials": Keyring(work).of(request.principal_id)}
+        return {"credentials": [_listed(credential) for credential in Keyring(work).of(request.principal_id)]}
 
 
-def _keyring_handler(model: type[Request], change: Callable[[Keyring, Request], dict[str, Any]]) -> Handler:
+def _keyring_handler(model: type[Request], change: Callable[[Keyring, Request], Changed]) -> Handler:
     warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
@@ -76,12 +78,12 @@ def _keyring_handler(model: type[Request], change: Callable[[Keyring, Request], 
     return handler
 
 
-def _changed(request: Request, change: Callable[[Keyring, Request], dict[str, Any]]) -> dict[str, Any]:
+def _changed(request: Request, change: Callable[[Keyring, Request], Changed]) -> dict[str, Any]:
     with scope(request.tenant_id, credentials=True):
         token = getattr(request, "request_token", None)
         work = _work(request.tenant_id, type(request).__name__, token, request)
         keyring = Keyring(work)
-        outcome = committed(work, "request_token", 200, lambda: change(keyring, request))
+        outcome = committed(work, "request_token", 200, lambda: _told(change(keyring, request)))
     result: dict[str, Any] = documents.parse(outcome.answer["body"])
     if not outcome.replayed:
         _show(keyring, result)
@@ -90,7 +92,7 @@ def _changed(request: Request, change: Callable[[Keyring, Request], dict[str, An
 
 def _show(keyring: Keyring, credential: dict[str, Any]) -> None:
     """Adds the secret that was made for a credential. It is shown once and stored nowhere."""
-    if secret := keyring.secrets.get(credential["credential_id"]):
+    if secret := keyring.secrets.get(from_uuid(credential["credential_id"])):
         credential["secret"] = secret
 
 
@@ -106,10 +108,43 @@ def _provision(request: Provisioning) -> dict[str, Any]:
     with scope(tenant, credentials=True):
         work = _work(tenant, "provision", request.request_token, request)
         tenants = Tenants(work)
-        outcome = committed(work, "request_token", 200, lambda: tenants.provision(request))
+        outcome = committed(work, "request_token", 200, lambda: _made(tenants.provision(request)))
     result: dict[str, Any] = documents.parse(outcome.answer["body"])
     if not outcome.replayed:
         for principal in result["principals"]:
             for credential in principal["credentials"]:
                 _show(tenants.keyring, credential)
     return result
+
+
+# ---------------------------------------------------------------- how results are spelled
+
+
+def _told(credential: Changed) -> dict[str, Any]:
+    fields = credential._asdict()
+    return {"credential_id": to_uuid(fields.pop("id")), **fields}
+
+
+def _listed(credential: Credential) -> dict[str, Any]:
+    fields = credential._asdict()
+    shown = {"credential_id": to_uuid(credential.id), "kind": credential.kind}
+    shown |= {name: fields[name] for name in ("issuer", "subject") if fields[name] is not None}
+    shown |= {"created_at": credential.created_at, **credential.life._asdict()}
+    return shown | ({"previous": credential.previous._asdict()} if credential.previous else {})
+
+
+def _made(provisioned: Provisioned) -> dict[str, Any]:
+    return {
+        "tenant_id": to_uuid(provisioned.tenant),
+        "spaces": [{"space_id": to_uuid(id), "name": name} for name, id in provisioned.spaces.items()],
+        "principals": [
+            {
+                "principal_id": to_uuid(principal.id),
+                "id": principal.id,
+                "name": principal.name,
+                "email": principal.email,
+                "credentials": list(map(_told, principal.credentials)),
+            }
+            for principal in provisioned.principals
+        ],
+    }

@@ -7,12 +7,12 @@ behind that no row names.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from atrium import keys
 from atrium.credentials import IDENTITY, digest, new_secret
 from atrium.errors import Conflict, Detail, Invalid, NotFound
-from atrium.ids import new_id, to_uuid
+from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Caller, timestamp
 from atrium.provisioning import Issue, NewCredential, Revocation, Rotation
@@ -23,9 +23,53 @@ from atrium.store.engine.work import Work
 MAX_LISTED = 1_000
 
 
+class Issued(NamedTuple):
+    """A new credential."""
+
+    id: str
+    kind: str
+
+
+class Rotated(NamedTuple):
+    """A credential with a new secret. The older one ends at `previous_expires_at`."""
+
+    id: str
+    kind: str
+    previous_expires_at: str
+
+
+class Revoked(NamedTuple):
+    """A credential that ended at `revoked_at`."""
+
+    id: str
+    kind: str
+    revoked_at: str
+
+
+class Life(NamedTuple):
+    """The moments of a secret, or of an identity."""
+
+    expires_at: str | None
+    revoked_at: str | None
+    last_used: str | None
+
+
+class Credential(NamedTuple):
+    """A credential in its principal's list. `issuer` and `subject` are an identity's; `previous` is the life of the
+    secret before the last rotation."""
+
+    id: str
+    kind: str
+    issuer: str | None
+    subject: str | None
+    created_at: str
+    life: Life
+    previous: Life | None
+
+
 class Keyring:
-    """The credentials of one tenant's principals. After a change, `secrets` holds those made here: credential UUID ->
-    secret.
+    """The credentials of one tenant's principals. After a change, `secrets` holds those made here, by the id of their
+    credential.
     """
 
     def __init__(self, work: Work) -> None:
@@ -33,8 +77,8 @@ class Keyring:
         self._tenant = work.caller.tenant
         self.secrets: dict[str, str] = {}
 
-    def issue(self, request: Issue) -> dict[str, Any]:
-        """The new credential, by id. Raises Invalid and NotFound."""
+    def issue(self, request: Issue) -> Issued:
+        """Raises Invalid and NotFound."""
         self.secrets = {}
         person_key = keys.principal(self._tenant, request.principal_id)
         claimed = [keys.credential(given) for given in [request.credential.digest] if given]
@@ -46,7 +90,7 @@ class Keyring:
         holder = Caller(self._tenant, request.principal_id, person["kind"])
         return self.add(new_id(), holder, request.credential, ("credential",))
 
-    def add(self, id: str, holder: Caller, new: NewCredential, loc: tuple[str | int, ...]) -> dict[str, Any]:
+    def add(self, id: str, holder: Caller, new: NewCredential, loc: tuple[str | int, ...]) -> Issued:
         """Writes a new credential of a principal, whose digest was read. Raises Invalid."""
         hashed = new.digest or self._made(id, new.kind)
         key = keys.credential(hashed)
@@ -58,10 +102,10 @@ class Keyring:
         if new.kind == IDENTITY:
             row |= {"issuer": new.issuer, "subject": new.subject}
         self._work.put(keys.principal_credential(self._tenant, holder.principal, id), row)
-        return {"credential_id": to_uuid(id), "kind": new.kind}
+        return Issued(id, new.kind)
 
-    def rotate(self, request: Rotation) -> dict[str, Any]:
-        """The credential, and when its older secret ends. Raises Conflict, Invalid and NotFound."""
+    def rotate(self, request: Rotation) -> Rotated:
+        """Raises Conflict, Invalid and NotFound."""
         self.secrets = {}
         key, row = self._credential(request)
         if row["kind"] == IDENTITY:
@@ -89,10 +133,10 @@ class Keyring:
         if "previous" in row:
             self._work.delete(keys.credential(row["previous"]), when=None)
         self._work.update(key, "SET #sha256 = :new, #previous = :old", "#sha256 = :old", new=hashed, old=row["sha256"])
-        return {"credential_id": to_uuid(row["id"]), "kind": row["kind"], "previous_expires_at": ends}
+        return Rotated(row["id"], row["kind"], ends)
 
-    def revoke(self, request: Revocation) -> dict[str, Any]:
-        """The credential, and since when it is revoked; again, the same. Raises NotFound."""
+    def revoke(self, request: Revocation) -> Revoked:
+        """A credential that was revoked before keeps its moment. Raises NotFound."""
         key, row = self._credential(request)
         digests = [row[name] for name in ("sha256", "previous") if name in row]
         self._work.read(*map(keys.credential, digests))
@@ -105,9 +149,9 @@ class Keyring:
                 revoked_at = min(revoked_at, secret["revoked_at"])
             elif secret:
                 self._work.update(secret_key, "SET #revoked_at = :now", now=self._work.now)
-        return {"credential_id": to_uuid(row["id"]), "kind": row["kind"], "revoked_at": revoked_at}
+        return Revoked(row["id"], row["kind"], revoked_at)
 
-    def of(self, principal: str) -> list[dict[str, Any]]:
+    def of(self, principal: str) -> list[Credential]:
         """A principal's credentials, those revoked and expired too; nothing of their secrets. Raises NotFound."""
         person_key = keys.principal(self._tenant, principal)
         (rows,) = self._work.read(person_key, ranges=[starting_with(person_key.pk, keys.CREDENTIAL, None, MAX_LISTED)])
@@ -116,14 +160,20 @@ class Keyring:
         self._work.read(*(keys.credential(row[name]) for row in rows for name in ("sha256", "previous") if name in row))
         return [self._shown(row) for row in sorted(rows, key=lambda row: (row["created_at"], row["id"]))]
 
-    def _shown(self, row: Item) -> dict[str, Any]:
-        shown = {"credential_id": to_uuid(row["id"]), **{name: row[name] for name in _TOLD if name in row}}
-        shown |= self._life(row["sha256"])
-        return shown | ({"previous": self._life(row["previous"])} if "previous" in row else {})
+    def _shown(self, row: Item) -> Credential:
+        return Credential(
+            row["id"],
+            row["kind"],
+            row.get("issuer"),
+            row.get("subject"),
+            row["created_at"],
+            self._life(row["sha256"]),
+            self._life(row["previous"]) if "previous" in row else None,
+        )
 
-    def _life(self, hashed: str) -> dict[str, Any]:
+    def _life(self, hashed: str) -> Life:
         secret = self._work.item(keys.credential(hashed)) or {}
-        return {name: secret.get(name) for name in ("expires_at", "revoked_at", "last_used")}
+        return Life(secret.get("expires_at"), secret.get("revoked_at"), secret.get("last_used"))
 
     def _credential(self, request: Rotation | Revocation) -> tuple[Key, Item]:
         key = keys.principal_credential(self._tenant, request.principal_id, request.credential_id)
@@ -135,12 +185,8 @@ class Keyring:
 
     def _made(self, id: str, kind: str) -> str:
         """The digest of a new secret."""
-        secret = self.secrets[to_uuid(id)] = new_secret(kind)
+        secret = self.secrets[id] = new_secret(kind)
         return digest(secret)
-
-
-# What is said of a credential besides its secrets' lives.
-_TOLD = ("kind", "issuer", "subject", "created_at")
 
 
 def _secret_row(id: str, holder: Caller, kind: str, created_at: str, expires_at: str | None) -> Item:

@@ -5,16 +5,16 @@ e-mail address, or one credential, meet on its row: the second is refused. A req
 """
 
 from hashlib import sha256
-from typing import Any
+from typing import NamedTuple
 
 from atrium import keys
 from atrium.errors import Detail, Invalid, NotFound
-from atrium.ids import from_uuid, to_uuid
+from atrium.ids import from_uuid
 from atrium.keys import Key
 from atrium.models import Caller, Space
 from atrium.provisioning import DEFAULT_SPACE, NewPrincipal, Provisioning
 from atrium.store.engine.work import Work
-from atrium.store.keyring import Keyring
+from atrium.store.keyring import Issued, Keyring
 from atrium.store.rows import space_row
 from atrium.text import address, findable
 
@@ -33,6 +33,23 @@ def tenant_of(request: Provisioning) -> str:
     return request.tenant_id or _derived_id("tenant", request.request_token)
 
 
+class MadePrincipal(NamedTuple):
+    """A new principal with its credentials."""
+
+    id: str
+    name: str
+    email: str
+    credentials: list[Issued]
+
+
+class Provisioned(NamedTuple):
+    """A tenant with its default space and everything that was made in it. `spaces` holds ids by name."""
+
+    tenant: str
+    spaces: dict[str, str]
+    principals: list[MadePrincipal]
+
+
 class Tenants:
     """Provisions one tenant. After `provision`, `keyring` holds the secrets made here.
 
@@ -45,8 +62,8 @@ class Tenants:
         self._token = ""
         self.keyring = Keyring(work)
 
-    def provision(self, request: Provisioning) -> dict[str, Any]:
-        """Everything that was made, by id. Raises Invalid and NotFound."""
+    def provision(self, request: Provisioning) -> Provisioned:
+        """Raises Invalid and NotFound."""
         self._token = request.request_token
         self.keyring.secrets = {}
         _require_size(request)
@@ -65,13 +82,8 @@ class Tenants:
                 raise Invalid(Detail(("spaces", number, "name"), "Stands twice in the request", "value_error"))
             spaces[space.name] = self._id("space", number)
             self._add_space(spaces[space.name], space.name)
-        return {
-            "tenant_id": to_uuid(self._tenant),
-            "spaces": [{"space_id": to_uuid(id), "name": name} for name, id in spaces.items()],
-            "principals": [
-                self._add_principal(number, principal, spaces) for number, principal in enumerate(request.principals)
-            ],
-        }
+        made = [self._add_principal(number, principal, spaces) for number, principal in enumerate(request.principals)]
+        return Provisioned(self._tenant, spaces, made)
 
     def _claimed(self, request: Provisioning) -> list[Key]:
         """The rows that must not be there yet, or must be."""
@@ -86,7 +98,7 @@ class Tenants:
         row = space_row(Space(space, self._tenant, name, self._work.now))
         self._work.put(keys.space(self._tenant, space), row)
 
-    def _add_principal(self, number: int, new: NewPrincipal, spaces: dict[str, str]) -> dict[str, Any]:
+    def _add_principal(self, number: int, new: NewPrincipal, spaces: dict[str, str]) -> MadePrincipal:
         id = self._id("principal", number)
         email_key = keys.email(self._tenant, address(new.email))
         if self._work.item(email_key) is not None:
@@ -113,18 +125,12 @@ class Tenants:
                 {"principal": id, "role": role, "created_at": self._work.now},
             )
         caller = Caller(self._tenant, id, new.kind)
-        return {
-            "principal_id": to_uuid(id),
-            "id": id,
-            "name": new.name,
-            "email": new.email,
-            "credentials": [
-                self.keyring.add(
-                    self._id("credential", number, position), caller, given, ("principals", number, "credentials")
-                )
-                for position, given in enumerate(new.credentials)
-            ],
-        }
+        place = ("principals", number, "credentials")
+        credentials = [
+            self.keyring.add(self._id("credential", number, position), caller, given, place)
+            for position, given in enumerate(new.credentials)
+        ]
+        return MadePrincipal(id, new.name, new.email, credentials)
 
     def _id(self, kind: str, *place: int) -> str:
         return _derived_id(self._tenant, self._token, kind, *map(str, place))
