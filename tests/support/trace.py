@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.loaders import Loader
 from botocore.session import get_session
 
 from atrium.store.engine import client as clients
@@ -29,8 +30,8 @@ from tests.support.clock import NET
 FUNCTIONS = get_session()
 
 # botocore's descriptions of services, read once in a process: by far the most of what a client takes to be made. The
-# tests' own clients have them too, so that the rows of a scan are not walked through.
-_DESCRIPTIONS = clients._Descriptions()
+# tests' own clients have botocore's as they are, since some rows of tests have bytes.
+_DESCRIPTIONS, _OWN_DESCRIPTIONS = clients._Descriptions(), Loader()
 
 
 @dataclass
@@ -194,7 +195,7 @@ def enforced(template: Template) -> Iterator[None]:
 
     session = boto3.DEFAULT_SESSION or boto3.Session()
     boto3.DEFAULT_SESSION = session
-    session._session.register_component("data_loader", _DESCRIPTIONS)
+    session._session.register_component("data_loader", _OWN_DESCRIPTIONS)
     # All clients made from now on inherit it; under one id it is there once. It comes last, since IAM judges what the
     # process has let out.
     for events in (session.events, FUNCTIONS.get_component("event_emitter")):
