@@ -23,6 +23,8 @@ try {
         (wanted) => document.documentElement.classList.contains("dark-mode") === wanted,
         colorScheme === "dark",
       );
+      // The page fades from one scheme's colours to the other's.
+      await page.evaluate(() => Promise.all(document.getAnimations().map((each) => each.finished)));
       const name = `${what}, ${colorScheme}`;
       seen.found[name] = await page.evaluate(async () =>
         (await axe.run({ resultTypes: ["violations"] })).violations
