@@ -24,7 +24,9 @@ try {
         colorScheme === "dark",
       );
       // The page fades from one scheme's colours to the other's.
-      await page.evaluate(() => Promise.all(document.getAnimations().map((each) => each.finished)));
+      await page.waitForFunction(() =>
+        document.getAnimations().every((each) => !(each instanceof CSSTransition) || each.playState !== "running"),
+      );
       const name = `${what}, ${colorScheme}`;
       seen.found[name] = await page.evaluate(async () =>
         (await axe.run({ resultTypes: ["violations"] })).violations

@@ -250,7 +250,7 @@ def arguments(route: str, method: str, path: str) -> dict[str, st.SearchStrategy
         "fault": FAULT,
     }
     if route in BODIES or route in REQUIRED:
-        given["body"] = BODIES.get(route) or body(REQUIRED[route])
+        given["body"] = BODIES[route] if route in BODIES else body(REQUIRED[route])
     if route in QUERIES:
         given["query"] = QUERIES[route]
     if "{member_id}" in path or "{user_id}" in path:
