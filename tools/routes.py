@@ -96,7 +96,7 @@ class Route:
 
     @property
     def served(self) -> Any:
-        """What Powertools holds of the route."""
+        """Powertools' own object for the route."""
         return _served(self.module)
 
     @property

@@ -92,7 +92,7 @@ def _parameter(route: Route, name: str) -> str:
 
 
 def _of_authorizer(event: Json) -> Json:
-    """What the authorizer is asked about the request."""
+    """The event that asks the authorizer about the request."""
     credential = ("Authorization", f"Bearer {_TOKEN}")
     place = f"local/prod/{event['httpMethod']}{event['path']}"
     asked = {name: value for name, value in event.items() if name not in ("body", "isBase64Encoded")}

@@ -6,7 +6,7 @@ from tools.routes import Route
 
 
 def readme(routes: Iterable[Route]) -> str:
-    """What each route does, the parameters that its query may have, and who may."""
+    """The rows of the routes: summary, parameters of the query, and who may."""
     rows = [
         f"| `{route.method} {_short(route.path)}` | {'; '.join([route.summary, *_query(route)])} | {route.who} |\n"
         for route in routes

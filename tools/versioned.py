@@ -135,7 +135,7 @@ def _with_versions(resource: Mapping[str, Any], release: str) -> dict[str, Any]:
     }
 
 
-# What the gateway does with a credential of its own, it needs no permission of each function for.
+# The gateway invokes with a role of its own, so no function needs a permission for it.
 _GATEWAY_ROLE = {
     "Type": "AWS::IAM::Role",
     "Properties": {

@@ -1,6 +1,6 @@
 """Find a user by e-mail.
 
-Changes nothing; the address is in the body so that no log keeps it. 404 if nobody has it.
+The request changes nothing. The address is in the body so that no log keeps it. 404 if no user has this address.
 """
 
 from atrium.api.flat_records import EmailQuery, Id, PersonView, Team, flat_api, lambda_handler

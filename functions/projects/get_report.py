@@ -1,7 +1,7 @@
 """Get a project's report.
 
-All its records, and the tasks that are stalled: on hold, in progress or under review, and touched by nobody for more
-than seven days. What does not fit is behind `Link`, one for each kind.
+The report has all records of the project, and its stalled tasks: those on hold, in progress or under review that have
+not changed for more than seven days. `Link` names the pages with the records that do not fit, one for each kind.
 """
 
 from atrium.api.flat_records import Id, Reports, ReportView, flat_api, lambda_handler

@@ -1,6 +1,6 @@
 """Assign a task.
 
-To a member of the project; to nobody with null or an empty string.
+The new assignee is a member of the project. `null` or an empty string leaves the task without an assignee.
 """
 
 from atrium.api.flat_records import Id, Reassignment, TaskAssignment, Tasks, flat_api, lambda_handler

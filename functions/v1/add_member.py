@@ -1,6 +1,6 @@
 """Add a member.
 
-Nobody grants a role above their own. 409 for one who is a member already, and while the project is archived.
+A caller grants at most its own role. 409 if the principal is a member already, or the project is archived.
 """
 
 from atrium.api.v1 import Id, Members, MemberView, NewMember, lambda_handler, v1_api

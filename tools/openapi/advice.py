@@ -1,4 +1,4 @@
-"""What a client does about each code of a refusal, as the document says it: with routes, methods and headers."""
+"""The advice to a client on each code of a refusal, with routes, methods and headers, for the document."""
 
 from collections.abc import Mapping
 

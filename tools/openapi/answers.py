@@ -11,7 +11,7 @@ from local.template import Template
 from tools.openapi import JSON, Json, ref
 from tools.openapi.advice import ADVICE
 
-# What a v1 refusal may call what is wrong: pydantic's words first, then ours.
+# The values of `type` in a v1 refusal: pydantic's words first, then ours.
 ERROR_TYPES = (
     *("bool_type", "extra_forbidden", "greater_than_equal", "int_parsing", "int_type", "less_than_equal"),
     *("literal_error", "missing", "string_too_long", "string_too_short", "string_type", "too_long", "uuid_parsing"),
@@ -142,7 +142,7 @@ PARAMETERS = {
     },
 }
 
-# What a reading route answers whose resource is the one that the caller has.
+# The answer of a reading route when the caller has the current version.
 KNOWN = {
     "description": "It is the version of `If-None-Match`.",
     "headers": {name: ref("headers", name) for name in ("X-Request-Id", "Cache-Control", "ETag")},

@@ -60,7 +60,7 @@ def document() -> Json:
 
 
 def _links(made: Operation, operations: list[Operation]) -> Json:
-    """What can be done next with what a route has made, by operation."""
+    """The operations that take the id of the resource that a route has made."""
     path, found = made.route.path, {}
     for each in operations:
         if part := re.fullmatch(re.escape(path) + r"/\{(\w+)\}", each.route.path):

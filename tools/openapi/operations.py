@@ -29,7 +29,7 @@ _ARCHIVED = "Refused with 409 while the project is archived."
 
 
 class Operation:
-    """What the document says of a route."""
+    """The operation of a route in the document."""
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -47,7 +47,7 @@ class Operation:
 
     @cached_property
     def _found(self) -> Json:
-        """What Powertools makes of the route, with the names of this document."""
+        """The operation that Powertools makes of the route, with the names of this document."""
         text = self.route.module.api.get_openapi_json_schema(openapi_version="3.1.0")
         found: Json = json.loads(
             re.sub(r"(#/components/schemas/)(\w+)", lambda each: each[1] + self._named(each[2]), text)

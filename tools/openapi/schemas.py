@@ -26,12 +26,12 @@ OBJECT = {"type": "object", "additionalProperties": True}
 _IDS = ("_id", "id", "project", "manager", "task", "user", "team", "created_by", "assigned_to")
 _MOMENTS = ("at", "deadline", "acquisition_date")
 
-# What Powertools calls the limits of a parameter.
+# Powertools' names for the limits of a parameter.
 _LIMITS = {"ge": "minimum", "le": "maximum", "minimum": "minimum", "maximum": "maximum"}
 
 
 def description(name: str, schema: Json) -> str:
-    """What a component is: as texts.py says, or the docstring of its model. Of a page its name says enough."""
+    """The description of a component: from texts.py, or the docstring of its model. A page has its name only."""
     bare = name.removeprefix("V1")
     words = SCHEMAS.get(bare) or schema.get("description")
     if not words and bare.endswith("Page"):

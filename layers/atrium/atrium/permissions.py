@@ -1,7 +1,7 @@
-"""What a caller may be permitted, and the roles that permit it: the same in every tenant.
+"""The permissions, and the roles that have them: the same in every tenant.
 
-A role is a named set of permissions. Whoever grants a role, or touches a member who has one, needs all that the role
-permits. Today each role permits all that the one before it does; nothing rests on that.
+A role is a named set of permissions. A caller who grants a role, or changes a member who has one, needs all that the
+role permits. Today each role permits all that the one before it does; nothing rests on that.
 """
 
 from enum import Enum

@@ -70,7 +70,7 @@ Count = Annotated[int, Strict(), Field(ge=0, le=_MAX_COUNT), BeforeValidator(_wh
 
 
 class TaskFields(Model):
-    """What a new task and a revised one share, but for `assigned_to`: each dialect has its own form of ids."""
+    """The fields of both a new task and a revised one, without `assigned_to`: each dialect has its own form of ids."""
 
     name: Name
     description: Text

@@ -1,4 +1,4 @@
-"""What a caller may do, and the condition under which that still holds when its change commits."""
+"""The access of a caller, and the condition under which it still holds when the caller's change commits."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from atrium.permissions import Permission, Role, role_named
 from atrium.store.engine.table import Item
 from atrium.store.engine.work import Work
 
-# What a caller without a permission is told.
+# The message for a caller without a permission.
 _REFUSED: dict[Permission, str] = {
     "project:create": "You may not create projects in this space.",
     "project:update": "You may not change this project.",

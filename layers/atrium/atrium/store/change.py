@@ -114,7 +114,7 @@ def permit(
     return found
 
 
-# What an archived project takes: no request, requests that turn out to change nothing, or changes.
+# The requests that an archived project takes: none, those that turn out to change nothing, or changes.
 Takes = Literal["nothing", "no change", "changes"]
 
 

@@ -17,7 +17,7 @@ def credential(key: Key, sha256: str) -> Rule:
     if person is None:
         return [Damage("credential_of_nobody", key, {key: row, person_key: None})]
     if listed is None or sha256 not in (listed.get("sha256"), listed.get("previous")):
-        # It still authenticates, but cannot be listed, rotated or revoked. A person must decide about it.
+        # The credential still authenticates, but cannot be listed, rotated or revoked. A person must decide about it.
         return [Damage("credential_unlisted", key, {key: row, listed_key: listed})]
     return []
 

@@ -19,7 +19,7 @@ def queued(key: Key, overdue: str, tenant: str, project: str, task: str | None =
     except Unreadable:
         return _unreadable(key, row, about, deleted, Deletion(tenant, project, task, None, overdue))
     if deleted is not None and "deleted_at" not in deleted:
-        # It must never be purged. The purge refuses it too; deleting the row ends the attempts.
+        # This project must never be purged. The purge refuses it too; deleting the row ends the attempts.
         return [Damage("queue_row_of_living", key, {key: row, about: deleted}, {key: None})]
     if deletion.deleted_at <= overdue:
         return [Damage("purge_overdue", key, {key: row}, deletion=deletion)]
