@@ -255,7 +255,7 @@ def arguments(route: str, method: str, path: str) -> dict[str, st.SearchStrategy
         given["query"] = QUERIES[route]
     if "{member_id}" in path or "{user_id}" in path:
         given["member"] = st.sampled_from(MEMBERS)
-    if path == "/v1/spaces/{space_id}/projects":
+    if "{space_id}" in path and "{project_id}" not in path:
         given["space"] = st.sampled_from(["acme/default", "acme/research", "globex/default", "nowhere"])
     if method != "GET":
         given["key"] = st.sampled_from([None, "one", "and again"])
