@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
-from tests.model.answers import DIGEST, Expected
+from tests.model.answers import DIGEST, NO_SPACE, Expected, not_found, require
 from tests.model.fields import PERMISSIONS, ROLES, may, rank_of
 from tests.model.kernel import Kernel
 from tests.model.state import Moment
@@ -33,16 +34,21 @@ class Spaces(Kernel):
         """The spaces in which the caller has a role. They were made before the first request."""
         names = {self.spaces[space]: space for space in self.me.roles}
         page, more = self._page(names, 20)
-        shown = [
-            {
-                "id": v1_id(id),
-                "tenant_id": v1_id(self._tenant_id(self.me.tenant)),
-                "name": self._name(names[id]),
-                "created_at": Moment(datetime.fromtimestamp(0, UTC), self.now.ended),
-            }
-            for id in page
-        ]
-        return self._listed(shown, more)
+        return self._listed([self._space(names[id]) for id in page], more)
+
+    def get_space(self) -> Expected:
+        space = self.call.space
+        require(space.partition("/")[0] == self.me.tenant, not_found("Space"))
+        require(space in self.me.roles, NO_SPACE)
+        return Expected(200, self._space(space), etag=DIGEST)
+
+    def _space(self, space: str) -> dict[str, Any]:
+        return {
+            "id": v1_id(self.spaces[space]),
+            "tenant_id": v1_id(self._tenant_id(self.me.tenant)),
+            "name": self._name(space),
+            "created_at": Moment(datetime.fromtimestamp(0, UTC), self.now.ended),
+        }
 
     def _name(self, space: str) -> str:
         """The default space has the tenant's name."""
@@ -60,5 +66,6 @@ class Spaces(Kernel):
 OPERATIONS: dict[str, Callable[[Spaces], Expected]] = {
     "V1GetMe": Spaces.get_me,
     "V1ListSpaces": Spaces.list_spaces,
+    "V1GetSpace": Spaces.get_space,
     "V1ListRoles": Spaces.list_roles,
 }

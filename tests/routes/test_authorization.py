@@ -212,6 +212,24 @@ def test_a_member_without_a_space_role_sees_its_projects_and_no_others(world: Wo
     assert world("GET", world.projects(), by="outsider").status == 403
 
 
+def test_space_is_shown_as_in_the_list_to_those_with_a_role_in_it(world: World) -> None:
+    project = world.new_project()
+    world.new_member(project, "outsider", "manager")
+    space = world.projects().removesuffix("/projects")
+    spaces = world.dev["tenants"]["acme"]["spaces"]
+    listed = {each["id"]: each for each in world("GET", "/v1/spaces").body["data"]}
+    assert listed.keys() == set(spaces.values())
+    assert {listed[spaces["default"]]["name"], listed[spaces["research"]]["name"]} == {"Acme", "research"}
+    for id, shown in listed.items():
+        assert list(shown) == ["id", "tenant_id", "name", "created_at"]
+        assert world("GET", f"/v1/spaces/{id}", by="viewer").seen == (200, shown)
+    refused = (403, {"detail": "You do not have access to this space."})
+    assert world("GET", space, by="outsider").seen == refused, "a manager of one of its projects"
+    absent = (404, {"detail": "Space not found."})
+    assert world("GET", space, tenant="globex").seen == absent, "a space of another tenant"
+    assert world("GET", f"/v1/spaces/{v1_id('64a1f2c3b4e5d6f7a8b9c0d1')}").seen == absent
+
+
 def test_uuid_of_another_form_is_404(world: World) -> None:
     path = f"{world.projects()}/123e4567-e89b-12d3-a456-426614174000"
     assert world("GET", path).seen == (404, {"detail": "Project not found."})

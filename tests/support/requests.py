@@ -129,6 +129,7 @@ TABLE = (
     reads("V1GetMe", lambda w, p: ("GET", "/v1/me", None), round_trips=2),
     reads("V1ListRoles", lambda w, p: ("GET", "/v1/roles", None), round_trips=0),
     reads("V1ListSpaces", lambda w, p: ("GET", "/v1/spaces", None), round_trips=2),
+    reads("V1GetSpace", lambda w, p: ("GET", p.rpartition("/projects/")[0], None)),
     reads("V1ListProjects", lambda w, p: ("GET", w.projects(), None)),
     writes("V1CreateProject", "project.created", lambda w, p: ("POST", w.projects(), {"name": "Gemini"})),
     reads("V1GetProject", lambda w, p: ("GET", p, None)),

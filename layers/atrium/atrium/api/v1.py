@@ -172,6 +172,36 @@ class ResourceView(View):
         return cls.show(value.resource())
 
 
+def _hash_of(view: View) -> str:
+    """The version of a view whose resource has no counter of versions."""
+    return sha256(view.model_dump_json().encode()).hexdigest()[:32]
+
+
+class SpaceView(ResourceView):
+    """A space."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "123e4567-e89b-12d3-a456-426614174000",
+                "tenant_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0a0",
+                "name": "Acme",
+                "created_at": "2025-04-05T10:00:00Z",
+            }
+        }
+    )
+
+    id: Annotated[str, Field(description="The space's id, for the paths below `/v1/spaces`.")]
+    tenant_id: str
+    name: Annotated[str, Field(description="The space's name.")]
+    created_at: str
+
+    @classmethod
+    def of(cls, space: models.Space) -> "SpaceView":
+        fields = space.resource()
+        return cls.show(fields, version=_hash_of(cls.show(fields)))
+
+
 class ProjectSummary(View):
     """A project in a list: all but its description."""
 
@@ -300,5 +330,4 @@ class Me(View):
             email=principal.email,
             spaces=spaces,
         )
-        # A principal has no counter of versions, so a hash of the view stands for one.
-        return cls.show(vars(view), version=sha256(view.model_dump_json().encode()).hexdigest()[:32])
+        return cls.show(vars(view), version=_hash_of(view))

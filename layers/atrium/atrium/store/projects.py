@@ -7,13 +7,13 @@ from typing import Any
 from atrium import keys
 from atrium.errors import Code, NotFound, Unfit, not_a_member
 from atrium.ids import new_id
-from atrium.models import Member, Page, Project, ProjectRow
+from atrium.models import Member, Page, Project, ProjectRow, Space
 from atrium.permissions import Permission, Role
-from atrium.store.access import space_access
+from atrium.store.access import Access, space_access
 from atrium.store.change import Change, begin_change, event, in_space, open_project, permit, read_project
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.engine.work import Work
-from atrium.store.rows import joined_row, list_row, member_row, project_row, to_listed
+from atrium.store.rows import joined_row, list_row, member_row, project_row, to_listed, to_space
 
 # A description as JSON text. META holds it twice: in the field and in last_event.
 MAX_DESCRIPTION_BYTES = 32 * 1024
@@ -30,7 +30,15 @@ class Projects:
         self._space = space
         self._way = in_space(space)
         self._caller = work.caller
+        self._key = keys.space(self._caller.tenant, space)
         self._me = keys.principal(self._caller.tenant, self._caller.principal)
+
+    def space(self) -> Space:
+        """The space itself, for a caller with a role in it. Raises NotFound and Forbidden."""
+        self._work.read(self._me, self._key)
+        row, access = self._found()
+        access.require("project:read")
+        return to_space(self._caller.tenant, row)
 
     def get(self, project: str) -> Project:
         """Raises NotFound (also for a project of another space) and Forbidden."""
@@ -42,18 +50,15 @@ class Projects:
         A space role sees them all. Without one the caller sees the projects it is a member of, and pays a second
         round trip for them. Raises NotFound and Forbidden.
         """
-        space_key = keys.space(self._caller.tenant, self._space)
         listed, joined = self._work.read(
             self._me,
-            space_key,
+            self._key,
             ranges=[
-                starting_with(space_key.pk, keys.PROJECT, after, limit),
+                starting_with(self._key.pk, keys.PROJECT, after, limit),
                 starting_with(self._me.pk, keys.PROJECT, after, limit),
             ],
         )
-        if self._work.item(space_key) is None:
-            raise _space_not_found()
-        access = space_access(self._caller, self._work.item(self._me), self._space)
+        _, access = self._found()
         if access.allows("project:read"):
             page = listed
             rows: Sequence[Item] = listed
@@ -73,11 +78,8 @@ class Projects:
         """
         require_size(description)
         tenant, me = self._caller.tenant, self._caller.principal
-        space_key = keys.space(tenant, self._space)
-        self._work.read(self._me, space_key)
-        if self._work.item(space_key) is None:
-            raise _space_not_found()
-        access = space_access(self._caller, self._work.item(self._me), self._space)
+        self._work.read(self._me, self._key)
+        _, access = self._found()
         permit(self._work, access, ["project:create"], lambda: (None, None))
         now = self._work.now
         project = Project(
@@ -143,6 +145,13 @@ class Projects:
         )
         delete_project(self._work, change)
 
+    def _found(self) -> tuple[Item, Access]:
+        """The space's row, of the rows that were read, and the caller's access to it. Raises NotFound."""
+        row = self._work.item(self._key)
+        if row is None:
+            raise NotFound("Space not found.", Code.SPACE_NOT_FOUND)
+        return row, space_access(self._caller, self._work.item(self._me), self._space)
+
     def _hand_over(self, heir: keys.Key) -> None:
         """The heir's row becomes a manager's; that it is a member, as it was read, holds at the commit."""
         row = self._work.item(heir)
@@ -202,7 +211,3 @@ def require_size(description: str) -> None:
     if len(description.encode()) > MAX_DESCRIPTION_BYTES:
         kilobytes = MAX_DESCRIPTION_BYTES // 1024
         raise Unfit("description", "too_long", f"Must have at most {kilobytes} KB as JSON", MAX_DESCRIPTION_BYTES)
-
-
-def _space_not_found() -> NotFound:
-    return NotFound("Space not found.", Code.SPACE_NOT_FOUND)
