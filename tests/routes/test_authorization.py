@@ -127,7 +127,11 @@ def test_statuses_by_caller(
         if got != expected:
             wrong[route] = f"expected {expected}, got {got}"
         count(cells=1)
-    assert wrong == {}
+    assert wrong == {}, (
+        f"{STATEMENT.relative_to(ROOT)} says otherwise about this caller, in the row of the route's permission or in "
+        "its own. Mend the route; or, if it is meant to deviate from its permission, give it a row in the table "
+        '"Routes that deviate", and say why in the list above that table.'
+    )
 
 
 def ask(world: World, issuer: Issuer, caller: str, method: str, path: str, body: Any) -> Answer:

@@ -144,12 +144,18 @@ def test_document_has_if_match_on_routes_with_an_etag(shared: World) -> None:
 SINGLE = ["GetProject", "GetTask", *(route for route in READS if route.startswith("V1Get"))]
 
 
+WITHOUT_VERSION = (
+    "The answer shows a single resource, but has no ETag, or a wrong one. Let the view's `of` give the resource's "
+    "version to `View.show`, as ProjectView does; or a hash of the view if nothing counts versions, as SpaceView does."
+)
+
+
 @pytest.mark.parametrize("route", SINGLE)
 def test_matching_if_none_match_is_304(shared: World, route: str) -> None:
     method, path, _ = EVERY_ROUTE[route](shared, a_project(shared))
     first = shared(method, path)
-    etag = first.headers["etag"]
-    assert re.fullmatch(r'"[fv]-[0-9a-f-]+"', etag)
+    etag = first.headers.get("etag", "")
+    assert re.fullmatch(r'"[fv]-[0-9a-f-]+"', etag), WITHOUT_VERSION
     for known in (etag, f"W/{etag}", "*", f'"a,b",, W/{etag},', f'"other"\t,{etag}'):
         again = shared(method, path, headers={"If-None-Match": known})
         assert (again.status, again.content) == (304, b""), known
@@ -170,7 +176,7 @@ def test_only_a_single_resource_has_a_version(shared: World, route: str) -> None
     method, path, body = EVERY_ROUTE[route](shared, a_project(shared))
     answer = shared(method, path, body, headers={"If-None-Match": '"v-1", "f-1"'})
     assert answer.status in ((200, 304) if route in SINGLE else (200,))
-    assert ("etag" in answer.headers) == (route in SINGLE)
+    assert ("etag" in answer.headers) == (route in SINGLE), WITHOUT_VERSION if route in SINGLE else None
 
 
 def test_if_none_match_without_permission_is_refused(shared: World) -> None:
