@@ -89,11 +89,10 @@ def is_allowed(actor: Actor, attempt: Attempt, before: str) -> bool:
     return before != "none" and (attempt.target != "named" or attempt.role == "manager")
 
 
-ACTORS = [
-    Actor(space, project)
-    for space, project in product(("none", *OF_SPACES), ("none", *OF_PROJECTS))
-    if full(int("none" in (space, project)), 1)
-]
+# Each role alone; and two roles, of which the one in the space permits less, or more.
+TWO_ROLES = [Actor("viewer", "manager"), Actor("manager", "viewer")]
+EVERY_ACTOR = [Actor(space, project) for space, project in product(("none", *OF_SPACES), ("none", *OF_PROJECTS))]
+ACTORS = [actor for actor in EVERY_ACTOR if "none" in (actor.space, actor.project) or actor in TWO_ROLES or full(0, 1)]
 
 
 def name_of(role: str) -> str:
