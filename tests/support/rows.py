@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -32,6 +32,10 @@ class Rows:
     def put(self, key: Key, row: Item) -> None:
         self._client.put_item(TableName=self._name, Item=wire_item({**row, "pk": key.pk, "sk": key.sk}))
 
+    def put_all(self, rows: Mapping[Key, Item]) -> None:
+        puts = [{"PutRequest": {"Item": wire_item({**row, "pk": key.pk, "sk": key.sk})}} for key, row in rows.items()]
+        self._write(puts)
+
     def change(self, key: Key, **changes: Any) -> None:
         """Sets attributes, and takes away those that are to be None."""
         row = self.get(key)
@@ -54,11 +58,18 @@ class Rows:
 
     def restore(self, rows: Mapping[Key, Item]) -> None:
         now = {Key(row["pk"], row["sk"]): row for row in self.all()}
-        for key in now.keys() - rows.keys():
-            self.delete(key)
-        for key, row in rows.items():
-            if repr(now.get(key)) != repr(row):  # True is 1, but not here
-                self.put(key, row)
+        self._write([{"DeleteRequest": {"Key": wire_key(key)}} for key in now.keys() - rows.keys()])
+        self.put_all({key: row for key, row in rows.items() if spelled(now.get(key)) != spelled(row)})
+
+    def _write(self, requests: Sequence[Mapping[str, Any]]) -> None:
+        for first in range(0, len(requests), 25):
+            answer = self._client.batch_write_item(RequestItems={self._name: requests[first : first + 25]})
+            assert not answer["UnprocessedItems"]
+
+
+def spelled(rows: Any) -> str:
+    """A row, or several, as a text to compare: to Python, True is 1."""
+    return json.dumps(rows, sort_keys=True, default=repr)
 
 
 def clean(summary: Any) -> bool:

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import boto3
 import pytest
 
 from atrium.keys import Key
+from atrium.store.engine.table import Item
 from atrium.store.fsck import check as checks
 from local.functions import call
 from local.template import ROOT, Template
@@ -31,12 +32,17 @@ def furnished(shared: World, template: Template) -> Place:
     return furnish(shared, Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]))
 
 
+@pytest.fixture(scope="module")
+def undamaged(furnished: Place) -> Mapping[Key, Item]:
+    """The rows of the place, by key."""
+    return {Key(row["pk"], row["sk"]): row for row in furnished.rows.all()}
+
+
 @pytest.fixture
-def place(furnished: Place) -> Iterator[Place]:
+def place(furnished: Place, undamaged: Mapping[Key, Item]) -> Iterator[Place]:
     """One place for all tests of a module; its rows are restored after each test."""
-    before = {Key(row["pk"], row["sk"]): row for row in furnished.rows.all()}
     yield furnished
-    furnished.rows.restore(before)
+    furnished.rows.restore(undamaged)
 
 
 @pytest.fixture
