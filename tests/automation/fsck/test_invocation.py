@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.store.engine.table import Table
 from atrium.store.fsck import check as checks
-from local.database import free_port
 from local.endpoints import endpoints_of
 from local.fsck import checked
 from local.functions import FunctionFailed
@@ -29,7 +27,7 @@ from tests.support.clock import NET
 from tests.support.damage import DAMAGE
 from tests.support.iam import needless, of_its_calls, statements
 from tests.support.place import Place, furnish
-from tests.support.processes import wait_for
+from tests.support.processes import Instance, running
 from tests.support.rows import Rows
 from tests.support.trace import Trace
 from tests.support.world import the_template
@@ -84,24 +82,11 @@ def command(directory: Path, *arguments: str, **environment: str) -> tuple[int, 
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
 
-@contextmanager
-def instance(directory: Path) -> Iterator[World | None]:
-    """`make run`, once its tenants exist."""
-    environment = {**os.environ, "PORT": str(free_port()), "DATA_DIR": str(directory)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local.run"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
-    )
-
-    def is_ready() -> bool:
-        assert process.poll() is None
-        return (directory / "dev.json").exists()
-
-    try:
-        wait_for(is_ready)
-        yield None
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(NET)
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """`make run`, once its tenants exist. The test of a stopped instance stops it."""
+    with running(tmp_path_factory.mktemp("checked"), (sys.executable, "-m", "local.run")) as made:
+        yield made
 
 
 def lose_a_space_member(directory: Path) -> str:
@@ -119,27 +104,28 @@ def lose_a_space_member(directory: Path) -> str:
         return key.pk.split("#")[1]
 
 
-def test_the_command_checks_and_repairs_a_running_instance(tmp_path: Path) -> None:
-    with instance(tmp_path):
-        check_and_repair(tmp_path, partial(command, tmp_path, "--repair"))
+MISSING = {"space_member_missing": 1}
 
 
-def test_the_command_checks_and_repairs_a_stopped_instance(tmp_path: Path) -> None:
-    with instance(tmp_path):
-        pass
-    check_and_repair(tmp_path, partial(command, tmp_path, REPAIR="1"))
+def test_the_command_checks_and_repairs_a_running_instance(instance: Instance) -> None:
+    tenant = lose_a_space_member(instance.directory)
+    status, summary = command(instance.directory)
+    assert (status, summary["left"]) == (1, MISSING)
+    status, summary = command(instance.directory, "--repair")
+    assert (status, summary["repaired"], summary["left"]) == (0, MISSING, {})
+    status, summary = command(instance.directory, TENANT=v1_id(tenant))
+    assert (status, summary["clean"], summary["damage"], summary["rows"]["principal"]) == (0, True, {}, 4)
+    assert instance.process.poll() is None
 
 
-def check_and_repair(directory: Path, repair: Callable[[], tuple[int, Any]]) -> None:
-    tenant = lose_a_space_member(directory)
-    status, summary = command(directory)
-    assert (status, summary["left"]) == (1, {"space_member_missing": 1})
-    status, summary = repair()
-    assert (status, summary["repaired"], summary["left"]) == (0, {"space_member_missing": 1}, {})
-    status, summary = command(directory)
+def test_the_command_checks_and_repairs_a_stopped_instance(instance: Instance) -> None:
+    lose_a_space_member(instance.directory)
+    instance.process.send_signal(signal.SIGTERM)
+    instance.process.wait(NET)
+    status, summary = command(instance.directory, REPAIR="1")
+    assert (status, summary["repaired"], summary["left"]) == (0, MISSING, {})
+    status, summary = command(instance.directory)
     assert (status, summary["clean"], summary["damage"], summary["rows"]["principal"]) == (0, True, {}, 8)
-    status, summary = command(directory, TENANT=v1_id(tenant))
-    assert (status, summary["clean"], 0 < summary["rows"]["principal"] < 8) == (0, True, True)
 
 
 def in_order(summary: Mapping[str, Any]) -> dict[str, Any]:
