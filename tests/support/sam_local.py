@@ -28,7 +28,7 @@ from tests.support.client import Transport, World, over_http
 from tests.support.containers import engine
 from tests.support.documents import take_the_tour
 from tests.support.processes import running
-from tests.support.samples import prepared, status_of
+from tests.support.samples import made_for_samples, prepared, status_of
 
 TEXT = (ROOT / "docs" / "sam-local.md").read_text()
 (RUN,) = re.findall(r"^run\(\) \{\n.*?^\}\n", TEXT, re.MULTILINE | re.DOTALL)
@@ -133,7 +133,7 @@ def invoke(world: World, name: str, sample: str, directory: Path) -> None:
 def ready_to_send(world: World, sample: str) -> Any:
     """A route's sample is made to be about things that are there; the others are as they are."""
     if sample.startswith(("projects/", "v1/")):
-        return prepared(world, f"{sample}.json")
+        return prepared(made_for_samples(world), f"{sample}.json")
     event = json.loads((ROOT / "events" / f"{sample}.json").read_text())
     if sample == "authorizer":
         bearer = f"Bearer {world.principal('owner')['token']}"

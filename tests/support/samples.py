@@ -1,6 +1,7 @@
 """The sample events of events/, about things that are there."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from local.template import ROOT
@@ -32,14 +33,19 @@ def status_of(sample: str) -> int:
     return 204 if dialect == "v1" and name.startswith(("delete_", "remove_")) else 200
 
 
-def prepared(world: World, sample: str) -> Any:
-    """The sample, about things that are there."""
+def made_for_samples(world: World) -> dict[str, str]:
+    """Makes what the samples are about: v1 paths, a note's flat path, by the ids in the samples."""
     project = world.new_project("Customer Churn Model")
     world.new_member(project, "viewer", "viewer")
     made = {SAMPLE_PROJECT: project}
     for kind, id in SAMPLE_RECORDS.items():
         made[id] = world.new_record(project, kind)
     made[SAMPLE_NOTE] = world.new_note(made[SAMPLE_RECORDS["tasks"]])
+    return made
+
+
+def prepared(made: Mapping[str, str], sample: str) -> Any:
+    """The sample, about things that are there."""
     text = (EVENTS / sample).read_text()
     for id, path in made.items():
         own = flat_path(path).rpartition("/")[2]
