@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,32 @@ from tests.support.requests import EVERY_ROUTE, a_project
 from tests.support.world import full
 
 
+class Restarting:
+    """An instance on one data directory, which a test may end and start again: `now` is the one that runs."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._stack = ExitStack()
+        self.start()
+
+    def start(self) -> None:
+        self.stop()
+        self.now = self._stack.enter_context(running(self.directory))
+
+    def stop(self) -> None:
+        self._stack.close()
+
+
 @pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    with running(tmp_path_factory.mktemp("pump")) as made:
-        yield made
+def restarting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarting]:
+    made = Restarting(tmp_path_factory.mktemp("pump"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def instance(restarting: Restarting) -> Instance:
+    return restarting.now
 
 
 def lines(directory: Path, name: str = "events.jsonl") -> list[Any]:
@@ -177,37 +200,41 @@ def test_no_address_and_no_secret_is_in_an_event_or_a_log(instance: Instance) ->
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
-def test_a_commit_right_before_the_end_is_published_after_a_restart(tmp_path: Path, kind: signal.Signals) -> None:
+def test_a_commit_right_before_the_end_is_published_after_a_restart(
+    restarting: Restarting, kind: signal.Signals
+) -> None:
     """No event is lost, and a repeat has the id of the first one."""
+    directory = restarting.directory
+    letters = lines(directory, "dead-letters.jsonl")
     made: dict[str, int] = {}
     for _ in range(full(1, 15)):
-        with running(tmp_path) as instance:
-            world = instance.world
-            for project in made:
-                made[project] = _touch(world, project)
-            made[world.new_project("Last")] = 1
-            if kind == signal.SIGTERM:
-                server = next(
-                    pid for pid in instance.members() if b"local.run" in Path(f"/proc/{pid}/cmdline").read_bytes()
-                )
-                os.kill(server, kind)
-                instance.process.wait(NET)
-            else:
-                instance.kill_group()
-            wait_for(lambda instance=instance: not instance.members())  # type: ignore[misc]
-    with running(tmp_path) as instance:
-        for project, changes in made.items():
-            wait_for(lambda: {n for n, _ in events(tmp_path, project)} == set(range(1, changes + 1)))  # noqa: B023
-        until_published(instance)
-        published = lines(tmp_path)[:-1]
-        ids = {(event["project_id"], event["sequence"]): event["id"] for event in published}
-        assert len(ids) == sum(made.values())
-        assert len(set(ids.values())) == len(ids)
-        assert all(ids[event["project_id"], event["sequence"]] == event["id"] for event in published)
+        instance = restarting.now
+        for project in made:
+            made[project] = _touch(instance.world, project)
+        made[instance.world.new_project("Last")] = 1
         if kind == signal.SIGTERM:
-            assert len(published) == len(ids), "an orderly end repeats no event"
-        assert lines(tmp_path, "dead-letters.jsonl") == []
-        assert instance.process.poll() is None
+            server = next(
+                pid for pid in instance.members() if b"local.run" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            )
+            os.kill(server, kind)
+            instance.process.wait(NET)
+        else:
+            instance.kill_group()
+        wait_for(lambda instance=instance: not instance.members())  # type: ignore[misc]
+        restarting.start()
+    for project, changes in made.items():
+        wait_for(lambda: {n for n, _ in events(directory, project)} == set(range(1, changes + 1)))  # noqa: B023
+    until_published(restarting.now)
+    projects = {project.rpartition("/")[2] for project in made}
+    published = [event for event in lines(directory) if event["project_id"] in projects]
+    ids = {(event["project_id"], event["sequence"]): event["id"] for event in published}
+    assert len(ids) == sum(made.values())
+    assert len(set(ids.values())) == len(ids)
+    assert all(ids[event["project_id"], event["sequence"]] == event["id"] for event in published)
+    if kind == signal.SIGTERM:
+        assert len(published) == len(ids), "an orderly end repeats no event"
+    assert lines(directory, "dead-letters.jsonl") == letters
+    assert restarting.now.process.poll() is None
 
 
 def _touch(world: World, project: str) -> int:
