@@ -204,8 +204,12 @@ CALLS_OF_A_PAGE = [
 ]
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("at", range(1, len(CALLS_OF_A_PAGE) + 1))
+# A death after a call finds the table as one before the next call does, so `make test` has that of the last call only.
+DEATHS = [(at, "before") for at in range(1, len(CALLS_OF_A_PAGE) + 1)]
+DEATHS += [(at, "after") for at in range(full(len(CALLS_OF_A_PAGE), 1), len(CALLS_OF_A_PAGE) + 1)]
+
+
+@pytest.mark.parametrize(("at", "when"), DEATHS)
 def test_a_purge_killed_at_any_call_is_finished_by_the_next_one(
     crowd: Crowd, template: Template, creating: Any, at: int, when: str
 ) -> None:
@@ -219,10 +223,10 @@ def test_a_big_purge_killed_anywhere_is_finished_by_the_next_one(
     chance = random.Random(3)
     count = full(500, 2_000)
     killed = 0
-    for _ in range(full(5, 100)):
+    for _ in range(full(3, 100)):
         at, when = chance.randint(1, count // 25), chance.choice(["before", "after"])
         killed += purge_with_a_death(crowd, template, creating, at, when, count)
-    assert killed >= full(4, 90)
+    assert killed >= full(2, 90)
 
 
 def test_a_purge_out_of_time_is_unfinished_and_the_next_one_finishes_it(
