@@ -20,6 +20,7 @@ import pytest
 
 from atrium.access_tokens import access_tokens
 from atrium.api import authorizer
+from atrium.keys import Key
 from atrium.settings import settings
 from atrium.store import letters, outbox
 from atrium.store.engine import table as tables
@@ -29,10 +30,11 @@ from local.demo import demo
 from local.functions import Invoker, call
 from local.gateway import Gateway
 from local.letters import Letters
-from local.template import Function, Template, create_table, lambda_environment
+from local.template import Template, create_table, lambda_environment
 from tests.support import clock
 from tests.support.client import Answer, Published, World, through
 from tests.support.clock import Clock, Workers
+from tests.support.direct import Direct
 from tests.support.limits import Limits
 from tests.support.proxy import Proxy
 from tests.support.trace import enforced
@@ -83,37 +85,75 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
         clock.install(Clock(), patch.setattr)
         for cached in caches:
             cached.cache_clear()
-        client = boto3.client("dynamodb")
-        # Without a stream: nobody reads it here, and the engine gets slower with each one of a table that is gone.
-        schema = {name: value for name, value in template.table.items() if name != "StreamSpecification"}
-        create_table(client, {**schema, "TableName": environment["TABLE_NAME"]})
-        Limits().watch(tables.table()._client)
-        dev = demo_in(client, environment["TABLE_NAME"], functions["Provision"], directory)
-        gateway = Gateway(template.api, functions, invoke, template.stage)
-        yield World(through(gateway), dev, bus, gateway)
-        client.delete_table(TableName=environment["TABLE_NAME"])
+        with demo_table(template, endpoint, environment["TABLE_NAME"], directory) as (name, dev):
+            patch.setenv("TABLE_NAME", name)
+            Limits().watch(tables.table()._client)
+            gateway = Gateway(template.api, functions, invoke, template.stage)
+            yield World(through(gateway), dev, bus, gateway)
         for cached in caches:
             cached.cache_clear()
 
 
 # What Provision made of the demo tenants, by its environment: what a client knows of them, and the table's rows.
-_made: dict[frozenset[tuple[str, str]], tuple[Any, list[Any]]] = {}
+_made: dict[frozenset[tuple[str, str]], tuple[Any, dict[Key, Any]]] = {}
+
+# The tables that no world has now, by the engine and Provision's environment. Each has those rows, and no others: a
+# table takes five times as long to be made as to be left as it was found.
+_free: dict[tuple[str, frozenset[tuple[str, str]]], list[str]] = {}
+
+# A table with more changes is deleted instead.
+_MAX_RESTORED = 250
 
 
-def demo_in(client: Any, table: str, provision: Function, directory: Path) -> Any:
-    """The demo tenants in an empty table. Provision makes them once in a process. The other tables get copies of the
-    rows: most tests of a process have a table of their own.
+@contextmanager
+def demo_table(template: Template, endpoint: str | None, new: str, directory: Path) -> Iterator[tuple[str, Any]]:
+    """A table's name, and what a client knows of the demo tenants in it. The table has no other rows. It is called
+    `new` if it has to be made. Provision makes the tenants once in a process, and other tables get copies of the rows.
     """
+    provision = template.functions["Provision"]
     environment = frozenset(provision.environment.items())
-    if environment not in _made:
-        dev = demo(directory, lambda request: call(provision, request))
-        _made[environment] = dev, client.scan(TableName=table, ConsistentRead=True)["Items"]
-        return deepcopy(dev)
+
+    def make() -> None:
+        # Without a stream: nobody reads it here, and the engine gets slower with each one of a table that is gone.
+        schema = {key: value for key, value in template.table.items() if key != "StreamSpecification"}
+        create_table(boto3.client("dynamodb"), {**schema, "TableName": new})
+
+    def provide() -> Any:
+        return demo(directory, lambda request: call(provision, request))
+
+    if endpoint is None:
+        make()
+        yield new, provide()
+        return
+    free = _free.setdefault((endpoint, environment), [])
+    table = Direct(endpoint, KEY, free.pop() if free else new)
+    if table.name == new:
+        make()
+        if environment in _made:
+            table.write([*_made[environment][1].values()])
+        else:
+            _made[environment] = provide(), table.items()
     dev, rows = _made[environment]
-    for first in range(0, len(rows), 25):
-        writes = [{"PutRequest": {"Item": row}} for row in rows[first : first + 25]]
-        assert not client.batch_write_item(RequestItems={table: writes})["UnprocessedItems"]
-    return deepcopy(dev)
+    yield table.name, deepcopy(dev)
+    if restored(table, rows):
+        free.append(table.name)
+    else:
+        table.call("DeleteTable", {"TableName": table.name})
+    table.close()
+
+
+def restored(table: Direct, rows: dict[Key, Any]) -> bool:
+    """Whether the table has these rows again, and no others: not one with many changes, and not one that is gone."""
+    try:
+        now = table.items()
+    except AssertionError:
+        return False
+    changed = [row for key, row in rows.items() if now.get(key) != row]
+    added = now.keys() - rows.keys()
+    if len(changed) + len(added) > _MAX_RESTORED:
+        return False
+    table.write(changed, [*added])
+    return True
 
 
 @dataclass

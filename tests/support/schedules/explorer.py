@@ -11,9 +11,8 @@ from multiprocessing.connection import Connection
 from random import Random
 from typing import Any
 
-import boto3
-
 from atrium.keys import Key
+from atrium.store.engine.client import dynamodb
 from atrium.store.engine.table import Item, Table
 from atrium.store.engine.wire import plain_item
 from atrium.store.fsck.check import Check
@@ -57,7 +56,7 @@ class Explorer:
         self.runs: Counter[str] = Counter()
         self._rows = rows
         self._actors = [Actor(pipe, rows) for pipe in pipes]
-        self._table = Table(rows.name, boto3.client("dynamodb"))
+        self._table = Table(rows.name, dynamodb())
         self._known = {
             flat_id(id) if "-" in id else id
             for id in AN_ID.findall(json.dumps([*rows.start.values(), cases.world.dev]))

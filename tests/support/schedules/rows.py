@@ -3,22 +3,19 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from http.client import HTTPConnection
 from typing import Any
-from urllib.parse import urlsplit
 
 from atrium import keys
 from atrium.keys import Key
 from atrium.store.engine.table import Item
 from atrium.store.engine.wire import plain_item
-from local.template import REGION
-from tests.support.proxy import sent
+from tests.support.direct import Direct, key_of
 
 Transaction = Mapping[str, Any]
 
 
 class Rows:
-    """The table past Atrium and the SDK, which would take half of the time; and what it was at the start. What is not
+    """The table past Atrium and the SDK; and what it was at the start. What is not
     the tenant's is removed: the check of the table has less to do.
 
     `hidden` holds, under the keys of what is committed and not visible yet, what was there before; None for nothing.
@@ -26,13 +23,8 @@ class Rows:
 
     def __init__(self, endpoint: str, environment: Mapping[str, str], tenant: str) -> None:
         self.name = environment["TABLE_NAME"]
-        self._connection = HTTPConnection(urlsplit(endpoint).netloc)
-        credential = f"{environment['AWS_ACCESS_KEY_ID']}/20260101/{REGION}/dynamodb/aws4_request"
-        self._headers = {
-            "Content-Type": "application/x-amz-json-1.0",
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=none",
-        }
-        found = {key_of(item): item for item in self._answer("Scan", TableName=self.name)["Items"]}
+        self._direct = Direct(endpoint, environment["AWS_ACCESS_KEY_ID"], self.name)
+        found = self._direct.items()
         self.start = {key: item for key, item in found.items() if tenant in json.dumps(item)}
         self.restore(found.keys() - self.start.keys())
         self.hidden: dict[Key, Any] = {}
@@ -41,7 +33,7 @@ class Rows:
         """The items under the keys."""
         asked = [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in wanted]
         requests = {self.name: {"Keys": asked, "ConsistentRead": True}}
-        found = self._answer("BatchGetItem", RequestItems=requests)["Responses"][self.name] if asked else []
+        found = self._direct.answer("BatchGetItem", RequestItems=requests)["Responses"][self.name] if asked else []
         return {key_of(item): item for item in found}
 
     def seen(self, operation: str, params: Mapping[str, Any], answer: Any) -> Any:
@@ -66,21 +58,13 @@ class Rows:
 
     def call(self, operation: str, params: Mapping[str, Any]) -> tuple[str | None, Any]:
         """The code of the error, None for none, and the answer."""
-        headers = {**self._headers, "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
-        response = sent(self._connection, headers, json.dumps(params).encode())
-        answer = json.loads(response.read())
-        return (None if response.status == 200 else answer["__type"].rpartition("#")[2]), answer
-
-    def _answer(self, operation: str, **params: Any) -> Any:
-        error, answer = self.call(operation, params)
-        assert error is None, answer
-        return answer
+        return self._direct.call(operation, params)
 
     def members_and_meta(self, pk: str) -> tuple[dict[str, Item], Item]:
         """A project's members, by their keys, and its META."""
         values = {":pk": {"S": pk}, ":start": {"S": keys.META}, ":until": {"S": keys.ROLE + "\x7f"}}
         condition = "pk = :pk AND sk BETWEEN :start AND :until"
-        answer = self._answer(
+        answer = self._direct.answer(
             "Query",
             TableName=self.name,
             KeyConditionExpression=condition,
@@ -96,14 +80,8 @@ class Rows:
         return {key: found.get(key) for key in touched if found.get(key) != self.start.get(key)}
 
     def restore(self, changed: Iterable[Key]) -> None:
-        writes = [
-            {"PutRequest": {"Item": self.start[key]}}
-            if key in self.start
-            else {"DeleteRequest": {"Key": {"pk": {"S": key.pk}, "sk": {"S": key.sk}}}}
-            for key in changed
-        ]
-        for position in range(0, len(writes), 25):
-            self._answer("BatchWriteItem", RequestItems={self.name: writes[position : position + 25]})
+        wanted = set(changed)
+        self._direct.write([self.start[key] for key in wanted & self.start.keys()], [*(wanted - self.start.keys())])
 
 
 def items_of(operation: str, answer: Mapping[str, Any]) -> list[Any]:
@@ -111,10 +89,6 @@ def items_of(operation: str, answer: Mapping[str, Any]) -> list[Any]:
     if operation == "Query":
         return list(answer["Items"])
     return [item for items in answer["Responses"].values() for item in items]
-
-
-def key_of(item: Mapping[str, Any]) -> Key:
-    return Key(item["pk"]["S"], item["sk"]["S"])
 
 
 def subject(action: Mapping[str, Any]) -> Key:

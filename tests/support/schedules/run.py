@@ -8,8 +8,9 @@ from typing import Any
 from atrium.keys import Key
 from tests.support.actor import ENDS
 from tests.support.client import Answer
+from tests.support.direct import key_of
 from tests.support.schedules.cases import Sent
-from tests.support.schedules.rows import Rows, Transaction, items_of, key_of, written_by
+from tests.support.schedules.rows import Rows, Transaction, items_of, written_by
 
 
 @dataclass(eq=False)
