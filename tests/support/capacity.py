@@ -3,9 +3,9 @@
 DynamoDB Local has figures of its own, but not those: its transactions cost two units whatever they write.
 """
 
+import os
 import threading
 from collections.abc import Iterable, Mapping
-from contextvars import Context
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -15,6 +15,7 @@ import boto3
 from atrium.keys import Key
 from local.functions import call
 from local.template import Function
+from tests.support.direct import Direct, key_of
 
 # Bytes that one unit reads, consistently, and that one writes.
 READ, WRITTEN = 4096, 1024
@@ -40,6 +41,7 @@ class Meter:
     look: Any = None
     calls: list[Units] = field(default_factory=list)
     _function: str = ""
+    _direct: Any = None
     _open: dict[int, tuple[Mapping[str, Any], dict[Key, int]]] = field(default_factory=dict)
 
     def invoke(self, function: Function, event: Mapping[str, Any]) -> Any:
@@ -48,6 +50,7 @@ class Meter:
 
     def watch(self, client: Any) -> None:
         self.look = boto3.client("dynamodb", endpoint_url=client.meta.endpoint_url)
+        self._direct = Direct(client.meta.endpoint_url, os.environ["AWS_ACCESS_KEY_ID"], "")
         client.meta.events.register("provide-client-params", self._begin)
         client.meta.events.register("after-call", self._end)
 
@@ -88,12 +91,16 @@ class Meter:
         self.calls.append(cost)
 
     def _sizes(self, keys: Iterable[tuple[str, Item]]) -> dict[Key, int]:
-        """Asked in a context of its own, since the function that makes the call may not ask it."""
-        found = {}
+        """Asked past the SDK, since the function that makes the call may not ask it."""
+        wanted: dict[str, Any] = {}
         for table, key in keys:
-            answer = Context().run(self.look.get_item, TableName=table, Key=key, ConsistentRead=True)
-            found[Key(key["pk"]["S"], key["sk"]["S"])] = size(answer.get("Item", {}))
-        return found
+            wanted.setdefault(table, {"Keys": [], "ConsistentRead": True})["Keys"].append(key)
+        if not wanted:
+            return {}
+        answer = self._direct.answer("BatchGetItem", RequestItems=wanted)
+        assert not answer["UnprocessedKeys"]
+        sizes = {key_of(item): size(item) for items in answer["Responses"].values() for item in items}
+        return {key_of(key): sizes.get(key_of(key), 0) for asked in wanted.values() for key in asked["Keys"]}
 
 
 def _writes(operation: str, params: Mapping[str, Any]) -> list[tuple[str, Item]]:

@@ -14,6 +14,7 @@ import httpx
 from atrium.errors import Code
 from local.bus import Bus, Event
 from local.gateway import Gateway, Request
+from tests.support.direct import Direct
 
 Transport = Callable[[str, str, list[tuple[str, str]], bytes], tuple[int, list[tuple[str, str]], bytes]]
 
@@ -106,14 +107,21 @@ class Published(Bus):
 class World:
     """Two tenants, acme and globex, each with spaces default and research and four principals, behind an API.
 
-    `dev` is what `make run` writes into dev.json; `bus` is where its functions publish, unless it is an instance's.
+    `dev` is what `make run` writes into dev.json; `bus` is where its functions publish, unless it is an instance's;
+    `table` is the way to its table past the API, of a world in this process.
     """
 
     def __init__(
-        self, send: Transport, dev: Mapping[str, Any], bus: Published | None = None, gateway: Gateway | None = None
+        self,
+        send: Transport,
+        dev: Mapping[str, Any],
+        bus: Published | None = None,
+        gateway: Gateway | None = None,
+        table: Direct | None = None,
     ) -> None:
         self._send = send
         self.gateway = gateway
+        self.table = table
         self.dev = dev
         self.bus = bus or Published()
 

@@ -1,6 +1,5 @@
 """The rows of the table, past Atrium and its wall: read, damaged, copied and counted."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from atrium.store.engine.table import Item, table
 from atrium.store.engine.wire import plain_item, wire_item, wire_key
 from local.template import TABLE_NAME
 from tests.support.client import RECORDS, World, flat_id, flat_path
+from tests.support.direct import direct
 from tests.support.world import Crowd
 
 
@@ -118,19 +118,17 @@ def fill(crowd: Crowd, project: str, count: int) -> None:
 
 def copies(world: World, project: str, kind: str, count: int, **fields: Any) -> list[str]:
     """The ids, in the flat spelling, of new records that are copies of one, made past the API."""
-    client = boto3.client("dynamodb")
+    table = direct()
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
     made = world("POST", f"{project}/{kind}", RECORDS[kind] | fields)
     assert made.status == 201, made
     prefix = f"{kind[:-1].upper()}#"
     first = flat_id(made.body["id"])
     key = {"pk": {"S": f"T#{tenant}#P#{flat_id(project.rpartition('/')[2])}"}, "sk": {"S": prefix + first}}
-    item = client.get_item(TableName=os.environ["TABLE_NAME"], Key=key)["Item"]
+    item = table.answer("GetItem", TableName=table.name, Key=key)["Item"]
     ids = [first, *(new_id() for _ in range(count - 1))]
-    puts = [{"PutRequest": {"Item": item | {"sk": {"S": prefix + id}, "id": {"S": id}}}} for id in ids[1:]]
-    size = 25 if len(json.dumps(item)) < 30_000 else 4
-    for position in range(0, len(puts), size):
-        client.batch_write_item(RequestItems={os.environ["TABLE_NAME"]: puts[position : position + size]})
+    table.write([item | {"sk": {"S": prefix + id}, "id": {"S": id}} for id in ids[1:]])
+    table.close()
     return sorted(ids)
 
 

@@ -85,11 +85,12 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
         clock.install(Clock(), patch.setattr)
         for cached in caches:
             cached.cache_clear()
-        with demo_table(template, endpoint, environment["TABLE_NAME"], directory) as (name, dev):
-            patch.setenv("TABLE_NAME", name)
+        with demo_table(template, endpoint, environment["TABLE_NAME"], directory) as (made, dev):
+            if made:
+                patch.setenv("TABLE_NAME", made.name)
             Limits().watch(tables.table()._client)
             gateway = Gateway(template.api, functions, invoke, template.stage)
-            yield World(through(gateway), dev, bus, gateway)
+            yield World(through(gateway), dev, bus, gateway, made)
         for cached in caches:
             cached.cache_clear()
 
@@ -106,9 +107,12 @@ _MAX_RESTORED = 250
 
 
 @contextmanager
-def demo_table(template: Template, endpoint: str | None, new: str, directory: Path) -> Iterator[tuple[str, Any]]:
-    """A table's name, and what a client knows of the demo tenants in it. The table has no other rows. It is called
-    `new` if it has to be made. Provision makes the tenants once in a process, and other tables get copies of the rows.
+def demo_table(
+    template: Template, endpoint: str | None, new: str, directory: Path
+) -> Iterator[tuple[Direct | None, Any]]:
+    """A table (None on moto), and what a client knows of the demo tenants in it. The table has no other rows. It is
+    called `new` if it has to be made. Provision makes the tenants once in a process. The other tables get copies of
+    the rows.
     """
     provision = template.functions["Provision"]
     environment = frozenset(provision.environment.items())
@@ -123,7 +127,7 @@ def demo_table(template: Template, endpoint: str | None, new: str, directory: Pa
 
     if endpoint is None:
         make()
-        yield new, provide()
+        yield None, provide()
         return
     free = _free.setdefault((endpoint, environment), [])
     table = Direct(endpoint, KEY, free.pop() if free else new)
@@ -134,7 +138,7 @@ def demo_table(template: Template, endpoint: str | None, new: str, directory: Pa
         else:
             _made[environment] = provide(), table.items()
     dev, rows = _made[environment]
-    yield table.name, deepcopy(dev)
+    yield table, deepcopy(dev)
     if restored(table, rows):
         free.append(table.name)
     else:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
 from atrium.keys import Key
+from atrium.store.engine.client import dynamodb
 from atrium.store.engine.table import Item, Table
 from local.functions import call
 from local.gateway import Gateway
@@ -156,7 +156,7 @@ def stage(shared: World, template: Template) -> Stage:
     project = shared.new_project()
     for role in OF_PROJECTS:
         shared.new_member(project, f"target {role}", role)
-    return Stage(shared, Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]), project)
+    return Stage(shared, Rows(dynamodb(), os.environ["TABLE_NAME"]), project)
 
 
 def taken(stage: Stage) -> dict[Key, Item]:
