@@ -171,12 +171,22 @@ def crowd(crowd_session: Crowd) -> Iterator[Crowd]:
         setattr(crowd_session.proxy, name, getattr(fresh, name))
 
 
+@pytest.fixture(scope="module")
+def processes() -> Iterator[dict[str, Workers]]:
+    """Processes for `other`, by the table that they are on: worlds that come after one another are on the same."""
+    made: dict[str, Workers] = {}
+    yield made
+    for workers in made.values():
+        workers.stop()
+
+
 @pytest.fixture
-def other(world: World, template: Template) -> Iterator[World]:
+def other(world: World, template: Template, processes: dict[str, Workers]) -> World:
     """The same API in another process: in Lambda, too, an environment answers one request at a time."""
-    workers = Workers(os.environ, size=1)
-    yield World(through(Gateway(template.api, template.functions, workers, template.stage)), world.dev)
-    workers.stop()
+    table = os.environ["TABLE_NAME"]
+    if table not in processes:
+        processes[table] = Workers(os.environ, size=1)
+    return World(through(Gateway(template.api, template.functions, processes[table], template.stage)), world.dev)
 
 
 @pytest.fixture
