@@ -9,7 +9,7 @@ import random
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -29,6 +29,7 @@ from atrium.store.engine.wire import plain_item, wire_key
 from atrium.store.fsck.check import Check
 from tests.support.client import MOMENT, UUID, Answer, World, flat_id, flat_path
 from tests.support.clock import NET, unhurried
+from tests.support.direct import direct
 from tests.support.faults import BUSY, FAULTS, Choose, Crash, FaultyClient, faulty
 from tests.support.requests import EVERY_ROUTE, WRITES, Request, a_project
 from tests.support.trace import running
@@ -42,13 +43,13 @@ class Rows:
     """The rows of a table: reads them, compares them with the start, and restores them."""
 
     def __init__(self) -> None:
-        self._client, self._name = boto3.client("dynamodb"), os.environ["TABLE_NAME"]
-        self._before = self._now = self._scan()
+        self._table = direct()
+        self._before = self._now = self._table.items()
         self._known = set(_NEW.findall(repr(self._before)))
 
     def read(self) -> list[Item]:
         """By key."""
-        self._now = self._scan()
+        self._now = self._table.items()
         return [plain_item(row) for _, row in sorted(self._now.items())]
 
     def picture(self) -> list[str]:
@@ -60,7 +61,7 @@ class Rows:
         def number(found: re.Match[str]) -> str:
             return found[0] if found[0] in self._known else numbers.setdefault(found[0], f"new {len(numbers)}")
 
-        self._now = self._scan()
+        self._now = self._table.items()
         rows = [plain_item(row) for key, row in sorted(self._now.items()) if self._before.get(key) != row]
         rows = [row | {"ttl": "set"} if "ttl" in row else row for row in rows]
         gone = sorted(map(repr, self._before.keys() - self._now.keys()))
@@ -69,16 +70,8 @@ class Rows:
     def restore(self) -> None:
         """Only rows read again since then can have changed."""
         now, self._now = self._now, self._before
-        changes: list[dict[str, Any]] = [
-            {"DeleteRequest": {"Key": wire_key(key)}} for key in now.keys() - self._before.keys()
-        ]
-        changes += [{"PutRequest": {"Item": row}} for key, row in self._before.items() if now.get(key) != row]
-        for position in range(0, len(changes), 25):
-            self._client.batch_write_item(RequestItems={self._name: changes[position : position + 25]})
-
-    def _scan(self) -> dict[Key, Any]:
-        pages = self._client.get_paginator("scan").paginate(TableName=self._name, ConsistentRead=True)
-        return {Key(row["pk"]["S"], row["sk"]["S"]): row for page in pages for row in page["Items"]}
+        changed = [row for key, row in self._before.items() if now.get(key) != row]
+        self._table.write(changed, [*(now.keys() - self._before.keys())])
 
 
 def sequences(rows: list[Item]) -> dict[str, int]:
@@ -156,14 +149,19 @@ def subject(made: Subject) -> Iterator[Subject]:
 
 
 def test_one_call_failing_in_any_way_leaves_the_same_rows(subject: Subject, count: Count) -> None:
-    """Fails each call of the request, and then that of its replay."""
+    """Fails each call of the request, and then that of its replay. `make test` has every fault at the commit, and the
+    others in turn: one after the other from route to route.
+    """
     with faulty(lambda *_: None) as client:
         subject.sent()
     subject.rows.read()
     subject.rows.restore()
     assert client.calls.count("TransactWriteItems") == 1
     commit = client.calls.index("TransactWriteItems") + 1
-    for fault, at in product(FAULTS, range(1, len(client.calls) + 1)):
+    turn = list(WRITES).index(subject.route)
+    reads = [at for at in range(1, len(client.calls) + 1) if at != commit]
+    elsewhere = list(product(in_turn(FAULTS, turn, 2), reads))
+    for fault, at in [*elsewhere, *product(FAULTS, [commit])]:
         first, sends = with_fault(subject, fault, at)
         subject.assert_done_once(first)
         # Only a fault that ends the process is visible.
@@ -172,12 +170,17 @@ def test_one_call_failing_in_any_way_leaves_the_same_rows(subject: Subject, coun
         count(points=1)
         subject.rows.restore()
     first = subject.sent()
-    for fault in FAULTS:
+    for fault in in_turn(FAULTS, turn, 2):
         again, sends = with_fault(subject, fault, 1)
         subject.assert_replay(first, again)
         assert sends == (2 if fault.startswith("crash") else 1), fault
         count(points=1)
     subject.assert_done_once(first)
+
+
+def in_turn(faults: Sequence[str], turn: int, few: int) -> list[str]:
+    """A few of the faults, other ones at each turn; all of them in full."""
+    return [faults[(turn * few + number) % len(faults)] for number in range(full(few, len(faults)))]
 
 
 def with_fault(subject: Subject, fault: str, at: int) -> tuple[Answer, int]:
@@ -231,7 +234,7 @@ def seeds(route: str) -> list[str]:
     given = os.environ.get("FAULT_SEED")
     if given:
         return [given] if given.split()[0] == route else []
-    return [f"{route} {number}" for number in range(full(8, 264))]
+    return [f"{route} {number}" for number in range(full(3, 264))]
 
 
 def test_calls_failing_again_and_again_leave_the_same_rows(
@@ -354,10 +357,13 @@ def test_failed_note_of_a_credentials_use_delays_no_request(shared: World, first
 
 
 def test_every_route_with_a_failing_table_is_503_in_time(shared: World) -> None:
-    """In this process. test_failing_table.py does the same with worker processes."""
-    requests = {name: request(shared, a_project(shared)) for name, request in EVERY_ROUTE.items()}
-    for fault in ("throttle", "error", "untyped", "hang"):
-        for name, request in requests.items():
+    """In this process. test_failing_table.py does the same with worker processes. `make test` has one of the faults for
+    each route, in turn.
+    """
+    project = a_project(shared)  # nothing is done to it
+    for turn, (name, make) in enumerate(EVERY_ROUTE.items()):
+        request = make(shared, project)
+        for fault in in_turn(("throttle", "error", "untyped", "hang"), turn, 1):
             if name != "V1ListRoles":
                 assert_busy(shared, request, lambda *_, fault=fault: fault)
             if name in WRITES:
