@@ -28,7 +28,7 @@ from tests.support.world import Count, Crowd, at_once, full
 @pytest.mark.timeout(1_200)
 def test_one_key_sent_by_all_clients_creates_one_project_with_one_answer(crowd: Crowd, count: Count) -> None:
     world = crowd.world
-    clients, keys = full(16, 64), full(20, 200)
+    clients, keys = full(16, 64), full(8, 200)
     before = {item["_id"] for item in world("GET", "/projects").body}
     made, seen = [], Counter[tuple[int, bool]]()
     for number in range(keys):

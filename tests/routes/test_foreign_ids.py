@@ -26,7 +26,7 @@ from tests.support.world import Count, full, inline
 from tools import routes as declared
 
 # How many ids of another tenant are tried in each place.
-IDS = full(3, 100)
+IDS = full(2, 100)
 
 # The flat dialect's names of a project's and a member's id in paths.
 KINDS = {"id": "project_id", "user_id": "member_id"}

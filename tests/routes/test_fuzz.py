@@ -117,7 +117,7 @@ def marked(target: Target) -> str:
 @pytest.mark.timeout(3_600)
 def test_random_body_causes_no_server_error(attack: Attack, count: Count) -> None:
     @given(route=st.sampled_from(TAKES_BODY), body=BODIES)
-    @settings(slow, max_examples=full(1_500, 100_000))
+    @settings(slow, max_examples=full(600, 100_000))
     def attempt(route: str, body: Callable[[str], bytes]) -> None:
         target = attack.target(route)
         attack.failures = []
@@ -142,7 +142,7 @@ def test_random_credential_is_refused(attack: Attack) -> None:
     secret = attack.world.principal("owner")["token"]
 
     @given(route=st.sampled_from(sorted(EVERY_ROUTE)), made=SECRETS, form=HEADERS, both=st.booleans())
-    @settings(slow, max_examples=full(500, 50_000))
+    @settings(slow, max_examples=full(250, 50_000))
     def attempt(route: str, made: Callable[[str], str], form: str, both: bool) -> None:
         text = made(secret)
         if text.strip(" \t") == secret:
@@ -165,7 +165,7 @@ def test_mistyped_credential_costs_no_read_of_the_table(traced: tuple[World, Tra
     secrets = [world.principal("owner")[kind] for kind in ("token", "api_key")]
     trace.clear()
     seen = 0
-    while seen < full(2_000, 200_000):
+    while seen < full(1_000, 200_000):
         secret = dice.choice(secrets)
         typo = secret
         for _ in range(dice.randint(1, 2)):
@@ -212,7 +212,7 @@ KEYS = (
 @pytest.mark.timeout(3_600)
 def test_idempotency_key_outside_visible_ascii_is_refused(attack: Attack) -> None:
     @given(route=st.sampled_from(["V1UpdateProject", "UpdateProject"]), key=KEYS)
-    @settings(slow, max_examples=full(300, 10_000))
+    @settings(slow, max_examples=full(150, 10_000))
     def attempt(route: str, key: str) -> None:
         target = attack.target(route)
         attack.failures = []
@@ -240,7 +240,7 @@ def test_if_match_other_than_star_or_tags_is_refused(attack: Attack) -> None:
     tag = re.compile(r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
     @given(route=st.sampled_from(["V1UpdateProject", "UpdateProject", "V1UpdateTask", "DeleteDataset"]), value=TAGS)
-    @settings(slow, max_examples=full(300, 10_000))
+    @settings(slow, max_examples=full(150, 10_000))
     def attempt(route: str, value: str) -> None:
         target = attack.target(route)
         attack.failures = []
@@ -266,7 +266,7 @@ def test_random_cursor_is_refused(attack: Attack) -> None:
     real = first["meta"]["next_cursor"]
 
     @given(route=st.sampled_from(PAGED), made=CHANGED | CURSORS.map(lambda text: lambda _: text))
-    @settings(slow, max_examples=full(500, 20_000))
+    @settings(slow, max_examples=full(200, 20_000))
     def attempt(route: str, made: Callable[[str], str]) -> None:
         target = attack.target(route)
         attack.failures = []

@@ -71,7 +71,9 @@ def first_cursor(world: World, path: str) -> str:
 
 
 def test_cursor_of_another_list_parent_or_filter_is_refused(world: World) -> None:
-    """Sends the cursor of each list to every list, in both dialects."""
+    """Sends the cursor of each list to every list, in both dialects; inside `make test` to every fifth, from list to
+    list another.
+    """
     lists = [world.projects(), world.projects("research"), f"{world.projects()}?status=active", "/projects"]
     for project in (world.new_project(), world.new_project(), world.new_project(space="research")):
         world.new_member(project, "viewer", "viewer")
@@ -86,9 +88,12 @@ def test_cursor_of_another_list_parent_or_filter_is_refused(world: World) -> Non
         lists.append(f"{project}/members")
     world.new_project(space="research")
     cursors = {path: first_cursor(world, path) for path in lists}
-    for path in lists:
+    step = full(5, 1)
+    for turn, path in enumerate(lists):
         joined = f"{path}{'&' if '?' in path else '?'}"
-        for other, cursor in cursors.items():
+        for place, (other, cursor) in enumerate(cursors.items()):
+            if other != path and (place + turn) % step:
+                continue
             answer = world("GET", f"{joined}cursor={cursor}")
             if other == path:
                 assert answer.status == 200
@@ -113,7 +118,7 @@ def test_every_change_of_one_byte_of_a_cursor_is_refused(shared: World) -> None:
     """Replaces, removes, doubles and swaps each byte; all variants under `make prove`."""
     for _ in range(2):
         shared.new_project()
-    for path, status, step in ((shared.projects(), 422, full(17, 1)), ("/projects", 400, full(49, 1))):
+    for path, status, step in ((shared.projects(), 422, full(41, 1)), ("/projects", 400, full(97, 1))):
         cursor = first_cursor(shared, path)
         damaged = set()
         for place, character in enumerate(cursor):

@@ -98,7 +98,7 @@ def test_stable_item_is_listed_once_during_inserts_and_deletes_between_pages(
     dice = random.Random(seed)
     items = the_list(world, kind)
     # The flat list of projects asks for each of them.
-    copies(items.insert(world), full(250 if kind == "flat projects" else 1_000, 10_000))
+    copies(items.insert(world), full(250 if kind == "flat projects" else 400, 10_000))
     gone = set(dice.sample(everything(world, items), 20))
     for id in gone:
         items.delete(world, id)

@@ -60,12 +60,25 @@ def text(answer: Answer) -> str:
     return VALUES.sub("", re.sub(r"(^|; )\w+: ", "; ", told))
 
 
+@pytest.fixture(scope="module")
+def requests() -> dict[str, tuple[str, Any]]:
+    """By route a project, and a request about it that has not succeeded yet."""
+    return {}
+
+
 @pytest.mark.parametrize("way", WAYS)
-def test_no_message_has_a_word_of_the_other_dialect(shared: World, way: str) -> None:
+def test_no_message_has_a_word_of_the_other_dialect(
+    shared: World, requests: dict[str, tuple[str, Any]], way: str
+) -> None:
     refused = 0
-    for route, request in WRITES.items():
-        project = a_project(shared)
-        answer = WAYS[way](shared, project, request(shared, project))
+    for route, make in WRITES.items():
+        if route not in requests:
+            project = a_project(shared)
+            requests[route] = project, make(shared, project)
+        answer = WAYS[way](shared, *requests[route])
+        # The next way needs another project where this one was changed.
+        if answer.status < 400 or way in ("archived", "twice"):
+            del requests[route]
         if answer.status >= 400:
             refused += 1
             found = FOREIGN["v1" if route.startswith("V1") else "flat"].search(text(answer))

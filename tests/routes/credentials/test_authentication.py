@@ -15,6 +15,7 @@ from tests.support.faults import faulty
 from tests.support.operator import Operator, status
 from tests.support.requests import EVERY_ROUTE, a_project
 from tests.support.trace import Trace
+from tests.support.world import full
 
 MISSING = "Missing or invalid credentials. Send one of: Authorization: Bearer <token>, or X-API-Key: <key>."
 SEVERAL = "Two different credentials were sent. Send exactly one: Authorization: Bearer <token>, or X-API-Key: <key>."
@@ -142,7 +143,9 @@ def test_secrets_have_the_documented_form() -> None:
 def test_no_secret_is_in_the_table_in_an_answer_or_in_a_log(
     world: World, operator: Operator, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Calls every route with every kind of credential, valid and invalid, and with a broken table."""
+    """Calls every route with every kind of credential, valid and invalid, and with a broken table; inside `make test`
+    each route with some of them in turn.
+    """
     secrets = {
         principal[kind]
         for tenant in world.dev["tenants"].values()
@@ -153,9 +156,10 @@ def test_no_secret_is_in_the_table_in_an_answer_or_in_a_log(
     secrets |= {issued["secret"], operator.rotate(issued)["secret"], new_secret("key")}
     project = a_project(world)
     told = [json.dumps(operator("ListCredentials"))]
-    for route, request in EVERY_ROUTE.items():
+    step = full(6, 1)
+    for turn, (route, request) in enumerate(EVERY_ROUTE.items()):
         method, path, _ = request(world, project if "Delete" not in route else a_project(world))
-        for secret in secrets:
+        for secret in sorted(secrets)[turn % step :: step]:
             answers = [
                 world.raw(method, path, [("X-API-Key", secret)], b"{"),
                 world.raw("GET", path, [("X-API-Key", secret), ("Idempotency-Key", secret), ("If-Match", secret)]),

@@ -39,7 +39,7 @@ DOCUMENTS = st.none() | TEXT | st.dictionaries(TEXT, VALUES, max_size=5)
 
 
 @given(document=DOCUMENTS)
-@settings(max_examples=full(2_000, 50_000))
+@settings(max_examples=full(500, 50_000))
 def test_parsing_and_rendering_keep_the_text(document: Any) -> None:
     text = documents.render(document)
     assert documents.render(documents.parse(text)) == text
@@ -47,7 +47,7 @@ def test_parsing_and_rendering_keep_the_text(document: Any) -> None:
 
 @pytest.mark.timeout(1_200)
 @given(document=DOCUMENTS)
-@settings(max_examples=full(100, 1_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=full(40, 1_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_description_is_returned_as_sent(shared: World, document: Any) -> None:
     text = documents.render(document)
     created = shared("POST", shared.projects(), content=f'{{"name":"A","description":{text}}}'.encode())
@@ -219,7 +219,7 @@ def test_every_forbidden_unicode_scalar_is_refused(shared: World, place: str) ->
 
 
 @given(text=st.text(max_size=60) | st.text('{}[]",:\\0123eE.+-ut', max_size=60))
-@settings(max_examples=full(5_000, 100_000))
+@settings(max_examples=full(1_500, 100_000))
 def test_accepted_input_is_valid_json(text: str) -> None:
     try:
         value = documents.parse(text)
