@@ -13,7 +13,7 @@ from local.issuer import AUDIENCE, ISSUER, Issuer
 from local.template import ROOT, Template
 from tests.support.client import Answer, World, flat_path, v1_id
 from tests.support.matrix import CALLERS, CREDENTIALED, MATRIX, STATED, STATEMENT, row_of
-from tests.support.requests import EVERY_ROUTE, a_project
+from tests.support.requests import EVERY_ROUTE, copied
 from tests.support.routes import routes
 from tests.support.world import Count, inline
 from tools import routes as declared
@@ -93,10 +93,8 @@ def populate(world: World, template: Template) -> None:
 
 def furnished(world: World) -> str:
     """A project in which those callers who have a role in projects have it."""
-    project = a_project(world)
-    for role in ("viewer", "contributor", "manager"):
-        world.new_member(project, f"project {role}", role)
-    return project
+    members = {f"project {role}": role for role in ("viewer", "contributor", "manager")}
+    return copied(world, {"contributor": "contributor", "viewer": "viewer", **members})
 
 
 Requests = dict[str, tuple[str, str, Any]]

@@ -6,7 +6,7 @@ route is one new row, `reads` or `writes`; the tests name the row that is missin
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,25 +172,30 @@ PAGED = [route.name for route in routes() if route.name in EVERY_ROUTE and takes
 
 
 def a_project(world: World) -> str:
-    """The v1 path of a new project of the owner's, with the members contributor and viewer in these roles. The API
-    makes the first of a process. The others are copies of its rows, since most tests of a route begin with one.
+    """The v1 path of a new project of the owner's, with the members contributor and viewer in these roles."""
+    return copied(world, {"contributor": "contributor", "viewer": "viewer"})
+
+
+def copied(world: World, members: Mapping[str, str]) -> str:
+    """The v1 path of a new project of the owner's, with members by their names and roles. The API makes the first of a
+    process. The others are copies of its rows, since most tests of a route begin with one.
     """
-    tenant = world.dev["tenants"]["acme"]["tenant_id"]
-    if world.table is not None and tenant in _first:
-        path, texts = _first[tenant]
+    people = tuple((world.uuid(name), role) for name, role in members.items())
+    if world.table is not None and people in _first:
+        path, texts = _first[people]
         old, new = flat_id(path.rpartition("/")[2]), new_id()
         world.table.write([json.loads(text.replace(old, new)) for text in texts])
         path = path.replace(v1_id(old), v1_id(new))
         assert world("GET", path).status == 200
         return path
     path = world.new_project()
-    world.new_member(path, "contributor", "contributor")
-    world.new_member(path, "viewer", "viewer")
+    for name, role in members.items():
+        world.new_member(path, name, role)
     if world.table is not None:
         id = flat_id(path.rpartition("/")[2])
-        _first[tenant] = path, [json.dumps(row) for key, row in world.table.items().items() if id in key.pk + key.sk]
+        _first[people] = path, [json.dumps(row) for key, row in world.table.items().items() if id in key.pk + key.sk]
     return path
 
 
-# By tenant: the path of its first project, and its rows.
-_first: dict[str, tuple[str, list[str]]] = {}
+# By the ids and roles of the members: the path of the first project, and its rows.
+_first: dict[tuple[tuple[str, str], ...], tuple[str, list[str]]] = {}
