@@ -38,7 +38,7 @@ test: $(READY) $(ENGINE) $(NEEDED)
 	$(BIN)/pytest --numprocesses=0 $(T)
 else
 test: $(READY) ## Run all checks of CI: format, lint, types, template, build, tests; or some tests (T=tests/routes/test_lists.py)
-	@$(MAKE) --no-print-directory -j3 --output-sync=target $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) checks builds
+	@$(MAKE) --no-print-directory -j3 --output-sync=target checks builds $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK)
 	$(BIN)/pytest
 endif
 
@@ -46,8 +46,6 @@ checks: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/sam validate --lint
-	$(BIN)/sam validate --lint --template observability.yaml
 	@$(BIN)/python -m tools.versioned
 	$(BIN)/cfn-lint template.yaml observability.yaml versioned*.json
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
