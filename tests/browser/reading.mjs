@@ -55,6 +55,7 @@ try {
   await list.locator(".opblock-summary-control").click();
   await list.locator(".btn.execute").click();
   await list.locator(".live-responses-table").waitFor();
+  seen.sent = await list.locator(".request-url pre").textContent();
   await look("open");
 
   await page.focus("#enter");
