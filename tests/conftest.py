@@ -68,10 +68,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, at least on a small machine: half of the time tests wait, for processes and
+    """Two more than there are cores, at least on a small machine: half of the time tests wait, for processes and
     clocks.
     """
-    return min(4, (os.cpu_count() or 1) + 1)
+    return min(4, (os.cpu_count() or 1) + 2)
 
 
 # Files of a few long tests. They start first: none of them is then left to one worker while the others have no more.
