@@ -1,5 +1,6 @@
 """The rows of the table, past Atrium and its wall: read, damaged, copied and counted."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
