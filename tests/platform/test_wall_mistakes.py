@@ -126,7 +126,7 @@ def caller_of_the_body(patch: Patch, scene: Scene) -> None:
     make = Work.__init__
 
     def init(work: Work, table: Table, caller: Caller, *rest: Any, **more: Any) -> None:
-        make(work, table, replace(caller, tenant=scene.globex), *rest, **more)
+        make(work, table, caller._replace(tenant=scene.globex), *rest, **more)
 
     patch.setattr(Work, "__init__", init)
 

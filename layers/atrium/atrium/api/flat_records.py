@@ -312,7 +312,7 @@ class PersonView(_Answered):
 
     @classmethod
     def of(cls, person: models.Person) -> Self:
-        return cls.show(vars(person))
+        return cls.show(person._asdict())
 
 
 def listing(view: Any, page: models.Page[Any]) -> Listing[Any]:

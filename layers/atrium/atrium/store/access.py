@@ -1,6 +1,5 @@
 """The access of a caller, and the condition under which it still holds when the caller's change commits."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from atrium import keys
@@ -31,8 +30,7 @@ class AsManager(NamedTuple):
 Requirement = Permission | AsManager
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """A caller's role, in a space or a project (`place`), and the row that keeps the role.
 
     `holder` is the row's key, `attribute` the path of the role in the row; both are None for a caller without a role.

@@ -15,7 +15,7 @@ change or nothing, since a change is one transaction.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from atrium import documents, keys
@@ -57,8 +57,7 @@ def in_space(space: str) -> Way:
 ANYWHERE = Way(None, shows_whole=True)
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(NamedTuple):
     """A project as a request has read it, its caller's access, and the ranges that were read with it."""
 
     project: Project

@@ -1,7 +1,6 @@
 """Projects that are shown whole, with their team and tasks, whatever space they are in."""
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import replace
 from functools import partial
 
 from atrium import documents, keys
@@ -107,7 +106,7 @@ class WholeProjects:
             _require_text(description)
             require_size(changes["description"])
         change.hold("sequence")
-        return self._storable(replace(whole, project=write_fields(self._work, change, changes)))
+        return self._storable(whole._replace(project=write_fields(self._work, change, changes)))
 
     def delete(self, project: str) -> None:
         """Raises NotFound, Forbidden, VersionRefused."""
@@ -130,7 +129,7 @@ class WholeProjects:
         if not self._work.is_repeatable:
             return whole
         tasks = whole.tasks[: _fitting([task.name for task in whole.tasks], MAX_STORED_TASK_BYTES)]
-        return whole if len(tasks) == len(whole.tasks) else replace(whole, tasks=tasks, after=tasks[-1].id)
+        return whole if len(tasks) == len(whole.tasks) else whole._replace(tasks=tasks, after=tasks[-1].id)
 
     def _open(self, project: str) -> tuple[Opened, WholeProject]:
         """Reads a project with its members and tasks, which stand next to each other, in one query.

@@ -4,13 +4,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from atrium.telemetry import Spent
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """The rows that the work may touch, and when it began (seconds of the monotonic clock)."""
 
     tenant: str | None
