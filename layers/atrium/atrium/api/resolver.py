@@ -9,6 +9,7 @@ import re
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, ClassVar, Unpack, get_args
 
@@ -102,7 +103,7 @@ class Api(APIGatewayRestResolver):
 
         return registered
 
-    @property
+    @cached_property
     def declared(self) -> list[str]:
         """The names of the query parameters of the route."""
         (route,) = (*self._static_routes, *self._dynamic_routes)
