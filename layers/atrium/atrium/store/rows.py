@@ -21,6 +21,9 @@ _LISTED = tuple(field.name for field in fields(ProjectRow) if field.name != "ten
 # The attributes of META that are not called like their field of Project.
 _STORED_AS = {"is_childless": "bare"}
 
+# The attribute of each field of a project.
+_OF_META = {field.name: _STORED_AS.get(field.name, field.name) for field in fields(Project)}
+
 _OF_A_NOTE = ("id", "content", "created_by", "created_at")
 
 
@@ -38,8 +41,7 @@ def project_row(project: Project, event: Item) -> Item:
 
 
 def to_project(meta: Item) -> Project:
-    stored = {name: _STORED_AS.get(name, name) for name in Project.__dataclass_fields__}
-    return Project(**{name: meta[attribute] for name, attribute in stored.items() if attribute in meta})
+    return Project(**{name: meta[attribute] for name, attribute in _OF_META.items() if attribute in meta})
 
 
 def list_row(project: Project) -> Item:
