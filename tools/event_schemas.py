@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
 from atrium.api import v1, v1_records
+from atrium.text import MAX_TEXT
 from local.template import ROOT
 
 SCHEMAS = ROOT / "docs" / "events"
@@ -17,23 +18,28 @@ Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class Actor(BaseModel):
-    """Who did it."""
+    """Who did it, and with which credential. The credential is null where a function acted for the principal; an
+    operator, who invokes a function, is no principal."""
 
-    principal_id: Uuid
-    kind: Literal["user", "service"]
+    principal_id: Uuid | None
+    kind: Literal["user", "service", "operator"]
+    credential_id: Uuid | None
 
 
 class Event(BaseModel):
-    """What every event says. `sequence` counts the changes of the project and of all below it, without a gap."""
+    """What every event says. `sequence` counts the changes of its root without a gap: of the project with all below it,
+    or of the principal with its credentials, the space with its members, the tenant. `request_id` is the id of the
+    request. `omitted` names fields that are too long for an event, and so are missing in `resource`; read them from the
+    API."""
 
     id: Uuid
     type: str
     time: Moment
     tenant_id: Uuid
-    space_id: Uuid
-    project_id: Uuid
     sequence: Annotated[int, Field(ge=1)]
+    request_id: str
     actor: Actor
+    omitted: Annotated[list[str], Field(default_factory=list)]
 
 
 class Note(BaseModel):
@@ -46,6 +52,71 @@ class Note(BaseModel):
     content: str
     created_by: Uuid
     created_at: Moment
+
+
+class Tenant(BaseModel):
+    """A tenant."""
+
+    id: Uuid
+    name: str
+    created_at: Moment
+
+
+class Space(BaseModel):
+    """A space."""
+
+    id: Uuid
+    tenant_id: Uuid
+    name: str
+    created_at: Moment
+
+
+class SpaceMember(BaseModel):
+    """A principal's role in a space."""
+
+    tenant_id: Uuid
+    space_id: Uuid
+    principal_id: Uuid
+    role_id: Uuid
+    created_at: Moment
+
+
+class Principal(BaseModel):
+    """A principal, without its name and its e-mail address."""
+
+    id: Uuid
+    tenant_id: Uuid
+    kind: Literal["user", "service"]
+    created_at: Moment
+
+
+class Credential(BaseModel):
+    """A credential, without its secret, and without the name that an issuer has for the principal."""
+
+    id: Uuid
+    tenant_id: Uuid
+    principal_id: Uuid
+    kind: Literal["token", "key", "identity"]
+    created_at: Moment
+
+
+class CreatedCredential(Credential):
+    """The same, and when it ends; null for never."""
+
+    expires_at: Moment | None
+
+
+class RotatedCredential(Credential):
+    """The same, and when the new secret and the old one end."""
+
+    expires_at: Moment | None
+    previous_expires_at: Moment
+
+
+class RevokedCredential(Credential):
+    """The same, and when it ended."""
+
+    revoked_at: Moment
 
 
 _RECORDS: dict[str, type[BaseModel]] = {
@@ -61,6 +132,32 @@ TYPES: dict[str, type[BaseModel]] = {
     **{f"member.{verb}": v1.MemberView for verb in ("added", "role_changed", "removed")},
     **{f"{kind}.{verb}": view for kind, view in _RECORDS.items() for verb in ("created", "updated", "deleted")},
     **{f"note.{verb}": Note for verb in ("created", "deleted")},
+    "tenant.created": Tenant,
+    "space.created": Space,
+    "space_member.added": SpaceMember,
+    "principal.created": Principal,
+    "credential.created": CreatedCredential,
+    "credential.rotated": RotatedCredential,
+    "credential.revoked": RevokedCredential,
+}
+
+# The ids of the root, by the kind of what was changed; of a project for every other kind.
+_ROOTS: dict[str, tuple[str, ...]] = {
+    "tenant": (),
+    "space": ("space_id",),
+    "space_member": ("space_id",),
+    "principal": ("principal_id",),
+    "credential": ("principal_id",),
+}
+
+
+# What is sent to make a resource says which of its fields are long.
+_SENT: dict[str, type[BaseModel]] = {
+    "task": v1_records.NewTask,
+    "dataset": v1_records.NewDataset,
+    "experiment": v1_records.NewExperiment,
+    "decision": v1_records.NewDecision,
+    "note": v1_records.NewNote,
 }
 
 
@@ -69,11 +166,25 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
+def _long_fields(kind: str) -> set[str]:
+    """The fields of a resource that may be left out of its event: documents, and texts of the longest kind."""
+    if kind not in _SENT:
+        return {"description"} if kind == "project" else set()
+    sent = _SENT[kind].model_json_schema()["properties"]
+    return {name for name, field in sent.items() if field.get("maxLength") == MAX_TEXT}
+
+
 def schema(type: str) -> dict[str, Any]:
     """The JSON Schema of an event of the type."""
-    changed: dict[str, Any] = {"changed": (list[str], ...)} if type.endswith(("updated", "role_changed")) else {}
-    model = create_model(type, __base__=Event, type=(Literal[type], ...), resource=(TYPES[type], ...), **changed)
+    kind = type.partition(".")[0]
+    own: dict[str, Any] = dict.fromkeys(_ROOTS.get(kind, ("space_id", "project_id")), (Uuid, ...))
+    if type.endswith(("updated", "role_changed", "rotated")):
+        own["changed"] = (list[str], ...)
+    model = create_model(type, __base__=Event, type=(Literal[type], ...), resource=(TYPES[type], ...), **own)
     whole = model.model_json_schema(mode="serialization", schema_generator=_Untitled)
+    resource = whole["$defs"][TYPES[type].__name__]
+    long = _long_fields(kind)
+    resource["required"] = [name for name in resource["required"] if name not in long]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole}
 
 

@@ -18,6 +18,8 @@ EVENTS = ROOT / "events"
 
 _TENANT = "57be4a7be6e591afc8ac7ddd"
 _OWNER, _VIEWER, _OUTSIDER = "4d30d21a08116d9ced4c2aa8", "d476489917ff5a16aeac391c", "6a8f33fc9f6e290cca0839b5"
+# The owner's token.
+_CREDENTIAL = "866e6fb9427803b4f0084c3b"
 
 # In paths and queries, where a sample in the OpenAPI document names another thing.
 _PARAMETERS = {
@@ -67,7 +69,13 @@ def _of_route(route: Route, operation: Json) -> Json:
         headers.append(("Content-Type", JSON))
     if route.method != "GET":
         headers.append(("Idempotency-Key", f"sample-{route.name}"))
-    caller = {"tenant_id": _TENANT, "principal_id": _OWNER, "kind": "user", "principalId": _OWNER}
+    caller = {
+        "tenant_id": _TENANT,
+        "principal_id": _OWNER,
+        "kind": "user",
+        "credential_id": _CREDENTIAL,
+        "principalId": _OWNER,
+    }
     return proxy_event(
         resource=route.path,
         path=route.path.format(**ids),

@@ -133,7 +133,7 @@ def test_a_foreign_record_delays_no_other(instance: Instance) -> None:
     """The foreign record becomes a dead letter, and the events before and after it are published."""
     world = instance.world
     before = world.new_project("Before")
-    poison = {"pk": {"S": "T#x#P#y"}, "sk": {"S": "META"}, "last_event": {"M": {"id": {"S": "z"}}}}
+    poison = {"pk": {"S": "T#x#P#y"}, "sk": {"S": "META"}, "sequence": {"N": "1"}}
     client(instance.directory, "dynamodb").put_item(TableName=TABLE_NAME, Item=poison)
     after = world.new_project("After")
     wait_for(lambda: lines(instance.directory, "dead-letters.jsonl"))

@@ -1,16 +1,21 @@
 """Every sample event runs through its handler, with the documented effect."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from atrium import keys
+from atrium.store.engine.wire import plain_item
 from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.support.changes import require_published_form
-from tests.support.client import World
+from tests.support.client import World, v1_id
+from tests.support.rows import Rows, meta_of
 from tests.support.samples import EVENTS, made_for_samples, prepared, status_of
 
 SAMPLES = sorted(str(path.relative_to(EVENTS)) for path in EVENTS.rglob("*.json"))
@@ -57,12 +62,19 @@ def run(template: Template, name: str) -> Any:
     return call(function, json.loads((EVENTS / f"automation/{name}.json").read_text()))
 
 
-def test_the_streams_sample_is_published(shared: World, template: Template) -> None:
-    shared.bus.events.clear()
+def test_the_streams_sample_is_published(world: World, template: Template) -> None:
+    (record,) = json.loads((EVENTS / "automation/publish_events.json").read_text())["Records"]
+    image = plain_item(record["dynamodb"]["NewImage"])
     assert run(template, "publish_events") == {"batchItemFailures": []}
-    assert shared.bus.details
-    for detail in shared.bus.details:
-        require_published_form(detail)
+    assert world.bus.details == [], "the ledger keeps no event of that time"
+    made = meta_of(world, world.new_project())
+    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    (event,) = image["last_events"]
+    rows.copy(keys.event(made["tenant"], made["last_events"][0]), keys.event(image["tenant"], event))
+    assert run(template, "publish_events") == {"batchItemFailures": []}
+    (detail,) = world.bus.details
+    require_published_form(detail)
+    assert detail["id"] == v1_id(event)
 
 
 def test_samples_without_work_to_do_change_nothing(world: World, template: Template) -> None:

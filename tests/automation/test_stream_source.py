@@ -20,7 +20,7 @@ def record(number: int, created: float | None = None, name: str = "INSERT") -> d
     change = {
         "ApproximateCreationDateTime": created or time.time(),
         "Keys": {"pk": {"S": f"PURGE#{number % 8}"}, "sk": {"S": "META"}},
-        "NewImage": {"last_event": {"M": {"id": {"S": f"{number}"}}}},
+        "NewImage": {"sequence": {"N": f"{number}"}},
         "SequenceNumber": f"{number:021}",
     }
     return {"eventName": name, "dynamodb": change}

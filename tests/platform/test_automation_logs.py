@@ -8,7 +8,7 @@ import pytest
 from moto.events.models import EventPattern
 
 from atrium import keys
-from atrium.models import timestamp
+from atrium.ids import new_ids
 from atrium.store import purge
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import Range, table
@@ -19,13 +19,15 @@ from tests.support.client import World
 from tests.support.clock import NET
 from tests.support.faults import faulty
 from tests.support.logs import Said, measured
-from tests.support.rows import meta_of
+from tests.support.rows import Rows, meta_of
 
 
 def test_the_lag_of_each_published_event_is_logged(world: World, template: Template, said: Said) -> None:
     meta = meta_of(world, world.new_project())
-    meta["last_event"]["time"] = timestamp(datetime.now(UTC) - timedelta(seconds=90))
-    record = {"dynamodb": {"NewImage": wire_item(meta), "SequenceNumber": "1"}}
+    (earlier,) = new_ids(1, round((datetime.now(UTC) - timedelta(seconds=90)).timestamp() * 1000))
+    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows.copy(keys.event(meta["tenant"], meta["last_events"][-1]), keys.event(meta["tenant"], earlier))
+    record = {"dynamodb": {"NewImage": wire_item({**meta, "last_events": [earlier]}), "SequenceNumber": "1"}}
     said()
     done = call(template.functions["PublishEvents"], {"Records": [record] * 101})
     assert done == {"batchItemFailures": []}

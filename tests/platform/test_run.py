@@ -230,7 +230,8 @@ def test_events_are_in_the_file_named_by_the_welcome_text(instance: Instance) ->
     made = instance.world("POST", "/projects", FLAT).body
     uuid = v1_id(made["_id"])
     wait_for(lambda: Path(path).exists() and uuid in Path(path).read_text())
-    (event,) = (event for event in map(json.loads, Path(path).read_text().splitlines()) if event["project_id"] == uuid)
+    events = map(json.loads, Path(path).read_text().splitlines())
+    (event,) = (event for event in events if event.get("project_id") == uuid)
     assert (event["type"], event["sequence"], event["resource"]["name"]) == ("project.created", 1, FLAT["projectName"])
     wait_for(lambda: re.search(rf"^\d\d:\d\d:\d\d event project.created {uuid} 1$", instance.output(), re.MULTILINE))
 

@@ -233,7 +233,7 @@ def test_the_sample_reaction_is_off_until_configured() -> None:
         )
         assert template.resolve(rule["Properties"])["State"] == state
         assert template.functions["AddViewer"].environment["VIEWER_PRINCIPAL"] == given.get("ViewerPrincipal", "")
-    with pytest.raises(SystemExit, match="has no parameter Viewer; it has Stage, CorsOrigin, ViewerPrincipal"):
+    with pytest.raises(SystemExit, match="has no parameter Viewer; it has Stage, CorsOrigin, EventRetentionDays"):
         Template(Viewer="x")
 
 
@@ -285,6 +285,7 @@ def test_functions_share_one_environment_so_one_worker_can_run_them_all(template
         "BUS_NAME": "atrium-events",
         "CORS_ORIGIN": "*",
         "DEAD_LETTERS": "https://sqs.us-east-1.amazonaws.com/000000000000/DeadLetters",
+        "EVENT_DAYS": "90",
         "JWT_AUDIENCE": "atrium",
         "JWT_ISSUER": "",
         "JWT_JWKS": "",

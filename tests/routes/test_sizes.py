@@ -187,6 +187,7 @@ PROJECT = models.Project(
     status="archived",
     sequence=10**9,
     members=change.MAX_MEMBERS,
+    last_events=(ID,),
 )
 # As many as fit into a megabyte, of the longest and of the shortest.
 NOTES = {

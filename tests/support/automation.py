@@ -1,16 +1,21 @@
 """Events for the functions without a URL: those that make each do all that it does."""
 
 import json
+import os
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+import boto3
+
+from atrium import keys
 from atrium.store.engine.table import table
 from atrium.store.engine.wire import wire_item
 from atrium.store.purge import queued
 from local.template import ROOT, Function
 from tests.support.client import World, flat_id
 from tests.support.requests import a_project
+from tests.support.rows import Rows, meta_of
 from tools.event_schemas import TYPES
 
 
@@ -47,10 +52,13 @@ def to_add_a_viewer(world: World, sample: Any) -> list[Any]:
 
 def to_publish(world: World, sample: Any) -> list[Any]:
     """One of each type."""
+    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
     events = [deepcopy(sample) for _ in TYPES]
     for event, type in zip(events, TYPES, strict=True):
+        image = meta_of(world, world.new_project())
+        rows.change(keys.event(image["tenant"], image["last_events"][-1]), type=type)
         for record in event["Records"]:
-            record["dynamodb"]["NewImage"]["last_event"]["M"]["type"] = {"S": type}
+            record["dynamodb"]["NewImage"] = wire_item(image)
     return events
 
 

@@ -87,8 +87,8 @@ def announced(type: str, kind: str, p: Place) -> None:
     resource = {"principal_id": v1_id(key.sk.removeprefix(keys.ROLE))} if key else {"id": v1_id(id)}
     meta = p.rows.get(p.meta)
     assert meta is not None
-    event = {**meta["last_event"], "type": type, "time": LONG_AGO, "resource": json.dumps(resource)}
-    p.rows.change(p.meta, last_event=event)
+    event = keys.event(p.tenant, meta["last_events"][-1])
+    p.rows.change(event, type=type, resource=json.dumps(resource))
 
 
 def answered(p: Place, row: str, **change: Any) -> None:
@@ -271,19 +271,27 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "attribute": lambda p: p.rows.change(p.person("owner"), kind=None),
         },
     ),
+    "tenant_malformed": (None, {"name": lambda p: p.rows.change(keys.tenant(p.tenant), name=None)}),
     "project_malformed": (
         None,
         {
             **{
                 name: partial(without, name)
-                for name in ("name", "members", "sequence", "last_event", "manager", "space")
+                for name in ("name", "members", "sequence", "last_events", "manager", "space")
             },
             "another id": lambda p: p.rows.change(p.meta, id=GHOST),
             "another tenant": lambda p: p.rows.change(p.meta, tenant=GHOST),
             "another type": lambda p: p.rows.change(p.meta, version="1"),
-            "an event without an id": partial(announced, "note.created", "there"),
         },
     ),
+    "event_malformed": (
+        None,
+        {
+            "of a note without its task": partial(announced, "note.created", "there"),
+            "attribute": lambda p: p.rows.change(p.event, type=None),
+        },
+    ),
+    "event_missing": (None, {"of the last change": lambda p: p.rows.delete(p.event)}),
     "change_in_part": (
         None,
         {

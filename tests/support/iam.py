@@ -175,10 +175,10 @@ def _role_name(template: Template, function: str) -> str:
 _NEEDED_BY_OTHERS = {
     "CreateProject": {"UpdateItem"},
     "V1CreateProject": {"UpdateItem"},
-    "Provision": {"UpdateItem", "DeleteItem"},
-    "IssueCredential": {"UpdateItem", "DeleteItem"},
+    "Provision": {"ConditionCheckItem", "DeleteItem"},
+    "IssueCredential": {"ConditionCheckItem", "DeleteItem"},
     "RotateCredential": {"ConditionCheckItem"},
-    "RevokeCredential": {"GetItem", "PutItem", "DeleteItem"},
+    "RevokeCredential": {"GetItem", "DeleteItem"},
 }
 
 

@@ -57,6 +57,13 @@ class Place:
         return keys.project(self.tenant, self.project)
 
     @property
+    def event(self) -> Key:
+        """The row of the last event of the project."""
+        meta = self.rows.get(self.meta)
+        assert meta is not None
+        return keys.event(self.tenant, meta["last_events"][-1])
+
+    @property
     def listed(self) -> Key:
         return keys.space_project(self.tenant, self.tenant, self.project)
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atrium.ids import new_id
+from atrium import keys
+from atrium.ids import milliseconds_of, new_id, new_ids
+from atrium.store.engine.wire import wire_key
 from tests.support.client import RECORDS, World, flat_id, flat_path, in_camel_case, v1_id
 from tests.support.routes import takes_a_cursor
 from tools.routes import routes
@@ -182,9 +184,14 @@ def copied(world: World, members: Mapping[str, str]) -> str:
     """
     people = tuple((world.uuid(name), role) for name, role in members.items())
     if world.table is not None and people in _first:
-        path, texts = _first[people]
+        path, texts, event, told = _first[people]
         old, new = flat_id(path.rpartition("/")[2]), new_id()
-        world.table.write([json.loads(text.replace(old, new)) for text in texts])
+        # An event of its own, of the same moment.
+        (at,) = new_ids(1, milliseconds_of(event["sk"]["S"]))
+        texts = [text.replace(old, new).replace(event["sk"]["S"], at) for text in texts]
+        key = keys.event(event["pk"]["S"].split("#")[1], at)
+        copy = json.loads(told.replace(old, new).replace(v1_id(old), v1_id(new)))
+        world.table.write([*map(json.loads, texts), {**copy, **wire_key(key)}])
         path = path.replace(v1_id(old), v1_id(new))
         assert world("GET", path).status == 200
         return path
@@ -192,10 +199,13 @@ def copied(world: World, members: Mapping[str, str]) -> str:
     for name, role in members.items():
         world.new_member(path, name, role)
     if world.table is not None:
-        id = flat_id(path.rpartition("/")[2])
-        _first[people] = path, [json.dumps(row) for key, row in world.table.items().items() if id in key.pk + key.sk]
+        id, rows = flat_id(path.rpartition("/")[2]), world.table.items()
+        own = [row for key, row in rows.items() if id in key.pk + key.sk]
+        (meta,) = (row for row in own if "last_events" in row)
+        event = rows[keys.event(meta["tenant"]["S"], meta["last_events"]["L"][-1]["S"])]
+        _first[people] = path, [json.dumps(row) for row in own], event, json.dumps(event)
     return path
 
 
-# By the ids and roles of the members: the path of the first project, and its rows.
-_first: dict[tuple[tuple[str, str], ...], tuple[str, list[str]]] = {}
+# By the ids and roles of the members: the path of the first project, its rows, and its last event, also as text.
+_first: dict[tuple[tuple[str, str], ...], tuple[str, list[str], Any, str]] = {}

@@ -142,13 +142,16 @@ def meta_of(world: World, project: str) -> Item:
 
 
 def set_space_roles(world: World, name: str, roles: dict[str, str]) -> None:
-    """No route takes a space role away yet, so the table is told directly."""
+    """No route takes a space role away yet, so the table is told directly: the principal's item, the spaces' rows."""
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    spaces = {flat_id(space): {"S": role} for space, role in roles.items()}
-    boto3.client("dynamodb").update_item(
-        TableName=os.environ["TABLE_NAME"],
-        Key={"pk": {"S": f"T#{tenant}#U#{world.id(name)}"}, "sk": {"S": "META"}},
-        UpdateExpression="SET #spaces = :spaces",
-        ExpressionAttributeNames={"#spaces": "spaces"},
-        ExpressionAttributeValues={":spaces": {"M": spaces}},
-    )
+    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    person = keys.principal(tenant, world.id(name))
+    before = rows.get(person)
+    assert before is not None
+    spaces = {flat_id(space): role for space, role in roles.items()}
+    rows.change(person, spaces=spaces)
+    for space in before["spaces"].keys() - spaces.keys():
+        rows.delete(keys.space_member(tenant, space, world.id(name)))
+    for space, role in spaces.items():
+        row = {"principal": world.id(name), "role": role, "created_at": before["created_at"]}
+        rows.put(keys.space_member(tenant, space, world.id(name)), row)

@@ -14,6 +14,8 @@ ID = "[0-9a-f]{24}"
 SENT_ID = "[0-9A-Fa-f]{24}"
 SENT_UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
 
+_CHANCE = secrets.SystemRandom()
+
 _ID = re.compile(ID)
 _SENT_ID = re.compile(SENT_ID)
 _UUID = re.compile(SENT_UUID)
@@ -24,6 +26,24 @@ def new_id() -> str:
     milliseconds = time.time_ns() // 1_000_000
     tail = (milliseconds % 1000) << 54 | secrets.randbits(54)
     return f"{milliseconds // 1000:08x}{tail:016x}"
+
+
+def new_ids(count: int, milliseconds: int, above: str | None = None) -> list[str]:
+    """So many new ids of a moment (milliseconds since 1970), ascending and above the id `above`. They are of a later
+    millisecond where that id has taken up the rest of this one."""
+    first = milliseconds // 1000 << 64 | milliseconds % 1000 << 54
+    if above is not None:
+        first = max(first, int(above, 16) + 1)
+    room = range(first, (first >> 54) + 1 << 54)
+    if len(room) < count:
+        return new_ids(count, milliseconds_of(above or "0") + 1)
+    return [f"{number:024x}" for number in sorted(_CHANCE.sample(room, count))]
+
+
+def milliseconds_of(id: str) -> int:
+    """The moment of an id, in milliseconds since 1970."""
+    number = int(id, 16)
+    return (number >> 64) * 1000 + (number >> 54 & 0x3FF)
 
 
 def is_id(text: str) -> bool:

@@ -6,6 +6,7 @@ transaction as what they list.
 
 | access | key | call |
 |---|---|---|
+| a tenant | `T#<tenant>#T` / `META` | get |
 | a space | `T#<tenant>#S#<space>` / `META` | get |
 | its members | same / `ROLE#<principal>` | query |
 | its projects, by age | same / `PROJECT#<project>` | query, get |
@@ -19,6 +20,7 @@ transaction as what they list.
 | its credentials | same / `CREDENTIAL#<credential>` | get, query |
 | a principal by e-mail, or its beginning | `T#<tenant>#D` / `EMAIL#<e-mail>` | get, query |
 | a principal by the beginning of a word of its name | same / `NAME#<words>#<principal>` | query |
+| an event of the ledger | `T#<tenant>#L#<shard>` / `<event>` | get, query |
 | an idempotency record | `T#<tenant>#I#<sha-256>` / `META` | get |
 | a credential | `KEY#<sha-256>` / `META` | get |
 | what deletions left to be purged | `PURGE#<shard>` / `<tenant>#<project>`, `<tenant>#<project>#<task>` | query |
@@ -59,10 +61,21 @@ NAME = "NAME#"
 # Deletions are spread over this many partitions, so that a burst of them is not one partition's burst.
 PURGE_SHARDS = 8
 
+# So is the ledger of a tenant: each partition takes some five hundred small events a second.
+LEDGER_SHARDS = 4
+
 
 def tenant_prefix(tenant: str) -> str:
     """What every partition of a tenant starts with; the closing # keeps tenant `ab` out of tenant `abc`."""
     return f"T#{tenant}#"
+
+
+def tenant_of(pk: str) -> str:
+    """The tenant of one of its partitions. Raises ValueError for any other partition."""
+    kind, tenant, _ = pk.split("#", 2)
+    if kind != "T":
+        raise ValueError("a partition of no tenant")
+    return tenant
 
 
 CREDENTIAL_PREFIX = "KEY#"
@@ -70,6 +83,10 @@ PURGE_PREFIX = "PURGE#"
 
 # Each sweep writes it, so that the stream is never quiet for long. template.yaml names it in a filter.
 PULSE = Key("PULSE", META)
+
+
+def tenant(tenant: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}T", META)
 
 
 def space(tenant: str, space: str) -> Key:
@@ -133,6 +150,15 @@ def email(tenant: str, email: str) -> Key:
 
 def name(tenant: str, words: str, principal: str) -> Key:
     return Key(directory(tenant), f"{NAME}{words}#{principal}")
+
+
+def event(tenant: str, event: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}L#{crc32(event.encode()) % LEDGER_SHARDS}", event)
+
+
+def ledger_shards(tenant: str) -> list[str]:
+    """The partitions of a tenant's ledger."""
+    return [f"{tenant_prefix(tenant)}L#{shard}" for shard in range(LEDGER_SHARDS)]
 
 
 def idempotency(tenant: str, sha256: str) -> Key:
@@ -231,6 +257,7 @@ _T, _P, _U = _hex("tenant"), _hex("project"), _hex("principal")
 
 # Each kind's key, spelled of patterns in the place of ids.
 _PATTERNS = {
+    "tenant": tenant(_T),
     "space": space(_T, _hex("space")),
     "space_member": space_member(_T, _hex("space"), _U),
     "space_project": space_project(_T, _hex("space"), _P),
@@ -243,6 +270,7 @@ _PATTERNS = {
     "principal_credential": principal_credential(_T, _U, _hex("credential")),
     "email": email(_T, "(?P<email>.+)"),
     "name": name(_T, "(?P<words>.*)", _U),
+    "event": Key(f"{tenant_prefix(_T)}L#[0-9]+", _hex("event")),
     "replay": idempotency(_T, _hex("sha256", 64)),
     "credential": credential(_hex("sha256", 64)),
     "purge": Key(f"{PURGE_PREFIX}[0-9]+", f"{_T}#{_P}(?:#{_hex('task')})?"),

@@ -4,12 +4,13 @@ A value that has no subclasses and is not stored field by field is a NamedTuple:
 twentieth of a dataclass's time.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from atrium.documents import Raw
-from atrium.ids import to_uuid
+from atrium.ids import milliseconds_of, to_uuid
 from atrium.permissions import Role
 
 Status = Literal["active", "archived"]
@@ -17,6 +18,8 @@ Phase = Literal["business", "data_understanding", "data_preparation", "modeling"
 TaskStatus = Literal["pending", "onHold", "inProgress", "underReview", "completed"]
 Priority = Literal["high", "medium", "low"]
 PrincipalKind = Literal["user", "service"]
+# The kind of a caller that is no principal: one who may invoke an operator's function.
+OPERATOR = "operator"
 T = TypeVar("T")
 
 
@@ -25,12 +28,52 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def moment_of(id: str) -> str:
+    """The moment of an id, as a timestamp."""
+    seconds, milliseconds = divmod(milliseconds_of(id), 1000)
+    return timestamp(datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000))
+
+
 class Caller(NamedTuple):
-    """Who is asking, as the authorizer said. `kind` is `user` or `service`."""
+    """Who is asking, as the authorizer said. `kind` is `user`, `service` or OPERATOR; `credential` is the id of the
+    credential that was sent, None where a function acts for a principal."""
 
     tenant: str
     principal: str
     kind: str
+    credential: str | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change, as the ledger keeps it.
+
+    Its root is its project, or else its principal, its space, or its tenant; `sequence` is its number among the changes
+    of the root, None until it is published. `actor`, `actor_kind` and `credential` say who made it; an `operator`, who
+    invokes a function, is no principal. `request` is the id of the request. `resource` is JSON text: what was changed,
+    after the change or before its deletion, without the fields that `omitted` names. `changed` are the names of the
+    fields with a new value, None for what is not an update.
+    """
+
+    id: str
+    tenant: str
+    type: str
+    actor_kind: str
+    resource: str
+    space: str | None = None
+    project: str | None = None
+    principal: str | None = None
+    actor: str | None = None
+    credential: str | None = None
+    request: str | None = None
+    changed: tuple[str, ...] | None = None
+    omitted: tuple[str, ...] = ()
+    sequence: int | None = None
+
+    @property
+    def time(self) -> str:
+        """The moment of the change, which its id has."""
+        return moment_of(self.id)
 
 
 @dataclass(frozen=True)
@@ -66,13 +109,15 @@ class ProjectRow:
 class Project(ProjectRow):
     """A project's own fields. `description` is JSON text; `version` counts changes of these fields, `sequence` every
     change of the project or below it, `members` its members. `is_childless` is
-    true until the first task, or the first member besides its manager, is added, and never again."""
+    true until the first task, or the first member besides its manager, is added, and never again. `last_events` are
+    the ids of the events of its latest change."""
 
     client: str
     description: str
     version: int
     sequence: int
     members: int
+    last_events: Sequence[str]
     is_childless: bool = False
 
     def resource(self) -> dict[str, Any]:

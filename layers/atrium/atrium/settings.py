@@ -10,6 +10,7 @@ class Settings:
     """The function's environment.
 
     `stack_name` separates the metrics of stacks. `dead_letters` is the URL of the queue of dead letters.
+    `event_days` is for how many days the ledger keeps an event, 0 for ever.
     `viewer_principal` is the UUID of the principal that AddViewer adds, or empty.
 
     `jwt_issuer` is empty if no access tokens are accepted. `jwt_jwks` is the issuer's JWKS document, or its URL, or
@@ -21,6 +22,7 @@ class Settings:
     cors_origin: str
     bus_name: str
     dead_letters: str
+    event_days: int
     viewer_principal: str
     jwt_issuer: str
     jwt_audience: str
@@ -37,6 +39,7 @@ def settings() -> Settings:
         cors_origin=os.environ["CORS_ORIGIN"],
         bus_name=os.environ["BUS_NAME"],
         dead_letters=os.environ["DEAD_LETTERS"],
+        event_days=int(os.environ["EVENT_DAYS"]),
         viewer_principal=os.environ["VIEWER_PRINCIPAL"],
         jwt_issuer=os.environ["JWT_ISSUER"],
         jwt_audience=os.environ["JWT_AUDIENCE"],

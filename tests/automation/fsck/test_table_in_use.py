@@ -36,7 +36,10 @@ def test_a_repair_leaves_rows_changed_before_its_commit_alone(
         "delete": ("list_row_differs", partial(world, "DELETE", place.path)),
         "join": ("members_miscounted", partial(world, "POST", f"{place.path}/members", new)),
         # No route makes this change yet.
-        "grant": ("space_member_differs", partial(place.rows.change, viewer, spaces={place.tenant: "contributor"})),
+        "grant": (
+            "space_member_differs",
+            partial(place.rows.change, viewer, spaces={place.tenant: "contributor"}, sequence=1_000),
+        ),
     }
     seed, request = races[change]
     next(iter(DAMAGE[seed][1].values()))(place)

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from atrium.automation import streams
-from atrium.store import outbox
+from atrium.store import ledger
 from atrium.store.engine.wire import wire_item
 from atrium.store.letters import dead_letters
 from local.bus import Bus
@@ -43,15 +43,15 @@ def test_an_unreadable_image_is_put_aside_and_published_once_readable(
     projects = [world.new_project() for _ in range(3)]
     ids = [world("GET", project).body["id"] for project in projects]
     records = [change(world, project) for project in projects]
-    read = outbox.event_in
+    read = ledger.announced
 
     def unreadable(record: Record) -> Any:
         if record["dynamodb"]["SequenceNumber"] == records[1]["dynamodb"]["SequenceNumber"]:
-            raise KeyError("last_event")
+            raise KeyError("last_events")
         return read(record)
 
     with monkeypatch.context() as patch:
-        patch.setattr(streams, "event_in", unreadable)
+        patch.setattr(streams, "announced", unreadable)
         answer = call(template.functions["PublishEvents"], {"Records": records})
         assert answer == {"batchItemFailures": []}, "later records do not wait"
         assert published(world) == [(ids[0], 1), (ids[2], 1)]
@@ -64,7 +64,7 @@ def test_an_unreadable_image_is_put_aside_and_published_once_readable(
         assert waiting(letters) == [letter], "the one letter, and no other"
     assert redrive() == {"sent": 1, **DONE}
     assert published(world) == [(ids[0], 1), (ids[2], 1), (ids[1], 1)]
-    event = records[1]["dynamodb"]["NewImage"]["last_event"]["M"]["id"]["S"]
+    event = records[1]["dynamodb"]["NewImage"]["last_events"]["L"][0]["S"]
     assert world.bus.details[-1]["id"] == v1_id(event)
     assert waiting(letters) == []
 
@@ -110,7 +110,7 @@ def test_a_record_is_reported_to_the_stream_if_its_letter_cannot_be_stored(
     world: World, letters: Letters, template: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = change(world, world.new_project())
-    del record["dynamodb"]["NewImage"]["last_event"]
+    del record["dynamodb"]["NewImage"]["last_events"]
     monkeypatch.setattr(Letters, "answer", lambda *_: (503, {}))
     answer = call(template.functions["PublishEvents"], {"Records": [record]})
     assert answer == {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
@@ -119,7 +119,7 @@ def test_a_record_is_reported_to_the_stream_if_its_letter_cannot_be_stored(
 @pytest.mark.parametrize("text", ['"', "\\", "\n", "é", "\U0001f600", "\uffff", "\ufffe"], ids=ascii)
 def test_the_largest_item_of_a_table_fits_into_a_letter(world: World, letters: Letters, text: str) -> None:
     """An item of DynamoDB has at most 400 KB, a message of SQS at most 1 MiB and not every character."""
-    image = {"pk": {"S": "T#x#P#y"}, "last_event": {"S": text * (400 * 1024 // len(text.encode()))}}
+    image = {"pk": {"S": "T#x#P#y"}, "description": {"S": text * (400 * 1024 // len(text.encode()))}}
     record = {"dynamodb": {"NewImage": image, "OldImage": {**image, "sequence": {"N": "1"}}, "SequenceNumber": "1"}}
     dead_letters().leave(record, "EventUnreadable", SimpleNamespace(aws_request_id="r", invoked_function_arn="a"))
     (letter,) = waiting(letters)

@@ -85,7 +85,7 @@ def test_changes_given_up_by_the_stream_are_published_once(
     assert redrive() == {"sent": count, **DONE}
     assert [event["sequence"] for event in world.bus.details] == [1, 2, 3, 4]
     announced = {
-        v1_id(each["dynamodb"]["NewImage"]["last_event"]["M"]["id"]["S"])
+        v1_id(each["dynamodb"]["NewImage"]["last_events"]["L"][0]["S"])
         for records in shards(on_stream)[1].values()
         for each in records
         if resending.is_change(each) and flat_id(project.rpartition("/")[2]) in each["dynamodb"]["Keys"]["pk"]["S"]

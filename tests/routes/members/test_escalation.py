@@ -21,7 +21,7 @@ from local.gateway import Gateway
 from local.template import Template
 from tests.support.client import Answer, World, flat_id, flat_path, through, v1_id
 from tests.support.clock import Workers
-from tests.support.rows import Rows
+from tests.support.rows import Rows, set_space_roles
 from tests.support.world import Count, full
 
 # The permissions of the design's table of roles: a manager and stronger roles manage members and hand over.
@@ -232,8 +232,7 @@ def lose(stage: Stage, other: World, actor: Actor, left: str) -> dict[Key, Item]
     """
     member = f"{stage.project}/members/{stage.world.uuid(name_of(actor.space))}"
     if actor.project == "none":
-        person = keys.principal(stage.tenant, stage.world.id(name_of(actor.space)))
-        stage.rows.change(person, spaces={stage.tenant: left} if left != "none" else {})
+        set_space_roles(stage.world, name_of(actor.space), {stage.tenant: left} if left != "none" else {})
     elif left == "none":
         assert other("DELETE", member).status == 204
     else:

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from random import Random
 from typing import Any
 
+from atrium import keys
 from atrium.keys import Key
 from atrium.store.engine.client import dynamodb
 from atrium.store.engine.table import Item, Table
@@ -198,7 +199,9 @@ class Explorer:
         before = self._images.get(projects[0], plain_item(self._rows.start.get(Key(projects[0], "META"), {})))
         members, meta = self._rows.members_and_meta(projects[0])
         self._images[projects[0]] = meta
-        run.faults += judged(before, members, meta, attempt.sent.by)
+        event_key = keys.event(meta["tenant"], meta["last_events"][-1])
+        (event,) = map(plain_item, self._rows.under([event_key]).values() or [{}])
+        run.faults += judged(before, members, meta, event or None, attempt.sent.by)
 
     def _check_the_table(self, run: Run) -> None:
         """The check of the table, for what is left where no run before has left the same."""
@@ -243,7 +246,8 @@ class Explorer:
             return found[0] if id in self._known else names.setdefault(id, f"<id {len(names)}>")
 
         def as_yet(found: re.Match[str]) -> str:
-            return names.get(flat_id(found[0]) if "-" in found[0] else found[0], "<id>")
+            id = flat_id(found[0]) if "-" in found[0] else found[0]
+            return found[0] if id in self._known else names.get(id, "<id>")
 
         text = AN_ID.sub(named, without_moments(json.dumps(answers)))
         rows = [without_moments(json.dumps([*key, without_bound(row)], sort_keys=True)) for key, row in changed.items()]

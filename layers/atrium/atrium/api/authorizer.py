@@ -46,7 +46,12 @@ def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
         if caller is None:
             say("Unauthorized", **context, reason="unknown" if presented else "malformed")
             raise Exception("Unauthorized")
-        known = {"tenant_id": caller.tenant, "principal_id": caller.principal, "kind": caller.kind}
+        known = {
+            "tenant_id": caller.tenant,
+            "principal_id": caller.principal,
+            "kind": caller.kind,
+            "credential_id": caller.credential,
+        }
         return {**_policy(event, "Allow", caller.principal), "context": known}
 
     return handler

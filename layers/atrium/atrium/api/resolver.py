@@ -150,7 +150,7 @@ class Api(APIGatewayRestResolver):
         """
         event = self.current_event.raw_event
         identity = event["requestContext"]["authorizer"]
-        caller = Caller(identity["tenant_id"], identity["principal_id"], identity["kind"])
+        caller = Caller(identity["tenant_id"], identity["principal_id"], identity["kind"], identity["credential_id"])
         writes = event["httpMethod"] != "GET"
         if unknown := self._unknown_parameters():
             raise Invalid(*unknown)
@@ -162,6 +162,7 @@ class Api(APIGatewayRestResolver):
                 caller,
                 idempotency(event, body) if writes else None,
                 conditions(event, self.tags) if writes else Conditions(),
+                event["requestContext"]["requestId"],
             )
             self.append_context(work=work)  # type: ignore[no-untyped-call]
             done = work.run(lambda: outcome(next_middleware(app), event, self.tags, self.declared))

@@ -13,7 +13,7 @@ from atrium import documents
 from atrium.automation.invocation import Handler, committed, parsed, refusals_told
 from atrium.cold_start import warm
 from atrium.ids import from_uuid, to_uuid
-from atrium.models import Caller
+from atrium.models import OPERATOR, Caller
 from atrium.provisioning import Holder, Issue, Provisioning, Revocation, Rotation
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
@@ -29,9 +29,9 @@ def provisioning_handler() -> Handler:
     """The handler. Its result names everything that was made, with secrets the first time only. Raises Refused."""
     warm(connect)
 
-    def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
+    def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         with refusals_told():
-            return _provision(parsed(Provisioning, event))
+            return _provision(parsed(Provisioning, event), context.aws_request_id)
 
     return handler
 
@@ -64,24 +64,24 @@ def listing_handler() -> Handler:
 
 def _list(request: Holder) -> dict[str, Any]:
     with scope(request.tenant_id, credentials=True):
-        work = Work(table(), Caller(request.tenant_id, request.principal_id, "service"))
+        work = Work(table(), Caller(request.tenant_id, request.principal_id, OPERATOR))
         return {"credentials": [_listed(credential) for credential in Keyring(work).of(request.principal_id)]}
 
 
 def _keyring_handler(model: type[Request], change: Callable[[Keyring, Request], Changed]) -> Handler:
     warm(connect)
 
-    def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
+    def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         with refusals_told():
-            return _changed(parsed(model, event), change)
+            return _changed(parsed(model, event), change, context.aws_request_id)
 
     return handler
 
 
-def _changed(request: Request, change: Callable[[Keyring, Request], Changed]) -> dict[str, Any]:
+def _changed(request: Request, change: Callable[[Keyring, Request], Changed], invocation: str) -> dict[str, Any]:
     with scope(request.tenant_id, credentials=True):
         token = getattr(request, "request_token", None)
-        work = _work(request.tenant_id, type(request).__name__, token, request)
+        work = _work(request.tenant_id, type(request).__name__, token, request, invocation)
         keyring = Keyring(work)
         outcome = committed(work, "request_token", 200, lambda: _told(change(keyring, request)))
     result: dict[str, Any] = documents.parse(outcome.answer["body"])
@@ -96,17 +96,17 @@ def _show(keyring: Keyring, credential: dict[str, Any]) -> None:
         credential["secret"] = secret
 
 
-def _work(tenant: str, operation: str, token: str | None, request: BaseModel) -> Work:
+def _work(tenant: str, operation: str, token: str | None, request: BaseModel, invocation: str) -> Work:
     """The unit of work of an operator's request. With a token the request is done once, however often it is sent."""
     fingerprint = sha256(documents.canonical(request.model_dump(mode="json")).encode()).hexdigest()
     key = IdempotencyKey((operation, token), fingerprint, kept=True) if token else None
-    return Work(table(), Caller(tenant, "provision", "service"), key)
+    return Work(table(), Caller(tenant, "provision", OPERATOR), key, request=invocation)
 
 
-def _provision(request: Provisioning) -> dict[str, Any]:
+def _provision(request: Provisioning, invocation: str) -> dict[str, Any]:
     tenant = tenant_of(request)
     with scope(tenant, credentials=True):
-        work = _work(tenant, "provision", request.request_token, request)
+        work = _work(tenant, "provision", request.request_token, request, invocation)
         tenants = Tenants(work)
         outcome = committed(work, "request_token", 200, lambda: _made(tenants.provision(request)))
     result: dict[str, Any] = documents.parse(outcome.answer["body"])

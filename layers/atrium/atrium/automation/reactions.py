@@ -51,14 +51,14 @@ def project_creating_handler() -> Handler:
     """
     warm(connect)
 
-    def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
+    def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         if "Records" not in event:
             with refusals_told():
-                return _create(_requested(json.dumps(event)))
+                return _create(_requested(json.dumps(event)), context)
         failed = []
         for record in event["Records"]:
             try:
-                _create(_requested(record["body"]))
+                _create(_requested(record["body"]), context)
             except Refusal as refusal:
                 say("Refused", "WARN", message_id=record["messageId"], reason=refusal.message)
                 failed.append(record["messageId"])
@@ -76,19 +76,20 @@ def viewer_adding_handler() -> Handler:
     """
     warm(connect)
 
-    def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:
+    def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         with refusals_told():
-            return {"added": _add_viewer(event["detail"])}
+            return {"added": _add_viewer(event["detail"], context)}
 
     return handler
 
 
-def _create(request: ProjectRequest) -> dict[str, Any]:
+def _create(request: ProjectRequest, context: Any) -> dict[str, Any]:
     with scope(request.tenant_id):
         work = Work(
             table(),
             _actor(request.tenant_id, request.principal_id),
             IdempotencyKey(("create_project_from_event", request.id), _fingerprint(request.model_dump())),
+            request=context.aws_request_id,
         )
         projects = Projects(work, request.space_id or request.tenant_id)
 
@@ -114,7 +115,7 @@ def _requested(text: str) -> ProjectRequest:
     return parsed(ProjectRequest, event)
 
 
-def _add_viewer(created: Mapping[str, Any]) -> bool:
+def _add_viewer(created: Mapping[str, Any], context: Any) -> bool:
     if not settings().viewer_principal:
         return False
     tenant, viewer = from_uuid(created["tenant_id"]), from_uuid(settings().viewer_principal)
@@ -126,6 +127,7 @@ def _add_viewer(created: Mapping[str, Any]) -> bool:
             table(),
             _actor(tenant, from_uuid(created["resource"]["manager_id"])),
             IdempotencyKey(("add_viewer", created["id"]), _fingerprint(viewer)),
+            request=context.aws_request_id,
         )
         members = Members(work, in_space(space))
 

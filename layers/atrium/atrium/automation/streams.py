@@ -16,8 +16,9 @@ from atrium.keys import Key
 from atrium.models import timestamp
 from atrium.store.engine.table import connect, table
 from atrium.store.engine.wire import plain_item
+from atrium.store.ledger import Missing, announced, number
 from atrium.store.letters import dead_letters
-from atrium.store.outbox import bus, event_in
+from atrium.store.outbox import bus, detail
 from atrium.store.purge import Deletion, NotDeleted, Purge, Unreadable, deadline, pulse, queued
 from atrium.telemetry import MAX_VALUES, counted, say, what_failed
 
@@ -33,42 +34,84 @@ MAX_SWEPT = 10_000
 # The most unreadable rows that one line names.
 _MAX_NAMED = 10
 
+# Seconds that are kept for sending the events that are numbered, and for the number that is being written.
+_SENDING_SECONDS = 20.0
+
 # Seconds of a function's time that are kept for reporting its progress.
 _SPARE_SECONDS = 5.0
 
 
 def publishing_handler() -> Handler:
-    """The handler. Publishes the event of each record, and reports the records whose event the bus did not accept.
+    """The handler. Numbers the events of each record, publishes them, and reports the records of which one is not
+    published.
 
-    A record whose event cannot be read, or will never be accepted, becomes a dead letter, since the records behind it
+    A record whose events cannot be read, or will never be accepted, becomes a dead letter, since the records behind it
     would wait for it. In a batch that is sent again (`redriven`) it is reported instead.
     """
-    warm(bus)
+    warm(lambda: (table(), bus()))
 
     def handler(batch: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        hopeless: dict[str, str] = {}
-        events: list[tuple[str, dict[str, Any]]] = []
-        for record in batch["Records"]:
-            try:
-                event = event_in(record)
-            except Exception as error:
-                say("No event can be read", "ERROR", stream_record=_position(record), **what_failed(error))
-                hopeless[_position(record)] = "EventUnreadable"
-            else:
-                if event is not None:
-                    events.append((_position(record), event))
         until = time.monotonic() + _seconds_left(context)
+        events, failed, hopeless = _numbered(batch["Records"], until - _SENDING_SECONDS)
         left, refused = bus().publish([event for _, event in events], until)
         for place in refused:
             say("An event is refused", "ERROR", stream_record=events[place][0])
             hopeless[events[place][0]] = "EventRefused"
         _say_how_late([event for place, (_, event) in enumerate(events) if place not in left | refused])
-        failed = {events[place][0] for place in left} | _not_let_go(batch, hopeless, context)
+        failed |= {events[place][0] for place in left} | _not_let_go(batch, hopeless, context)
         if failed:
             say("Not published", "WARN", published=len(events) - len(left | refused), failed=len(failed))
         return _failures(batch, failed)
 
     return handler
+
+
+# A row of the ledger is there when its root's image is in the stream. If not, it may be restored within this time.
+MISSING_FOR = timedelta(minutes=1)
+
+Placed = tuple[str, dict[str, Any]]
+
+
+def _numbered(records: Sequence[Mapping[str, Any]], until: float) -> tuple[list[Placed], set[str], dict[str, str]]:
+    """The events of the records, numbered, each with the position of its record; the positions whose events could not
+    be numbered now, or until this time; and those whose events never will be, with the condition."""
+    events: list[Placed] = []
+    failed: set[str] = set()
+    hopeless: dict[str, str] = {}
+    results = table().together([partial(_numbered_one, record, until) for record in records])
+    for record, found in zip(records, results, strict=True):
+        position = _position(record)
+        match found:
+            case list():
+                events += [(position, event) for event in found]
+            case Unavailable():
+                failed.add(position)
+            case Missing() if _is_new(record):
+                failed.add(position)
+            case error:
+                say("No event can be read", "ERROR", stream_record=position, **what_failed(error))
+                hopeless[position] = "EventUnreadable"
+    return events, failed, hopeless
+
+
+def _numbered_one(record: Mapping[str, Any], until: float) -> list[dict[str, Any]] | Exception:
+    """The events of one record, or why there are none."""
+    try:
+        found = announced(record)
+        if found is None:
+            return []
+        if time.monotonic() >= until:
+            raise Unavailable
+        numbers = enumerate(found.ids, found.first)
+        kept = [number(table(), found.tenant, id, sequence) for sequence, id in numbers]
+        return [detail(event) for event in kept if event is not None]
+    except Exception as error:
+        return error
+
+
+def _is_new(record: Mapping[str, Any]) -> bool:
+    committed = record["dynamodb"].get("ApproximateCreationDateTime", 0)
+    return bool(time.time() - committed < MISSING_FOR.total_seconds())
 
 
 def _not_let_go(batch: Mapping[str, Any], hopeless: Mapping[str, str], context: Any) -> set[str]:

@@ -33,12 +33,12 @@ Requirement = Permission | AsManager
 class Access(NamedTuple):
     """A caller's role, in a space or a project (`place`), and the row that keeps the role.
 
-    `holder` is the row's key, `attribute` the path of the role in the row; both are None for a caller without a role.
+    `holder` is the row's key, None for a caller without a role. A role in a space is read from the principal's item,
+    and kept in the space's row of its member too, which is written with it: that row is small, and changes less often.
     """
 
     role: Role | None
     holder: Key | None = None
-    attribute: str = ""
     place: str = "project"
 
     def allows(self, permission: Permission) -> bool:
@@ -62,7 +62,7 @@ class Access(NamedTuple):
     def hold(self, work: Work) -> None:
         """Holds that the role is unchanged at the commit; else the caller is judged anew."""
         if self.role is not None and self.holder is not None:
-            work.check(self.holder, f"{self.attribute} = :held", held=self.role.key)
+            work.check(self.holder, "#role = :held", held=self.role.key)
 
 
 def space_access(caller: Caller, principal: Item | None, space: str, place: str = "space") -> Access:
@@ -70,7 +70,7 @@ def space_access(caller: Caller, principal: Item | None, space: str, place: str 
     key = principal["spaces"].get(space) if principal else None
     if key is None:
         return Access(None, place=place)
-    return Access(role_named(key), keys.principal(caller.tenant, caller.principal), f"#spaces.#{space}", place)
+    return Access(role_named(key), keys.space_member(caller.tenant, space, caller.principal), place)
 
 
 def project_access(caller: Caller, principal: Item | None, space: str, member: Item | None) -> Access:
@@ -79,4 +79,4 @@ def project_access(caller: Caller, principal: Item | None, space: str, member: I
     if member is None:
         return in_space
     role = role_named(member["role"])
-    return in_space if in_space.covers(role) else Access(role, Key(member["pk"], member["sk"]), "#role")
+    return in_space if in_space.covers(role) else Access(role, Key(member["pk"], member["sk"]))

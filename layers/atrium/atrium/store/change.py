@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from atrium import documents, keys
+from atrium import keys
 from atrium.errors import Archived, project_not_found
-from atrium.ids import new_id, to_uuid
-from atrium.models import Project
+from atrium.models import Project, moment_of
 from atrium.store.access import Access, Requirement, project_access
-from atrium.store.engine.table import Item, Range, Rows
+from atrium.store.engine.table import Range, Rows
 from atrium.store.engine.work import Work
+from atrium.store.ledger import Root, tell
 from atrium.store.rows import list_row, row_of, to_project
 
 T = TypeVar("T")
@@ -76,8 +76,8 @@ def open_project(work: Work, way: Way, project: str, *also: keys.Key, ranges: Se
     meta = work.item(meta_key)
     if meta is None or "deleted_at" in meta or way.space not in (None, meta["space"]):
         raise project_not_found()
-    work.not_before(meta["last_event"]["time"])
     found = to_project(meta)
+    work.not_before(moment_of(found.last_events[-1]))
     return Opened(found, project_access(caller, work.item(me), found.space, work.item(mine)), rows)
 
 
@@ -166,21 +166,23 @@ class Change:
         joined: int = 0,
         **fields: Any,
     ) -> None:
-        """Writes the change on META: the fields, one more in `sequence`, and the event that the table's stream
-        publishes. `changed` names, for an update, what the resource has anew; `joined` is by how many its members grow.
-        Holds that the project is not deleted, and active if it was read so. Raises Archived.
+        """Writes the change on META, the fields and one more in `sequence`, and its event in the ledger. The image of
+        META in the table's stream has the event published. `changed` names, for an update, what the resource has anew;
+        `joined` is by how many its members grow. Holds that the project is not deleted, and active if it was read so.
+        Raises Archived.
         """
         self.require_active()
         project = self.project
         if project.is_childless and type in _GROWS:
             fields["bare"] = False
             self.list(replace(project, is_childless=False))
-        sets = ", ".join(f"#{name} = :{name}" for name in ("last_event", *fields))
+        sets = ", ".join(f"#{name} = :{name}" for name in ("last_events", *fields))
+        events = record(self._work, replace(project, sequence=project.sequence + 1), type, resource, changed)
         self._work.update(
             self.key,
             f"SET {sets} ADD #sequence :one, #members :joined",
             _STANDS,
-            last_event=event(self._work, replace(project, sequence=project.sequence + 1), type, resource, changed),
+            last_events=events,
             one=1,
             joined=joined,
             seen_status=project.status,
@@ -199,18 +201,13 @@ class Change:
         self._work.put(keys.space_project(seen.tenant, seen.space, seen.id), list_row(changed), when=None)
 
 
-def event(
+def record(
     work: Work, changed: Project, type: str, resource: Mapping[str, Any], names: Iterable[str] | None = None
-) -> Item:
-    """The event of a change that gives a project this sequence, or a later one. The idempotency record tells of the
-    change too."""
-    row, at = row_of(type, resource, work.now)
+) -> list[str]:
+    """Writes the event of a change that gives a project this sequence, or a later one. The idempotency record tells of
+    the change too. Returns the ids of the change's events."""
+    root = Root(keys.project(changed.tenant, changed.id), changed.space, changed.id, last_events=changed.last_events)
+    id = tell(work, root, type, resource, names)
+    row, at = row_of(type, resource, moment_of(id))
     work.tell({"project": changed.id, "sequence": changed.sequence, "row": row} | ({"at": at} if at else {}))
-    told = {
-        "id": new_id(),
-        "type": type,
-        "time": work.now,
-        "actor": {"principal_id": to_uuid(work.caller.principal), "kind": work.caller.kind},
-        "resource": documents.render(resource),
-    }
-    return told if names is None else told | {"changed": sorted(names)}
+    return work.events[root.key]

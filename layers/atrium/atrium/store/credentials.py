@@ -56,7 +56,7 @@ class Credentials:
             if item is None or "revoked_at" in item:
                 return None
             self._note_use(key, item, now)
-        caller = Caller(item["tenant"], item["principal"], item["principal_kind"])
+        caller = Caller(item["tenant"], item["principal"], item["principal_kind"], item["id"])
         return _Known(caller, time.monotonic() + CACHE_SECONDS, item.get("expires_at"))
 
     def _note_use(self, key: keys.Key, item: Item, now: str) -> None:

@@ -6,18 +6,20 @@ on the principal's row, so two rotations, or a rotation and a revocation, come o
 behind that no row names.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from atrium import keys
 from atrium.credentials import IDENTITY, digest, new_secret
 from atrium.errors import Conflict, Detail, Invalid, NotFound
-from atrium.ids import new_id
+from atrium.ids import new_id, to_uuid
 from atrium.keys import Key
 from atrium.models import Caller, timestamp
 from atrium.provisioning import Issue, NewCredential, Revocation, Rotation
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.engine.work import Work
+from atrium.store.ledger import Root, count, last_events, tell
 
 # How many credentials of a principal are listed.
 MAX_LISTED = 1_000
@@ -86,9 +88,10 @@ class Keyring:
         person = self._work.item(person_key)
         if person is None:
             raise _no_principal()
-        self._work.check(person_key, "attribute_exists(#pk)")
         holder = Caller(self._tenant, request.principal_id, person["kind"])
-        return self.add(new_id(), holder, request.credential, ("credential",))
+        issued = self.add(new_id(), holder, request.credential, ("credential",))
+        count(self._work, person_key)
+        return issued
 
     def add(self, id: str, holder: Caller, new: NewCredential, loc: tuple[str | int, ...]) -> Issued:
         """Writes a new credential of a principal, whose digest was read. Raises Invalid."""
@@ -102,6 +105,7 @@ class Keyring:
         if new.kind == IDENTITY:
             row |= {"issuer": new.issuer, "subject": new.subject}
         self._work.put(keys.principal_credential(self._tenant, holder.principal, id), row)
+        self._tell(holder.principal, "credential.created", row, expires_at=expires_at)
         return Issued(id, new.kind)
 
     def rotate(self, request: Rotation) -> Rotated:
@@ -133,6 +137,9 @@ class Keyring:
         if "previous" in row:
             self._work.delete(keys.credential(row["previous"]), when=None)
         self._work.update(key, "SET #sha256 = :new, #previous = :old", "#sha256 = :old", new=hashed, old=row["sha256"])
+        shown = {"expires_at": _expiry(request, old), "previous_expires_at": ends}
+        self._tell(request.principal_id, "credential.rotated", row, ["expires_at", "previous_expires_at"], **shown)
+        count(self._work, keys.principal(self._tenant, request.principal_id))
         return Rotated(row["id"], row["kind"], ends)
 
     def revoke(self, request: Revocation) -> Revoked:
@@ -143,12 +150,17 @@ class Keyring:
         # The rotation that would add a secret behind our back changes this row.
         self._work.check(key, "#sha256 = :current", current=row["sha256"])
         revoked_at: str = self._work.now
+        ends = False
         for secret_key in map(keys.credential, digests):
             secret = self._work.item(secret_key)
             if secret and "revoked_at" in secret:
                 revoked_at = min(revoked_at, secret["revoked_at"])
             elif secret:
                 self._work.update(secret_key, "SET #revoked_at = :now", now=self._work.now)
+                ends = True
+        if ends:
+            self._tell(request.principal_id, "credential.revoked", row, revoked_at=revoked_at)
+            count(self._work, keys.principal(self._tenant, request.principal_id))
         return Revoked(row["id"], row["kind"], revoked_at)
 
     def of(self, principal: str) -> list[Credential]:
@@ -177,16 +189,33 @@ class Keyring:
 
     def _credential(self, request: Rotation | Revocation) -> tuple[Key, Item]:
         key = keys.principal_credential(self._tenant, request.principal_id, request.credential_id)
-        self._work.read(key)
+        self._work.read(key, keys.principal(self._tenant, request.principal_id))
         row = self._work.item(key)
         if row is None:
             raise NotFound("Credential not found.")
         return key, row
 
+    def _tell(
+        self, principal: str, type: str, row: Item, changed: Sequence[str] | None = None, **moments: str | None
+    ) -> None:
+        shown = {
+            "id": to_uuid(row["id"]),
+            "tenant_id": to_uuid(self._tenant),
+            "principal_id": to_uuid(principal),
+            "kind": row["kind"],
+            "created_at": row["created_at"],
+        }
+        row_of_principal = self._work.item(keys.principal(self._tenant, principal))
+        tell(self._work, principal_root(self._tenant, principal, row_of_principal), type, shown | moments, changed)
+
     def _made(self, id: str, kind: str) -> str:
         """The digest of a new secret."""
         secret = self.secrets[id] = new_secret(kind)
         return digest(secret)
+
+
+def principal_root(tenant: str, principal: str, row: Item | None) -> Root:
+    return Root(keys.principal(tenant, principal), principal=principal, last_events=last_events(row))
 
 
 def _secret_row(id: str, holder: Caller, kind: str, created_at: str, expires_at: str | None) -> Item:

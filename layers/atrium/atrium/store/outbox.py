@@ -1,8 +1,7 @@
-"""Domain events: out of the table's stream, onto the event bus.
+"""Domain events: onto the event bus.
 
-Each change of a project, or of something below it, has set `last_event` on the project's META in its own transaction.
-So the stream's images of META are the outbox: one event for each commit, none without. They are published at least
-once: a repeat has the same id. EventBridge does not keep order; `sequence` tells a consumer what it has seen.
+They are published at least once: a repeat has the same id. EventBridge does not keep order; `sequence` tells a consumer
+what it has seen.
 """
 
 import random
@@ -16,19 +15,17 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from atrium import documents, keys
+from atrium import documents
 from atrium.documents import Raw
 from atrium.ids import to_uuid
+from atrium.models import Event
 from atrium.settings import settings
 from atrium.store.engine.client import bears_any_failure
-from atrium.store.engine.table import Item
-from atrium.store.engine.wire import plain_item
 
 SOURCE = "atrium"
 
-# What one PutEvents may have: entries, and bytes of all of them.
+# The most entries of one PutEvents. It may have 256 KB, and an event has at most 16.
 MAX_ENTRIES = 10
-MAX_BYTES = 256 * 1024
 
 # How often an event is sent before it is left to the stream to bring it again.
 _ATTEMPTS = 4
@@ -42,28 +39,24 @@ _FOR_WHAT_IT_HOLDS = {"ValidationException", "SerializationException", "413"}
 _OF_AN_ENTRY = {"InvalidArgument", "MalformedDetail"}
 
 
-def event_in(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The event in a stream record of a project's META, to be rendered with `documents`; None where there is nothing
-    new, and for the sweep's pulse. Raises an exception for a record that is none of ours.
-    """
-    new = plain_item(record["dynamodb"]["NewImage"])
-    if new["pk"] == keys.PULSE.pk:
-        return None
-    old = plain_item(record["dynamodb"].get("OldImage", {}))
-    if old.get("sequence") == new["sequence"]:
-        return None
-    event: Item = new["last_event"]
+def detail(event: Event) -> dict[str, Any]:
+    """A numbered event as the bus has it, to be rendered with `documents`."""
     return {
-        "id": to_uuid(event["id"]),
-        "type": event["type"],
-        "time": event["time"],
-        "tenant_id": to_uuid(new["tenant"]),
-        "space_id": to_uuid(new["space"]),
-        "project_id": to_uuid(new["id"]),
-        "sequence": new["sequence"],
-        "actor": event["actor"],
-        "resource": Raw(event["resource"]),
-        **({"changed": event["changed"]} if "changed" in event else {}),
+        "id": to_uuid(event.id),
+        "type": event.type,
+        "time": event.time,
+        "tenant_id": to_uuid(event.tenant),
+        **{f"{kind}_id": to_uuid(id) for kind in ("space", "project", "principal") if (id := getattr(event, kind))},
+        "sequence": event.sequence,
+        "request_id": event.request,
+        "actor": {
+            "principal_id": event.actor and to_uuid(event.actor),
+            "kind": event.actor_kind,
+            "credential_id": event.credential and to_uuid(event.credential),
+        },
+        "resource": Raw(event.resource),
+        **({"changed": event.changed} if event.changed is not None else {}),
+        **({"omitted": event.omitted} if event.omitted else {}),
     }
 
 
@@ -91,7 +84,7 @@ class Bus:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 time.sleep(random.SystemRandom().uniform(0, 0.025 * 2**attempt))
-            chunks = _chunks(left, entries)
+            chunks = [left[first : first + MAX_ENTRIES] for first in range(0, len(left), MAX_ENTRIES)]
             left = [failed for places in chunks for failed in self._put(places, entries, until, refused)]
             if not left or time.monotonic() >= until:
                 break
@@ -128,20 +121,6 @@ class Bus:
             "Time": datetime.fromisoformat(event["time"]),
             "Detail": documents.render(event),
         }
-
-
-def _chunks(places: Sequence[int], entries: Sequence[Mapping[str, Any]]) -> list[list[int]]:
-    chunks: list[list[int]] = []
-    room = 0
-    for place in places:
-        # The service counts the text, its source and type, and 14 bytes for the time.
-        size = len(entries[place]["Detail"].encode()) + len(SOURCE) + len(entries[place]["DetailType"]) + 14
-        if not chunks or size > room or len(chunks[-1]) == MAX_ENTRIES:
-            chunks.append([])
-            room = MAX_BYTES
-        chunks[-1].append(place)
-        room -= size
-    return chunks
 
 
 @cache

@@ -10,12 +10,12 @@ from atrium.ids import new_id
 from atrium.models import Member, Page, Project, ProjectRow, Space
 from atrium.permissions import Permission, Role
 from atrium.store.access import Access, space_access
-from atrium.store.change import Change, begin_change, event, in_space, open_project, permit, read_project
+from atrium.store.change import Change, begin_change, in_space, open_project, permit, read_project, record
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.engine.work import Work
 from atrium.store.rows import joined_row, list_row, member_row, project_row, to_listed, to_space
 
-# A description as JSON text. META holds it twice: in the field and in last_event.
+# A description as JSON text.
 MAX_DESCRIPTION_BYTES = 32 * 1024
 
 # The names that events give to the fields of a project.
@@ -97,11 +97,12 @@ class Projects:
             version=1,
             sequence=1,
             members=1,
+            last_events=(),
             is_childless=True,
         )
         member = Member(new_id(), tenant, project.id, me, Role.MANAGER, created_at=now, updated_at=now, version=1)
-        created = event(self._work, project, "project.created", project.resource())
-        self._work.put(keys.project(tenant, project.id), project_row(project, created))
+        project = replace(project, last_events=record(self._work, project, "project.created", project.resource()))
+        self._work.put(keys.project(tenant, project.id), project_row(project))
         self._work.put(keys.space_project(tenant, self._space, project.id), list_row(project))
         self._work.put(keys.member(tenant, project.id, me), member_row(member))
         self._work.put(keys.principal_project(tenant, me, project.id), joined_row(project))

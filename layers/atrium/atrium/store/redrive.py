@@ -100,8 +100,8 @@ def _of_the_stream(function: str, place: Mapping[str, Any]) -> Iterator[tuple[st
 def is_change(record: Mapping[str, Any]) -> bool:
     """Whether a record of the stream is one of PublishEvents."""
     change = record["dynamodb"]
-    announced = "id" in change.get("NewImage", {}).get("last_event", {}).get("M", {})
-    return record["eventName"] != "REMOVE" and change["Keys"]["sk"]["S"] == keys.META and announced
+    counted = "N" in change.get("NewImage", {}).get("sequence", {})
+    return record["eventName"] != "REMOVE" and change["Keys"]["sk"]["S"] == keys.META and counted
 
 
 def is_deletion(record: Mapping[str, Any]) -> bool:

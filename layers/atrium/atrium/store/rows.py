@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from atrium import keys
 from atrium.ids import from_uuid
-from atrium.models import Member, Note, Project, ProjectRow, Record, Space, Task
+from atrium.models import Event, Member, Note, Project, ProjectRow, Record, Space, Task
 from atrium.permissions import role_named
 from atrium.store.engine.table import Item
 
@@ -35,9 +35,9 @@ def to_space(tenant: str, row: Item) -> Space:
     return Space(tenant=tenant, **{name: row[name] for name in ("id", "name", "created_at")})
 
 
-def project_row(project: Project, event: Item) -> Item:
-    """META of a project, with the event of its last change."""
-    return {_STORED_AS.get(name, name): value for name, value in vars(project).items()} | {"last_event": event}
+def project_row(project: Project) -> Item:
+    """META of a project."""
+    return {_STORED_AS.get(name, name): value for name, value in vars(project).items()}
 
 
 def to_project(meta: Item) -> Project:
@@ -103,6 +103,19 @@ def note_row(note: Note) -> Item:
 def to_note(task: Task, row: Item) -> Note:
     own = {name: row[name] for name in _OF_A_NOTE}
     return Note(tenant=task.tenant, space=task.space, project=task.project, task=task.id, **own)
+
+
+def event_row(event: Event) -> Item:
+    """An event without its number, which follows from its root and is added when it is published."""
+    own = {
+        name: value for name, value in vars(event).items() if name not in ("id", "tenant") and value not in (None, ())
+    }
+    return own | {name: list(own[name]) for name in ("changed", "omitted") if name in own}
+
+
+def to_event(tenant: str, row: Item) -> Event:
+    own = {field.name: row[field.name] for field in fields(Event) if field.name in row}
+    return Event(id=row["sk"], tenant=tenant, **own)
 
 
 def row_of(type: str, resource: Mapping[str, Any], time: str) -> tuple[str, str | None]:

@@ -9,12 +9,15 @@ from typing import NamedTuple
 
 from atrium import keys
 from atrium.errors import Detail, Invalid, NotFound
-from atrium.ids import from_uuid
+from atrium.ids import from_uuid, to_uuid
 from atrium.keys import Key
 from atrium.models import Caller, Space
+from atrium.permissions import role_named
 from atrium.provisioning import DEFAULT_SPACE, NewPrincipal, Provisioning
+from atrium.store.engine.table import Item
 from atrium.store.engine.work import Work
-from atrium.store.keyring import Issued, Keyring
+from atrium.store.keyring import Issued, Keyring, principal_root
+from atrium.store.ledger import Root, count, counted, last_events, tell
 from atrium.store.rows import space_row
 from atrium.text import address, findable
 
@@ -60,11 +63,15 @@ class Tenants:
         self._work = work
         self._tenant = work.caller.tenant
         self._token = ""
+        # The rows of new roots, and the spaces that were there and get members.
+        self._new: dict[Key, Item] = {}
+        self._present: set[Key] = set()
         self.keyring = Keyring(work)
 
     def provision(self, request: Provisioning) -> Provisioned:
         """Raises Invalid and NotFound."""
         self._token = request.request_token
+        self._new, self._present = {}, set()
         self.keyring.secrets = {}
         _require_size(request)
         _require_distinct(request)
@@ -76,6 +83,7 @@ class Tenants:
             raise NotFound("Tenant not found.")
         spaces = {DEFAULT_SPACE: self._tenant}
         if request.tenant:
+            self._add_tenant(request.tenant.name)
             self._add_space(self._tenant, request.tenant.name)
         for number, space in enumerate(request.spaces):
             if space.name in spaces:
@@ -83,6 +91,7 @@ class Tenants:
             spaces[space.name] = self._id("space", number)
             self._add_space(spaces[space.name], space.name)
         made = [self._add_principal(number, principal, spaces) for number, principal in enumerate(request.principals)]
+        self._count_events()
         return Provisioned(self._tenant, spaces, made)
 
     def _claimed(self, request: Provisioning) -> list[Key]:
@@ -94,9 +103,23 @@ class Tenants:
             claimed += [keys.space(self._tenant, id) for id in map(_uuid_or_none, principal.roles) if id]
         return claimed
 
+    def _add_tenant(self, name: str) -> None:
+        root = Root(keys.tenant(self._tenant))
+        row = {"id": self._tenant, "name": name, "created_at": self._work.now}
+        self._new[root.key] = row
+        tell(self._work, root, "tenant.created", {**row, "id": to_uuid(self._tenant)})
+
     def _add_space(self, space: str, name: str) -> None:
-        row = space_row(Space(space, self._tenant, name, self._work.now))
-        self._work.put(keys.space(self._tenant, space), row)
+        made = Space(space, self._tenant, name, self._work.now)
+        self._new[keys.space(self._tenant, space)] = space_row(made)
+        tell(self._work, self._space_root(space), "space.created", made.resource())
+
+    def _count_events(self) -> None:
+        """Writes the new roots with their events, and the events of the spaces that were there."""
+        for root, row in self._new.items():
+            self._work.put(root, row | counted(self._work, root))
+        for root in self._present:
+            count(self._work, root)
 
     def _add_principal(self, number: int, new: NewPrincipal, spaces: dict[str, str]) -> MadePrincipal:
         id = self._id("principal", number)
@@ -104,17 +127,17 @@ class Tenants:
         if self._work.item(email_key) is not None:
             raise Invalid(Detail(("principals", number, "email"), "Belongs to a principal already", "value_error"))
         roles = {self._space(number, space, spaces): role for space, role in new.roles.items()}
-        self._work.put(
-            keys.principal(self._tenant, id),
-            {
-                "id": id,
-                "kind": new.kind,
-                "name": new.name,
-                "email": new.email,
-                "spaces": roles,
-                "created_at": self._work.now,
-            },
-        )
+        root = principal_root(self._tenant, id, None)
+        self._new[root.key] = {
+            "id": id,
+            "kind": new.kind,
+            "name": new.name,
+            "email": new.email,
+            "spaces": roles,
+            "created_at": self._work.now,
+        }
+        shown = {"id": to_uuid(id), "tenant_id": to_uuid(self._tenant), "kind": new.kind, "created_at": self._work.now}
+        tell(self._work, root, "principal.created", shown)
         person = {"principal": id, "name": new.name, "email": new.email}
         self._work.put(email_key, person)
         for words in findable(new.name):
@@ -124,6 +147,7 @@ class Tenants:
                 keys.space_member(self._tenant, space, id),
                 {"principal": id, "role": role, "created_at": self._work.now},
             )
+            tell(self._work, self._space_root(space), "space_member.added", self._joined(space, id, role))
         caller = Caller(self._tenant, id, new.kind)
         place = ("principals", number, "credentials")
         credentials = [
@@ -131,6 +155,19 @@ class Tenants:
             for position, given in enumerate(new.credentials)
         ]
         return MadePrincipal(id, new.name, new.email, credentials)
+
+    def _space_root(self, space: str) -> Root:
+        key = keys.space(self._tenant, space)
+        return Root(key, space=space, last_events=last_events(self._work.item(key)))
+
+    def _joined(self, space: str, principal: str, role: str) -> dict[str, str]:
+        return {
+            "tenant_id": to_uuid(self._tenant),
+            "space_id": to_uuid(space),
+            "principal_id": to_uuid(principal),
+            "role_id": role_named(role).uuid,
+            "created_at": self._work.now,
+        }
 
     def _id(self, kind: str, *place: int) -> str:
         return _derived_id(self._tenant, self._token, kind, *map(str, place))
@@ -142,16 +179,17 @@ class Tenants:
         id = _uuid_or_none(space)
         if id is None or self._work.item(keys.space(self._tenant, id)) is None:
             raise Invalid(Detail(("principals", number, "roles"), "Names a space that is not there", "value_error"))
-        self._work.check(keys.space(self._tenant, id), "attribute_exists(#pk)")
+        self._present.add(keys.space(self._tenant, id))
         return id
 
 
 def _require_size(request: Provisioning) -> None:
-    """A principal is two items and one for each place its name is found by and each role, and two for each credential;
-    an existing space is one for its condition."""
-    items = 2 + len(request.spaces) + len({s for p in request.principals for s in p.roles if _uuid_or_none(s)})
+    """Everything that is made is one item and one for its event. A principal has one more for its e-mail and for each
+    place its name is found by, a credential one more; an existing space is one."""
+    items = 1 + (4 if request.tenant else 0) + 2 * len(request.spaces)
+    items += len({space for principal in request.principals for space in principal.roles if _uuid_or_none(space)})
     for principal in request.principals:
-        items += 2 + len(findable(principal.name)) + len(principal.roles) + 2 * len(principal.credentials)
+        items += 3 + len(findable(principal.name)) + 2 * len(principal.roles) + 3 * len(principal.credentials)
     if items > MAX_ITEMS:
         raise Invalid(
             Detail(

@@ -5,7 +5,7 @@ from functools import partial
 
 from atrium import documents, keys
 from atrium.errors import NotFound, Unfit, project_not_found
-from atrium.models import Page, Project, ShownTask, WholeProject
+from atrium.models import Page, Project, ShownTask, WholeProject, moment_of
 from atrium.store.access import AsManager, project_access
 from atrium.store.change import ANYWHERE, MAX_MEMBERS, Opened, begin_change, open_project
 from atrium.store.engine.table import Item, Range, Rows, starting_with
@@ -140,7 +140,7 @@ class WholeProjects:
         span = keys.whole_project(keys.project(self._caller.tenant, project).pk)
         (rows,) = self._work.read(self._me, ranges=[_as_shown(span, MAX_MEMBERS + 1 + MAX_SHOWN_TASKS)])
         opened, whole = self._shown(rows)
-        self._work.not_before(rows[0]["last_event"]["time"])
+        self._work.not_before(moment_of(opened.project.last_events[-1]))
         return opened, whole
 
     def _entries(self, projects: Sequence[str], childless: Set[str]) -> Sequence[Rows]:
@@ -196,8 +196,7 @@ def _as_shown(span: keys.Span, limit: int, only: tuple[str, ...] = ()) -> Range:
 
 def _units(meta: Item) -> float:
     """About what reading META takes: nothing else in it is large."""
-    event = meta.get("last_event", {})
-    return (len(meta.get("description", "")) + len(event.get("resource", ""))) / 4_096
+    return len(meta.get("description", "")) / 4_096
 
 
 def _batches(projects: Sequence[str], childless: Set[str]) -> Iterator[list[str]]:

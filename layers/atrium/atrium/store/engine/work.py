@@ -97,7 +97,10 @@ class _Change:
 
 
 class Work:
-    """The unit of work of one request of `caller`, which asks for the conditions."""
+    """The unit of work of one request of `caller`, which asks for the conditions. `request` is the id of the request.
+
+    `now` is the moment of the decision: after what was read for it.
+    """
 
     def __init__(
         self,
@@ -105,8 +108,10 @@ class Work:
         caller: Caller,
         key: IdempotencyKey | None = None,
         conditions: Conditions = Conditions(),
+        request: str | None = None,
     ) -> None:
         self.caller = caller
+        self.request = request
         self.now = timestamp(datetime.now(UTC))
         self._table = table
         self._conditions = conditions
@@ -116,6 +121,8 @@ class Work:
         self._seen: dict[Key, Item] = {}
         self._changes: dict[Key, _Change] = {}
         self._told: Item | None = None
+        # The ids of the events that each root was told by this decision, by the root's key.
+        self.events: dict[Key, list[str]] = {}
 
     # ------------------------------------------------------------ reading
 
@@ -130,6 +137,7 @@ class Work:
         calls: list[Callable[[], Any]] = [partial(self._table.get_all, batch) for batch in batches]
         calls += [partial(self._table.query, wanted) for wanted in ranges]
         results = self._table.together(calls)
+        self.not_before(timestamp(datetime.now(UTC)))
         for _ in batches:
             self._seen |= results.pop(0)
         if self._record_key:
@@ -206,7 +214,7 @@ class Work:
         """
         losses = 0
         while True:
-            self._seen, self._changes, self._record, self._told = {}, {}, None, None
+            self._seen, self._changes, self._record, self._told, self.events = {}, {}, None, None, {}
             self.now = timestamp(datetime.now(UTC))
             try:
                 outcome = decide()

@@ -6,7 +6,7 @@ should exist because of it. So damage is found at one row only, and the check re
 The table is in use during a check, and rows that are read one after the other may be from before and after a change. So
 damage counts only when a second look, a moment later, finds the very same rows: a change would have left another
 `sequence` on META, or another row. For the same reason a repair is one transaction that holds every row it rests on as
-it was seen. A repair leaves `sequence` and `last_event` alone, or the stream would publish an event. Damage that the
+it was seen. A repair leaves `sequence` and `last_events` alone, or the stream would publish an event. Damage that the
 table alone cannot explain (the owner of a credential, the meaning of a malformed row) is reported and left to a person.
 
 A table restored to a moment may have a part of a change made just before it: decision 0019 says which parts are found.
@@ -241,8 +241,8 @@ def _known_as(damage: Damage) -> dict[str, str]:
     """More members of a finding: the id of a credential, whose key is not shown; the event of a change, and the row
     that should show it."""
     if damage.kind == "change_in_part":
-        meta, changed = damage.seen.items()
-        return {"event": (meta[1] or {})["last_event"]["type"], "row": changed[0].sk}
+        _, event, changed = damage.seen.items()
+        return {"event": (event[1] or {})["type"], "row": changed[0].sk}
     id = (damage.seen[damage.at] or {}).get("id")
     if kind_of(damage.at) == "credential" and isinstance(id, str) and is_id(id):
         return {"credential_id": to_uuid(id)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -33,7 +33,18 @@ class _Row(BaseModel):
     model_config = ConfigDict(strict=True)
 
 
-class _Space(_Row):
+class _Root(_Row):
+    sequence: int
+    last_events: Annotated[list[_Id], Field(min_length=1)]
+
+
+class _Tenant(_Root):
+    id: _Id
+    name: str
+    created_at: _Moment
+
+
+class _Space(_Root):
     id: _Id
     name: str
     created_at: _Moment
@@ -55,7 +66,7 @@ class _Note(_Row):
     created_at: _Moment
 
 
-class _Principal(_Row):
+class _Principal(_Root):
     id: _Id
     kind: PrincipalKind
     name: str
@@ -82,12 +93,19 @@ class _Replay(_Row):
 
 
 class _Event(_Row):
-    id: _Id
+    space: _Id | None = None
+    project: _Id | None = None
+    principal: _Id | None = None
     type: str
-    time: _Moment
-    actor: dict[str, str]
+    actor: _Id | None = None
+    actor_kind: PrincipalKind | Literal["operator"]
+    credential: _Id | None = None
+    request: str | None = None
     resource: str
     changed: list[str] | None = None
+    omitted: list[str] | None = None
+    sequence: int | None = None
+    ttl: int | None = None
 
 
 class _Credential(_Row):
@@ -119,6 +137,7 @@ _FIELDS = {
     **dict.fromkeys(("id", "tenant", "space", "manager", "created_by"), _Id),
     **dict.fromkeys(("created_at", "updated_at"), _Moment),
     "assigned_to": _Id | None,
+    "last_events": Annotated[list[_Id], Field(min_length=1)],
 }
 
 
@@ -131,14 +150,14 @@ def _of(value: type[Project] | type[Record], *without: str, **more: Any) -> type
 
 
 _FORMS: Mapping[str, type[_Row]] = {
+    "tenant": _Tenant,
     "space": _Space,
-    "project": _of(
-        Project, "is_childless", bare=(bool, False), last_event=(_Event, ...), deleted_at=(_Moment | None, None)
-    ),
+    "project": _of(Project, "is_childless", bare=(bool, False), deleted_at=(_Moment | None, None)),
     "member": _Member,
     **{kind.kind: _of(kind, "tenant", "space", "project") for kind in (Task, Dataset, Experiment, Decision)},
     "note": _Note,
     "principal": _Principal,
+    "event": _Event,
     "principal_credential": _PrincipalCredential,
     "replay": _Replay,
     "credential": _Credential,

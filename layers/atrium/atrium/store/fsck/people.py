@@ -6,13 +6,23 @@ from atrium import keys
 from atrium.keys import Key
 from atrium.store.engine.table import Item
 from atrium.store.fsck.damage import Damage, Rule, differs, is_right, malformed, read
+from atrium.store.fsck.events import told
 from atrium.text import address, findable
 
 
-def space(key: Key, space: str, **_: str) -> Rule:
+def space(key: Key, tenant: str, space: str) -> Rule:
     """The form of the row; no other row repeats it."""
     (row,) = yield from read(key)
-    return malformed("space", key, row) if row and not is_right("space", row, id=space) else []
+    if row is None:
+        return []
+    return (yield from told(key, tenant, row)) if is_right("space", row, id=space) else malformed("space", key, row)
+
+
+def tenant(key: Key, tenant: str) -> Rule:
+    (row,) = yield from read(key)
+    if row is None:
+        return []
+    return (yield from told(key, tenant, row)) if is_right("tenant", row, id=tenant) else malformed("tenant", key, row)
 
 
 def space_member(key: Key, tenant: str, space: str, principal: str) -> Rule:
@@ -37,7 +47,8 @@ def principal(key: Key, tenant: str, principal: str) -> Rule:
         return []
     if not is_right("principal", person, id=principal):
         return malformed("principal", key, person)
-    return (yield from _roles(key, tenant, person)) + (yield from _findable(key, tenant, person))
+    found = yield from told(key, tenant, person)
+    return found + (yield from _roles(key, tenant, person)) + (yield from _findable(key, tenant, person))
 
 
 def _roles(key: Key, tenant: str, person: Item) -> Rule:

@@ -5,10 +5,12 @@ A deleted project answers for its place in the purge queue alone: the purge take
 
 from atrium import documents, keys
 from atrium.keys import Key
+from atrium.models import moment_of
 from atrium.permissions import Role
 from atrium.store.change import MAX_MEMBERS
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.fsck.damage import Damage, Rule, differs, is_alive, is_project, is_right, kind_of, malformed, read
+from atrium.store.fsck.events import is_event, told
 from atrium.store.purge import Deletion
 from atrium.store.rows import list_row, row_of, to_project
 
@@ -19,25 +21,35 @@ def project(key: Key, overdue: str) -> Rule:
         return []
     if not is_project(meta):
         return malformed("project", key, meta)
+    found = yield from told(key, meta["tenant"], meta)
     if "deleted_at" in meta:
-        return (yield from _tombstone(key, meta, overdue))
-    found = (yield from _listing(key, meta)) + (yield from _membership(key, meta))
+        return found + (yield from _tombstone(key, meta, overdue))
+    found += (yield from _listing(key, meta)) + (yield from _membership(key, meta))
     found += yield from _last_change(key, meta)
     return found + (yield from _childlessness(key, meta)) if meta.get("bare") else found
 
 
 def _last_change(key: Key, meta: Item) -> Rule:
-    """The row of the project's last event is as that change left it, since nothing below has changed after it."""
-    event = meta["last_event"]
-    try:
-        changed, at = row_of(event["type"], documents.parse(event["resource"]), event["time"])
-    except (KeyError, TypeError, ValueError):
-        return malformed("project", key, meta)
+    """The rows that the project's last change was about are as it left them, since nothing below has changed after
+    it."""
+    damage: list[Damage] = []
+    event_keys = [keys.event(meta["tenant"], id) for id in meta["last_events"]]
+    events = yield from read(*event_keys)
+    for event_key, event in zip(event_keys, events, strict=True):
+        if event is not None and is_event(event_key, event):
+            damage += yield from _changed(key, meta, event_key, event)
+    return damage
+
+
+def _changed(key: Key, meta: Item, event_key: Key, event: Item) -> Rule:
+    changed, at = row_of(event["type"], documents.parse(event["resource"]), moment_of(event_key.sk))
     if changed == keys.META:
         return []
     changed_key = Key(key.pk, changed)
     (row,) = yield from read(changed_key)
-    return [] if is_as_changed(row, at) else [Damage("change_in_part", key, {key: meta, changed_key: row})]
+    if is_as_changed(row, at):
+        return []
+    return [Damage("change_in_part", key, {key: meta, event_key: event, changed_key: row})]
 
 
 def is_as_changed(row: Item | None, at: str | None) -> bool:
@@ -90,7 +102,7 @@ def _membership(key: Key, meta: Item) -> Rule:
     elif row is None:
         moments = dict.fromkeys(("created_at", "updated_at"), meta["created_at"])
         # An id that no membership has yet, and the same one at every look.
-        id = meta["last_event"]["id"]
+        id = meta["last_events"][-1]
         wanted = {"id": id, "principal": manager, "role": Role.MANAGER.key, **moments, "version": 1}
         seen = {key: meta, member: None, mine: joined}
         damage.append(Damage("manager_not_a_member", key, seen, {member: wanted, mine: member_list_row(meta)}))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from atrium import keys
 from atrium.keys import Key
-from atrium.store.fsck import credentials, people, projects, queue, replays
+from atrium.store.fsck import credentials, events, people, projects, queue, replays
 from atrium.store.fsck.damage import Rule
 
 # Rules that need the ids of the key alone.
@@ -13,6 +13,7 @@ _BY_KIND: Mapping[str, Callable[..., Rule]] = {
     "note": projects.note,
     "principal_project": projects.principal_project,
     "space_project": projects.space_project,
+    "tenant": people.tenant,
     "space": people.space,
     "space_member": people.space_member,
     "principal": people.principal,
@@ -35,6 +36,8 @@ def rule_of(key: Key, overdue: str, torn_since: str | None) -> Rule:
             return projects.project(key, overdue)
         case "purge":
             return queue.queued(key, overdue, **ids)
+        case "event":
+            return events.event(key)
         case "replay":
             return replays.replay(key, ids["tenant"], torn_since)
         case "pulse":

@@ -1,0 +1,150 @@
+"""The ledger: one row for each change of anything, written in the transaction of the change.
+
+The root of an event is the thing whose changes are counted together: a project, a space, a principal or the tenant.
+It carries `sequence`, and in `last_events` the ids of the events of its latest change, in their order. So the images of
+the root in the table's stream say which events have a number by now, and the publisher writes the numbers into the
+rows. The rows outlive what they tell of.
+
+Position in the ledger is by id, and an id has the moment of its decision. A commit follows its ids within
+LAST_CALL_AFTER and a call's time, so behind that no event appears any more, but for one of a clock that is behind.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from atrium import documents, keys
+from atrium.errors import Unavailable
+from atrium.ids import new_ids
+from atrium.keys import Key
+from atrium.models import OPERATOR, Event, moment_of, timestamp
+from atrium.settings import settings
+from atrium.store.engine.scope import scope
+from atrium.store.engine.table import ConditionFailed, Item, Table
+from atrium.store.engine.wire import plain_item
+from atrium.store.engine.work import Work
+from atrium.store.rows import event_row, to_event
+
+# The most bytes of a resource, as JSON text, in an event. With it a row is below 16 KB.
+MAX_RESOURCE_BYTES = 15 * 1024
+
+
+class Root(NamedTuple):
+    """The thing whose changes are counted together, by its key and its id: a project with its space, a space, a
+    principal, or none of them for the tenant. `last_events` are those that it has so far."""
+
+    key: Key
+    space: str | None = None
+    project: str | None = None
+    principal: str | None = None
+    last_events: Sequence[str] = ()
+
+
+def tell(work: Work, root: Root, type: str, resource: Mapping[str, Any], changed: Iterable[str] | None = None) -> str:
+    """Writes an event, and returns its id, which is above those of its root."""
+    ids = work.events.setdefault(root.key, [])
+    above = [*root.last_events, *ids]
+    decided = datetime.fromisoformat(work.now)
+    (id,) = new_ids(1, round(decided.timestamp() * 1000), above[-1] if above else None)
+    ids.append(id)
+    text, omitted = _short_enough(resource)
+    caller = work.caller
+    told = Event(
+        id=id,
+        tenant=caller.tenant,
+        space=root.space,
+        project=root.project,
+        principal=root.principal,
+        type=type,
+        actor=None if caller.kind == OPERATOR else caller.principal,
+        actor_kind=caller.kind,
+        credential=caller.credential,
+        request=work.request,
+        resource=text,
+        changed=None if changed is None else tuple(sorted(changed)),
+        omitted=omitted,
+    )
+    days = settings().event_days
+    expiry = {"ttl": int(decided.timestamp()) + days * 86_400} if days else {}
+    work.put(keys.event(told.tenant, id), event_row(told) | expiry)
+    return id
+
+
+def last_events(row: Item | None) -> tuple[str, ...]:
+    """Those of a root, by its row; none where there is no row yet."""
+    return tuple(row["last_events"]) if row else ()
+
+
+def counted(work: Work, root: Key) -> Item:
+    """What the row of a new root has of the events that it was told."""
+    ids = work.events[root]
+    return {"sequence": len(ids), "last_events": ids}
+
+
+def count(work: Work, root: Key) -> None:
+    """Writes on a root that is there which events it was told, and holds that it is there."""
+    ids = work.events[root]
+    work.update(root, "SET #last_events = :last_events ADD #sequence :told", last_events=ids, told=len(ids))
+
+
+def has_expired(id: str) -> bool:
+    """Whether the table may have removed an event, because it kept it for long enough."""
+    days = settings().event_days
+    return bool(days) and moment_of(id) < timestamp(datetime.now(UTC) - timedelta(days=days))
+
+
+def _short_enough(resource: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """A resource as JSON text, and the names of its longest fields, which are left out of one that is too long."""
+    left, omitted = dict(resource), list[str]()
+    while len((text := documents.render(left)).encode()) > MAX_RESOURCE_BYTES:
+        longest = max(left, key=lambda name: len(documents.render(left[name])))
+        del left[longest]
+        omitted.append(longest)
+    return text, tuple(sorted(omitted))
+
+
+# ---------------------------------------------------------------- from the stream to numbered events
+
+
+class Missing(Exception):
+    """The ledger has no row of an event."""
+
+
+class Announced(NamedTuple):
+    """The events of one change of a root: their ids, and the sequence of the first one."""
+
+    tenant: str
+    ids: tuple[str, ...]
+    first: int
+
+
+def announced(record: Mapping[str, Any]) -> Announced | None:
+    """The events in a stream record of a root; None where there is nothing new, and for the sweep's pulse. Raises an
+    exception for a record that is none of ours."""
+    image, before = record["dynamodb"]["NewImage"], record["dynamodb"].get("OldImage", {})
+    if image["pk"]["S"] == keys.PULSE.pk or before.get("sequence") == image["sequence"]:
+        return None
+    new = plain_item({name: image[name] for name in ("pk", "sequence", "last_events")})
+    ids = tuple(new["last_events"])
+    tenant = keys.tenant_of(new["pk"])
+    return Announced(tenant, ids, new["sequence"] - len(ids) + 1)
+
+
+def number(table: Table, tenant: str, id: str, sequence: int) -> Event | None:
+    """Writes an event's number into its row, and returns the event, in one call; None for one that is no longer kept.
+    Raises Missing and Unavailable."""
+    with scope(tenant):
+        try:
+            row = table.update(
+                keys.event(tenant, id), "SET #sequence = :sequence", "attribute_exists(#pk)", {"sequence": sequence}
+            )
+        except ConditionFailed:
+            if has_expired(id):
+                return None
+            raise Missing from None
+        except ClientError as error:
+            # The table may be closed to writes (decision 0020): the stream has the change until it is open again.
+            raise Unavailable from error
+    return to_event(tenant, row)
