@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -165,8 +166,9 @@ def live_through_everything(world: World, other: World, template: Template) -> N
             assert world(*request).status == 200
     with faulty(lambda *_: "hang", unhurried()):
         world("GET", "/projects", by="outsider")
-    record = {"dynamodb": {"NewImage": wire_item(meta_of(world, project)), "SequenceNumber": "1"}}
-    call(template.functions["PublishEvents"], {"Records": [record]})
+    change = {"NewImage": wire_item(meta_of(world, project)), "SequenceNumber": "1"}
+    late = {**change, "ApproximateCreationDateTime": int(time.time()) + 60}
+    call(template.functions["PublishEvents"], {"Records": [{"dynamodb": late}]})
     world("DELETE", project)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("atrium.automation.streams.SWEPT_AFTER", timedelta(seconds=-1))
@@ -205,6 +207,7 @@ def test_every_alarm_notifies_the_topic_and_is_quiet_without_traffic(watching: M
             "requests-behind",
             "publishing-behind",
             "publishing-stopped",
+            "late-events",
             "purging-behind",
             "purging-stopped",
             "sweep-stopped",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -51,14 +52,14 @@ def to_add_a_viewer(world: World, sample: Any) -> list[Any]:
 
 
 def to_publish(world: World, sample: Any) -> list[Any]:
-    """One of each type."""
+    """One of each type, each committed long after the moment in its id."""
     rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
     events = [deepcopy(sample) for _ in TYPES]
     for event, type in zip(events, TYPES, strict=True):
         image = meta_of(world, world.new_project())
         rows.change(keys.event(image["tenant"], image["last_events"][-1]), type=type)
         for record in event["Records"]:
-            record["dynamodb"]["NewImage"] = wire_item(image)
+            record["dynamodb"] |= {"NewImage": wire_item(image), "ApproximateCreationDateTime": int(time.time()) + 60}
     return events
 
 

@@ -29,6 +29,7 @@ UNITS = {
     "LostRaces": "Count",
     "AuthorizerFailures": "Count",
     "EventLag": "Milliseconds",
+    "LateEvents": "Count",
     "PurgedRows": "Count",
     "PurgedDeletions": "Count",
     "SweptDeletions": "Count",

@@ -103,7 +103,7 @@ def _numbered_one(record: Mapping[str, Any], until: float) -> list[dict[str, Any
         if time.monotonic() >= until:
             raise Unavailable
         numbers = enumerate(found.ids, found.first)
-        kept = [number(table(), found.tenant, id, sequence) for sequence, id in numbers]
+        kept = [number(table(), found.tenant, id, sequence, found.committed) for sequence, id in numbers]
         return [detail(event) for event in kept if event is not None]
     except Exception as error:
         return error

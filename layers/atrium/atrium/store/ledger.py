@@ -7,28 +7,36 @@ rows. The rows outlive what they tell of.
 
 Position in the ledger is by id, and an id has the moment of its decision. A commit follows its ids within
 LAST_CALL_AFTER and a call's time, so behind that no event appears any more, but for one of a clock that is behind.
+Such an event is listed a second time, at a position of the moment at which it was found: a copy of its row, which has
+the event's own id in `event`. The first row has the copy's position in `relisted`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
 from atrium import documents, keys
 from atrium.errors import Unavailable
-from atrium.ids import new_ids
+from atrium.ids import milliseconds_of, new_ids
 from atrium.keys import Key
 from atrium.models import OPERATOR, Event, moment_of, timestamp
 from atrium.settings import settings
 from atrium.store.engine.scope import scope
-from atrium.store.engine.table import ConditionFailed, Item, Table
-from atrium.store.engine.wire import plain_item
+from atrium.store.engine.table import ConditionFailed, Item, Table, Write
+from atrium.store.engine.wire import expressions, plain_item, wire_item, wire_key
 from atrium.store.engine.work import Work
 from atrium.store.rows import event_row, to_event
+from atrium.telemetry import counted as measured
 
 # The most bytes of a resource, as JSON text, in an event. With it a row is below 16 KB.
 MAX_RESOURCE_BYTES = 15 * 1024
+
+# A commit that follows its events' ids by more than this is late: no writer with a right clock takes so long. Who reads
+# the ledger in its order stays behind the present by more.
+LATE_AFTER = timedelta(seconds=20)
 
 
 class Root(NamedTuple):
@@ -66,9 +74,7 @@ def tell(work: Work, root: Root, type: str, resource: Mapping[str, Any], changed
         changed=None if changed is None else tuple(sorted(changed)),
         omitted=omitted,
     )
-    days = settings().event_days
-    expiry = {"ttl": int(decided.timestamp()) + days * 86_400} if days else {}
-    work.put(keys.event(told.tenant, id), event_row(told) | expiry)
+    work.put(keys.event(told.tenant, id), event_row(told) | _expiry(id))
     return id
 
 
@@ -87,6 +93,12 @@ def count(work: Work, root: Key) -> None:
     """Writes on a root that is there which events it was told, and holds that it is there."""
     ids = work.events[root]
     work.update(root, "SET #last_events = :last_events ADD #sequence :told", last_events=ids, told=len(ids))
+
+
+def _expiry(id: str) -> Item:
+    """When the table may remove the row at a position."""
+    days = settings().event_days
+    return {"ttl": milliseconds_of(id) // 1000 + days * 86_400} if days else {}
 
 
 def has_expired(id: str) -> bool:
@@ -113,33 +125,38 @@ class Missing(Exception):
 
 
 class Announced(NamedTuple):
-    """The events of one change of a root: their ids, and the sequence of the first one."""
+    """The events of one change of a root: their ids, the sequence of the first one, and when the change was committed,
+    in seconds since 1970, None if that is not known."""
 
     tenant: str
     ids: tuple[str, ...]
     first: int
+    committed: float | None
 
 
 def announced(record: Mapping[str, Any]) -> Announced | None:
     """The events in a stream record of a root; None where there is nothing new, and for the sweep's pulse. Raises an
     exception for a record that is none of ours."""
-    image, before = record["dynamodb"]["NewImage"], record["dynamodb"].get("OldImage", {})
+    change = record["dynamodb"]
+    image, before = change["NewImage"], change.get("OldImage", {})
     if image["pk"]["S"] == keys.PULSE.pk or before.get("sequence") == image["sequence"]:
         return None
     new = plain_item({name: image[name] for name in ("pk", "sequence", "last_events")})
     ids = tuple(new["last_events"])
     tenant = keys.tenant_of(new["pk"])
-    return Announced(tenant, ids, new["sequence"] - len(ids) + 1)
+    return Announced(tenant, ids, new["sequence"] - len(ids) + 1, change.get("ApproximateCreationDateTime"))
 
 
-def number(table: Table, tenant: str, id: str, sequence: int) -> Event | None:
+def number(table: Table, tenant: str, id: str, sequence: int, committed: float | None = None) -> Event | None:
     """Writes an event's number into its row, and returns the event, in one call; None for one that is no longer kept.
-    Raises Missing and Unavailable."""
+    An event that was committed late is listed again, once. Raises Missing and Unavailable."""
     with scope(tenant):
         try:
             row = table.update(
                 keys.event(tenant, id), "SET #sequence = :sequence", "attribute_exists(#pk)", {"sequence": sequence}
             )
+            if "relisted" not in row and committed is not None and _is_late(id, committed):
+                _list_again(table, tenant, row, committed)
         except ConditionFailed:
             if has_expired(id):
                 return None
@@ -148,3 +165,27 @@ def number(table: Table, tenant: str, id: str, sequence: int) -> Event | None:
             # The table may be closed to writes (decision 0020): the stream has the change until it is open again.
             raise Unavailable from error
     return to_event(tenant, row)
+
+
+def _is_late(id: str, committed: float) -> bool:
+    # The stream cuts the moment down to the second, and the commit may have been at its end.
+    return committed + 1 - milliseconds_of(id) / 1000 > LATE_AFTER.total_seconds()
+
+
+def _list_again(table: Table, tenant: str, row: Item, committed: float) -> None:
+    """Writes the copy of an event's row, at a position of now, or of the commit where this process's clock is behind
+    that, too."""
+    first = keys.event(tenant, row["sk"])
+    now = datetime.now(UTC).timestamp()
+    (position,) = new_ids(1, round(max(now, committed) * 1000))
+    copied, expiry = keys.event(tenant, position), _expiry(position)
+    copy = {**row, "pk": copied.pk, "sk": copied.sk, "event": first.sk, **expiry}
+    put = {"Item": wire_item(copy), **expressions({}, ConditionExpression="attribute_not_exists(#pk)")}
+    once = "attribute_exists(#pk) AND attribute_not_exists(#relisted)"
+    named = expressions({"relisted": position}, UpdateExpression="SET #relisted = :relisted", ConditionExpression=once)
+    try:
+        table.transact([Write("Put", put), Write("Update", {"Key": wire_key(first), **named})], str(uuid4()))
+    except ConditionFailed:
+        return  # another process has listed it, or the row has expired since
+    seconds = round(committed - milliseconds_of(first.sk) / 1000)
+    measured("An event is late", {"LateEvents": 1}, "WARN", tenant=tenant, event=first.sk, seconds=seconds)

@@ -114,8 +114,9 @@ def event_row(event: Event) -> Item:
 
 
 def to_event(tenant: str, row: Item) -> Event:
+    """An event by its row, or by the copy that lists a late one again: with its own id, not that of its position."""
     own = {field.name: row[field.name] for field in fields(Event) if field.name in row}
-    return Event(id=row["sk"], tenant=tenant, **own)
+    return Event(id=row["event"] if "event" in row else row["sk"], tenant=tenant, **own)
 
 
 def row_of(type: str, resource: Mapping[str, Any], time: str) -> tuple[str, str | None]:

@@ -105,6 +105,8 @@ class _Event(_Row):
     changed: list[str] | None = None
     omitted: list[str] | None = None
     sequence: int | None = None
+    event: _Id | None = None
+    relisted: _Id | None = None
     ttl: int | None = None
 
 
