@@ -1,11 +1,13 @@
 """Damage for the check of the table: ways to do each kind, and the effect of its repair."""
 
 import json
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from atrium import keys
+from atrium.ids import new_ids
 from atrium.keys import Key
 from tests.support.client import flat_id, v1_id
 from tests.support.place import GHOST, Place
@@ -89,6 +91,44 @@ def announced(type: str, kind: str, p: Place) -> None:
     assert meta is not None
     event = keys.event(p.tenant, meta["last_events"][-1])
     p.rows.change(event, type=type, resource=json.dumps(resource))
+
+
+# The ids of an event of long ago; and of now, or a little later, as positions at which late ones are listed.
+OLD = new_ids(1, 1_700_000_000_000)[0]
+LATE, LATER = new_ids(2, round(time.time() * 1000))
+
+
+def numbered_above(root: str | None, p: Place) -> None:
+    """An event of a root that is no project has a number that the root has not reached."""
+    named = ("project", "principal", "space")
+    row = next(
+        row
+        for row in p.rows.all()
+        if row["pk"].startswith(f"{keys.tenant_prefix(p.tenant)}L#")
+        and next((n for n in named if n in row), None) == root
+    )
+    p.rows.change(Key(row["pk"], row["sk"]), sequence=1_000)
+
+
+def listed_again(p: Place, marked: bool = True) -> Key:
+    """A late event, listed again; returns the key of its own row. It is none of its project's last change."""
+    first = keys.event(p.tenant, new_ids(1, round(time.time() * 1000))[0])
+    p.rows.copy(p.event, first, **({"relisted": LATE} if marked else {}))
+    p.rows.copy(p.event, keys.event(p.tenant, LATE), event=first.sk)
+    return first
+
+
+def unmarked(p: Place) -> None:
+    listed_again(p, marked=False)
+
+
+def twice_again(p: Place) -> None:
+    p.rows.copy(p.event, keys.event(p.tenant, LATER), event=listed_again(p).sk)
+
+
+def unlisted(p: Place) -> None:
+    listed_again(p)
+    p.rows.delete(keys.event(p.tenant, LATE))
 
 
 def answered(p: Place, row: str, **change: Any) -> None:
@@ -291,6 +331,25 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "attribute": lambda p: p.rows.change(p.event, type=None),
         },
     ),
+    "event_above_its_root": (
+        None,
+        {
+            "a project": lambda p: p.rows.change(p.event, sequence=1_000),
+            "a principal": partial(numbered_above, "principal"),
+            "a space": partial(numbered_above, "space"),
+            "the tenant": partial(numbered_above, None),
+        },
+    ),
+    "event_unnumbered": (None, {"": lambda p: p.rows.copy(p.event, keys.event(p.tenant, OLD))}),
+    "late_event_of_nothing": (
+        "written",
+        {
+            "no mark on its row": unmarked,
+            "no row of its own": lambda p: p.rows.delete(listed_again(p)),
+        },
+    ),
+    "late_event_of_nothing, listed elsewhere": ("deleted", {"": twice_again}),
+    "late_event_unlisted": ("written", {"": unlisted}),
     "event_missing": (None, {"of the last change": lambda p: p.rows.delete(p.event)}),
     "change_in_part": (
         None,

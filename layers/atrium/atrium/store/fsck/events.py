@@ -1,17 +1,86 @@
-"""The ledger: its rows have the form of events, and tell of a row that can be."""
+"""The ledger: its rows have the form of events, tell of a row that can be, and have numbers up to that of their root.
+The copy of a late event and its own row name each other."""
+
+from datetime import UTC, datetime, timedelta
 
 from atrium import documents, keys
 from atrium.keys import Key
-from atrium.models import moment_of
+from atrium.models import moment_of, timestamp
 from atrium.store.engine.table import Item
 from atrium.store.fsck.damage import Damage, Rule, is_right, malformed, read
 from atrium.store.ledger import has_expired
 from atrium.store.rows import row_of
 
+# The publisher numbers an event within seconds. Behind this time it has failed, or goes on failing.
+UNNUMBERED_AFTER = timedelta(hours=1)
 
-def event(key: Key) -> Rule:
+# Attributes of a row that its copy does not repeat: each has its own place and time.
+_OF_THE_ROW = ("pk", "sk", "ttl", "event", "relisted")
+
+
+def event(key: Key, tenant: str) -> Rule:
     (row,) = yield from read(key)
-    return [] if row is None or is_event(key, row) else malformed("event", key, row)
+    if row is None:
+        return []
+    if not is_event(key, row):
+        return malformed("event", key, row)
+    if "event" in row:
+        return (yield from _of_a_copy(key, tenant, row))
+    found = yield from _numbering(key, tenant, row)
+    return found + (yield from _copied(key, tenant, row)) if "relisted" in row else found
+
+
+def _numbering(key: Key, tenant: str, row: Item) -> Rule:
+    """A root that is there has counted the event; the rows of one that is not outlive it."""
+    if "sequence" not in row:
+        is_old = moment_of(key.sk) < timestamp(datetime.now(UTC) - UNNUMBERED_AFTER)
+        return [Damage("event_unnumbered", key, {key: row})] if is_old else []
+    root_key = root_of(tenant, row)
+    # Read after the event, so it has counted at least what the publisher had numbered.
+    (root,) = yield from read(root_key)
+    counted = root.get("sequence") if root else None
+    if not isinstance(counted, int) or row["sequence"] <= counted:
+        return []
+    return [Damage("event_above_its_root", key, {key: row, root_key: root})]
+
+
+def root_of(tenant: str, row: Item) -> Key:
+    """The key of an event's root."""
+    match row:
+        case {"project": project}:
+            return keys.project(tenant, project)
+        case {"principal": principal}:
+            return keys.principal(tenant, principal)
+        case {"space": space}:
+            return keys.space(tenant, space)
+    return keys.tenant(tenant)
+
+
+def _of_a_copy(key: Key, tenant: str, row: Item) -> Rule:
+    """The event that a copy repeats is there, and says where it is listed again."""
+    first_key = keys.event(tenant, row["event"])
+    (first,) = yield from read(first_key)
+    if (first is None and has_expired(first_key.sk)) or (first or {}).get("relisted") == key.sk:
+        return []
+    seen = {key: row, first_key: first}
+    if first is None or "relisted" not in first:
+        wanted = {**(first or _content(row)), "relisted": key.sk}
+        return [Damage("late_event_of_nothing", key, seen, {first_key: wanted})]
+    return [Damage("late_event_of_nothing", key, seen, {key: None})]
+
+
+def _copied(key: Key, tenant: str, row: Item) -> Rule:
+    """A late event is listed again where its row says so."""
+    copy_key = keys.event(tenant, row["relisted"])
+    (copy,) = yield from read(copy_key)
+    if copy is not None or has_expired(key.sk):
+        return []
+    wanted = {**_content(row), "event": key.sk, **({"ttl": row["ttl"]} if "ttl" in row else {})}
+    return [Damage("late_event_unlisted", key, {key: row, copy_key: None}, {copy_key: wanted})]
+
+
+def _content(row: Item) -> Item:
+    return {name: value for name, value in row.items() if name not in _OF_THE_ROW}
 
 
 def is_event(key: Key, row: Item) -> bool:

@@ -37,7 +37,7 @@ def rule_of(key: Key, overdue: str, torn_since: str | None) -> Rule:
         case "purge":
             return queue.queued(key, overdue, **ids)
         case "event":
-            return events.event(key)
+            return events.event(key, ids["tenant"])
         case "replay":
             return replays.replay(key, ids["tenant"], torn_since)
         case "pulse":
