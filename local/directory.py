@@ -3,10 +3,13 @@
 import fcntl
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from atrium.keys import LAYOUT
 
 
 def data_directory() -> Path:
@@ -28,6 +31,16 @@ def owned(directory: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+def require_layout(directory: Path) -> None:
+    """Ends the program if the directory has data of another layout. Data without a number is of the first layout."""
+    file = directory / "layout"
+    found = int(file.read_text()) if file.exists() else 1
+    if not any((directory / "dynamodb").glob("*")):
+        file.write_text(f"{LAYOUT}\n")
+    elif found != LAYOUT:
+        sys.exit(f"{directory} has data of layout {found}, and this Atrium writes layout {LAYOUT}: run `make reset`.")
 
 
 @contextmanager

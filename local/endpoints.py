@@ -9,7 +9,7 @@ from pathlib import Path
 from local.automation import Log
 from local.bus import Bus, served
 from local.database import database, new_access_key_id
-from local.directory import owned
+from local.directory import owned, require_layout
 from local.functions import call
 from local.template import Template
 
@@ -24,6 +24,7 @@ def endpoints_of(directory: Path, template: Template) -> Iterator[dict[str, str]
     """
     with ExitStack() as stack:
         if stack.enter_context(owned(directory)):
+            require_layout(directory)
             key = new_access_key_id()
             engine = stack.enter_context(database(directory / "dynamodb", key))
             engine.wait_until_ready()

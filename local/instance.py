@@ -15,7 +15,7 @@ from local.automation import Automation, Log
 from local.bus import Bus, served
 from local.database import database, new_access_key_id
 from local.demo import demo
-from local.directory import data_directory, owned, published
+from local.directory import data_directory, owned, published, require_layout
 from local.environments import Environments
 from local.functions import Workers
 from local.gateway import Gateway
@@ -38,6 +38,7 @@ def main() -> None:
         with ExitStack() as stack:
             if not stack.enter_context(owned(directory)):
                 sys.exit(f"{directory} is in use by another instance. Stop it, or set DATA_DIR.")
+            require_layout(directory)
             sock = stack.enter_context(listening_socket(int(port)))
             dev = directory / "dev.json"
             dev.unlink(missing_ok=True)

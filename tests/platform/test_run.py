@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from atrium.keys import LAYOUT
 from local.database import free_port
 from local.template import ROOT
 from tests.support.client import A_UUID, AN_ID, curls, v1_id
@@ -281,6 +282,30 @@ def test_a_port_or_directory_in_use_is_reported_at_once(instance: Instance, tmp_
         assert done.returncode != 0
         assert said in done.stderr
     assert instance.world("GET", "/v1/me").status == 200
+
+
+def test_data_of_an_older_layout_is_refused_in_one_line_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "dynamodb").mkdir()
+    data = tmp_path / "dynamodb" / "shared-local-instance.db"
+    data.write_bytes(b"of an older Atrium")
+    for program in ("local.run", "local.fsck"):
+        done = subprocess.run(
+            [sys.executable, "-m", program],
+            cwd=ROOT,
+            env={**os.environ, "PORT": str(free_port()), "DATA_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=NET,
+            check=False,
+        )
+        said = f"{tmp_path} has data of layout 1, and this Atrium writes layout {LAYOUT}: run `make reset`.\n"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    assert data.read_bytes() == b"of an older Atrium"
+    data.unlink()
+    with running(tmp_path):
+        pass
+    with running(tmp_path) as instance:
+        assert instance.world("GET", "/v1/me").status == 200
 
 
 def test_make_invoke_runs_one_function_with_and_without_a_running_instance(instance: Instance, tmp_path: Path) -> None:

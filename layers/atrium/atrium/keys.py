@@ -33,6 +33,10 @@ from functools import cache
 from typing import NamedTuple
 from zlib import crc32
 
+# The number of what rows there are and what is in them, raised by a change for which older data is not made ready. Data
+# of a laptop keeps it beside itself.
+LAYOUT = 2
+
 
 class Key(NamedTuple):
     pk: str
