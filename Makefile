@@ -71,7 +71,7 @@ token: $(READY) ## Print an access token of make run's issuer: SUB=viewer@acme.e
 invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1CreateProject E=events/v1/create_project.json
 	@$(BIN)/python -m local.invoke "$(F)" "$(E)"
 
-fsck: $(READY) $(ENGINE) ## Check the data of make run, or of one tenant (TENANT=); repair it with REPAIR=1 (DATA_DIR=)
+fsck: $(READY) $(ENGINE) ## Check the data of make run, or of one tenant (TENANT=); repair it with REPAIR=1; numbers of events: LEDGER=1 (DATA_DIR=)
 	@$(BIN)/python -m local.fsck
 
 redrive: $(READY) $(ENGINE) ## Send the dead letters of make run again (DATA_DIR=, PARAMETERS=)

@@ -1,5 +1,5 @@
 """`make fsck`: checks the table of `make run`, with TENANT=<uuid> only that tenant's rows. REPAIR=1 (or --repair)
-repairs damage that can be repaired.
+repairs damage that can be repaired. LEDGER=1 checks the numbers of all events instead.
 
 The check uses the database of `make run` while that is running, else starts one of its own. It invokes Fsck until every
 row is checked, and prints the summary to stdout as JSON. The exit status is 0 when the table is clean, 1 when damage is
@@ -35,6 +35,8 @@ def main() -> int:
         create_table(boto3.client("dynamodb"), template.table)
         try:
             event: dict[str, Any] = {"repair": bool(arguments or os.environ.get("REPAIR") == "1")}
+            if os.environ.get("LEDGER") == "1":
+                event["ledger"] = True
             if tenant := os.environ.get("TENANT"):
                 event["tenant_id"] = tenant
             summary = checked(function, event)

@@ -10,6 +10,7 @@ from atrium.cold_start import warm
 from atrium.keys import Key
 from atrium.store.engine.table import connect, table
 from atrium.store.fsck.check import Check
+from atrium.store.fsck.sequences import Sequences
 from atrium.store.purge import deadline
 from atrium.text import Uuid
 
@@ -18,7 +19,7 @@ _SPARE_SECONDS = 30.0
 
 
 class CheckRequest(BaseModel):
-    """A check of the table, which repairs only if `repair` is true.
+    """A check of the table, which repairs only if `repair` is true; or, with `ledger`, of the numbers in whole ledgers.
 
     `restored_to` is the moment to which the table was restored, with its offset from UTC. `after` continues a check
     that ran out of time, with the `after` of its summary. `tenant_id` limits the check to one tenant. Of several checks
@@ -28,6 +29,7 @@ class CheckRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     repair: bool = False
+    ledger: bool = False
     restored_to: AwareDatetime | None = Field(default=None, strict=False)
     after: tuple[str, str] | None = Field(default=None, strict=False)
     tenant_id: Uuid | None = None
@@ -49,7 +51,8 @@ def checking_handler() -> Handler:
         with refusals_told():
             request = parsed(CheckRequest, event)
         until = deadline(context.get_remaining_time_in_millis() / 1000 - _SPARE_SECONDS)
-        check = Check(
+        kind = Sequences if request.ledger else Check
+        check = kind(
             table(),
             repair=request.repair,
             until=until,

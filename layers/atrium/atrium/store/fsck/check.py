@@ -237,12 +237,14 @@ def _place(key: Key, following: Key | None) -> Key | None:
     return next((Key(key.pk, sk) for sk in beginnings if key.sk < sk < following.sk), None)
 
 
-def _known_as(damage: Damage) -> dict[str, str]:
+def _known_as(damage: Damage) -> dict[str, Any]:
     """More members of a finding: the id of a credential, whose key is not shown; the event of a change, and the row
-    that should show it."""
+    that should show it; a number of an event."""
     if damage.kind == "change_in_part":
         _, event, changed = damage.seen.items()
         return {"event": (event[1] or {})["type"], "row": changed[0].sk}
+    if damage.kind in ("sequence_twice", "sequence_missing"):
+        return {"sequence": (damage.seen[damage.at] or {})["sequence"]}
     id = (damage.seen[damage.at] or {}).get("id")
     if kind_of(damage.at) == "credential" and isinstance(id, str) and is_id(id):
         return {"credential_id": to_uuid(id)}

@@ -1,0 +1,127 @@
+"""The check of whole ledgers: of each root no number twice, and none missing from its oldest kept event to its latest.
+
+Rows are not in the order of their numbers, so a tenant's ledger is read whole, and the numbers are kept in memory: 8
+bytes for each event, and some 500 for each root. A segment has a part of the roots, and reads all rows.
+
+Whatever has a lower number than a row was committed before it. So all of it is there to be read if the row is older
+than an hour: what lies above the highest such number is left to the next check. So is what lies below the numbers of
+rows that do not expire within an hour, since the table removes what has expired in no order.
+"""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zlib import crc32
+
+from atrium import keys
+from atrium.keys import Key
+from atrium.models import moment_of, timestamp
+from atrium.settings import settings
+from atrium.store.engine.scope import scope
+from atrium.store.engine.table import Item, Range
+from atrium.store.fsck.check import Check
+from atrium.store.fsck.damage import Damage, kind_of
+from atrium.store.fsck.events import UNNUMBERED_AFTER, root_of
+
+# The most rows of one query: a megabyte has fewer.
+_PAGE = 10_000
+
+_READ = ("sk", "sequence", "project", "principal", "space", "event")
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """The numbers of a root's events, and between which of them none may be missing; how many events have none yet."""
+
+    given: "array[int]" = field(default_factory=lambda: array("Q"))
+    low: int | None = None
+    high: int = 0
+    waiting: int = 0
+
+    def add(self, number: int, settled: bool) -> None:
+        self.given.append(number)
+        if settled:
+            self.low, self.high = min(number, self.low or number), max(number, self.high)
+
+
+class Sequences(Check):
+    """One run over the ledgers of all tenants, or of one. It may end behind any tenant, but not inside of a ledger."""
+
+    def _pass(self) -> None:
+        for place, is_tenant in self._places():
+            if is_tenant:
+                roots = self._ledger(keys.tenant_of(place.pk))
+                if roots is None:
+                    return
+                for root, numbers in roots.items():
+                    for damage in _judged(root, numbers):
+                        self._count(damage)
+            self._after = place
+            if self._until():
+                return
+        self._after, self._complete = None, True
+
+    def _places(self) -> Iterator[tuple[Key, bool]]:
+        """The tenants, and places between them behind which the run may end: a long part of the table may have none."""
+        if self._tenant is not None:
+            yield keys.tenant(self._tenant), True
+            return
+        after = self._after
+        while True:
+            with scope(None, everything=True):
+                page, after = self._table.scan_keys(after)
+            yield from ((key, True) for key in page if kind_of(key) == "tenant")
+            if after is None:
+                return
+            if keys.redacted(after) == after:
+                yield after, False
+
+    def _ledger(self, tenant: str) -> dict[Key, _Numbers] | None:
+        """By root, what the ledger has of it; None when time runs out."""
+        now, days = datetime.now(UTC), settings().event_days
+        newest, young = timestamp(now - UNNUMBERED_AFTER), timestamp(now - UNNUMBERED_AFTER / 2)
+        oldest = timestamp(now - timedelta(days=days) + UNNUMBERED_AFTER) if days else ""
+        roots: dict[Key, _Numbers] = {}
+        for pk in keys.ledger_shards(tenant):
+            for row in self._rows_of(pk):
+                root = root_of(tenant, row)
+                if "event" in row or not self._has(root):
+                    continue
+                self._rows["event"] += 1
+                numbers, moment = roots.setdefault(root, _Numbers()), moment_of(row["sk"])
+                if "sequence" in row:
+                    numbers.add(row["sequence"], settled=oldest <= moment <= newest)
+                elif moment < young:  # else its number is above the highest that is judged
+                    numbers.waiting += 1
+            if self._until():
+                return None
+        return roots
+
+    def _rows_of(self, pk: str) -> Iterator[Item]:
+        span = keys.everything(pk)
+        while not self._until():
+            with scope(None, everything=True):
+                rows = self._table.query(Range(*span, _PAGE, only=_READ))
+            yield from rows
+            if not rows.more:
+                return
+            span = keys.everything(pk, rows[-1]["sk"])
+
+    def _has(self, root: Key) -> bool:
+        """Whether a root is of this run's segment."""
+        return self._segment is None or crc32(root.pk.encode()) % self._segment[1] == self._segment[0]
+
+
+def _judged(root: Key, numbers: _Numbers) -> Iterator[Damage]:
+    given = sorted(numbers.given)
+    if twice := next((number for number, following in pairwise(given) if number == following), None):
+        yield Damage("sequence_twice", root, {root: {"sequence": twice}})
+    if numbers.low is None:
+        return
+    there = set(given)
+    missing = [number for number in range(numbers.low, numbers.high) if number not in there]
+    # An event that has no number yet is a finding of its own, and has one of these.
+    if len(missing) > numbers.waiting:
+        yield Damage("sequence_missing", root, {root: {"sequence": missing[0]}})
