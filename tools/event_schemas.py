@@ -30,7 +30,7 @@ class Event(BaseModel):
     """What every event says. `sequence` counts the changes of its root without a gap: of the project with all below it,
     or of the principal with its credentials, the space with its members, the tenant. `request_id` is the id of the
     request. `omitted` names fields that are too long for an event, and so are missing in `resource`; read them from the
-    API."""
+    API. `resource` is null once an operator has erased it."""
 
     id: Uuid
     type: str
@@ -180,7 +180,7 @@ def schema(type: str) -> dict[str, Any]:
     own: dict[str, Any] = dict.fromkeys(_ROOTS.get(kind, ("space_id", "project_id")), (Uuid, ...))
     if type.endswith(("updated", "role_changed", "rotated")):
         own["changed"] = (list[str], ...)
-    model = create_model(type, __base__=Event, type=(Literal[type], ...), resource=(TYPES[type], ...), **own)
+    model = create_model(type, __base__=Event, type=(Literal[type], ...), resource=(TYPES[type] | None, ...), **own)
     whole = model.model_json_schema(mode="serialization", schema_generator=_Untitled)
     resource = whole["$defs"][TYPES[type].__name__]
     long = _long_fields(kind)

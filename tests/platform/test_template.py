@@ -219,6 +219,7 @@ def test_every_automation_function_has_its_trigger(template: Template) -> None:
         "RevokeCredential": set(),
         "ListCredentials": set(),
         "Fsck": set(),
+        "Erase": set(),
         "Redrive": set(),
     }
 

@@ -14,7 +14,7 @@ from atrium.store.engine.table import table
 from atrium.store.engine.wire import wire_item
 from atrium.store.purge import queued
 from local.template import ROOT, Function
-from tests.support.client import World, flat_id
+from tests.support.client import World, flat_id, v1_id
 from tests.support.requests import a_project
 from tests.support.rows import Rows, meta_of
 from tools.event_schemas import TYPES
@@ -63,6 +63,11 @@ def to_publish(world: World, sample: Any) -> list[Any]:
     return events
 
 
+def to_erase(world: World, sample: Any) -> list[Any]:
+    tenant = world.dev["tenants"]["acme"]["tenant_id"]
+    return [{"tenant_id": tenant, "project_id": v1_id(flat_id(world.new_project().rpartition("/")[2]))}]
+
+
 # For each function, events that make it do everything it can. The check of the table is in tests/automation/fsck, dead
 # letters are in tests/automation/redrive.
 WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
@@ -76,4 +81,5 @@ WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
     "SweepDeleted": to_purge,
     "CreateProjectFromEvent": to_create,
     "AddViewer": to_add_a_viewer,
+    "Erase": to_erase,
 }

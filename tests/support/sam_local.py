@@ -40,6 +40,7 @@ RESULTS = {
     "authorizer": ("principalId", ANY),
     "automation/add_viewer": ("added", False),
     "automation/create_project_from_event": ("batchItemFailures", []),
+    "automation/erase": ("complete", True),
     "automation/fsck": ("clean", True),
     "automation/issue_credential": ("secret", ANY),
     "automation/list_credentials": ("credentials", ANY),

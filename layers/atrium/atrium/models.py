@@ -51,8 +51,8 @@ class Event:
     Its root is its project, or else its principal, its space, or its tenant; `sequence` is its number among the changes
     of the root, None until it is published. `actor`, `actor_kind` and `credential` say who made it; an `operator`, who
     invokes a function, is no principal. `request` is the id of the request. `resource` is JSON text: what was changed,
-    after the change or before its deletion, without the fields that `omitted` names. `changed` are the names of the
-    fields with a new value, None for what is not an update.
+    after the change or before its deletion, without the fields that `omitted` names; null once an operator has erased
+    it. `changed` are the names of the fields with a new value, None for what is not an update.
     """
 
     id: str

@@ -116,8 +116,8 @@ def _requested(text: str) -> ProjectRequest:
 
 
 def _add_viewer(created: Mapping[str, Any], context: Any) -> bool:
-    if not settings().viewer_principal:
-        return False
+    if not settings().viewer_principal or created["resource"] is None:
+        return False  # nothing is asked for, or the project's events are erased
     tenant, viewer = from_uuid(created["tenant_id"]), from_uuid(settings().viewer_principal)
     space, project = from_uuid(created["space_id"]), from_uuid(created["project_id"])
     with scope(tenant):

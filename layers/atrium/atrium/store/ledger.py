@@ -174,18 +174,20 @@ def _is_late(id: str, committed: float) -> bool:
 
 def _list_again(table: Table, tenant: str, row: Item, committed: float) -> None:
     """Writes the copy of an event's row, at a position of now, or of the commit where this process's clock is behind
-    that, too."""
+    that, too. Raises Unavailable."""
     first = keys.event(tenant, row["sk"])
     now = datetime.now(UTC).timestamp()
     (position,) = new_ids(1, round(max(now, committed) * 1000))
     copied, expiry = keys.event(tenant, position), _expiry(position)
     copy = {**row, "pk": copied.pk, "sk": copied.sk, "event": first.sk, **expiry}
     put = {"Item": wire_item(copy), **expressions({}, ConditionExpression="attribute_not_exists(#pk)")}
-    once = "attribute_exists(#pk) AND attribute_not_exists(#relisted)"
-    named = expressions({"relisted": position}, UpdateExpression="SET #relisted = :relisted", ConditionExpression=once)
+    # The row may be erased meanwhile, and its copy would not be.
+    once = "attribute_not_exists(#relisted) AND #resource = :resource"
+    values = {"relisted": position, "resource": row["resource"]}
+    named = expressions(values, UpdateExpression="SET #relisted = :relisted", ConditionExpression=once)
     try:
         table.transact([Write("Put", put), Write("Update", {"Key": wire_key(first), **named})], str(uuid4()))
     except ConditionFailed:
-        return  # another process has listed it, or the row has expired since
+        raise Unavailable from None  # listed, erased or expired since; the next attempt sees which
     seconds = round(committed - milliseconds_of(first.sk) / 1000)
     measured("An event is late", {"LateEvents": 1}, "WARN", tenant=tenant, event=first.sk, seconds=seconds)

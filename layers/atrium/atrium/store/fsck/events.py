@@ -89,7 +89,7 @@ def is_event(key: Key, row: Item) -> bool:
         return False
     try:
         resource = documents.parse(row["resource"])
-        if "project" in row:
+        if "project" in row and "erased_at" not in row:
             row_of(row["type"], resource, moment_of(key.sk))
     except (KeyError, TypeError, ValueError):
         return False

@@ -107,6 +107,7 @@ class _Event(_Row):
     sequence: int | None = None
     event: _Id | None = None
     relisted: _Id | None = None
+    erased_at: _Moment | None = None
     ttl: int | None = None
 
 

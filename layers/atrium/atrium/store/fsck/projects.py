@@ -36,7 +36,7 @@ def _last_change(key: Key, meta: Item) -> Rule:
     event_keys = [keys.event(meta["tenant"], id) for id in meta["last_events"]]
     events = yield from read(*event_keys)
     for event_key, event in zip(event_keys, events, strict=True):
-        if event is not None and is_event(event_key, event):
+        if event is not None and "erased_at" not in event and is_event(event_key, event):
             damage += yield from _changed(key, meta, event_key, event)
     return damage
 
