@@ -67,6 +67,7 @@ DAMAGED: dict[str, tuple[dict[timedelta, int | None], dict[str, int]]] = {
     "more gaps than events without a number": (back(1, None, 5), {"sequence_missing": 2}),
     "twice": (back(1, 2, 2, 3), {"sequence_twice": 2}),
     "twice, once within the last hour": ({**back(1, 2), timedelta(minutes=5): 2}, {"sequence_twice": 2}),
+    "a number far from any other": (back(1, 10**15), {"sequence_missing": 2}),
     "both": (back(1, 1, 3), {"sequence_missing": 2, "sequence_twice": 1}),
 }
 

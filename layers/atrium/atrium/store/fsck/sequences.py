@@ -118,10 +118,8 @@ def _judged(root: Key, numbers: _Numbers) -> Iterator[Damage]:
     given = sorted(numbers.given)
     if twice := next((number for number, following in pairwise(given) if number == following), None):
         yield Damage("sequence_twice", root, {root: {"sequence": twice}})
-    if numbers.low is None:
-        return
-    there = set(given)
-    missing = [number for number in range(numbers.low, numbers.high) if number not in there]
-    # An event that has no number yet is a finding of its own, and has one of these.
-    if len(missing) > numbers.waiting:
-        yield Damage("sequence_missing", root, {root: {"sequence": missing[0]}})
+    settled = [number for number in given if numbers.low is not None and numbers.low <= number <= numbers.high]
+    gaps = [(number + 1, following) for number, following in pairwise(settled) if number + 1 < following]
+    # An event that has no number yet is a finding of its own, and has one of those that are missing.
+    if sum(end - start for start, end in gaps) > numbers.waiting:
+        yield Damage("sequence_missing", root, {root: {"sequence": gaps[0][0]}})
