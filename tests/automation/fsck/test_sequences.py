@@ -98,6 +98,14 @@ def key_of(place: Place, root: Mapping[str, str]) -> keys.Key:
     return keys.tenant(place.tenant)
 
 
+def test_rows_that_are_no_events_do_not_stop_the_check(place: Place, check: Callable[..., Any]) -> None:
+    write(place, PROJECT, back(1, 3))
+    for id, odd in ((aged(OLD), {"sequence": -1}), (aged(OLD), {"sequence": "x", "project": ["y"]}), ("z", {})):
+        place.rows.put(keys.event(place.tenant, id), {**PROJECT, **odd})
+    summary = check(ledger=True)
+    assert (summary["complete"], set(summary["damage"])) == (True, {"sequence_missing"})
+
+
 def test_a_late_event_that_is_listed_again_counts_once(place: Place, check: Callable[..., Any]) -> None:
     write(place, PROJECT, back(1, 2, 3))
     row = next(row for row in place.rows.all() if row.get("project") == GHOST)

@@ -16,6 +16,7 @@ from itertools import pairwise
 from zlib import crc32
 
 from atrium import keys
+from atrium.ids import is_id
 from atrium.keys import Key
 from atrium.models import moment_of, timestamp
 from atrium.settings import settings
@@ -87,13 +88,14 @@ class Sequences(Check):
         for pk in keys.ledger_shards(tenant):
             for row in self._rows_of(pk):
                 root = root_of(tenant, row)
-                if "event" in row or not self._has(root):
+                if "event" in row or not is_id(row["sk"]) or not self._has(root):
                     continue
                 self._rows["event"] += 1
                 numbers, moment = roots.setdefault(root, _Numbers()), moment_of(row["sk"])
-                if "sequence" in row:
-                    numbers.add(row["sequence"], settled=oldest <= moment <= newest)
-                elif moment < young:  # else its number is above the highest that is judged
+                number = row.get("sequence")
+                if isinstance(number, int) and 0 < number < 2**63:
+                    numbers.add(number, settled=oldest <= moment <= newest)
+                elif number is None and moment < young:  # else its number is above the highest that is judged
                     numbers.waiting += 1
             if self._until():
                 return None
