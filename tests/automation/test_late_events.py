@@ -16,6 +16,7 @@ from atrium.keys import Key
 from atrium.store.engine import work
 from atrium.store.engine.table import Item, Table
 from atrium.store.engine.wire import wire_item
+from atrium.store.rows import to_event
 from local.functions import call
 from local.template import Template
 from tests.support.client import World, flat_id, v1_id
@@ -65,6 +66,7 @@ def test_an_event_of_a_clock_that_is_behind_is_listed_again_once_under_its_id(
     (told,) = [line for line in map(json.loads, capfd.readouterr().out.splitlines()) if "LateEvents" in line]
     first, copy = ledger(rows, project)
     tenant = keys.tenant_of(first["pk"])
+    assert to_event(tenant, copy) == to_event(tenant, first)
     assert milliseconds_of(first["sk"]) / 1000 <= before - BEHIND + 1
     assert milliseconds_of(copy["sk"]) >= int(before * 1000), "readers have not been there"
     assert (first.pop("relisted"), copy.pop("event")) == (copy["sk"], first["sk"])
