@@ -78,7 +78,7 @@ def test_segments_together_find_the_same_as_one_run(
     for kind in ("orphan", "list_row_missing", "members_miscounted", "purge_overdue", "directory_row_missing"):
         next(iter(DAMAGE[kind][1].values()))(place)
     whole = check()
-    for rows in (10_000, 5):
+    for rows in (100, 5):
         parts = [part for i in range(4) for part in in_parts(check, monkeypatch, rows, segment=i, segments=4)]
         assert sum(part["complete"] for part in parts) == 4
         assert sum(bool(part["rows"]) for part in parts) > 1
