@@ -10,7 +10,6 @@ import jsonschema
 
 from atrium import documents, keys
 from atrium.store.engine.wire import plain_item, wire_key
-from atrium.store.outbox import detail
 from atrium.store.rows import to_event
 from tests.support.client import A_MOMENT, World, flat_id
 from tools.event_schemas import SCHEMAS
@@ -32,7 +31,7 @@ def last_event(meta: dict[str, Any]) -> dict[str, Any]:
     key = wire_key(keys.event(tenant, id))
     row = boto3.client("dynamodb").get_item(TableName=os.environ["TABLE_NAME"], Key=key, ConsistentRead=True)["Item"]
     numbered = replace(to_event(tenant, plain_item(row)), sequence=int(meta["sequence"]["N"]))
-    found: dict[str, Any] = json.loads(documents.render(detail(numbered)))
+    found: dict[str, Any] = json.loads(documents.render(numbered.detail()))
     return found
 
 

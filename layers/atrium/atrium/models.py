@@ -75,6 +75,26 @@ class Event:
         """The moment of the change, which its id has."""
         return moment_of(self.id)
 
+    def detail(self) -> dict[str, Any]:
+        """The form that consumers see, on the bus and in the list of events, to be rendered with `documents`."""
+        return {
+            "id": to_uuid(self.id),
+            "type": self.type,
+            "time": self.time,
+            "tenant_id": to_uuid(self.tenant),
+            **{f"{kind}_id": to_uuid(id) for kind in ("space", "project", "principal") if (id := getattr(self, kind))},
+            **({"sequence": self.sequence} if self.sequence is not None else {}),
+            "request_id": self.request,
+            "actor": {
+                "principal_id": self.actor and to_uuid(self.actor),
+                "kind": self.actor_kind,
+                "credential_id": self.credential and to_uuid(self.credential),
+            },
+            "resource": Raw(self.resource),
+            **({"changed": self.changed} if self.changed is not None else {}),
+            **({"omitted": self.omitted} if self.omitted else {}),
+        }
+
 
 @dataclass(frozen=True)
 class ProjectRow:

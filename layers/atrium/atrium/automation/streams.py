@@ -18,7 +18,7 @@ from atrium.store.engine.table import connect, table
 from atrium.store.engine.wire import plain_item
 from atrium.store.ledger import Missing, announced, number
 from atrium.store.letters import dead_letters
-from atrium.store.outbox import bus, detail
+from atrium.store.outbox import bus
 from atrium.store.purge import Deletion, NotDeleted, Purge, Unreadable, deadline, pulse, queued
 from atrium.telemetry import MAX_VALUES, counted, say, what_failed
 
@@ -104,7 +104,7 @@ def _numbered_one(record: Mapping[str, Any], until: float) -> list[dict[str, Any
             raise Unavailable
         numbers = enumerate(found.ids, found.first)
         kept = [number(table(), found.tenant, id, sequence, found.committed) for sequence, id in numbers]
-        return [detail(event) for event in kept if event is not None]
+        return [event.detail() for event in kept if event is not None]
     except Exception as error:
         return error
 

@@ -16,9 +16,6 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from atrium import documents
-from atrium.documents import Raw
-from atrium.ids import to_uuid
-from atrium.models import Event
 from atrium.settings import settings
 from atrium.store.engine.client import bears_any_failure
 
@@ -37,27 +34,6 @@ _FOR_WHAT_IT_HOLDS = {"ValidationException", "SerializationException", "413"}
 # The same of an entry, in an answer of 200. What an entry is refused for else, a failure or a permission, may be mended
 # while the stream still has it.
 _OF_AN_ENTRY = {"InvalidArgument", "MalformedDetail"}
-
-
-def detail(event: Event) -> dict[str, Any]:
-    """A numbered event as the bus has it, to be rendered with `documents`."""
-    return {
-        "id": to_uuid(event.id),
-        "type": event.type,
-        "time": event.time,
-        "tenant_id": to_uuid(event.tenant),
-        **{f"{kind}_id": to_uuid(id) for kind in ("space", "project", "principal") if (id := getattr(event, kind))},
-        "sequence": event.sequence,
-        "request_id": event.request,
-        "actor": {
-            "principal_id": event.actor and to_uuid(event.actor),
-            "kind": event.actor_kind,
-            "credential_id": event.credential and to_uuid(event.credential),
-        },
-        "resource": Raw(event.resource),
-        **({"changed": event.changed} if event.changed is not None else {}),
-        **({"omitted": event.omitted} if event.omitted else {}),
-    }
 
 
 class Unpublished(NamedTuple):
