@@ -15,6 +15,7 @@ PERMISSIONS = {
     "project:delete": "manager",
     "project:transfer": "manager",
     "space:manage": "owner",
+    "event:read": "owner",
 }
 PHASES = ("business", "data_understanding", "data_preparation", "modeling", "evaluation", "deployment")
 STATUSES = ("pending", "onHold", "inProgress", "underReview", "completed")

@@ -267,7 +267,7 @@ def test_roles_have_the_documented_ids_and_permissions(world: World) -> None:
         "viewer": reads,
         "contributor": reads + writes,
         "manager": reads + writes + manages,
-        "owner": [*reads, *writes, *manages, "space:manage"],
+        "owner": [*reads, *writes, *manages, "space:manage", "event:read"],
     }
     answer = world("GET", "/v1/roles", by="outsider")
     assert answer.body["data"] == [

@@ -21,6 +21,8 @@ ADVICE: Mapping[Code, str] = {
     Code.PROJECT_DELETE_REQUIRED: "Ask for a role that has `project:delete`.",
     Code.MEMBER_MANAGE_REQUIRED: "Ask for a role that has `member:manage`.",
     Code.RECORD_WRITE_REQUIRED: "Ask for a role that has `record:write`.",
+    Code.EVENT_READ_REQUIRED: "Ask for a role in the default space that has `event:read`, or name a project that you "
+    "manage.",
     Code.MANAGER_REQUIRED: "Leave it to a manager of the project; v1 lets a contributor change one.",
     Code.ROLE_ABOVE_OWN: "Leave it to a member whose role is as strong as the one in question.",
     Code.NOT_AUTHOR: "Leave it to the note's author.",
@@ -35,6 +37,8 @@ ADVICE: Mapping[Code, str] = {
     Code.EXPERIMENT_NOT_FOUND: "Take the experiment's id from the list of experiments.",
     Code.DECISION_NOT_FOUND: "Take the decision's id from the list of decisions.",
     Code.PRINCIPAL_NOT_FOUND: "Ask those who run Atrium: your credential speaks for a principal that is gone.",
+    Code.EVENT_NOT_FOUND: "Take the event's id from the list of events: it may no longer be kept.",
+    Code.EVENTS_EXPIRED: "Leave the cursor out, and send the time in the message as `since`.",
     Code.PROJECT_ARCHIVED: "Make the project active again first, with v1's `PATCH`.",
     Code.NAMED_MANAGER: "Hand the project over to another member first, with v1's `PATCH`.",
     Code.ALREADY_MEMBER: "Nothing is left to do; change the member's role if it is another one.",

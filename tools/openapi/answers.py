@@ -15,8 +15,17 @@ from tools.openapi.advice import ADVICE
 ERROR_TYPES = (
     *("bool_type", "extra_forbidden", "greater_than_equal", "int_parsing", "int_type", "less_than_equal"),
     *("literal_error", "missing", "string_too_long", "string_too_short", "string_type", "too_long", "uuid_parsing"),
-    *("cursor", "datetime_parsing", "description_type", "hours", "idempotency_key", "idempotency_key_reused"),
-    *("if_match", "json_invalid", "limit", "not_a_member", "object_type", "string_control", "unknown_principal"),
+    *("cursor", "datetime_parsing", "description_type", "event_type", "hours", "idempotency_key"),
+    *(
+        "idempotency_key_reused",
+        "if_match",
+        "json_invalid",
+        "limit",
+        "not_a_member",
+        "object_type",
+        "string_control",
+        "unknown_principal",
+    ),
     "unknown_role",
 )
 
@@ -248,6 +257,11 @@ REFUSALS = {
     403: ("Forbidden", "Your role does not allow it.", "You do not have access to this project."),
     404: ("NotFound", "It does not exist, or not for you.", "Project not found."),
     409: ("Conflict", "Its state does not allow it.", ""),
+    410: (
+        "Gone",
+        "What was asked for is no longer kept.",
+        "Events are kept from 2026-08-24T17:02:19.724Z on, and older ones were asked for. Start again since that time.",
+    ),
     412: (
         "PreconditionFailed",
         "`If-Match` names another version.",

@@ -11,7 +11,7 @@ from atrium.ids import to_uuid
 from atrium.permissions import Role
 
 PROJECT, MANAGER, MEMBER, TASK = (f"64a1f2c3b4e5d6f7a8b9c0{end}" for end in ("d1", "d0", "d2", "e1"))
-RECORD, NOTE = (f"64a1f2c3b4e5d6f7a8b9c0{end}" for end in ("f1", "f2"))
+RECORD, NOTE, EVENT = (f"64a1f2c3b4e5d6f7a8b9c0{end}" for end in ("f1", "f2", "f3"))
 SPACE = "123e4567-e89b-12d3-a456-426614174000"
 TENANT = to_uuid("64a1f2c3b4e5d6f7a8b9c0a0")
 ROLE = Role.CONTRIBUTOR
@@ -214,6 +214,7 @@ PARAMETERS = {
     "dataset_id": RECORD,
     "experiment_id": RECORD,
     "decision_id": RECORD,
+    "event_id": EVENT,
     "user_id": MEMBER,
     "space_id": SPACE,
     "project_id": to_uuid(PROJECT),

@@ -133,6 +133,8 @@ class Operation:
         )
         # A form that no pattern says: it has a checksum.
         form = {"type": "string", "format": "cursor"} if name == "cursor" else sent(schema)
+        if form.get("type") == "array":  # none is sent in the place of an empty one
+            form.pop("default", None)
         made = {"name": name, "in": found["in"], "description": words, "schema": form}
         if found["required"]:
             made |= {"required": True, "example": entry(examples.PARAMETERS, name, "PARAMETERS in examples.py")}
@@ -194,6 +196,7 @@ class Operation:
             403: in_path or sends,
             404: in_path,
             409: self._may_conflict,
+            410: False,
             412: self.route.writes,
             413: sends,
             415: sends,

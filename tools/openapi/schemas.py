@@ -24,7 +24,9 @@ OBJECT = {"type": "object", "additionalProperties": True}
 
 # Fields that hold ids or moments, beside those that are called …_id and …_at.
 _IDS = ("_id", "id", "project", "manager", "task", "user", "team", "created_by", "assigned_to")
-_MOMENTS = ("at", "deadline", "acquisition_date")
+_MOMENTS = ("at", "deadline", "acquisition_date", "time", "watermark")
+# The gateway gives requests their ids: whatever form they have.
+_OF_ANY_FORM = ("request_id",)
 
 # Powertools' names for the limits of a parameter.
 _LIMITS = {"ge": "minimum", "le": "maximum", "minimum": "minimum", "maximum": "maximum"}
@@ -43,7 +45,7 @@ def component(name: str, schema: Json, is_sent: bool) -> Json:
     made = {
         "type": "object",
         "description": description(name, schema),
-        "required": schema.get("required", []) if is_sent else list(schema["properties"]),
+        "required": schema.get("required", []),
         "properties": {
             field: _optional({**(sent(each) if is_sent else _answered(name, field, each)), "description": words})
             for field, each in schema["properties"].items()
@@ -100,7 +102,7 @@ def _answered(schema: str, field: str, found: Json) -> Json:
         return {"anyOf": [{**made, "format": "date"}, {**made, "format": "date-time"}]}
     if made == {"type": "string"} and (name in _MOMENTS or name.endswith("_at")):
         made["format"] = "date-time"
-    if made == {"type": "string"} and (name in _IDS or name.endswith("_id")):
+    if made == {"type": "string"} and (name in _IDS or name.endswith("_id")) and name not in _OF_ANY_FORM:
         of_v1 = schema.startswith("V1") and (schema, field) != ("V1Me", "id")
         made |= {"format": "uuid"} if of_v1 else {"pattern": f"^{ID}$"}
     return _shared(made)

@@ -158,6 +158,7 @@ SCHEMAS = {
 # What fields and parameters are, in either dialect, by their names in snake_case; `Schema.field` where one differs.
 FIELDS = {
     "acquisition_date": "When the data was acquired: a day or a time in ISO 8601; UTC unless it says otherwise.",
+    "actor_id": "Only changes that this principal made.",
     "algorithm_model": "The algorithm or model.",
     "alternatives": "What else was considered.",
     "assigned_to": "The id of the member who works on it; null for nobody.",
@@ -193,6 +194,7 @@ FIELDS = {
     "name": "The name: 1 to 200 characters on one line.",
     "next_cursor": "Send it as `cursor` to get the next page; null on the last one.",
     "notes": "The notes, the oldest first.",
+    "order": "`desc`, the newest first; or `asc`, the oldest first, up to the watermark.",
     "parameters": "The parameters.",
     "permissions": "What the role permits.",
     "phase": "The phase of the project that it belongs to.",
@@ -206,6 +208,7 @@ FIELDS = {
     "result": "What came out.",
     "role": "The role's name for programs.",
     "role_id": "The role's id; see `GET /v1/roles`.",
+    "since": "Only changes made at this time or later: a day or a time in ISO 8601; UTC unless it says otherwise.",
     "source": "Where the data comes from.",
     "space_id": "The id of the space that it belongs to.",
     "spaces": "The spaces that the caller has a role in.",
@@ -216,6 +219,8 @@ FIELDS = {
     "tasks": "The tasks, the oldest first.",
     "team": "The user ids of the members other than the manager.",
     "tenant_id": "The id of the tenant that it belongs to.",
+    "type": "Only events of this type, or of those that begin so, as in `task.*`. May be sent several times.",
+    "until": "Only changes made before this time: a day or a time in ISO 8601; UTC unless it says otherwise.",
     "updated_at": "When it was last changed.",
     "user": "The id of who changed it.",
     "EmailQuery.email": "The e-mail address, in any case.",
@@ -257,6 +262,7 @@ FIELDS = {
 PARAMETERS = {
     "dataset_id": "The dataset's id, from the list of datasets or from the answer that made it.",
     "decision_id": "The decision's id, from the list of decisions or from the answer that made it.",
+    "event_id": "The event's id, from the list of events, or as it was published.",
     "experiment_id": "The experiment's id, from the list of experiments or from the answer that made it.",
     "id": "The project's id: an `_id` of `GET /projects`, 24 lower-case hex digits.",
     "member_id": "The member's `principal_id`, from the list of members.",

@@ -92,6 +92,10 @@ class KeyReused(Invalid):
         super().__init__(Detail(("key",), message, "idempotency_key_reused"))
 
 
+class Gone(Refusal):
+    """It was there, and is no longer kept."""
+
+
 class TooLarge(Refusal):
     """More was sent than Atrium takes."""
 
@@ -136,6 +140,7 @@ class Code(Enum):
     PROJECT_DELETE_REQUIRED = Forbidden
     MEMBER_MANAGE_REQUIRED = Forbidden
     RECORD_WRITE_REQUIRED = Forbidden
+    EVENT_READ_REQUIRED = Forbidden
     MANAGER_REQUIRED = Forbidden
     ROLE_ABOVE_OWN = Forbidden
     NOT_AUTHOR = Forbidden
@@ -151,6 +156,9 @@ class Code(Enum):
     EXPERIMENT_NOT_FOUND = NotFound
     DECISION_NOT_FOUND = NotFound
     PRINCIPAL_NOT_FOUND = NotFound
+    EVENT_NOT_FOUND = NotFound
+
+    EVENTS_EXPIRED = Gone
 
     PROJECT_ARCHIVED = Archived
     NAMED_MANAGER = NamedManager

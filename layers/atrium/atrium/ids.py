@@ -31,13 +31,20 @@ def new_id() -> str:
 def new_ids(count: int, milliseconds: int, above: str | None = None) -> list[str]:
     """So many new ids of a moment (milliseconds since 1970), ascending and above the id `above`. They are of a later
     millisecond where that id has taken up the rest of this one."""
-    first = milliseconds // 1000 << 64 | milliseconds % 1000 << 54
+    first = lowest_number(milliseconds)
     if above is not None:
         first = max(first, int(above, 16) + 1)
     room = range(first, (first >> 54) + 1 << 54)
     if len(room) < count:
         return new_ids(count, milliseconds_of(above or "0") + 1)
     return [f"{number:024x}" for number in sorted(_CHANCE.sample(room, count))]
+
+
+def lowest_number(milliseconds: int) -> int:
+    """The number that the lowest id of a moment (milliseconds since 1970) is in hex digits; of a moment that no id can
+    have, the nearest to it."""
+    within = min(max(milliseconds, 0), 1000 << 32)
+    return within // 1000 << 64 | within % 1000 << 54
 
 
 def milliseconds_of(id: str) -> int:

@@ -165,6 +165,11 @@ def ledger_shards(tenant: str) -> list[str]:
     return [f"{tenant_prefix(tenant)}L#{shard}" for shard in range(LEDGER_SHARDS)]
 
 
+def ledger(tenant: str, first: str, last: str) -> list[Span]:
+    """The events from one id to another in each partition of a tenant's ledger."""
+    return [Span(pk, first, last) for pk in ledger_shards(tenant)]
+
+
 def idempotency(tenant: str, sha256: str) -> Key:
     return Key(f"{tenant_prefix(tenant)}I#{sha256}", META)
 

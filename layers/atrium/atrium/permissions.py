@@ -20,19 +20,20 @@ Permission = Literal[
     "project:delete",
     "project:transfer",
     "space:manage",
+    "event:read",
 ]
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 
 _READS: frozenset[Permission] = frozenset(("project:read", "member:read"))
 _WORKS = _READS | {"project:create", "project:update", "record:write"}
 _MANAGES = _WORKS | {"member:manage", "project:delete", "project:transfer"}
-_OWNS = _MANAGES | {"space:manage"}
+_OWNS = _MANAGES | {"space:manage", "event:read"}
 
 
 class Role(Enum):
     """A role: its id, which clients keep and which never changes, and its permissions.
 
-    `project:create` and `space:manage` are asked of a role in a space only.
+    `project:create` and `space:manage` are asked of a role in a space only, `event:read` of one in the default space.
     """
 
     VIEWER = "000000000000000000000001", _READS

@@ -1,6 +1,6 @@
 """The answer of a route: status, headers and body, made of the view that the route returns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
     headers: dict[str, str]
 
 
-def outcome(response: Response[Any], event: Mapping[str, Any], tags: str, declared: Sequence[str]) -> Outcome:
+def outcome(response: Response[Any], event: Mapping[str, Any], tags: str, declared: Mapping[str, bool]) -> Outcome:
     """The outcome of an event, with its Answer. `tags` is the dialect's prefix of ETags, `declared` the query
     parameters of the route."""
     view = response.body

@@ -3,7 +3,7 @@
 A resource is the path of a route, such as `/projects/{id}`; its address has values in the place of the parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -29,13 +29,17 @@ def location(event: Mapping[str, Any], id: str) -> str:
     return address(event, event["resource"] + "/{made}", {**_ids(event), "made": id})
 
 
-def listed(resource: str, ids: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """The list to which a cursor is bound: its path and filters, but not the length of its pages."""
-    filters = sorted((name, value) for name, value in query.items() if name not in ("limit", "cursor"))
-    return f"{filled(resource, ids)}?{urlencode(filters, errors='replace')}"
+# The parameters of a query, each with the values that count.
+Query = Mapping[str, Sequence[str]]
 
 
-def links_of_list(listing: Listing[Any], event: Mapping[str, Any], query: Mapping[str, str]) -> list[str]:
+def listed(resource: str, ids: Mapping[str, str], query: Query) -> str:
+    """The list to which a cursor is bound: its path and filters in any order, but not the length of its pages."""
+    filters = sorted((name, sorted(values)) for name, values in query.items() if name not in ("limit", "cursor"))
+    return f"{filled(resource, ids)}?{urlencode(filters, doseq=True, errors='replace')}"
+
+
+def links_of_list(listing: Listing[Any], event: Mapping[str, Any], query: Query) -> list[str]:
     """The Links of a page: to the next page, and for each item that is cut, to the rest of its lists."""
     ids = _ids(event)
     links = []
@@ -59,14 +63,12 @@ def links_of_view(view: View, event: Mapping[str, Any]) -> list[str]:
     return [f'<{url}>; rel="next"; title="{name}"' for name, url in pages.items()]
 
 
-def _page(
-    event: Mapping[str, Any], resource: str, ids: Mapping[str, str], after: str | None, query: Mapping[str, str]
-) -> str:
+def _page(event: Mapping[str, Any], resource: str, ids: Mapping[str, str], after: str | None, query: Query) -> str:
     """The URL of the page of a list with these parameters that starts behind the item with the id `after`."""
     if after is not None:
-        query = {**query, "cursor": cursor_behind(after, listed(resource, ids, query))}
+        query = {**query, "cursor": [cursor_behind(after, listed(resource, ids, query))]}
     url = address(event, resource, ids)
-    return f"{url}?{urlencode(query)}" if query else url
+    return f"{url}?{urlencode(query, doseq=True)}" if query else url
 
 
 def _ids(event: Mapping[str, Any]) -> Mapping[str, str]:

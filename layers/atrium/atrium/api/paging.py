@@ -1,10 +1,12 @@
 """Pages of lists: their limits and cursors.
 
-A cursor is a position in one list: the id of an item, and a checksum over the id and the list, which is a path and its
-filters. The partition that is read always comes from the path and the caller, so a forged cursor shows no more than an
-honest one. The checksum detects a damaged cursor, and a cursor of another list, in which it would skip items.
+A cursor is a position in one list, and a checksum over the position and the list, which is a path and its filters. The
+position is the id of an item; in the list of events two bytes follow it (see v1_events.py). The partition that is read
+always comes from the path and the caller, so a forged cursor shows no more than an honest one. The checksum detects a
+damaged cursor, and a cursor of another list, in which it would skip items.
 """
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from typing import Any
@@ -13,29 +15,32 @@ from zlib import crc32
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from atrium.ids import is_id
+from atrium.ids import ID
+
+# The positions of most lists, as hex digits: ids of items.
+AN_ITEM = re.compile(ID)
 
 
-def cursor_behind(id: str, listed: str) -> str:
-    """The cursor of the page behind the item with an id. `listed` is the path of the list with its filters."""
-    raw = bytes.fromhex(id)
+def cursor_behind(position: str, listed: str) -> str:
+    """The cursor of the page behind a position. `listed` is the path of the list with its filters."""
+    raw = bytes.fromhex(position)
     return urlsafe_b64encode(raw + crc32(raw, crc32(listed.encode())).to_bytes(4)).decode().rstrip("=")
 
 
 def position_of(cursor: str, listed: str) -> str:
-    """The id behind which a cursor of the list stands; empty for a text that is no cursor of the list."""
+    """The position that a cursor of the list stands for; empty for a text that is no cursor of the list."""
     try:
-        id = urlsafe_b64decode(cursor.encode("ascii") + b"==")[:-4].hex()
+        position = urlsafe_b64decode(cursor.encode("ascii") + b"==")[:-4].hex()
     except (Error, UnicodeEncodeError):
         return ""
-    return id if is_id(id) and cursor_behind(id, listed) == cursor else ""
+    return position if cursor_behind(position, listed) == cursor else ""
 
 
-def cursor_from(source: str) -> AfterValidator:
-    """A validator that refuses an empty position. `source` says where clients get a cursor."""
+def cursor_from(source: str, positions: re.Pattern[str] = AN_ITEM) -> AfterValidator:
+    """A validator that refuses what is none of the positions. `source` says where clients get a cursor."""
 
     def require(position: str) -> str:
-        if not position:
+        if positions.fullmatch(position) is None:
             raise PydanticCustomError("cursor", f"Must be the {source} of this list, unchanged")
         return position
 

@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -34,13 +34,13 @@ from atrium.store.engine.work import ANY, Conditions, IdempotencyKey
 _IDS = frozenset(("id", "principal_id", "role_id", "manager_id", "assigned_to", "assignedTo"))
 
 
-def prepared(event: Mapping[str, Any], declared: Sequence[str]) -> dict[str, Any]:
+def prepared(event: Mapping[str, Any], declared: Mapping[str, bool]) -> dict[str, Any]:
     """The event as Powertools gets it. Raises Refusal for a body that cannot be read.
 
     The path is made of the route and the values in it, percent-encoded, so that the one route of the function always
     matches and its own types judge the values. Ids are in lower case, the body is text, and the cursor of a list is
     replaced by the position for which it stands: an id, or empty for none. `declared` are the query parameters of the
-    route.
+    route, with whether all values of each count.
     """
     ids = {name: canonical(id) for name, id in (event.get("pathParameters") or {}).items()}
     body = _text(event) if event["httpMethod"] in ("POST", "PUT", "PATCH") and event.get("body") else None
@@ -61,10 +61,11 @@ def prepared(event: Mapping[str, Any], declared: Sequence[str]) -> dict[str, Any
     }
 
 
-def query_of(event: Mapping[str, Any], declared: Sequence[str]) -> dict[str, str]:
-    """The query parameters that were sent, of those that the route has. The last value counts."""
+def query_of(event: Mapping[str, Any], declared: Mapping[str, bool]) -> dict[str, list[str]]:
+    """The query parameters that were sent, of those that the route has, with the values that count: the last one, or
+    all of them."""
     sent = event.get("multiValueQueryStringParameters") or {}
-    return {name: values[-1] for name, values in sent.items() if name in declared}
+    return {name: values if declared[name] else values[-1:] for name, values in sent.items() if name in declared}
 
 
 def without_cursor(event: Mapping[str, Any]) -> dict[str, Any]:

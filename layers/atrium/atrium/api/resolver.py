@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Unpack, get_args
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Request, Response
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.openapi.compat import field_annotation_is_sequence
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from atrium import documents
@@ -38,6 +39,7 @@ from atrium.errors import (
     Conflict,
     Detail,
     Forbidden,
+    Gone,
     Invalid,
     NotFound,
     Refusal,
@@ -59,6 +61,7 @@ STATUS: dict[type[Refusal], HTTPStatus] = {
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    Gone: HTTPStatus.GONE,
     VersionRefused: HTTPStatus.PRECONDITION_FAILED,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     WrongMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -104,10 +107,11 @@ class Api(APIGatewayRestResolver):
         return registered
 
     @cached_property
-    def declared(self) -> list[str]:
-        """The names of the query parameters of the route."""
+    def declared(self) -> dict[str, bool]:
+        """The names of the query parameters of the route, with whether one may be sent several times."""
         (route,) = (*self._static_routes, *self._dynamic_routes)
-        return [parameter.alias for parameter in route.dependant.query_params]
+        parameters = route.dependant.query_params
+        return {each.alias: field_annotation_is_sequence(each.field_info.annotation) for each in parameters}
 
     # ------------------------------------------------------------ what a dialect says
 

@@ -18,7 +18,13 @@ _REFUSED: dict[Permission, str] = {
     "project:delete": "You may not delete this project.",
     "member:manage": "You may not manage the members of this project.",
     "record:write": "You may not change the records of this project.",
+    "event:read": "You may not read the events of this tenant.",
 }
+
+
+def refused(permission: Permission) -> Forbidden:
+    """The refusal of a caller without a permission."""
+    return Forbidden(_REFUSED[permission], Code[f"{permission.replace(':', '_')}_required".upper()])
 
 
 class AsManager(NamedTuple):
@@ -57,7 +63,7 @@ class Access(NamedTuple):
         if not self.allows("project:read"):
             raise Forbidden(f"You do not have access to this {self.place}.", Code.PROJECT_READ_REQUIRED)
         if not self.allows(requirement):
-            raise Forbidden(_REFUSED[requirement], Code[f"{requirement.replace(':', '_')}_required".upper()])
+            raise refused(requirement)
 
     def hold(self, work: Work) -> None:
         """Holds that the role is unchanged at the commit; else the caller is judged anew."""

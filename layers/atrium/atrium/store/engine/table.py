@@ -81,7 +81,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Range:
-    """A range of one partition, ascending, both ends inclusive.
+    """A range of one partition, both ends inclusive; ascending, unless it is `descending`: then its last item is first.
 
     A query reads its first `limit` items, or those of its first `megabytes` as stored, whichever is less. `only` names
     the attributes to return, if not all. `enough` is asked after each megabyte with the items so far; the query ends
@@ -95,6 +95,7 @@ class Range:
     megabytes: int = 1
     only: tuple[str, ...] = ()
     enough: Callable[[Sequence[Item]], bool] | None = None
+    descending: bool = False
 
 
 class Rows(list[Item]):
@@ -172,6 +173,8 @@ class Table:
             "ConsistentRead": True,
             "ReturnConsumedCapacity": "TOTAL",
         }
+        if wanted.descending:
+            params["ScanIndexForward"] = False
         if wanted.only:
             params |= expressions({}, ProjectionExpression=", ".join(f"#{name}" for name in wanted.only))
         units = 0.0
