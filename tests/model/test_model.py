@@ -14,7 +14,7 @@ from hypothesis.internal.conjecture.engine import ConjectureRunner
 from hypothesis.stateful import RULE_MARKER, run_state_machine_as_test
 
 from local.template import Template
-from tests.model.model import OPERATIONS
+from tests.model.model import OPERATIONS, UNKNOWN
 from tests.model.run import Run
 from tests.model.start import Start
 from tests.support.client import World
@@ -24,7 +24,8 @@ from tests.support.world import Count, full
 
 def test_every_route_has_a_rule() -> None:
     rules = {name for name, made in vars(Run).items() if hasattr(made, RULE_MARKER)}
-    missing = sorted(set(EVERY_ROUTE) - set(OPERATIONS))
+    known = set(EVERY_ROUTE) - set(UNKNOWN)
+    missing = sorted(known - set(OPERATIONS))
     assert not missing, (
         f"The model does not know the routes {missing}. In tests/model/, add a row for each to OPERATIONS at the end "
         "of the module of its resource (projects.py, members.py, records.py, notes.py, spaces.py), with the method "
@@ -33,7 +34,7 @@ def test_every_route_has_a_rule() -> None:
         "ones to KNOWN. Add random values to BODIES or QUERIES in tests/model/strategies.py if a body has optional "
         "fields, or a query more than a limit."
     )
-    assert set(OPERATIONS) == set(EVERY_ROUTE) == rules & set(EVERY_ROUTE)
+    assert set(OPERATIONS) == known == rules & set(EVERY_ROUTE)
 
 
 @pytest.mark.timeout(1800)

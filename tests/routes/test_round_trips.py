@@ -17,7 +17,7 @@ from tests.support import iam
 from tests.support.automation import WITHOUT_URL, sample
 from tests.support.client import World, flat_path, new_key
 from tests.support.iam import ALWAYS, needed_by_others, needless, of_its_calls, role_of, statements
-from tests.support.requests import EVERY_ROUTE, READS, ROUND_TRIPS, TABLE, WRITES, a_project
+from tests.support.requests import AT_ONCE, EVERY_ROUTE, READS, ROUND_TRIPS, TABLE, WRITES, a_project
 from tests.support.routes import routes
 from tests.support.trace import Trace
 from tests.support.world import inline
@@ -47,7 +47,7 @@ def test_read_takes_one_round_trip_and_uses_exactly_its_permissions(
     trace.clear()
     assert world(method, path, body).status == 200
     assert trace.round_trips(route) == ROUND_TRIPS[route]
-    assert trace.width(route) <= 3
+    assert trace.width(route) <= AT_ONCE[route]
     assert trace.round_trips("Authorizer") <= 1
     if method == "POST":  # it takes a key, though there is never a record
         assert world(method, path, body, by="outsider", key=new_key()).status in (403, 404)

@@ -7,12 +7,13 @@ import boto3
 import pytest
 
 from atrium import keys
+from atrium.api.paging import cursor_behind
 from atrium.store import change, members
 from atrium.store.engine.table import table
 from atrium.store.engine.wire import wire_key
 from local.functions import FunctionFailed, FunctionThrottled
 from local.gateway import MAX_BODY_BYTES, Gateway
-from tests.support.client import MISSING, RECORDS, Answer, World, flat_path, in_camel_case, through, v1_id
+from tests.support.client import MISSING, MOMENT, RECORDS, Answer, World, flat_path, in_camel_case, through, v1_id
 from tests.support.clock import unhurried
 from tests.support.fake import Fake
 from tests.support.faults import faulty
@@ -225,6 +226,25 @@ def principal_not_found(world: World) -> Iterator[Met]:
     client.put_item(**where, Item=was)
 
 
+def event_read_required(world: World) -> Iterator[Met]:
+    message = "You may not read the events of this tenant."
+    for path in ("/v1/events", f"/v1/events?project_id={v1_id(NOWHERE)}", f"/v1/events/{v1_id(NOWHERE)}"):
+        yield v1(world("GET", path, by="contributor"), 403, message)
+
+
+def event_not_found(world: World) -> Iterator[Met]:
+    yield v1(world("GET", f"/v1/events/{v1_id(NOWHERE)}"), 404, "Event not found.")
+
+
+def events_expired(world: World) -> Iterator[Met]:
+    cursor = cursor_behind(NOWHERE, "/v1/events?order=asc")
+    answer = world("GET", f"/v1/events?order=asc&cursor={cursor}")
+    oldest = MOMENT.search(answer.body["detail"])
+    assert oldest is not None
+    told = f"Events are kept from {oldest[0]} on, and older ones were asked for. Start again since that time."
+    yield v1(answer, 410, told)
+
+
 def project_archived(world: World) -> Iterator[Met]:
     project = world.new_project()
     assert world("PATCH", project, {"status": "archived"}).status == 200
@@ -325,6 +345,7 @@ MEETINGS: dict[str, Callable[[World], Iterator[Met]]] = {
         *(project_read_required, project_create_required, project_update_required, project_transfer_required),
         *(project_delete_required, member_manage_required, record_write_required, manager_required, not_author),
         *(route_not_found, project_not_found, space_not_found, member_not_found, user_not_found, note_not_found),
+        *(event_read_required, event_not_found, events_expired),
         *(principal_not_found, project_archived, named_manager, already_member, too_many_members),
         *(version_mismatch, version_is_current, body_too_large, media_type_unsupported, try_again, internal_error),
     )

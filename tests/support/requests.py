@@ -29,18 +29,19 @@ FLAT = {"projectName": "Apollo", "clientName": "Acme", "description": "To the mo
 class Row:
     """The request of a route, named by its logical id in template.yaml.
 
-    A reading route has the round trips to the table that its request takes, and no event. A writing one takes two round
-    trips, and has the type of the event that its project publishes.
+    A reading route has the round trips to the table that its request takes, the most calls that it makes at once, and
+    no event. A writing one takes two round trips, and has the type of the event that its project publishes.
     """
 
     route: str
     request: Make
     round_trips: int
     event: str | None
+    at_once: int = 3
 
 
-def reads(route: str, request: Make, *, round_trips: int = 1) -> Row:
-    return Row(route, request, round_trips, None)
+def reads(route: str, request: Make, *, round_trips: int = 1, at_once: int = 3) -> Row:
+    return Row(route, request, round_trips, None, at_once)
 
 
 def writes(route: str, event: str, request: Make) -> Row:
@@ -79,6 +80,14 @@ def on_v1_note(world: World, project: str) -> Request:
     task = world.new_record(project, "tasks")
     note = world.new_note(task).rpartition("/")[2]
     return "DELETE", f"{task}/notes/{v1_id(note)}", None
+
+
+def on_event(world: World, _project: str) -> Request:
+    """A request to the tenant's first event, which is of no project."""
+    page = "/v1/events?type=tenant.created"
+    while not (found := world("GET", page).body)["data"]:
+        page = f"/v1/events?type=tenant.created&cursor={found['meta']['next_cursor']}"
+    return "GET", f"/v1/events/{found['data'][0]['id']}", None
 
 
 def of_records(kind: str) -> Iterator[Row]:
@@ -131,6 +140,8 @@ TABLE = (
     ),
     writes("V1DeleteTaskNote", "note.deleted", on_v1_note),
     reads("V1GetMe", lambda w, p: ("GET", "/v1/me", None), round_trips=2),
+    reads("V1ListEvents", lambda w, p: ("GET", "/v1/events", None), at_once=5),
+    reads("V1GetEvent", on_event),
     reads("V1ListRoles", lambda w, p: ("GET", "/v1/roles", None), round_trips=0),
     reads("V1ListSpaces", lambda w, p: ("GET", "/v1/spaces", None), round_trips=2),
     reads("V1GetSpace", lambda w, p: ("GET", p.rpartition("/projects/")[0], None)),
@@ -164,6 +175,7 @@ EVERY_ROUTE = {row.route: row.request for row in TABLE}
 READS = {row.route: row.request for row in TABLE if row.event is None}
 WRITES = {row.route: row.request for row in TABLE if row.event is not None}
 ROUND_TRIPS = {row.route: row.round_trips for row in TABLE}
+AT_ONCE = {row.route: row.at_once for row in TABLE}
 EVENTS = {row.route: row.event for row in TABLE if row.event is not None}
 
 # Those that take a body, and the lists that come in pages: as the route files say.
