@@ -1,114 +1,32 @@
 """The list of events: its order, pages and filters, and where a page ends."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
-import boto3
 import pytest
 
 from atrium import keys
-from atrium.ids import lowest_number, new_ids
+from atrium.ids import lowest_number
 from atrium.models import timestamp
 from atrium.settings import settings
 from atrium.store.engine import table as tables
-from atrium.store.engine import work
 from atrium.store.engine.scope import scope
 from atrium.store.ledger import number
 from local.template import Template
 from tests.support.capacity import Meter
-from tests.support.client import Answer, World, flat_id, v1_id
-from tests.support.rows import Rows
+from tests.support.client import World, v1_id
+from tests.support.feed import Now, add, events, ids, ledger, pages, rows_of, tenant_of, types
 from tests.support.world import full, inline
 
 # Rows past the API, in a test of the costs of a page. Among the few, each partition has more than a page.
 FEW, MANY = 200, full(1_200, 10_000)
 
 
-class Now:
-    """The moment that it is for the API: it stands still, and begins at a full second an hour ahead of the fixtures."""
-
-    def __init__(self) -> None:
-        self.moment = (datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0)
-
-    def passes(self, **time: float) -> None:
-        self.moment += timedelta(**time)
-
-    def ago(self, **time: float) -> str:
-        return timestamp(self.moment - timedelta(**time))
-
-    @property
-    def milliseconds(self) -> int:
-        return round(self.moment.timestamp() * 1000)
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> Now:
-    made = Now()
-    monkeypatch.setattr(work, "datetime", SimpleNamespace(now=lambda _: made.moment))
-    return made
-
-
 def keep_for(patch: pytest.MonkeyPatch, days: int) -> None:
     patch.setenv("EVENT_DAYS", str(days))
     settings.cache_clear()
-
-
-def tenant_of(world: World, name: str = "acme") -> str:
-    return flat_id(world.dev["tenants"][name]["tenant_id"])
-
-
-def rows_of(world: World) -> Rows:
-    return Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
-
-
-def events(world: World, by: str = "owner", tenant: str = "acme", **query: Any) -> Answer:
-    return world("GET", f"/v1/events?{urlencode(query, doseq=True)}", by=by, tenant=tenant)
-
-
-def pages(world: World, most: int = 1_000, **query: Any) -> Iterator[Any]:
-    """Every page of a list."""
-    for _ in range(most):
-        page = events(world, **query)
-        assert page.status == 200, page
-        yield page.body
-        if not page.body["meta"]["has_more"]:
-            return
-        query["cursor"] = page.body["meta"]["next_cursor"]
-    pytest.fail("The list does not end.")
-
-
-def ids(world: World, **query: Any) -> list[str]:
-    return [event["id"] for page in pages(world, **query) for event in page["data"]]
-
-
-def types(world: World, **query: Any) -> list[str]:
-    return [event["type"] for page in pages(world, **query) for event in page["data"]]
-
-
-def ledger(world: World, tenant: str = "acme") -> list[str]:
-    """The ids of all events of a tenant, by their rows, the oldest first."""
-    shards = keys.ledger_shards(tenant_of(world, tenant))
-    return sorted(row["sk"] for row in rows_of(world).all() if row["pk"] in shards)
-
-
-def add(world: World, model: str, count: int, milliseconds: int, **changes: Any) -> list[str]:
-    """Copies of an event past the API, at a moment; their ids in order."""
-    client, tenant = boto3.client("dynamodb"), tenant_of(world)
-    name = os.environ["TABLE_NAME"]
-    pk, sk = keys.event(tenant, model)
-    row = client.get_item(TableName=name, Key={"pk": {"S": pk}, "sk": {"S": sk}})["Item"]
-    made = new_ids(count, milliseconds)
-    places = [keys.event(tenant, id) for id in made]
-    items = [{**row, **changes, "pk": {"S": each.pk}, "sk": {"S": each.sk}} for each in places]
-    for first in range(0, count, 25):
-        puts = [{"PutRequest": {"Item": item}} for item in items[first : first + 25]]
-        assert not client.batch_write_item(RequestItems={name: puts})["UnprocessedItems"]
-    return made
 
 
 # ---------------------------------------------------------------- what an event looks like
@@ -245,7 +163,7 @@ def test_each_filter_alone_and_all_together(world: World, now: Now) -> None:
 
 
 def test_cursor_is_of_its_list_with_the_values_of_a_filter_in_any_order(world: World) -> None:
-    query = {"type": ["space.*", "principal.*"], "limit": 1}
+    query: dict[str, Any] = {"type": ["space.*", "principal.*"], "limit": 1}
     first = events(world, **query)
     cursor = first.body["meta"]["next_cursor"]
     second = events(world, **query, cursor=cursor)
@@ -253,7 +171,8 @@ def test_cursor_is_of_its_list_with_the_values_of_a_filter_in_any_order(world: W
     assert second.body["data"][0]["id"] < first.body["data"][0]["id"]
     assert events(world, type=["principal.*", "space.*"], cursor=cursor, limit=1).body["data"] == second.body["data"]
     refused = {"loc": ["query", "cursor"], "msg": "Must be the next_cursor of a page of this list, unchanged"}
-    for other in ({"type": "principal.*"}, {"type": ["space.*"]}, {}, {**query, "order": "asc"}):
+    others: list[dict[str, Any]] = [{"type": "principal.*"}, {"type": ["space.*"]}, {}, {**query, "order": "asc"}]
+    for other in others:
         answer = events(world, **other, cursor=cursor)
         assert answer.seen == (422, {"detail": [refused | {"type": "cursor"}]}), other
 
@@ -425,7 +344,9 @@ def test_filtered_page_examines_a_thousand_rows_and_its_cursor_goes_on(
     spent()
     query = {"project_id": project.rpartition("/")[2], "type": "project.deleted", "since": now.ago(hours=1)}
     for order in ("asc", "desc"):
-        found, sizes, cursor = [], [], {}
+        found: list[str] = []
+        sizes: list[int] = []
+        cursor: dict[str, str] = {}
         while True:
             page = events(world, order=order, limit=5, **query, **cursor).body
             calls, _, examined = spent()
