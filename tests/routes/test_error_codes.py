@@ -50,7 +50,9 @@ def test_refusals_of_every_route_have_code_and_help_link(shared: World, route: s
         assert route in FOR_EVERYONE
         assert "x-error-code" not in refused.headers
         return
-    if "/projects/" in path:
+    if path.startswith("/v1/events"):
+        code = "event_read_required"
+    elif "/projects/" in path:
         code = "project_not_found"
     else:
         # A path without any space means the default one of the caller's own tenant.

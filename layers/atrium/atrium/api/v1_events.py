@@ -203,4 +203,4 @@ class EventPage(PageView):
 
     def show_cursor(self, cursor: str | None) -> None:
         feed = self._feed
-        vars(self)["meta"] = EventMeta(has_more=feed.has_more, next_cursor=cursor, watermark=feed.watermark)
+        vars(self)["meta"] = EventMeta(has_more=feed.goes_on, next_cursor=cursor, watermark=feed.watermark)

@@ -78,12 +78,13 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class Feed:
-    """A page of events. `place` is up to where it examined the ledger, None where a descending list has ended. Nothing
-    appears before the moment `watermark` any more."""
+    """A page of events. `place` is up to where it examined the ledger, None where a descending list has ended;
+    `goes_on` says whether there is more behind that now. Nothing appears before the moment `watermark` any more.
+    """
 
     items: tuple[Told, ...]
     place: Place | None
-    has_more: bool
+    goes_on: bool
     watermark: str
 
 
@@ -138,13 +139,13 @@ class Events:
         fitting = [row for row in found if wanted.takes(row)]
         shown = fitting[:limit]
         end = shown[-1]["sk"] if len(fitting) > limit else horizon
-        has_more = end is not None
+        goes_on = end is not None
         if end is None and wanted.is_ascending:
             end = f"{max(last, int(after.id, 16) if after else 0):024x}"
         return Feed(
             tuple(Told(to_event(self._caller.tenant, row), whole) for row in shown),
             Place(end, settings().event_days) if end is not None else None,
-            has_more,
+            goes_on,
             timestamp(now - SETTLED_AFTER),
         )
 
