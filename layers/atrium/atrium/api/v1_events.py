@@ -48,7 +48,7 @@ Events = Annotated[events.Events, Depends(_events)]
 Order = Literal["asc", "desc"]
 
 # A type, or its beginning and a star.
-_TYPE = re.compile(r"[a-z][a-z_.]*\*?|\*")
+_TYPE = re.compile("[a-z][a-z_.]*[*]?|[*]")
 
 
 def _type(text: str) -> str:
@@ -138,7 +138,7 @@ class EventView(View):
     actor: Annotated[ActorView, Field(description="Who made the change.")]
     resource: Annotated[
         dict[str, Any],
-        WithJsonSchema({"type": "object"}),
+        WithJsonSchema({"type": "object", "additionalProperties": True}),
         Field(description="What was changed: after the change, or before its deletion."),
     ]
     changed: Annotated[list[str], Field(description="Of an update: the names of the fields with a new value.")] = (
