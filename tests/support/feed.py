@@ -71,13 +71,18 @@ def ledger(world: World, tenant: str = "acme") -> list[str]:
     return sorted(row["sk"] for row in rows_of(world).all() if row["pk"] in shards)
 
 
-def add(world: World, model: str, count: int, milliseconds: int, **changes: Any) -> list[str]:
-    """Copies of an event past the API, at a moment; their ids in order."""
+def add(world: World, model: str, count: int, milliseconds: int, shard: int | None = None, **changes: Any) -> list[str]:
+    """Copies of an event past the API, at a moment, in all partitions or in one; their ids in order."""
     client, tenant = boto3.client("dynamodb"), tenant_of(world)
     name = os.environ["TABLE_NAME"]
     pk, sk = keys.event(tenant, model)
     row = client.get_item(TableName=name, Key={"pk": {"S": pk}, "sk": {"S": sk}})["Item"]
     made = new_ids(count, milliseconds)
+    if shard is not None:
+        pks = keys.ledger_shards(tenant)
+        many = new_ids(count * 2 * len(pks) + 100, milliseconds)
+        made = [id for id in many if keys.event(tenant, id).pk == pks[shard]][:count]
+        assert len(made) == count
     places = [keys.event(tenant, id) for id in made]
     items = [{**row, **changes, "pk": {"S": each.pk}, "sk": {"S": each.sk}} for each in places]
     for first in range(0, count, 25):

@@ -43,8 +43,13 @@ def map_case(context: Any, case: Any) -> Any:
     query = case.query or {}
     found = POSITION.fullmatch(str(query.get("cursor")))
     if found:
-        filters = sorted((name, value) for name, value in query.items() if name not in ("limit", "cursor"))
-        case.query = {**query, "cursor": cursor_behind(found[1], f"{case.formatted_path}?{urlencode(filters)}")}
+        filters = sorted(
+            (name, sorted(map(str, value)) if isinstance(value, list) else value)
+            for name, value in query.items()
+            if name not in ("limit", "cursor")
+        )
+        listed = f"{case.formatted_path}?{urlencode(filters, doseq=True)}"
+        case.query = {**query, "cursor": cursor_behind(found[1], listed)}
     return case
 
 

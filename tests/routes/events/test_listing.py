@@ -1,5 +1,6 @@
 """The list of events: its order, pages and filters, and where a page ends."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -104,6 +105,38 @@ def test_pages_show_each_event_once_in_order_from_all_partitions(world: World, n
         assert {len(page["data"]) for page in found[:-1]} <= {limit}
         last = found[-1]["meta"]
         assert (last["next_cursor"] is None) == (order == "desc")
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_page_ends_where_the_first_partition_was_read_to_its_end(world: World, now: Now, order: str) -> None:
+    """One partition of which more is left ends before the wanted event, another one far behind it."""
+    world.new_project()
+    (model,) = ledger(world)[-1:]
+    start, wanted = now.ago(), {"type": {"S": "project.deleted"}}
+    rare = ""
+    for shard, count in ((2, 260), (0, 260), (0, 1), (1, 260), (0, 260)):
+        now.passes(seconds=1)
+        made = add(world, model, count, now.milliseconds, shard, **(wanted if count == 1 else {}))
+        rare = made[0] if count == 1 else rare
+    now.passes(minutes=1)
+    assert ids(world, type="project.deleted", since=start, order=order) == [v1_id(rare)]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_page_of_large_events_is_short_and_none_is_left_out(world: World, now: Now, order: str) -> None:
+    """A query of the table ends after a megabyte."""
+    world.new_project()
+    (model,) = ledger(world)[-1:]
+    now.passes(seconds=1)
+    start, large = now.ago(), {"resource": {"S": json.dumps({"name": "x" * 15_000})}}
+    expected = add(world, model, 90, now.milliseconds, 3, **large)
+    now.passes(seconds=1)
+    expected += add(world, model, 30, now.milliseconds, 0)
+    now.passes(minutes=1)
+    found = list(pages(world, since=start, order=order, limit=100))
+    shown = [event["id"] for page in found for event in page["data"]]
+    assert shown == [v1_id(id) for id in (expected if order == "asc" else expected[::-1])]
+    assert len(found[0]["data"]) < 100
 
 
 def test_the_newest_come_first_unless_asked_otherwise(world: World, now: Now) -> None:
