@@ -41,10 +41,9 @@ def new_ids(count: int, milliseconds: int, above: str | None = None) -> list[str
 
 
 def lowest_number(milliseconds: int) -> int:
-    """The number that the lowest id of a moment (milliseconds since 1970) is in hex digits; of a moment that no id can
-    have, the nearest to it."""
-    within = min(max(milliseconds, 0), 1000 << 32)
-    return within // 1000 << 64 | within % 1000 << 54
+    """The number that the lowest id of a moment (milliseconds since 1970) is in hex digits. One of a moment that no id
+    can have is before or behind those of all ids."""
+    return milliseconds // 1000 << 64 | milliseconds % 1000 << 54
 
 
 def milliseconds_of(id: str) -> int:

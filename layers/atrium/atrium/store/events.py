@@ -119,7 +119,7 @@ class Events:
         # Before the reads: what is older by then than the watermark, they all see.
         now = datetime.fromisoformat(self._work.now)
         settled = lowest_number(_milliseconds(now - SETTLED_AFTER)) if wanted.is_ascending else _BEHIND_IDS
-        first = lowest_number(_milliseconds(wanted.since)) if wanted.since else 0
+        first = max(0, lowest_number(_milliseconds(wanted.since))) if wanted.since else 0
         last = (min(settled, lowest_number(_milliseconds(wanted.until))) if wanted.until else settled) - 1
         if after and wanted.is_ascending:
             first = max(first, int(after.id, 16) + 1)
