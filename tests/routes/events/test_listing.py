@@ -112,7 +112,8 @@ def test_page_ends_where_the_first_partition_was_read_to_its_end(world: World, n
     """One partition of which more is left ends before the wanted event, another one far behind it."""
     world.new_project()
     (model,) = ledger(world)[-1:]
-    start, wanted = now.ago(), {"type": {"S": "project.deleted"}}
+    start = now.ago()
+    wanted: dict[str, Any] = {"type": {"S": "project.deleted"}}
     rare = ""
     for shard, count in ((2, 260), (0, 260), (0, 1), (1, 260), (0, 260)):
         now.passes(seconds=1)
@@ -128,7 +129,8 @@ def test_page_of_large_events_is_short_and_none_is_left_out(world: World, now: N
     world.new_project()
     (model,) = ledger(world)[-1:]
     now.passes(seconds=1)
-    start, large = now.ago(), {"resource": {"S": json.dumps({"name": "x" * 15_000})}}
+    start = now.ago()
+    large: dict[str, Any] = {"resource": {"S": json.dumps({"name": "x" * 15_000})}}
     expected = add(world, model, 90, now.milliseconds, 3, **large)
     now.passes(seconds=1)
     expected += add(world, model, 30, now.milliseconds, 0)
@@ -367,7 +369,7 @@ def test_filtered_page_examines_a_thousand_rows_and_its_cursor_goes_on(
     project = world.new_project()
     (model,) = ledger(world)[-1:]
     wanted = [model]
-    rare = {"type": {"S": "project.deleted"}}
+    rare: dict[str, Any] = {"type": {"S": "project.deleted"}}
     for _ in range(3):
         now.passes(seconds=1)
         add(world, model, 700, now.milliseconds)
