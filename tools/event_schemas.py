@@ -27,8 +27,8 @@ class Actor(BaseModel):
 
 
 class Event(BaseModel):
-    """What every event says. `sequence` counts the changes of its root without a gap: of the project with all below it,
-    or of the principal with its credentials, the space with its members, the tenant. `request_id` is the id of the
+    """The fields of every event. `sequence` counts the changes of its root without a gap: of the project with all below
+    it, or of the principal with its credentials, the space with its members, the tenant. `request_id` is the id of the
     request. `omitted` names fields that are too long for an event, and so are missing in `resource`; read them from the
     API. `resource` is null once an operator has erased it."""
 
@@ -151,7 +151,7 @@ _ROOTS: dict[str, tuple[str, ...]] = {
 }
 
 
-# What is sent to make a resource says which of its fields are long.
+# The body of a request that makes a resource says which of its fields are long.
 _SENT: dict[str, type[BaseModel]] = {
     "task": v1_records.NewTask,
     "dataset": v1_records.NewDataset,

@@ -23,7 +23,7 @@ SAMPLES = sorted(str(path.relative_to(EVENTS)) for path in EVENTS.rglob("*.json"
 
 @pytest.fixture(scope="module")
 def unchanged(shared: World) -> Mapping[str, str]:
-    """What the samples that only read are about."""
+    """The things that the samples which only read are about."""
     return made_for_samples(shared)
 
 

@@ -118,7 +118,7 @@ def demo_table(
     environment = frozenset(provision.environment.items())
 
     def make() -> None:
-        # Without a stream: nobody reads it here, and the engine gets slower with each one of a table that is gone.
+        # Without a stream: no test reads one here, and the engine gets slower with each one of a table that is gone.
         schema = {key: value for key, value in template.table.items() if key != "StreamSpecification"}
         create_table(boto3.client("dynamodb"), {**schema, "TableName": new})
 

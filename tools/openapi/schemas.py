@@ -105,7 +105,7 @@ def _answered(schema: str, field: str, found: Json) -> Json:
     if made == {"type": "string"} and (name in _IDS or name.endswith("_id")) and name not in _OF_ANY_FORM:
         of_v1 = schema.startswith("V1") and (schema, field) != ("V1Me", "id")
         made |= {"format": "uuid"} if of_v1 else {"pattern": f"^{ID}$"}
-    # What an event is about is one of many things, and no client's own.
+    # The resource of an event is one of many things, and no client's own.
     return made if name == "resource" else _shared(made)
 
 

@@ -93,7 +93,7 @@ class KeyReused(Invalid):
 
 
 class Gone(Refusal):
-    """It was there, and is no longer kept."""
+    """The thing was there, and is no longer kept."""
 
 
 class TooLarge(Refusal):

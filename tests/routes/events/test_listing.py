@@ -264,7 +264,7 @@ def test_ascending_list_ends_at_the_watermark_and_a_cursor_passes_nothing(world:
     page = events(world, since=start, order="asc")
     assert [event["id"] for event in page.body["data"]] == [v1_id(id)]
     assert page.body["meta"]["has_more"] is False
-    # It has the first id that the page has not examined yet, and was committed late.
+    # Its id is the first that the page has not examined yet; its commit was late.
     edge = f"{lowest_number(now.milliseconds - 30_000):024x}"
     event = rows_of(world).get(keys.event(tenant_of(world), id))
     assert event is not None

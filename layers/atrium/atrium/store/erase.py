@@ -1,4 +1,4 @@
-"""What an operator erases of the ledger: the resources of the events about a project, or about one thing.
+"""Erasing, by an operator, in the ledger: the resources of the events about a project, or about one thing.
 
 The rows stay, so that positions and numbers do. An event that is listed twice is erased in both places: the second is
 written on condition that the first one still has what it copies (atrium.store.ledger).

@@ -84,7 +84,7 @@ def last_events(row: Item | None) -> tuple[str, ...]:
 
 
 def counted(work: Work, root: Key) -> Item:
-    """What the row of a new root has of the events that it was told."""
+    """The attributes that the row of a new root has of the events that it was told."""
     ids = work.events[root]
     return {"sequence": len(ids), "last_events": ids}
 
@@ -181,7 +181,7 @@ def _list_again(table: Table, tenant: str, row: Item, committed: float) -> None:
     copied, expiry = keys.event(tenant, position), _expiry(position)
     copy = {**row, "pk": copied.pk, "sk": copied.sk, "event": first.sk, **expiry}
     put = {"Item": wire_item(copy), **expressions({}, ConditionExpression="attribute_not_exists(#pk)")}
-    # The row may be erased meanwhile, and its copy would not be.
+    # The row may be erased in between, and its copy would not be.
     once = "attribute_not_exists(#relisted) AND #resource = :resource"
     values = {"relisted": position, "resource": row["resource"]}
     named = expressions(values, UpdateExpression="SET #relisted = :relisted", ConditionExpression=once)
