@@ -47,9 +47,9 @@ class Log:
         kind, source, detail = (event.envelope[name] for name in ("detail-type", "source", "detail"))
         if source == "atrium":
             append(self._events, event.detail)
-            # Those of an operator are of the demo tenants, and would fill the screen at the first start.
-            if detail["actor"]["kind"] != "operator":
-                say(f"event {kind} {detail.get('project_id')} {detail.get('sequence')}")
+            # The others are of the demo tenants, and would fill the screen at the first start.
+            if "project_id" in detail:
+                say(f"event {kind} {detail['project_id']} {detail.get('sequence')}")
         else:
             say(f"event {kind} of {source}")
 
