@@ -25,6 +25,9 @@ SAMPLE_RECORDS = {
 SAMPLE_NOTE = "64a1f2c3b4e5d6f7a8b9c0d6"
 
 
+SAMPLE_EVENT = "64a1f2c3b4e5d6f7a8b9c0f3"
+
+
 def status_of(sample: str) -> int:
     """What a sample's route answers when it succeeds."""
     dialect, name = sample.removesuffix(".json").split("/")
@@ -41,6 +44,8 @@ def made_for_samples(world: World) -> dict[str, str]:
     for kind, id in SAMPLE_RECORDS.items():
         made[id] = world.new_record(project, kind)
     made[SAMPLE_NOTE] = world.new_note(made[SAMPLE_RECORDS["tasks"]])
+    (latest,) = world("GET", "/v1/events?limit=1").body["data"]
+    made[SAMPLE_EVENT] = f"/v1/events/{latest['id']}"
     return made
 
 
