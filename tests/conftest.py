@@ -88,6 +88,12 @@ LONG = (
     "test_exactly_once",
     "test_failing_table",
     "test_lists_during_writes",
+    "test_table_in_use",
+    "test_invocation",
+    "test_database",
+    "test_concurrent_changes",
+    "test_command",
+    "test_fuzz",
 )
 
 

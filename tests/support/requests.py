@@ -140,7 +140,7 @@ TABLE = (
     ),
     writes("V1DeleteTaskNote", "note.deleted", on_v1_note),
     reads("V1GetMe", lambda w, p: ("GET", "/v1/me", None), round_trips=2),
-    reads("V1ListEvents", lambda w, p: ("GET", "/v1/events?limit=1", None), at_once=5),
+    reads("V1ListEvents", lambda w, p: ("GET", "/v1/events", None), at_once=5),
     reads("V1GetEvent", on_event),
     reads("V1ListRoles", lambda w, p: ("GET", "/v1/roles", None), round_trips=0),
     reads("V1ListSpaces", lambda w, p: ("GET", "/v1/spaces", None), round_trips=2),
