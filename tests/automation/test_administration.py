@@ -146,6 +146,22 @@ def test_each_change_of_a_credential_tells_of_it_once(world: World, template: Te
     assert (last["type"], last["sequence"]) == ("credential.revoked", 6)
 
 
+def test_the_event_of_a_rotation_has_the_moment_at_which_the_new_secret_ends(
+    world: World, template: Template, rows: Rows
+) -> None:
+    made = call(template.functions["Provision"], REQUEST)
+    holder = {"tenant_id": made["tenant_id"], "principal_id": made["principals"][0]["principal_id"]}
+    credential = {"kind": "key", "expires_at": "2030-01-01T00:00:00Z"}
+    issued = call(template.functions["IssueCredential"], {**holder, "request_token": "i", "credential": credential})
+    named = {**holder, "credential_id": issued["credential_id"]}
+    call(template.functions["RotateCredential"], {**named, "request_token": "o"})
+    listed = call(template.functions["ListCredentials"], holder)["credentials"]
+    (kept,) = (each for each in listed if each["credential_id"] == issued["credential_id"])
+    (told,) = (row for row in rows.all() if row.get("type") == "credential.rotated")
+    shown = json.loads(told["resource"])
+    assert (shown["expires_at"], shown["previous_expires_at"]) == (kept["expires_at"], kept["previous"]["expires_at"])
+
+
 def test_the_ledger_holds_no_secret_no_digest_no_address_and_no_name_of_a_principal(
     world: World, template: Template, rows: Rows, count: Count
 ) -> None:

@@ -125,7 +125,8 @@ class Keyring:
         if self._work.item(new_key) is not None:
             raise Invalid(Detail(("sha256",), "Is in use already", "value_error"))
         holder = Caller(self._tenant, request.principal_id, old["principal_kind"])
-        self._work.put(new_key, _secret_row(row["id"], holder, row["kind"], self._work.now, _expiry(request, old)))
+        expires_at = _expiry(request, old)
+        self._work.put(new_key, _secret_row(row["id"], holder, row["kind"], self._work.now, expires_at))
         ends = timestamp(datetime.now(UTC) + timedelta(seconds=request.overlap_seconds))
         ends = min(ends, old.get("expires_at", ends))
         self._work.update(
@@ -137,7 +138,7 @@ class Keyring:
         if "previous" in row:
             self._work.delete(keys.credential(row["previous"]), when=None)
         self._work.update(key, "SET #sha256 = :new, #previous = :old", "#sha256 = :old", new=hashed, old=row["sha256"])
-        shown = {"expires_at": _expiry(request, old), "previous_expires_at": ends}
+        shown = {"expires_at": expires_at, "previous_expires_at": ends}
         self._tell(request.principal_id, "credential.rotated", row, ["expires_at", "previous_expires_at"], **shown)
         count(self._work, keys.principal(self._tenant, request.principal_id))
         return Rotated(row["id"], row["kind"], ends)
