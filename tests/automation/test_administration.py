@@ -11,7 +11,7 @@ import pytest
 from atrium import keys
 from atrium.ids import to_uuid
 from atrium.store.engine.wire import wire_item
-from local.functions import call
+from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.support.changes import require_published_form
 from tests.support.client import World, flat_id
@@ -160,6 +160,21 @@ def test_the_event_of_a_rotation_has_the_moment_at_which_the_new_secret_ends(
     (told,) = (row for row in rows.all() if row.get("type") == "credential.rotated")
     shown = json.loads(told["resource"])
     assert (shown["expires_at"], shown["previous_expires_at"]) == (kept["expires_at"], kept["previous"]["expires_at"])
+
+
+def test_a_credential_whose_principal_is_lost_can_be_revoked_and_not_rotated(
+    world: World, template: Template, rows: Rows
+) -> None:
+    made = call(template.functions["Provision"], REQUEST)
+    (ada,) = made["principals"]
+    named = {"tenant_id": made["tenant_id"], "principal_id": ada["principal_id"]}
+    named["credential_id"] = ada["credentials"][0]["credential_id"]
+    rows.delete(keys.principal(flat_id(made["tenant_id"]), ada["id"]))
+    with pytest.raises(FunctionFailed, match="Principal not found"):
+        call(template.functions["RotateCredential"], {**named, "request_token": "o"})
+    call(template.functions["RevokeCredential"], named)
+    secret = ada["credentials"][0]["secret"]
+    assert world.raw("GET", "/v1/me", [("Authorization", f"Bearer {secret}")]).status == 401
 
 
 def test_the_ledger_holds_no_secret_no_digest_no_address_and_no_name_of_a_principal(

@@ -112,6 +112,8 @@ class Keyring:
         """Raises Conflict, Invalid and NotFound."""
         self.secrets = {}
         key, row = self._credential(request)
+        if self._work.item(keys.principal(self._tenant, request.principal_id)) is None:
+            raise _no_principal()
         if row["kind"] == IDENTITY:
             raise Conflict("An identity has no secret to rotate. Issue another one and revoke this one.")
         claimed = [keys.credential(request.sha256)] if request.sha256 else []
@@ -159,9 +161,11 @@ class Keyring:
             elif secret:
                 self._work.update(secret_key, "SET #revoked_at = :now", now=self._work.now)
                 ends = True
-        if ends:
+        person_key = keys.principal(self._tenant, request.principal_id)
+        # A credential whose principal is lost can be ended, too. No root is left to count an event of it.
+        if ends and self._work.item(person_key) is not None:
             self._tell(request.principal_id, "credential.revoked", row, revoked_at=revoked_at)
-            count(self._work, keys.principal(self._tenant, request.principal_id))
+            count(self._work, person_key)
         return Revoked(row["id"], row["kind"], revoked_at)
 
     def of(self, principal: str) -> list[Credential]:
