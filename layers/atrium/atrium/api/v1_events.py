@@ -137,9 +137,8 @@ class EventView(View):
     ] = NOT_GIVEN
     actor: Annotated[ActorView, Field(description="Who made the change.")]
     resource: Annotated[
-        dict[str, Any],
-        WithJsonSchema({"type": "object", "additionalProperties": True}),
-        Field(description="What was changed: after the change, or before its deletion."),
+        Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})] | None,
+        Field(description="The thing after the change, or before its deletion; null once an operator has erased it."),
     ]
     changed: Annotated[list[str], Field(description="Of an update: the names of the fields with a new value.")] = (
         NOT_GIVEN
