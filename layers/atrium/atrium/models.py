@@ -1,4 +1,4 @@
-"""What Atrium's things are. Values only: how they are kept is `store`'s, how they are shown is `api`'s.
+"""Atrium's things, as values: how they are kept is `store`'s, how they are shown is `api`'s.
 
 A value that has no subclasses and is not stored field by field is a NamedTuple: a cold start makes its class in a
 twentieth of a dataclass's time.

@@ -37,7 +37,7 @@ def difference(shown: str, other: str, order: tuple[int, ...]) -> str:
 
 
 def judged(before: Item, members: Mapping[str, Item], meta: Item, event: Item | None, by: str) -> Iterator[str]:
-    """What is wrong with a project after a commit: `before` is its META before, empty for none; `event` is the row of
+    """The faults of a project after a commit: `before` is its META before, empty for none; `event` is the row of
     its last event."""
     if event is None:
         yield "a commit without an event"
