@@ -62,15 +62,6 @@ class Tenant(BaseModel):
     created_at: Moment
 
 
-class Space(BaseModel):
-    """A space."""
-
-    id: Uuid
-    tenant_id: Uuid
-    name: str
-    created_at: Moment
-
-
 class SpaceMember(BaseModel):
     """A principal's role in a space."""
 
@@ -133,7 +124,7 @@ TYPES: dict[str, type[BaseModel]] = {
     **{f"{kind}.{verb}": view for kind, view in _RECORDS.items() for verb in ("created", "updated", "deleted")},
     **{f"note.{verb}": Note for verb in ("created", "deleted")},
     "tenant.created": Tenant,
-    "space.created": Space,
+    "space.created": v1.SpaceView,
     "space_member.added": SpaceMember,
     "principal.created": Principal,
     "credential.created": CreatedCredential,

@@ -156,13 +156,17 @@ def name(tenant: str, words: str, principal: str) -> Key:
     return Key(directory(tenant), f"{NAME}{words}#{principal}")
 
 
+def _ledger_shard(tenant: str, shard: int | str) -> str:
+    return f"{tenant_prefix(tenant)}L#{shard}"
+
+
 def event(tenant: str, event: str) -> Key:
-    return Key(f"{tenant_prefix(tenant)}L#{crc32(event.encode()) % LEDGER_SHARDS}", event)
+    return Key(_ledger_shard(tenant, crc32(event.encode()) % LEDGER_SHARDS), event)
 
 
 def ledger_shards(tenant: str) -> list[str]:
     """The partitions of a tenant's ledger."""
-    return [f"{tenant_prefix(tenant)}L#{shard}" for shard in range(LEDGER_SHARDS)]
+    return [_ledger_shard(tenant, shard) for shard in range(LEDGER_SHARDS)]
 
 
 def ledger(tenant: str, first: str, last: str) -> list[Span]:
@@ -279,7 +283,7 @@ _PATTERNS = {
     "principal_credential": principal_credential(_T, _U, _hex("credential")),
     "email": email(_T, "(?P<email>.+)"),
     "name": name(_T, "(?P<words>.*)", _U),
-    "event": Key(f"{tenant_prefix(_T)}L#[0-9]+", _hex("event")),
+    "event": Key(_ledger_shard(_T, "[0-9]+"), _hex("event")),
     "replay": idempotency(_T, _hex("sha256", 64)),
     "credential": credential(_hex("sha256", 64)),
     "purge": Key(f"{PURGE_PREFIX}[0-9]+", f"{_T}#{_P}(?:#{_hex('task')})?"),
