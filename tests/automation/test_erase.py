@@ -96,6 +96,11 @@ def test_all_events_of_a_project_are_emptied_once_and_stay(
     assert {row["sk"]: row for row in ledger(rows)}.keys() == after.keys()
     event = published(world, template, path)
     assert (event["type"], event["resource"], event["sequence"]) == ("project.deleted", None, 6)
+    shown = world("GET", f"/v1/events/{event['id']}")
+    assert (shown.status, shown.body) == (200, event)
+    listed = world("GET", f"/v1/events?project_id={id_of(path)}").body["data"]
+    assert (listed[0]["type"], listed[0]["resource"]) == ("project.deleted", None)
+    assert SECRET not in json.dumps(listed)
     assert clean(call(template.functions["Fsck"], {}))
 
 

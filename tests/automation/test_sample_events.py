@@ -62,6 +62,15 @@ def run(template: Template, name: str) -> Any:
     return call(function, json.loads((EVENTS / f"automation/{name}.json").read_text()))
 
 
+def test_a_request_let_in_by_an_authorizer_without_the_credentials_id_is_answered(
+    world: World, template: Template
+) -> None:
+    """API Gateway keeps an authorizer's answer for a while, also across a release."""
+    event = json.loads((EVENTS / "v1/get_me.json").read_text())
+    del event["requestContext"]["authorizer"]["credential_id"]
+    assert call(template.functions["V1GetMe"], event)["statusCode"] == 200
+
+
 def test_the_streams_sample_is_published(world: World, template: Template) -> None:
     (record,) = json.loads((EVENTS / "automation/publish_events.json").read_text())["Records"]
     image = plain_item(record["dynamodb"]["NewImage"])

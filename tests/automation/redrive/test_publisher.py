@@ -8,6 +8,7 @@ import pytest
 
 from atrium.automation import streams
 from atrium.store import ledger
+from atrium.store.engine.table import table
 from atrium.store.engine.wire import wire_item
 from atrium.store.letters import dead_letters
 from local.bus import Bus
@@ -104,6 +105,25 @@ def test_an_event_refused_by_the_bus_is_put_aside_and_published_once_accepted(
     assert redrive() == {"sent": 1, **DONE}
     assert published(world) == [(good, 1), (bad, 1)]
     assert waiting(letters) == []
+
+
+def test_a_change_waits_in_the_stream_while_the_table_is_closed_to_writes(
+    world: World, letters: Letters, template: Template
+) -> None:
+    record = change(world, world.new_project())
+    refusal = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    hooks = table()._client.meta.events
+
+    def closed(**_: Any) -> Any:
+        return SimpleNamespace(status_code=400), refusal
+
+    hooks.register("before-call.dynamodb.UpdateItem", closed)
+    answer = call(template.functions["PublishEvents"], {"Records": [record]})
+    assert answer == {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+    assert (published(world), waiting(letters)) == ([], [])
+    hooks.unregister("before-call.dynamodb.UpdateItem", closed)
+    assert call(template.functions["PublishEvents"], {"Records": [record]}) == {"batchItemFailures": []}
+    assert [sequence for _, sequence in published(world)] == [1]
 
 
 def test_a_record_is_reported_to_the_stream_if_its_letter_cannot_be_stored(
