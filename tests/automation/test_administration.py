@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
@@ -146,9 +147,21 @@ def test_each_change_of_a_credential_tells_of_it_once(world: World, template: Te
     assert (last["type"], last["sequence"]) == ("credential.revoked", 6)
 
 
+class Ticking(datetime):
+    """A clock that is a second further at each look."""
+
+    looks = 0
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Any:
+        cls.looks += 1
+        return datetime.now(tz) + timedelta(seconds=cls.looks)
+
+
 def test_the_event_of_a_rotation_has_the_moment_at_which_the_new_secret_ends(
-    world: World, template: Template, rows: Rows
+    world: World, template: Template, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("atrium.store.keyring.datetime", Ticking)
     made = call(template.functions["Provision"], REQUEST)
     holder = {"tenant_id": made["tenant_id"], "principal_id": made["principals"][0]["principal_id"]}
     credential = {"kind": "key", "expires_at": "2030-01-01T00:00:00Z"}
