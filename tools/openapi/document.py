@@ -3,7 +3,8 @@
 import re
 import tomllib
 import warnings
-from typing import get_args
+from collections.abc import Mapping
+from typing import Any, get_args
 
 from pydantic.json_schema import PydanticJsonSchemaWarning
 
@@ -33,6 +34,13 @@ def document() -> Json:
         schemas |= each.schemas()
         if "201" in said["responses"]:
             said["responses"]["201"]["links"] = _links(each, operations)
+    components: dict[str, Json] = {
+        "parameters": PARAMETERS,
+        "headers": HEADERS,
+        "responses": of_gateway(template) | of_dialects(template),
+        "schemas": dict(sorted(schemas.items())),
+    }
+    used = _used(paths, components)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -51,12 +59,30 @@ def document() -> Json:
         "paths": paths,
         "components": {
             "securitySchemes": CREDENTIALS,
-            "parameters": PARAMETERS,
-            "headers": HEADERS,
-            "responses": of_gateway(template) | of_dialects(template),
-            "schemas": dict(sorted(schemas.items())),
+            **{
+                kind: {name: each for name, each in parts.items() if (kind, name) in used}
+                for kind, parts in components.items()
+            },
         },
     }
+
+
+def _used(paths: Json, components: Mapping[str, Json]) -> set[tuple[str, str]]:
+    """The kinds and names of the components that a route refers to, itself or through another component."""
+    found: set[tuple[str, str]] = set()
+    waiting: list[Any] = [paths]
+    while waiting:
+        match waiting.pop():
+            case {"$ref": str(target)}:
+                _, _, kind, name = target.split("/")
+                if (kind, name) not in found:
+                    found.add((kind, name))
+                    waiting.append(components[kind][name])
+            case dict(parts):
+                waiting += parts.values()
+            case list(parts):
+                waiting += parts
+    return found
 
 
 def _links(made: Operation, operations: list[Operation]) -> Json:

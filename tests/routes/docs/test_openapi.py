@@ -111,6 +111,23 @@ def test_no_text_is_unused() -> None:
     assert unused == []
 
 
+def test_every_component_is_one_that_a_route_refers_to() -> None:
+    def referred_to(part: Any) -> set[str]:
+        return set(re.findall(r'"\$ref": "#/components/([^"]+)"', json.dumps(part)))
+
+    components = {
+        f"{kind}/{name}": part
+        for kind, parts in COMMITTED["components"].items()
+        for name, part in parts.items()
+        if kind != "securitySchemes"
+    }
+    found, left = set[str](), referred_to(COMMITTED["paths"])
+    while left:
+        found |= left
+        left = {name for each in left for name in referred_to(components[each])} - found
+    assert set(components) == found
+
+
 def test_document_has_every_possible_status() -> None:
     for name, route in BEHIND_CREDENTIALS.items():
         assert set(MATRIX[route].values()) <= set(map(int, DESCRIBED[name]["responses"])), name
