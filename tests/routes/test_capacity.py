@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from atrium.store.engine import table as tables
 from benchmarks.routes import RESULT, route_costs
 from local.template import ROOT, Template
-from tests.support.capacity import size, units
+from tests.support.capacity import Meter, size, units
+from tests.support.client import RECORDS, in_camel_case
+from tests.support.requests import FLAT
+from tests.support.world import inline
+
+# The most units that a new project with a description of so many characters writes, and a new task in it.
+MOST_WRITTEN = {0: (12, 8), 500: (14, 8), 32_000: (76, 70)}
 
 
 def test_every_route_has_the_costs_in_the_table_of_the_benchmarks(
@@ -19,6 +26,34 @@ def test_every_route_has_the_costs_in_the_table_of_the_benchmarks(
         f"The calls and units of {different} are not those of {RESULT.relative_to(ROOT)}. If they are meant to be "
         "(a new route, or one that reads or writes more): make costs. Then read what has changed in that file."
     )
+
+
+def test_new_project_and_task_without_a_key_write_a_description_no_more_often_than_must_be(
+    template: Template, engine: str, tmp_path: Path
+) -> None:
+    meter, task = Meter(), RECORDS["tasks"]
+    with inline(template, engine, tmp_path, meter.invoke) as world:
+        meter.watch(tables.table()._client)
+
+        def write(route: str, path: str, body: object) -> tuple[str, int]:
+            """The path of what is made, and the units."""
+            meter.clear()
+            made = world("POST", path, body)
+            assert made.status == 201, made
+            return f"{path}/{made.body.get('id') or made.body['_id']}", meter.of(route)[2]
+
+        for characters, (in_project, in_task) in MOST_WRITTEN.items():
+            text = "x" * characters
+            cases = [("V1", world.projects(), {"name": "Apollo", "description": text}, task)]
+            if 0 < characters <= 10_000:  # the bounds of the flat dialect
+                cases += [("", "/projects", FLAT | {"description": text}, in_camel_case(task))]
+            for dialect, path, project, record in cases:
+                made, units = write(f"{dialect}CreateProject", path, project)
+                assert 0 < units <= in_project, (dialect, characters)
+                # The first one is noted in the list of projects, too.
+                for more in (2, 0):
+                    _, units = write(f"{dialect}CreateTask", f"{made}/tasks", record)
+                    assert 0 < units <= in_task + more, (dialect, characters)
 
 
 @pytest.mark.parametrize(
