@@ -21,8 +21,8 @@ from tests.support.client import World, v1_id
 from tests.support.feed import Now, add, events, ids, ledger, pages, rows_of, tenant_of, types
 from tests.support.world import full, inline
 
-# Rows past the API, in a test of the costs of a page. Among the few, each partition has more than a page.
-FEW, MANY = 200, full(1_200, 10_000)
+# Rows past the API, in a test of the costs of a page; as many in each partition, which is more than a page.
+FEW, MANY = 100, full(2_000, 100_000)
 
 
 def keep_for(patch: pytest.MonkeyPatch, days: int) -> None:
@@ -346,7 +346,8 @@ def test_page_costs_the_same_among_few_and_many_events(metered: tuple[World, Cal
     first = now.milliseconds
     costs = []
     for count in (FEW, MANY):
-        add(world, model, count, now.milliseconds)
+        for shard in range(keys.LEDGER_SHARDS):
+            add(world, model, count // keys.LEDGER_SHARDS, now.milliseconds, shard)
         now.passes(minutes=1)
         spent()
         for query in (
