@@ -1,8 +1,10 @@
 """The list of events, as a client reads it, and the ledger behind it."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +14,7 @@ import pytest
 from atrium import keys
 from atrium.ids import new_ids
 from atrium.models import timestamp
+from atrium.store.engine.table import Item
 from tests.support.client import Answer, World, flat_id
 from tests.support.rows import Rows
 
@@ -55,6 +58,53 @@ def pages(world: World, most: int = 1_000, **query: Any) -> Iterator[Any]:
             return
         query["cursor"] = page.body["meta"]["next_cursor"]
     pytest.fail("The list does not end.")
+
+
+def done(world: World, *request: Any, by: str = "owner", key: str | None = None) -> Answer:
+    """The answer of a request that is sent again, with its key, as long as none or a late one comes."""
+    while (answer := world(*request, by=by, key=key)).status >= 300:
+        assert answer.status in (502, 503), answer
+    return answer
+
+
+class Poller:
+    """Reads a list from a moment on, page after page. `seen` has the ids of the events that it was shown, in order."""
+
+    def __init__(self, world: World, since: str, **query: Any) -> None:
+        self.query = query
+        self.seen: list[str] = []
+        self._world = world
+        self._asked: dict[str, Any] = {"since": since, **query}
+        self._limits = cycle((20, 100, 1))
+
+    def poll(self, **more: Any) -> bool:
+        """One page. Whether there is more."""
+        asked = {**self._asked, "limit": next(self._limits), **more}
+        page = done(self._world, "GET", f"/v1/events?{urlencode(asked, doseq=True)}").body
+        self.seen += [event["id"] for event in page["data"]]
+        self._asked["cursor"] = page["meta"]["next_cursor"]
+        has_more: bool = page["meta"]["has_more"]
+        return has_more
+
+    def poll_all(self) -> "Poller":
+        while self.poll(limit=100):
+            pass
+        return self
+
+    @property
+    def twice(self) -> set[str]:
+        """The ids of those that it was shown twice; none is shown more often."""
+        seen = Counter(self.seen)
+        assert max(seen.values()) <= 2, self.query
+        return {id for id, times in seen.items() if times > 1}
+
+    def takes(self, row: Item) -> bool:
+        """The rule of the filter once more, in the words of its documentation."""
+        wanted = {"project_id": "project", "space_id": "space", "actor_id": "actor"}
+        if any(row[wanted[name]] != flat_id(value) for name, value in self.query.items() if name in wanted):
+            return False
+        starts = [type.removesuffix("*") for type in self.query.get("type", ["*"])]
+        return any(row["type"].startswith(start) for start in starts)
 
 
 def ids(world: World, **query: Any) -> list[str]:
