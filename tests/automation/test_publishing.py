@@ -8,52 +8,27 @@ import os
 import random
 import signal
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import pytest
 
 from local.functions import FunctionFailed
-from local.template import REGION, TABLE_NAME, Template
+from local.template import Template
 from tests.support.changes import require_published_form
 from tests.support.client import RECORDS, World, flat_path, v1_id
 from tests.support.clock import run_alone
-from tests.support.world import KEY, Crowd, full
-
-Record = dict[str, Any]
-
-
-def stream(crowd: Crowd) -> Iterator[Record]:
-    """All records of the table's stream, shard after shard, in Lambda's form."""
-    client = boto3.client(
-        "dynamodbstreams",
-        endpoint_url=crowd.client.meta.endpoint_url,
-        region_name=REGION,
-        aws_access_key_id=KEY,
-        aws_secret_access_key="unused",
-    )
-    arn = crowd.client.describe_table(TableName=TABLE_NAME)["Table"]["LatestStreamArn"]
-    for shard in client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
-        where = {"StreamArn": arn, "ShardId": shard["ShardId"]}
-        iterator = client.get_shard_iterator(**where, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
-        empty = 0
-        while iterator and empty < 3:
-            page = client.get_records(ShardIterator=iterator)
-            yield from page["Records"]
-            empty = 0 if page["Records"] else empty + 1
-            iterator = page.get("NextShardIterator")
+from tests.support.stream import Record, Stream, changes
+from tests.support.world import Crowd, full
 
 
 def changes_of(crowd: Crowd, projects: set[str]) -> list[Record]:
-    """The stream's records of these projects' META rows that match the template's filter."""
+    """The stream's records of the changes of these projects."""
     found = []
-    for record in stream(crowd):
+    for record in changes(Stream(crowd, "TRIM_HORIZON").records()):
         change = record["dynamodb"]
-        if change["Keys"]["sk"]["S"] != "META" or "sequence" not in change.get("NewImage", {}):
-            continue
-        if v1_id(change["NewImage"]["id"]["S"]) in projects:
+        if v1_id(change["NewImage"].get("id", {"S": ""})["S"]) in projects:
             del change["ApproximateCreationDateTime"]
             found.append(record)
     return found

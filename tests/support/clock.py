@@ -6,8 +6,11 @@ this process as in those of `Workers`. Another process and a socket are waited f
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.endpoint import EndpointCreator
@@ -133,13 +136,34 @@ def begin(environment: Mapping[str, str]) -> None:
 
     def timed(function: Function, event: Mapping[str, Any]) -> Any:
         since = clock.waited
-        result = call(function, event)
+        with telling(event.get(MOMENT)):
+            result = call(function, event)
         if clock.waited - since > function.timeout:
             raise FunctionTimedOut(function.name)
         return result
 
     for module, name, own in ((tables, "dynamodb", client), (functions, "call", timed)):
         setattr(module, name, own)
+
+
+# In an event of a test: the moment that it is for the function, in seconds since 1970, if not the present.
+MOMENT = "moment"
+
+
+@contextmanager
+def telling(moment: float | None) -> Iterator[None]:
+    """Inside, the functions' decisions and the ledger are of this moment, in which time stands still."""
+    told = [import_module(name) for name in ("atrium.store.engine.work", "atrium.store.ledger")]
+    if moment is not None:
+        then = datetime.fromtimestamp(moment, UTC)
+        still = SimpleNamespace(now=lambda _: then, fromisoformat=datetime.fromisoformat)
+        for module in told:
+            vars(module)["datetime"] = still
+    try:
+        yield
+    finally:
+        for module in told:
+            vars(module)["datetime"] = datetime
 
 
 def run_alone(environment: Mapping[str, str], function: Function, event: Mapping[str, Any]) -> None:
