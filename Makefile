@@ -74,6 +74,9 @@ invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1C
 fsck: $(READY) $(ENGINE) ## Check the data of make run, or of one tenant (TENANT=); repair it with REPAIR=1; numbers of events: LEDGER=1 (DATA_DIR=)
 	@$(BIN)/python -m local.fsck
 
+events: $(READY) $(ENGINE) ## Write the events of make run's data as lines of JSON: SINCE=2026-11-01 (UNTIL=, TENANT=, DATA_DIR=) > events.ndjson
+	@$(BIN)/python -m local.events
+
 redrive: $(READY) $(ENGINE) ## Send the dead letters of make run again (DATA_DIR=, PARAMETERS=)
 	@$(BIN)/python -m local.redrive
 
@@ -187,4 +190,4 @@ $(CLIENTS): $(READY) tests/clients/package-lock.json
 	@cd tests/clients && ../../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test checks builds prove mutants token invoke fsck redrive build build-here versioned sbom bench costs generate format pins reset deploy-test sam-local deploy-line sam-local-test
+.PHONY: help run test checks builds prove mutants token invoke fsck events redrive build build-here versioned sbom bench costs generate format pins reset deploy-test sam-local deploy-line sam-local-test

@@ -47,6 +47,7 @@ SERVICES = {
     "dynamodbstreams": {"GetRecords", "GetShardIterator"},
     "events": {"PutEvents"},
     "lambda": {"Invoke"},
+    "s3": {"PutObject"},
     "sqs": {"ChangeMessageVisibility", "DeleteMessage", "ReceiveMessage", "SendMessage"},
 }
 # What making a client reads of a service.
@@ -198,6 +199,8 @@ def only(model: dict[str, Any], operations: set[str]) -> dict[str, Any]:
                 shapes[name] = model["shapes"][name]
                 left.append(shapes[name])
     described: dict[str, Any] = without_prose({**model, "operations": kept, "shapes": shapes})
+    for parameter in described.get("clientContextParams", {}).values():
+        parameter["documentation"] = ""  # botocore reads it
     return described
 
 

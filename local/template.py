@@ -125,7 +125,7 @@ class Template:
 
     @cached_property
     def functions(self) -> dict[str, Function]:
-        """The functions by logical id."""
+        """The functions by logical id, without those whose condition does not hold."""
         return {
             name: Function(
                 name=name,
@@ -137,6 +137,7 @@ class Template:
                 concurrency=self._concurrency(properties),
             )
             for name, properties in self._of_type("AWS::Lambda::Function")
+            if "Condition" not in self.resources[name] or self._holds({"Condition": self.resources[name]["Condition"]})
         }
 
     @cached_property

@@ -12,6 +12,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from atrium import keys
-from atrium.ids import from_uuid
+from atrium.ids import from_uuid, new_ids, to_uuid
+from atrium.store.engine.wire import wire_item
 from local.database import as_child, free_port
 from local.rie import BUILD
 from local.template import REGION, ROOT, Template
@@ -43,6 +45,9 @@ MINISTACK = ROOT / ".venv" / "ministack" / "bin" / "python"
 
 # A principal of the demo tenant acme, whose ids are always the same. The stack makes it a viewer of each new project.
 OUTSIDER = "6a8f33fc-9f6e-8000-8000-290cca0839b5"
+
+# The bucket of the stack's exports.
+BUCKET = "exports"
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +80,7 @@ def deployed(directory: Path, template: Template, templates: Mapping[str, Any]) 
         made.sam(
             *("deploy", "--template-file", str(path), "--config-file", str(ROOT / "samconfig.toml")),
             *("--no-confirm-changeset", "--no-progressbar"),
-            *("--parameter-overrides", f"ViewerPrincipal={OUTSIDER}"),
+            *("--parameter-overrides", f"ViewerPrincipal={OUTSIDER}", f"ExportBucket={BUCKET}"),
         )
         add_gateway_responses(made, template)
         yield made
@@ -252,6 +257,23 @@ def document(cloud: Cloud, *begin: str) -> str:
     )
     assert done.returncode == 0, f"{script}\n{done.stderr[-3000:]}"
     return done.stdout
+
+
+def test_an_export_is_in_the_bucket(cloud: Cloud, world: World) -> None:
+    store, tenant = cloud.client("s3"), world.dev["tenants"]["acme"]["tenant_id"]
+    store.create_bucket(Bucket=BUCKET)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    (id,) = new_ids(1, round(yesterday.timestamp() * 1000))
+    told = {"type": "space.created", "actor_kind": "operator", "resource": "{}", "space": from_uuid(tenant)}
+    key = keys.event(from_uuid(tenant), id)
+    cloud.client("dynamodb").put_item(TableName=cloud.outputs["TableName"], Item=wire_item({**told, **key._asdict()}))
+    function = cloud.resources["ExportEvents"]["PhysicalResourceId"]
+    day = yesterday.date()
+    result = cloud.invoke(function, {"tenant_id": tenant, "since": str(day), "until": str(day + timedelta(days=1))})
+    object = f"atrium/events/{tenant}/{day}/00000.ndjson"
+    assert result == {"complete": True, "after": None, "events": 1, "keys": [object]}
+    (line,) = store.get_object(Bucket=BUCKET, Key=object)["Body"].read().splitlines()
+    assert json.loads(line) == world("GET", f"/v1/events/{to_uuid(id)}").body
 
 
 def test_the_documented_commands_close_and_open_the_table(cloud: Cloud, world: World) -> None:

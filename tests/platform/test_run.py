@@ -9,20 +9,25 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 
+from atrium.ids import new_ids
 from atrium.keys import LAYOUT
+from atrium.keys import event as event_key
 from local.database import free_port
-from local.template import ROOT
-from tests.support.client import A_UUID, AN_ID, curls, v1_id
+from local.template import ROOT, TABLE_NAME
+from tests.support.client import A_UUID, AN_ID, curls, flat_id, v1_id
 from tests.support.clock import NET
 from tests.support.processes import Instance, running, wait_for
 from tests.support.requests import FLAT
+from tests.support.rows import Rows
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +240,46 @@ def test_events_are_in_the_file_named_by_the_welcome_text(instance: Instance) ->
     (event,) = (event for event in events if event.get("project_id") == uuid)
     assert (event["type"], event["sequence"], event["resource"]["name"]) == ("project.created", 1, FLAT["projectName"])
     wait_for(lambda: re.search(rf"^\d\d:\d\d:\d\d event project.created {uuid} 1$", instance.output(), re.MULTILINE))
+
+
+def exported(directory: Path, **variables: str) -> tuple[int, list[str], list[str]]:
+    """The status of `make events`, and its lines on stdout and stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "local.events"],
+        cwd=ROOT,
+        env={**os.environ, "DATA_DIR": str(directory), **variables},
+        capture_output=True,
+        text=True,
+        timeout=NET,
+    )
+    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
+
+
+def test_make_events_writes_each_tenants_events_of_a_span_in_order_and_tells_its_progress(instance: Instance) -> None:
+    acme, globex = (instance.dev["tenants"][name]["tenant_id"] for name in ("acme", "globex"))
+    place = json.loads((instance.directory / "endpoints.json").read_text())
+    signed = {"aws_access_key_id": place["access_key_id"], "aws_secret_access_key": "unused"}
+    rows = Rows(boto3.client("dynamodb", endpoint_url=place["dynamodb"], **signed), TABLE_NAME)
+    model = next(row for row in rows.all() if "#L#" in row["pk"])
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    (early, *inside), (late,) = (
+        new_ids(count, round((begin + timedelta(hours=hours)).timestamp() * 1000)) for count, hours in ((4, 0), (1, 1))
+    )
+    for tenant, ids in ((acme, [early, *inside, late]), (globex, inside[:1])):
+        rows.put_all({event_key(flat_id(tenant), id): {**model, "resource": '{"name":"é"}'} for id in ids})
+    span = {"SINCE": "2026-01-01", "UNTIL": "2026-01-01T02:00:00+01:00"}
+    status, lines, told = exported(instance.directory, **span)
+    events = [json.loads(line) for line in lines]
+    assert (status, len(events)) == (0, 5), told
+    assert [event["id"] for event in events if event["tenant_id"] == acme] == [v1_id(id) for id in (early, *inside)]
+    assert [event["id"] for event in events if event["tenant_id"] == globex] == [v1_id(inside[0])]
+    shown = instance.world("GET", f"/v1/events/{v1_id(early)}").body
+    assert shown == next(event for event in events if event["id"] == v1_id(early))
+    moment = "2026-01-01T00:00:00.000Z"
+    assert sorted(told) == sorted(f"{id}: {n} events, up to {moment}." for id, n in ((acme, 4), (globex, 1)))
+    usage = "Send SINCE=2026-11-01 or SINCE=2026-11-01T08:00:00Z, TENANT=<uuid>."
+    assert exported(instance.directory) == (2, [], [usage])
+    assert exported(instance.directory, SINCE="x") == (2, [], [f"Invalid isoformat string: 'x'. {usage}"])
 
 
 def test_each_request_is_one_line_of_the_log_and_no_secret_is_in_it(instance: Instance) -> None:

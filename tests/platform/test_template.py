@@ -91,6 +91,7 @@ def test_permissions_name_actions_on_our_own_things_and_one_function_alone_may_s
         *(template.resolve({"Fn::GetAtt": [name, "Arn"]}) for name in ("Table", "Bus", "Logs")),
         template.stream,
         *(function_arn(name) for name in template.functions),
+        "arn:aws:s3:::exports/atrium/events/*",
     }
     for name in template.functions:
         for statement in statements(template, name):
@@ -220,6 +221,7 @@ def test_every_automation_function_has_its_trigger(template: Template) -> None:
         "ListCredentials": set(),
         "Fsck": set(),
         "Erase": set(),
+        "ExportEvents": set(),
         "Redrive": set(),
     }
 
@@ -276,7 +278,10 @@ def test_the_gateways_own_answers_speak_both_dialects(template: Template) -> Non
 
 
 def test_functions_share_one_environment_so_one_worker_can_run_them_all(template: Template) -> None:
-    own = {"Redrive": {"PUBLISH_EVENTS", "PURGE_DELETED", "CREATE_PROJECT_FROM_EVENT", "ADD_VIEWER"}}
+    own = {
+        "Redrive": {"PUBLISH_EVENTS", "PURGE_DELETED", "CREATE_PROJECT_FROM_EVENT", "ADD_VIEWER"},
+        "ExportEvents": {"EXPORT_BUCKET"},
+    }
     environments = set()
     for name, function in template.functions.items():
         shared = {key: value for key, value in function.environment.items() if key not in own.get(name, ())}

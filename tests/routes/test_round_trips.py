@@ -197,6 +197,7 @@ BEHIND = {
     "PurgeDeleted": {STREAM: READS_STREAM, DEAD_LETTERS: HANDS_ON},
     "CreateProjectFromEvent": {QUEUE: READS_QUEUE},
     "AddViewer": {DEAD_LETTERS: HANDS_ON},
+    "ExportEvents": {"arn:aws:s3:::exports/atrium/events/*": ["s3:PutObject"]},
     # The name of the function in this case.
     "Redrive": {
         DEAD_LETTERS: [f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")],

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -68,6 +69,12 @@ def to_erase(world: World, sample: Any) -> list[Any]:
     return [{"tenant_id": tenant, "project_id": v1_id(flat_id(world.new_project().rpartition("/")[2]))}]
 
 
+def to_export(world: World, sample: Any) -> list[Any]:
+    """A day without events."""
+    day = datetime.now(UTC).date() - timedelta(days=9)
+    return [{**sample, "since": str(day), "until": str(day + timedelta(days=1))}]
+
+
 # For each function, events that make it do everything it can. The check of the table is in tests/automation/fsck, dead
 # letters are in tests/automation/redrive.
 WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
@@ -82,4 +89,5 @@ WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
     "CreateProjectFromEvent": to_create,
     "AddViewer": to_add_a_viewer,
     "Erase": to_erase,
+    "ExportEvents": to_export,
 }

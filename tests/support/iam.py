@@ -46,6 +46,8 @@ def requests(params: Mapping[str, Any], model: Any, table: str) -> list[Request]
     if service == "sqs":
         queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{params['QueueUrl'].rpartition('/')[2]}"
         return [Request(f"sqs:{model.name}", queue, {})]
+    if service == "s3":
+        return [Request(f"s3:{model.name}", f"arn:aws:s3:::{params['Bucket']}/{params['Key']}", {})]
     if service == "lambda":
         return [Request("lambda:InvokeFunction", function_arn(params["FunctionName"]), {})]
     if service == "dynamodbstreams":
@@ -216,7 +218,7 @@ def _allows(statement: Statement, asked: Request) -> bool:
     assert statement["Effect"] == "Allow"
     return (
         asked.action in statement["Action"]
-        and statement["Resource"] in (asked.resource, "*")
+        and _matches("ForAllValues:StringLike", statement["Resource"], asked.resource)
         and all(
             _holds(operator, _several(expected), asked.context.get(key))
             for operator, keys in statement.get("Condition", {}).items()

@@ -53,8 +53,8 @@ Count = Callable[..., None]
 
 @cache
 def the_template() -> Template:
-    """For what is needed when tests are collected: the translator takes a while."""
-    return Template()
+    """For what is needed when tests are collected: the translator takes a while. With every function there can be."""
+    return Template(ExportBucket="exports")
 
 
 def full(few: int, many: int) -> int:

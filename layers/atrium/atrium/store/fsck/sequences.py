@@ -23,8 +23,9 @@ from atrium.settings import settings
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import Item, Range
 from atrium.store.fsck.check import Check
-from atrium.store.fsck.damage import Damage, kind_of
+from atrium.store.fsck.damage import Damage
 from atrium.store.fsck.events import UNNUMBERED_AFTER, root_of
+from atrium.store.history import tenants
 
 # The most rows of one query: a megabyte has fewer.
 _PAGE = 10_000
@@ -65,19 +66,10 @@ class Sequences(Check):
         self._after, self._complete = None, True
 
     def _places(self) -> Iterator[tuple[Key, bool]]:
-        """The tenants, and places between them behind which the run may end: a long part of the table may have none."""
+        """The tenants, and places between them behind which the run may end."""
         if self._tenant is not None:
-            yield keys.tenant(self._tenant), True
-            return
-        after = self._after
-        while True:
-            with scope(None, everything=True):
-                page, after = self._table.scan_keys(after)
-            yield from ((key, True) for key in page if kind_of(key) == "tenant")
-            if after is None:
-                return
-            if keys.redacted(after) == after:
-                yield after, False
+            return iter([(keys.tenant(self._tenant), True)])
+        return tenants(self._table, self._after)
 
     def _ledger(self, tenant: str) -> dict[Key, _Numbers] | None:
         """By root, what the ledger has of it; None when time runs out."""
