@@ -77,7 +77,7 @@ fsck: $(READY) $(ENGINE) ## Check the data of make run, or of one tenant (TENANT
 events: $(READY) $(ENGINE) ## Write the events of make run's data as lines of JSON: SINCE=2026-11-01 (UNTIL=, TENANT=, DATA_DIR=) > events.ndjson
 	@$(BIN)/python -m local.events
 
-redrive: $(READY) $(ENGINE) ## Send the dead letters of make run again (DATA_DIR=, PARAMETERS=)
+redrive: $(READY) $(ENGINE) ## Send the dead letters of make run again; LEDGER=1: events without a number; TENANT= SINCE= UNTIL=: events of a span (DATA_DIR=, PARAMETERS=)
 	@$(BIN)/python -m local.redrive
 
 sam-local: $(READY) ## Let `sam local` use the data of make run, from containers (docs/sam-local.md; HOST=)

@@ -1,4 +1,4 @@
-"""Sends again what is in DeadLetters. Invoked directly, with {}."""
+"""Sends dead letters again, and events that the stream lost. Invoked directly, with {} or {"ledger": true}."""
 
 from atrium.automation.redriving import redriving_handler
 

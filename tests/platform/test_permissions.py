@@ -125,8 +125,9 @@ def test_the_authorizer_changes_only_the_last_use_of_a_credential(template: Temp
         assert "Authorizer" not in may(template, asked(operation, OF_A_TENANT)), operation
 
 
-def test_one_function_scans_and_only_its_own_table(template: Template) -> None:
-    assert may(template, asked("Scan", OF_A_TENANT)) == {"Fsck"}
+def test_one_function_scans_whole_rows_another_their_keys_and_only_of_its_own_table(template: Template) -> None:
+    assert may(template, asked("Scan", OF_A_TENANT, ProjectionExpression="pk, sk")) == {"Fsck", "Redrive"}
+    assert may(template, asked("Scan", OF_A_TENANT, ProjectionExpression="pk, sk, email")) == {"Fsck"}
     for operation in (*READS, *WRITES, "Scan", "TransactWriteItems"):
         assert may(template, asked(operation, OF_A_TENANT, of="another")) == set(), operation
 
@@ -135,6 +136,15 @@ def test_reading_functions_cannot_write(template: Template) -> None:
     reading = {name for name, (method, path) in routes(template).items() if method == "GET" or path.endswith("/find")}
     assert len(reading) > 20
     assert not may_any(template, (*WRITES, "TransactWriteItems"), OF_A_TENANT) & reading
+
+
+def test_redrive_changes_only_the_number_and_the_mark_of_an_event(template: Template) -> None:
+    change: Any = {"UpdateExpression": "SET #name = :value", "ConditionExpression": "attribute_exists(#pk)"}
+    for name, allowed in (("sequence", True), ("unsent", True), ("resource", False), ("spaces", False)):
+        wanted = asked("UpdateItem", OF_A_TENANT, **change, ExpressionAttributeNames={"#name": name, "#pk": "pk"})
+        assert ("Redrive" in may(template, wanted)) == allowed, name
+    for operation in ("PutItem", "DeleteItem", "BatchWriteItem"):
+        assert "Redrive" not in may(template, asked(operation, OF_A_TENANT)), operation
 
 
 # ---------------------------------------------------------------- the bus

@@ -89,7 +89,7 @@ def test_only_provisioning_and_the_authorizer_reach_credentials(world: World) ->
         table().get(keys.space(own, own))
 
 
-def test_only_the_check_of_the_table_reads_all_tenants_and_scans(world: World) -> None:
+def test_only_the_check_of_the_table_and_the_search_for_tenants_scan(world: World) -> None:
     with scope(None, everything=True):
         found, after = table().scan_keys()
         assert after is None

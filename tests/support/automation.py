@@ -53,7 +53,7 @@ def to_add_a_viewer(world: World, sample: Any) -> list[Any]:
 
 
 def to_publish(world: World, sample: Any) -> list[Any]:
-    """One of each type, each committed long after the moment in its id."""
+    """One of each type, each committed long after the moment in its id, and one with another number."""
     rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
     events = [deepcopy(sample) for _ in TYPES]
     for event, type in zip(events, TYPES, strict=True):
@@ -61,18 +61,23 @@ def to_publish(world: World, sample: Any) -> list[Any]:
         rows.change(keys.event(image["tenant"], image["last_events"][-1]), type=type)
         for record in event["Records"]:
             record["dynamodb"] |= {"NewImage": wire_item(image), "ApproximateCreationDateTime": int(time.time()) + 60}
-    return events
-
-
-def to_erase(world: World, sample: Any) -> list[Any]:
-    tenant = world.dev["tenants"]["acme"]["tenant_id"]
-    return [{"tenant_id": tenant, "project_id": v1_id(flat_id(world.new_project().rpartition("/")[2]))}]
+    # One that has got another number in the meantime.
+    image = meta_of(world, world.new_project())
+    rows.change(keys.event(image["tenant"], image["last_events"][-1]), sequence=7)
+    (numbered,) = deepcopy(sample["Records"])
+    numbered["dynamodb"] |= {"NewImage": wire_item(image), "ApproximateCreationDateTime": int(time.time())}
+    return [{"Records": [numbered]}, *events]
 
 
 def to_export(world: World, sample: Any) -> list[Any]:
     """A day without events."""
     day = datetime.now(UTC).date() - timedelta(days=9)
     return [{**sample, "since": str(day), "until": str(day + timedelta(days=1))}]
+
+
+def to_erase(world: World, sample: Any) -> list[Any]:
+    tenant = world.dev["tenants"]["acme"]["tenant_id"]
+    return [{"tenant_id": tenant, "project_id": v1_id(flat_id(world.new_project().rpartition("/")[2]))}]
 
 
 # For each function, events that make it do everything it can. The check of the table is in tests/automation/fsck, dead

@@ -15,7 +15,7 @@ from tests.support.client import World
 
 Record = dict[str, Any]
 
-Redrive = Callable[[], dict[str, Any]]
+Redrive = Callable[..., dict[str, Any]]
 
 DONE = {"failed": 0, "left": 0, "complete": True, "details": []}
 

@@ -43,7 +43,7 @@ FINE: dict[str, dict[timedelta, int | None]] = {
     "from one": back(1, 2, 3),
     "since some have expired": back(7, 8, 9),
     "decided in another order than committed": back(3, 1, 2),
-    "without a number yet": back(1, None, 3),
+    "without a number yet": {**back(1, age=HOUR), HOUR * 0.99: None, HOUR * 0.98: 3},
     "within the last hour": {**back(1, 2), timedelta(minutes=5): 4},
     "decided before an hour, committed after others": {**back(1, 2), HOUR * 0.99: 3, HOUR * 1.01: 4},
     "about to expire": {DAYS - HOUR / 2: 1, **back(5, 6)},
@@ -64,7 +64,8 @@ def test_numbers_without_a_gap_between_old_and_kept_events_are_no_damage(
 
 DAMAGED: dict[str, tuple[dict[timedelta, int | None], dict[str, int]]] = {
     "a gap": (back(1, 2, 4, 5), {"sequence_missing": 3}),
-    "more gaps than events without a number": (back(1, None, 5), {"sequence_missing": 2}),
+    "without a number for an hour": (back(1, None, None, 4), {"event_unnumbered": 2}),
+    "more gaps than events without a number": (back(1, None, 5), {"event_unnumbered": 1, "sequence_missing": 2}),
     "twice": (back(1, 2, 2, 3), {"sequence_twice": 2}),
     "twice, once within the last hour": ({**back(1, 2), timedelta(minutes=5): 2}, {"sequence_twice": 2}),
     "a number far from any other": (back(1, 10**15), {"sequence_missing": 2}),
@@ -82,7 +83,7 @@ def test_a_number_that_is_missing_or_there_twice_is_found_at_the_root(
     rows = place.rows.all()
     summary = check(ledger=True, repair=True)
     assert (summary["complete"], summary["clean"], summary["left"]) == (True, False, dict.fromkeys(wanted, 1))
-    assert {detail["kind"]: detail["sequence"] for detail in summary["details"]} == wanted
+    assert {each["kind"]: each.get("sequence") or each["events"] for each in summary["details"]} == wanted
     assert {(*detail["key"], detail["repairable"]) for detail in summary["details"]} == {(*key_of(place, root), False)}
     assert place.rows.all() == rows
 

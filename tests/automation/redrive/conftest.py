@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from atrium.store import redrive as resending
+from atrium.store.engine.table import table
 from atrium.store.letters import dead_letters
 from local.letters import Letters
 from local.template import Template, lambda_environment
@@ -39,12 +40,12 @@ def environment(template: Template, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 @pytest.fixture
 def redrive(template: Template, trace: Trace) -> Redrive:
-    def run() -> dict[str, Any]:
-        for client in (dead_letters()._client, resending._streams(), resending._lambdas()):
+    def run(**event: Any) -> dict[str, Any]:
+        for client in (dead_letters()._client, resending._streams(), resending._lambdas(), table()._client):
             if client not in watched:
                 trace.watch(client)
                 watched.append(client)
-        answer: dict[str, Any] = trace.invoke(template.functions["Redrive"], {})
+        answer: dict[str, Any] = trace.invoke(template.functions["Redrive"], event)
         return answer
 
     watched: list[Any] = []

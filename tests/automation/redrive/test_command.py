@@ -4,25 +4,48 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
+
+from atrium import keys
+from atrium.ids import new_ids
 from local.letters import Letters
-from local.template import ROOT
+from local.template import ROOT, TABLE_NAME
+from tests.support.client import flat_id, v1_id
 from tests.support.clock import NET
-from tests.support.processes import running, wait_for
+from tests.support.place import GHOST
+from tests.support.processes import Instance, running, wait_for
 from tests.support.redrive import DONE, requested, waiting
+from tests.support.rows import Rows
+
+HOUR = timedelta(hours=1)
 
 
-def made_again(directory: Path) -> tuple[int, Any]:
+def made_again(directory: Path, **variables: str) -> tuple[int, Any]:
     """The status and the summary of `make redrive`."""
     command = [sys.executable, "-m", "local.redrive"]
-    environment = {**os.environ, "DATA_DIR": str(directory)}
+    environment = {**os.environ, "DATA_DIR": str(directory), **variables}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=NET)
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
 
-def test_make_redrive_sends_dead_letters_again_with_and_without_a_running_instance(tmp_path: Path) -> None:
+def lose_an_event(instance: Instance) -> str:
+    """An event of two hours ago that has no number, and that no stream has; its id."""
+    place = json.loads((instance.directory / "endpoints.json").read_text())
+    signed = {"aws_access_key_id": place["access_key_id"], "aws_secret_access_key": "unused"}
+    rows = Rows(boto3.client("dynamodb", endpoint_url=place["dynamodb"], **signed), TABLE_NAME)
+    (id,) = new_ids(1, round((datetime.now(UTC) - 2 * HOUR).timestamp() * 1000))
+    told = {"type": "project.created", "actor_kind": "user", "resource": "{}", "project": GHOST, "space": GHOST}
+    rows.put(keys.event(flat_id(instance.world.dev["tenants"]["acme"]["tenant_id"]), id), told)
+    return id
+
+
+def test_make_redrive_sends_dead_letters_and_lost_events_again_with_and_without_a_running_instance(
+    tmp_path: Path,
+) -> None:
     assert made_again(tmp_path) == (2, f"{tmp_path} holds no data of `make run`. Set DATA_DIR.\n")
     letters = Letters(tmp_path / "dead-letters.jsonl")
     with running(tmp_path) as instance:
@@ -30,6 +53,13 @@ def test_make_redrive_sends_dead_letters_again_with_and_without_a_running_instan
         letters.add("DeadLetters", {"messageId": "m-1", "body": json.dumps(requested(world))})
         assert made_again(tmp_path) == (0, {"sent": 1, **DONE})
         (project,) = world("GET", world.projects()).body["data"]
+        events = {"complete": True, "after": None, "events": {"sent": 1, "failed": 0, "left": 0}}
+        tenant, id = world.dev["tenants"]["acme"]["tenant_id"], lose_an_event(instance)
+        assert made_again(tmp_path, LEDGER="1") == (0, {"sent": 0, **DONE, **events})
+        span = {"SINCE": str(datetime.now(UTC) - timedelta(hours=3)), "UNTIL": str(datetime.now(UTC) - HOUR)}
+        assert made_again(tmp_path, TENANT=tenant, **span) == (0, events)
+        told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+        assert [event["sequence"] for event in told if event["id"] == v1_id(id)] == [1, 1]
         letters.add("DeadLetters", {"detail-type": "other"})
         letters.add("DeadLetters", {"messageId": "m-2", "body": json.dumps(requested(world))})
         instance.kill_group()

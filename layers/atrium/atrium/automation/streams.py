@@ -57,7 +57,8 @@ def publishing_handler() -> Handler:
         for place in refused:
             say("An event is refused", "ERROR", stream_record=events[place][0])
             hopeless[events[place][0]] = "EventRefused"
-        _say_how_late([event for place, (_, event) in enumerate(events) if place not in left | refused])
+        if not batch.get("redriven"):
+            _say_how_late([event for place, (_, event) in enumerate(events) if place not in left | refused])
         failed |= {events[place][0] for place in left} | _not_let_go(batch, hopeless, context)
         if failed:
             say("Not published", "WARN", published=len(events) - len(left | refused), failed=len(failed))

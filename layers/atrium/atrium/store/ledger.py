@@ -38,6 +38,9 @@ MAX_RESOURCE_BYTES = 15 * 1024
 # the ledger in its order stays behind the present by more.
 LATE_AFTER = timedelta(seconds=20)
 
+# The publisher numbers an event within seconds. Behind this time it has failed, or goes on failing.
+UNNUMBERED_AFTER = timedelta(hours=1)
+
 
 class Root(NamedTuple):
     """The thing whose changes are counted together, by its key and its id: a project with its space, a space, a
@@ -48,6 +51,18 @@ class Root(NamedTuple):
     project: str | None = None
     principal: str | None = None
     last_events: Sequence[str] = ()
+
+
+def root_of(tenant: str, row: Item) -> Key:
+    """The key of an event's root."""
+    match row:
+        case {"project": project}:
+            return keys.project(tenant, project)
+        case {"principal": principal}:
+            return keys.principal(tenant, principal)
+        case {"space": space}:
+            return keys.space(tenant, space)
+    return keys.tenant(tenant)
 
 
 def tell(work: Work, root: Root, type: str, resource: Mapping[str, Any], changed: Iterable[str] | None = None) -> str:
@@ -148,23 +163,32 @@ def announced(record: Mapping[str, Any]) -> Announced | None:
 
 
 def number(table: Table, tenant: str, id: str, sequence: int, committed: float | None = None) -> Event | None:
-    """Writes an event's number into its row, and returns the event, in one call; None for one that is no longer kept.
+    """Writes an event's number into its row, and returns the event, in one call. None for one that is no longer kept,
+    and for one that atrium.store.unsent is about to number; one that has got another number from there keeps it.
     An event that was committed late is listed again, once. Raises Missing and Unavailable."""
+    key = keys.event(tenant, id)
     with scope(tenant):
         try:
-            row = table.update(
-                keys.event(tenant, id), "SET #sequence = :sequence", "attribute_exists(#pk)", {"sequence": sequence}
-            )
-            if "relisted" not in row and committed is not None and _is_late(id, committed):
-                _list_again(table, tenant, row, committed)
+            row = table.update(key, "SET #sequence = :sequence", _IS_THE_PUBLISHERS, {"sequence": sequence})
         except ConditionFailed:
-            if has_expired(id):
+            found = table.get(key)
+            if found is None and not has_expired(id):
+                raise Missing from None
+            if found is None or "sequence" not in found:
                 return None
-            raise Missing from None
+            row = found
         except ClientError as error:
             # The table may be closed to writes (decision 0020): the stream has the change until it is open again.
             raise Unavailable from error
+        if "relisted" not in row and committed is not None and _is_late(id, committed):
+            _list_again(table, tenant, row, committed)
     return to_event(tenant, row)
+
+
+_IS_THE_PUBLISHERS = (
+    "attribute_exists(#pk) AND "
+    "(#sequence = :sequence OR (attribute_not_exists(#sequence) AND attribute_not_exists(#unsent)))"
+)
 
 
 def _is_late(id: str, committed: float) -> bool:

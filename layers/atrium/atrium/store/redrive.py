@@ -1,10 +1,11 @@
-"""What is sent again of DeadLetters: for each letter an invocation of the function that failed, or was not reached, on
-what it was about. So what is done twice is done once, and what is allowed is what that function may, as the first time.
+"""What is sent again: for each letter in DeadLetters an invocation of the function that failed, or was not reached, on
+what it was about; and records for the publisher, in the place of those that the stream lost. So what is done twice is
+done once, and what is allowed is what that function may, as the first time.
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from atrium import keys
 from atrium.store.engine.client import bears_any_failure
 from atrium.store.letters import Letter
+from atrium.telemetry import say, what_failed
 
 # A little more than the longest of the functions may take.
 LONGEST_SECONDS = 310
@@ -33,11 +35,23 @@ class _NotSent(Exception):
     """There is nothing that could be sent."""
 
 
+def publish_again(records: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Gives records of roots to the publisher. Returns the positions of those that it did not publish."""
+    try:
+        result = _invoke(os.environ["PUBLISH_EVENTS"], {"redriven": True, "Records": records})
+    except (_FailedAgain, ClientError, BotoCoreError) as error:
+        say("Not published again", "ERROR", **what_failed(error))
+        return {record["dynamodb"]["SequenceNumber"] for record in records}
+    return {each["itemIdentifier"] for each in result["batchItemFailures"]}
+
+
 def send_again(letter: Letter) -> tuple[str, str]:
     """What became of a letter: "sent", "failed" again, or "left" since there is nothing to send; and why."""
     try:
         for function, event in _invocations(letter):
-            _invoke(function, event)
+            result = _invoke(function, event)
+            if isinstance(result, dict) and result.get("batchItemFailures"):
+                raise _FailedAgain(f"{function} says why in its log")
     except _FailedAgain as failure:
         return "failed", str(failure)
     except _NotSent as reason:
@@ -141,14 +155,13 @@ def _name(arn: str) -> str:
     return arn.split(":")[6]
 
 
-def _invoke(function: str, event: Mapping[str, Any]) -> None:
-    """Raises _FailedAgain."""
+def _invoke(function: str, event: Mapping[str, Any]) -> Any:
+    """The function's result. Raises _FailedAgain."""
     answer = _lambdas().invoke(FunctionName=function, Payload=json.dumps(event))
     result = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
         raise _FailedAgain(f"{function} raised {result.get('errorType')}")
-    if isinstance(result, dict) and result.get("batchItemFailures"):
-        raise _FailedAgain(f"{function} says why in its log")
+    return result
 
 
 @cache

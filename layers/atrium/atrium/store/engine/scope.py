@@ -30,7 +30,7 @@ def scope(
     """Limits the calls inside to this tenant's partitions. Gives the counters of what is spent inside.
 
     `credentials` adds the credentials of all tenants, `purges` the whole purge queue and the sweep's pulse.
-    `everything` has no limit and allows Scan; it is for the check of the table alone.
+    `everything` has no limit and allows Scan; it is for the check of the table, and to find the tenants.
     """
     spent = Spent()
     token = _scope.set(Scope(tenant, time.monotonic(), spent, credentials, purges, everything))

@@ -243,6 +243,8 @@ def _known_as(damage: Damage) -> dict[str, Any]:
     if damage.kind == "change_in_part":
         _, event, changed = damage.seen.items()
         return {"event": (event[1] or {})["type"], "row": changed[0].sk}
+    if "events" in (found := damage.seen[damage.at] or {}):
+        return {"events": found["events"]}
     if damage.kind in ("sequence_twice", "sequence_missing"):
         return {"sequence": (damage.seen[damage.at] or {})["sequence"]}
     id = (damage.seen[damage.at] or {}).get("id")

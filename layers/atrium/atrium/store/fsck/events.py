@@ -1,21 +1,18 @@
 """The ledger: its rows have the form of events, tell of a row that can be, and have numbers up to that of their root.
 The copy of a late event and its own row name each other."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from atrium import documents, keys
 from atrium.keys import Key
 from atrium.models import moment_of, timestamp
 from atrium.store.engine.table import Item
 from atrium.store.fsck.damage import Damage, Rule, is_right, malformed, read
-from atrium.store.ledger import has_expired
+from atrium.store.ledger import UNNUMBERED_AFTER, has_expired, root_of
 from atrium.store.rows import row_of
 
-# The publisher numbers an event within seconds. Behind this time it has failed, or goes on failing.
-UNNUMBERED_AFTER = timedelta(hours=1)
-
 # Attributes of a row that its copy does not repeat: each has its own place and time.
-_OF_THE_ROW = ("pk", "sk", "ttl", "event", "relisted")
+_OF_THE_ROW = ("pk", "sk", "ttl", "event", "relisted", "unsent")
 
 
 def event(key: Key, tenant: str) -> Rule:
@@ -32,7 +29,7 @@ def event(key: Key, tenant: str) -> Rule:
 
 def _numbering(key: Key, tenant: str, row: Item) -> Rule:
     """A root that is there has counted the event; the rows of one that is not outlive it."""
-    if "sequence" not in row:
+    if "sequence" not in row or "unsent" in row:
         is_old = moment_of(key.sk) < timestamp(datetime.now(UTC) - UNNUMBERED_AFTER)
         return [Damage("event_unnumbered", key, {key: row})] if is_old else []
     root_key = root_of(tenant, row)
@@ -42,18 +39,6 @@ def _numbering(key: Key, tenant: str, row: Item) -> Rule:
     if not isinstance(counted, int) or row["sequence"] <= counted:
         return []
     return [Damage("event_above_its_root", key, {key: row, root_key: root})]
-
-
-def root_of(tenant: str, row: Item) -> Key:
-    """The key of an event's root."""
-    match row:
-        case {"project": project}:
-            return keys.project(tenant, project)
-        case {"principal": principal}:
-            return keys.principal(tenant, principal)
-        case {"space": space}:
-            return keys.space(tenant, space)
-    return keys.tenant(tenant)
 
 
 def _of_a_copy(key: Key, tenant: str, row: Item) -> Rule:

@@ -105,6 +105,7 @@ class _Event(_Row):
     changed: list[str] | None = None
     omitted: list[str] | None = None
     sequence: int | None = None
+    unsent: bool | None = None
     event: _Id | None = None
     relisted: _Id | None = None
     erased_at: _Moment | None = None

@@ -1,4 +1,5 @@
-"""The check of whole ledgers: of each root no number twice, and none missing from its oldest kept event to its latest.
+"""The check of whole ledgers: of each root no number twice, none missing from its oldest kept event to its latest, and
+no event without one for an hour.
 
 Rows are not in the order of their numbers, so a tenant's ledger is read whole, and the numbers are kept in memory: 8
 bytes for each event, and some 500 for each root. A segment has a part of the roots, and reads all rows.
@@ -24,23 +25,25 @@ from atrium.store.engine.scope import scope
 from atrium.store.engine.table import Item, Range
 from atrium.store.fsck.check import Check
 from atrium.store.fsck.damage import Damage
-from atrium.store.fsck.events import UNNUMBERED_AFTER, root_of
 from atrium.store.history import tenants
+from atrium.store.ledger import UNNUMBERED_AFTER, root_of
 
 # The most rows of one query: a megabyte has fewer.
 _PAGE = 10_000
 
-_READ = ("sk", "sequence", "project", "principal", "space", "event")
+_READ = ("sk", "sequence", "project", "principal", "space", "event", "unsent")
 
 
 @dataclass(slots=True)
 class _Numbers:
-    """The numbers of a root's events, and between which of them none may be missing; how many events have none yet."""
+    """The numbers of a root's events, and between which of them none may be missing; how many events have none yet, and
+    how many of these are the publisher's no more: they are for Redrive to send."""
 
     given: "array[int]" = field(default_factory=lambda: array("Q"))
     low: int | None = None
     high: int = 0
     waiting: int = 0
+    unsent: int = 0
 
     def add(self, number: int, settled: bool) -> None:
         self.given.append(number)
@@ -85,6 +88,8 @@ class Sequences(Check):
                 self._rows["event"] += 1
                 numbers, moment = roots.setdefault(root, _Numbers()), moment_of(row["sk"])
                 number = row.get("sequence")
+                if moment <= newest and (number is None or "unsent" in row):
+                    numbers.unsent += 1
                 if isinstance(number, int) and 0 < number < 2**63:
                     numbers.add(number, settled=oldest <= moment <= newest)
                 elif number is None and moment < young:  # else its number is above the highest that is judged
@@ -109,11 +114,13 @@ class Sequences(Check):
 
 
 def _judged(root: Key, numbers: _Numbers) -> Iterator[Damage]:
+    if numbers.unsent:
+        yield Damage("event_unnumbered", root, {root: {"events": numbers.unsent}})
     given = sorted(numbers.given)
     if twice := next((number for number, following in pairwise(given) if number == following), None):
         yield Damage("sequence_twice", root, {root: {"sequence": twice}})
     settled = [number for number in given if numbers.low is not None and numbers.low <= number <= numbers.high]
     gaps = [(number + 1, following) for number, following in pairwise(settled) if number + 1 < following]
-    # An event that has no number yet is a finding of its own, and has one of those that are missing.
+    # An event that has no number yet has one of those that are missing.
     if sum(end - start for start, end in gaps) > numbers.waiting:
         yield Damage("sequence_missing", root, {root: {"sequence": gaps[0][0]}})
