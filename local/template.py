@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 TABLE_NAME = "atrium"
+
+# What the translator made of the template that was read last.
+KEPT = ROOT / ".aws-sam" / "translated.json"
 
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 
@@ -103,7 +107,7 @@ class Template:
         known = source.get("Parameters", {})
         if unknown := given.keys() - known.keys():
             sys.exit(f"{path.name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}.")
-        self.resources = translated(source)
+        self.resources = _kept(source)
         self._values = {
             "AWS::Region": REGION,
             "AWS::AccountId": ACCOUNT,
@@ -292,6 +296,31 @@ class Template:
 
     def _of_type(self, type: str) -> list[tuple[str, dict[str, Any]]]:
         return [(name, item["Properties"]) for name, item in self.resources.items() if item["Type"] == type]
+
+
+def _kept(source: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as `translated`, from a file if that is of the same template, translator and program. Every process of
+    the laptop edition and of the tests reads the same template, and the translator takes a second of a processor.
+    """
+    import samtranslator
+
+    program = Path(__file__).read_text()
+    of = sha256(json.dumps([samtranslator.__version__, program, source], default=str).encode()).hexdigest()
+    try:
+        kept = json.loads(KEPT.read_text())
+        if kept["of"] == of:
+            resources: dict[str, Any] = kept["resources"]
+            return resources
+    except (OSError, ValueError):
+        pass
+    text = json.dumps({"of": of, "resources": translated(source)})
+    KEPT.parent.mkdir(exist_ok=True)
+    # Other processes read a whole file, this one or the one before.
+    new = KEPT.with_suffix(f".{os.getpid()}")
+    new.write_text(text)
+    new.replace(KEPT)
+    again: dict[str, Any] = json.loads(text)["resources"]
+    return again
 
 
 def translated(source: Mapping[str, Any]) -> dict[str, Any]:

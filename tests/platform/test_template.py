@@ -13,6 +13,7 @@ import pytest
 from moto import mock_aws
 
 from atrium.api.resolver import EXPOSED
+from local import template as templates
 from local.template import ROOT, Template, create_table, function_arn
 from tests.support.iam import of_its_calls, statements
 from tests.support.routes import routes
@@ -238,6 +239,30 @@ def test_the_sample_reaction_is_off_until_configured() -> None:
         assert template.functions["AddViewer"].environment["VIEWER_PRINCIPAL"] == given.get("ViewerPrincipal", "")
     with pytest.raises(SystemExit, match="has no parameter Viewer; it has Stage, CorsOrigin, EventRetentionDays"):
         Template(Viewer="x")
+
+
+def test_a_kept_translation_is_read_for_the_same_template_alone(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "folder" / "translated.json"
+    monkeypatch.setattr(templates, "KEPT", kept)
+    assert Template().resources == template.resources
+    first = kept.read_text()
+    # Each process reads the file instead of translating, so what stands there is what it gets.
+    marked = json.loads(first)
+    marked["resources"]["Table"]["Properties"]["Marked"] = True
+    kept.write_text(json.dumps(marked))
+    assert Template().resources == marked["resources"]
+    changed = tmp_path / "template.yaml"
+    changed.write_text((ROOT / "template.yaml").read_text().replace("Timeout: 15", "Timeout: 14"))
+    other = Template(changed)
+    assert other.functions["GetProject"].timeout == 14
+    assert kept.read_text() != first
+    for broken in (first[:-1], ""):
+        kept.write_text(broken)
+        assert Template().resources == template.resources
+        assert kept.read_text() == first
+    assert [*kept.parent.iterdir()] == [kept]
 
 
 def test_the_table_outlives_the_stack_and_every_mistake(template: Template) -> None:
