@@ -36,7 +36,7 @@ STEP = 0.5
 
 WRITERS = 16
 CHANGES = full(200, 2_000)
-KILLS = full(2, 40)
+KILLS = full(2, 20)
 
 # Seconds by which the clock of one writer is behind.
 BEHIND = 60
