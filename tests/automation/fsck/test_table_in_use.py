@@ -127,7 +127,7 @@ def test_concurrent_writers_cause_no_false_alarm_and_hide_no_damage(crowd: Crowd
         thread.start()
     try:
         runs = 0
-        while runs < full(4, 60) or len(statuses) < full(48, 600):
+        while runs < full(2, 60) or len(statuses) < full(48, 600):
             assert all(thread.is_alive() for thread in threads)
             summary = crowd.invoke(function, {"repair": runs % 2 == 1})
             assert clean(summary), summary
