@@ -15,6 +15,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY := 0
 export LAMBDA_PYTHON LAMBDA_ARCH
+# Each of many processes would compile the same files again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A run of T prepares $(1) only if T is one of the files $(2), or a folder that holds one.
 where = $(if $(strip $(foreach path,$(T),$(filter $(firstword $(subst ::, ,$(path)))%,$(2)))),$(1))

@@ -117,6 +117,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path.stem not in LONG, -tests[item.path], str(item.path)))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The workers of a run share an engine: three machines of Java less that start and get warm."""
+    options = session.config.option
+    if getattr(options, "numprocesses", 0) and not options.collectonly and "ENGINE" not in os.environ:
+        engine = _of_all_workers.enter_context(database(None, KEY))
+        engine.wait_until_ready()
+        os.environ |= {"ENGINE": engine.endpoint, "ENGINE_KEY": KEY}
+
+
+def pytest_sessionfinish() -> None:
+    _of_all_workers.close()
+
+
+_of_all_workers = ExitStack()
+
+
 @pytest.fixture(scope="session")
 def template() -> Iterator[Template]:
     """All tests of a process share it. The last one fails where a test has changed it: the next to read it, in
