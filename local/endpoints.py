@@ -11,7 +11,7 @@ from local.bus import Bus, served
 from local.database import database, new_access_key_id
 from local.directory import owned, require_layout
 from local.functions import call
-from local.template import Template
+from local.template import Template, create_table
 
 
 @contextmanager
@@ -19,8 +19,8 @@ def endpoints_of(directory: Path, template: Template) -> Iterator[dict[str, str]
     """The endpoints `dynamodb` and `eventbridge` (also for SQS and Lambda) of the instance that runs on a data
     directory, and the `access_key_id` that they accept.
 
-    Without such an instance, starts an engine on the data, a bus that only logs its events, and the functions in this
-    process.
+    Without such an instance, starts an engine on the data, which has the table then, a bus that only logs its events,
+    and the functions in this process.
     """
     with ExitStack() as stack:
         if stack.enter_context(owned(directory)):
@@ -28,6 +28,9 @@ def endpoints_of(directory: Path, template: Template) -> Iterator[dict[str, str]
             key = new_access_key_id()
             engine = stack.enter_context(database(directory / "dynamodb", key))
             engine.wait_until_ready()
+            create_table(engine.client(), template.table)
+            # What a command wrote is on disk before its engine ends.
+            stack.callback(engine.flush)
             log = Log(directory)
             bus = Bus(log.event)
             stack.enter_context(

@@ -13,12 +13,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
-
 from local.directory import data_directory
 from local.endpoints import endpoints_of
 from local.functions import FunctionFailed, call
-from local.template import Function, Template, create_table, lambda_environment
+from local.template import Function, Template, lambda_environment
 
 
 def main() -> int:
@@ -32,7 +30,6 @@ def main() -> int:
     function = template.functions["Fsck"]
     with endpoints_of(directory, template) as endpoints:
         os.environ.update(lambda_environment(function, **endpoints))
-        create_table(boto3.client("dynamodb"), template.table)
         try:
             event: dict[str, Any] = {"repair": bool(arguments or os.environ.get("REPAIR") == "1")}
             if os.environ.get("LEDGER") == "1":

@@ -10,13 +10,11 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-import boto3
-
 from local.demo import demo
 from local.directory import data_directory
 from local.endpoints import endpoints_of
 from local.functions import FunctionFailed, call
-from local.template import Template, create_table, lambda_environment
+from local.template import Template, lambda_environment
 from local.terminal import FunctionOutput
 
 
@@ -32,7 +30,6 @@ def main() -> None:
     with endpoints_of(directory, template) as endpoints:
         function = template.functions[name]
         os.environ.update(lambda_environment(function, **endpoints))
-        create_table(boto3.client("dynamodb"), template.table)
         try:
             # Stdout has the result only; the function's own output goes to stderr.
             with redirect_stdout(FunctionOutput(name)):

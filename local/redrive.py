@@ -13,13 +13,11 @@ from collections.abc import Mapping
 from contextlib import redirect_stdout
 from typing import Any
 
-import boto3
-
 from local.directory import data_directory
 from local.endpoints import endpoints_of
 from local.functions import FunctionFailed, call
 from local.instance import parameters
-from local.template import Function, Template, create_table, lambda_environment
+from local.template import Function, Template, lambda_environment
 from local.terminal import FunctionOutput
 
 
@@ -32,7 +30,6 @@ def main() -> int:
     function = template.functions["Redrive"]
     with endpoints_of(directory, template) as endpoints:
         os.environ.update(lambda_environment(function, **endpoints))
-        create_table(boto3.client("dynamodb"), template.table)
         try:
             with redirect_stdout(FunctionOutput(function.name)):
                 summary = redriven(function, _request())
