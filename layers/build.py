@@ -51,7 +51,7 @@ SERVICES = {
     "sqs": {"ChangeMessageVisibility", "DeleteMessage", "ReceiveMessage", "SendMessage"},
 }
 # What making a client reads of a service.
-DESCRIPTIONS = {"endpoint-rule-set-1.json.gz", "service-2.json.gz"}
+DESCRIPTIONS = {"endpoint-rule-set-1.json.gz", "service-2.json.gz", "service-2.sdk-extras.json"}
 
 # Packages that import all of their parts, to gather what these have under one name. Each part would be imported for the
 # one that is wanted: resolvers of six services, the events of fifty, and asyncio.
