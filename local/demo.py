@@ -14,6 +14,7 @@ from local.issuer import ISSUER
 
 TENANTS = ("acme", "globex")
 ROLES = {"owner": "owner", "contributor": "contributor", "viewer": "viewer", "outsider": None}
+TENANT_ROLES = {name: "admin" if name == "owner" else "member" for name in ROLES}
 
 Provision = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -48,6 +49,7 @@ def _tenant(tenant: str, secrets: Mapping[str, Any], provision: Provision) -> di
                 {
                     "name": f"{name.title()} of {tenant.title()}",
                     "email": f"{name}@{tenant}.example",
+                    "tenant_role": TENANT_ROLES[name],
                     "roles": {"default": role, "research": role} if role else {},
                     "credentials": [
                         {"kind": "token", "sha256": digest(secrets[name]["token"])},
@@ -63,7 +65,12 @@ def _tenant(tenant: str, secrets: Mapping[str, Any], provision: Provision) -> di
         "tenant_id": made["tenant_id"],
         "spaces": {space["name"]: space["space_id"] for space in made["spaces"]},
         "principals": {
-            name: {"principal_id": principal["principal_id"], "id": principal["id"], **secrets[name]}
+            name: {
+                "principal_id": principal["principal_id"],
+                "id": principal["id"],
+                "tenant_role": TENANT_ROLES[name],
+                **secrets[name],
+            }
             for name, principal in zip(ROLES, made["principals"], strict=True)
         },
     }

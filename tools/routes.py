@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from atrium.api.resolver import Api
-from atrium.permissions import Role
+from atrium.permissions import TENANT_PERMISSIONS, Role
 from local.template import ROOT
 
 FUNCTIONS = ROOT / "functions"
@@ -170,6 +170,8 @@ def _who(file: str, permission: str | None) -> str:
     """The weakest role with the permission. A new project has none yet, so there its space's roles count."""
     if permission is None:
         return "anyone"
+    if permission in TENANT_PERMISSIONS:
+        return "admin"
     for role in Role:
         if permission in role.permissions:
             return f"{role.key} of the space" if permission == "project:create" else role.key

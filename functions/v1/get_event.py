@@ -5,9 +5,7 @@ As `GET /v1/events` lists it.
 
 from atrium.api.v1_events import Events, EventView, Id, lambda_handler, v1_api
 
-api = v1_api(
-    permission="event:read", who="owner of the default space, or a manager of the event's project", access="Get"
-)
+api = v1_api(permission="event:read", who="admin, or a manager of the event's project", access="Get")
 
 
 @api.get("/v1/events/<event_id>")

@@ -24,7 +24,7 @@ from atrium.api.v1_events import (
 
 api = v1_api(
     permission="event:read",
-    who="owner of the default space; with `project_id`, a manager of that project",
+    who="admin; with `project_id`, a manager of that project",
     access="List",
     refusals=(403, 410),
 )

@@ -4,13 +4,14 @@ Roles are ordered: viewer, contributor, manager, owner. Their ids are the same i
 every project of the space, a project role for its project, and the stronger one counts.
 """
 
-from atrium.api.v1 import RolePage, lambda_handler, v1_api
+from atrium.api.v1 import Principals, RolePage, lambda_handler, v1_api
 
-api = v1_api(permission=None, access="NoTable")
+api = v1_api(permission=None, access="Get")
 
 
 @api.get("/v1/roles")
-def list_roles() -> RolePage:
+def list_roles(principals: Principals) -> RolePage:
+    principals.require_active()
     return RolePage.catalogue()
 
 

@@ -142,14 +142,15 @@ def meta_of(world: World, project: str) -> Item:
 
 
 def set_space_roles(world: World, name: str, roles: dict[str, str]) -> None:
-    """No route takes a space role away yet, so the table is told directly: the principal's item, the spaces' rows."""
+    """A principal that is no admin and has these roles. The table is told directly: the principal's item, the spaces'
+    rows."""
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
     rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
     person = keys.principal(tenant, world.id(name))
     before = rows.get(person)
     assert before is not None
     spaces = {flat_id(space): role for space, role in roles.items()}
-    rows.change(person, spaces=spaces)
+    rows.change(person, spaces=spaces, tenant_role="member")
     for space in before["spaces"].keys() - spaces.keys():
         rows.delete(keys.space_member(tenant, space, world.id(name)))
     for space, role in spaces.items():

@@ -220,10 +220,11 @@ def of_gateway(template: Template) -> Json:
     """The answers that come from the gateway alone, or in its form too."""
     return {
         "Unauthorized": _refusal(
-            "No credential, none that is valid, or two different ones: the message says which of the two it is.",
+            "No credential, none that is valid, two different ones, or one of a suspended or deleted principal: "
+            "the message says which of them it is.",
             "GatewayError",
             _own(template, "UNAUTHORIZED"),
-            _codes_of(template, 401, "gateway"),
+            [*_codes_of(template, 401, "gateway"), Code.PRINCIPAL_INACTIVE.word],
             "WWW-Authenticate",
         ),
         "TooManyRequests": _refusal(

@@ -189,6 +189,7 @@ OF = {
         "kind": "user",
         "name": "Grace Hopper",
         "email": "grace@acme.example",
+        "tenant_role": "member",
         "spaces": [{"space_id": SPACE, "name": "Acme", "is_default": True, "role_id": ROLE.uuid, "role": ROLE.key}],
     },
 }

@@ -90,7 +90,7 @@ every language can say.
 | status | when |
 |---|---|
 | `400` (flat), `422` (v1) | something sent is not acceptable; v1 says where (`loc`) and has a word for it (`type`) |
-| `401` | no credential, none that is valid (mistyped, expired, revoked), or two different ones |
+| `401` | no credential, two different ones, or none that is valid: mistyped, expired, revoked, its principal suspended |
 | `403` | your role does not allow it |
 | `404` | it does not exist, or not for you |
 | `409` | its state does not allow it: the project is archived, say |
@@ -177,7 +177,7 @@ FIELDS = {
     "day stays a day in v1, and is shown as its midnight in flat.",
     "decisions": "The decisions, the oldest first.",
     "description": "The text.",
-    "email": "The e-mail address.",
+    "email": "The e-mail address; null for a service without one.",
     "estimated_hours": "How long it will take, in hours; given back as it was written. Null if nobody knows.",
     "experiments": "The experiments, the oldest first.",
     "finished_at": "When the status last became `completed`; null while it is another one.",
@@ -238,6 +238,8 @@ FIELDS = {
     "TaskWithNotes._id": "The task's id, for the paths of this task and of its notes.",
     "is_default": "Whether it is the tenant's default space, where `POST /projects` creates.",
     "SpaceRole.name": "The space's name.",
+    "tenant_role": "The role in the tenant: an admin manages its spaces, principals and credentials, reads its events, "
+    "and may do in every space what an owner may.",
     "V1Dataset.id": "The dataset's id, for the path of this dataset.",
     "V1Decision.id": "The decision's id, for the path of this decision.",
     "V1Experiment.id": "The experiment's id, for the path of this experiment.",

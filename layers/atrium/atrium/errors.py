@@ -25,6 +25,13 @@ class Refusal(Exception):
         self.code = code or Code.REQUEST_REFUSED
 
 
+class Inactive(Refusal):
+    """The caller is suspended, or no longer there."""
+
+    def __init__(self) -> None:
+        super().__init__("The principal of this credential is suspended or deleted.", Code.PRINCIPAL_INACTIVE)
+
+
 class NotFound(Refusal):
     """There is no such thing, or none that this tenant may know of."""
 
@@ -132,6 +139,7 @@ class Code(Enum):
 
     UNAUTHORIZED = Refusal
     SEVERAL_CREDENTIALS = Refusal
+    PRINCIPAL_INACTIVE = Inactive
 
     PROJECT_READ_REQUIRED = Forbidden
     PROJECT_CREATE_REQUIRED = Forbidden
@@ -140,7 +148,13 @@ class Code(Enum):
     PROJECT_DELETE_REQUIRED = Forbidden
     MEMBER_MANAGE_REQUIRED = Forbidden
     RECORD_WRITE_REQUIRED = Forbidden
+    SPACE_MANAGE_REQUIRED = Forbidden
+    SPACE_CREATE_REQUIRED = Forbidden
+    PRINCIPAL_MANAGE_REQUIRED = Forbidden
+    CREDENTIAL_MANAGE_REQUIRED = Forbidden
     EVENT_READ_REQUIRED = Forbidden
+    TENANT_UPDATE_REQUIRED = Forbidden
+    CREDENTIAL_NARROWED = Forbidden
     MANAGER_REQUIRED = Forbidden
     ROLE_ABOVE_OWN = Forbidden
     NOT_AUTHOR = Forbidden

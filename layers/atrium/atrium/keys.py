@@ -7,7 +7,10 @@ transaction as what they list.
 | access | key | call |
 |---|---|---|
 | a tenant | `T#<tenant>#T` / `META` | get |
+| how many active users are admins of it | same / `ADMINS` | get |
+| its spaces, by age | same / `SPACE#<space>` | query |
 | a space | `T#<tenant>#S#<space>` / `META` | get |
+| how many owners it has | same / `OWNERS` | get |
 | its members | same / `ROLE#<principal>` | query |
 | its projects, by age | same / `PROJECT#<project>` | query, get |
 | a project | `T#<tenant>#P#<project>` / `META` | get |
@@ -18,7 +21,9 @@ transaction as what they list.
 | a principal, with its space roles | `T#<tenant>#U#<principal>` / `META` | get |
 | the projects it is a member of, by age | same / `PROJECT#<project>` | query |
 | its credentials | same / `CREDENTIAL#<credential>` | get, query |
-| a principal by e-mail, or its beginning | `T#<tenant>#D` / `EMAIL#<e-mail>` | get, query |
+| a tenant's principals, by age | `T#<tenant>#D` / `PRINCIPAL#<principal>` | query |
+| a principal by its name in another system | same / `EXTERNAL#<external id>` | get |
+| a principal by e-mail, or its beginning | same / `EMAIL#<e-mail>` | get, query |
 | a principal by the beginning of a word of its name | same / `NAME#<words>#<principal>` | query |
 | an event of the ledger | `T#<tenant>#L#<shard>` / `<event>` | get, query |
 | an idempotency record | `T#<tenant>#I#<sha-256>` / `META` | get |
@@ -35,7 +40,7 @@ from zlib import crc32
 
 # The number of what rows there are and what is in them, raised by a change for which older data is not made ready. Data
 # of a laptop keeps it beside itself.
-LAYOUT = 2
+LAYOUT = 3
 
 
 class Key(NamedTuple):
@@ -59,6 +64,9 @@ PROJECT = "PROJECT#"
 TASK = "TASK#"
 RECORDS = ("task", "dataset", "experiment", "decision")
 CREDENTIAL = "CREDENTIAL#"
+SPACE = "SPACE#"
+PRINCIPAL = "PRINCIPAL#"
+EXTERNAL = "EXTERNAL#"
 EMAIL = "EMAIL#"
 NAME = "NAME#"
 
@@ -93,8 +101,20 @@ def tenant(tenant: str) -> Key:
     return Key(f"{tenant_prefix(tenant)}T", META)
 
 
+def admins(tenant: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}T", "ADMINS")
+
+
+def tenant_space(tenant: str, space: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}T", SPACE + space)
+
+
 def space(tenant: str, space: str) -> Key:
     return Key(f"{tenant_prefix(tenant)}S#{space}", META)
+
+
+def owners(tenant: str, space: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}S#{space}", "OWNERS")
 
 
 def space_member(tenant: str, space: str, principal: str) -> Key:
@@ -146,6 +166,14 @@ def principal_credential(tenant: str, principal: str, credential: str) -> Key:
 def directory(tenant: str) -> str:
     """The partition of a tenant's directory."""
     return f"{tenant_prefix(tenant)}D"
+
+
+def listed_principal(tenant: str, principal: str) -> Key:
+    return Key(directory(tenant), PRINCIPAL + principal)
+
+
+def external(tenant: str, external_id: str) -> Key:
+    return Key(directory(tenant), EXTERNAL + external_id)
 
 
 def email(tenant: str, email: str) -> Key:
@@ -271,7 +299,10 @@ _T, _P, _U = _hex("tenant"), _hex("project"), _hex("principal")
 # Each kind's key, spelled of patterns in the place of ids.
 _PATTERNS = {
     "tenant": tenant(_T),
+    "admins": admins(_T),
+    "tenant_space": tenant_space(_T, _hex("space")),
     "space": space(_T, _hex("space")),
+    "owners": owners(_T, _hex("space")),
     "space_member": space_member(_T, _hex("space"), _U),
     "space_project": space_project(_T, _hex("space"), _P),
     "project": project(_T, _P),
@@ -281,6 +312,8 @@ _PATTERNS = {
     "principal": principal(_T, _U),
     "principal_project": principal_project(_T, _U, _P),
     "principal_credential": principal_credential(_T, _U, _hex("credential")),
+    "listed_principal": listed_principal(_T, _U),
+    "external": external(_T, "(?P<external_id>.+)"),
     "email": email(_T, "(?P<email>.+)"),
     "name": name(_T, "(?P<words>.*)", _U),
     "event": Key(_ledger_shard(_T, "[0-9]+"), _hex("event")),
@@ -289,7 +322,7 @@ _PATTERNS = {
     "purge": Key(f"{PURGE_PREFIX}[0-9]+", f"{_T}#{_P}(?:#{_hex('task')})?"),
     "pulse": PULSE,
 }
-_PRIVATE = f"({EMAIL}|{NAME}|{CREDENTIAL_PREFIX}|(?=[^#]*@)).*"
+_PRIVATE = f"({EMAIL}|{NAME}|{EXTERNAL}|{CREDENTIAL_PREFIX}|(?=[^#]*@)).*"
 
 
 @cache

@@ -4,14 +4,14 @@ A value that has no subclasses and is not stored field by field is a NamedTuple:
 twentieth of a dataclass's time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from atrium.documents import Raw
 from atrium.ids import milliseconds_of, to_uuid
-from atrium.permissions import Role
+from atrium.permissions import Permission, Role, TenantRole
 
 Status = Literal["active", "archived"]
 Phase = Literal["business", "data_understanding", "data_preparation", "modeling", "evaluation", "deployment"]
@@ -20,6 +20,9 @@ Priority = Literal["high", "medium", "low"]
 PrincipalKind = Literal["user", "service"]
 # The kind of a caller that is no principal: one who may invoke an operator's function.
 OPERATOR = "operator"
+PrincipalStatus = Literal["active", "suspended"]
+# The status of a principal that may call.
+ACTIVE: PrincipalStatus = "active"
 T = TypeVar("T")
 
 
@@ -34,14 +37,35 @@ def moment_of(id: str) -> str:
     return timestamp(datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000))
 
 
+class Narrowing(NamedTuple):
+    """To what a credential is narrowed: these permissions, in these spaces, and in these projects. None is every one.
+
+    A credential with spaces or projects has nothing to do with the tenant, and one with projects nothing with what is
+    outside of them: not even the list of their space.
+    """
+
+    permissions: frozenset[Permission] | None = None
+    spaces: frozenset[str] | None = None
+    projects: frozenset[str] | None = None
+
+    def within(self, space: str | None, project: str | None) -> frozenset[Permission] | None:
+        """The permissions that are left in a project of a space; in a space, without a project; or in the tenant. None
+        for every one."""
+        is_outside = (self.spaces is not None and space not in self.spaces) or (
+            self.projects is not None and project not in self.projects
+        )
+        return frozenset() if is_outside else self.permissions
+
+
 class Caller(NamedTuple):
     """Who is asking, as the authorizer said. `kind` is `user`, `service` or OPERATOR; `credential` is the id of the
-    credential that was sent, None where a function acts for a principal."""
+    credential that was sent, None where a function acts for a principal, and `narrowed` says what it is limited to."""
 
     tenant: str
     principal: str
     kind: str
     credential: str | None = None
+    narrowed: Narrowing | None = None
 
 
 @dataclass(frozen=True)
@@ -377,16 +401,20 @@ class Person(NamedTuple):
 
     id: str
     name: str
-    email: str
+    email: str | None
 
 
-class Space(NamedTuple):
+@dataclass(frozen=True)
+class Space:
     """A space holds projects. The default one, for projects made without a named space, has the tenant's id."""
 
     id: str
     tenant: str
     name: str
+    description: str
     created_at: str
+    updated_at: str
+    version: int
 
     @property
     def is_default(self) -> bool:
@@ -398,7 +426,9 @@ class Space(NamedTuple):
             "id": to_uuid(self.id),
             "tenant_id": to_uuid(self.tenant),
             "name": self.name,
+            "description": self.description,
             "created_at": self.created_at,
+            "updated_at": self.updated_at,
         }
 
 
@@ -409,14 +439,41 @@ class SpaceRole(NamedTuple):
     role: Role
 
 
-class Principal(NamedTuple):
-    """Who calls, with its roles in spaces, in the order of their ids."""
+@dataclass(frozen=True)
+class Principal:
+    """A person, or a service. `spaces` has the roles in spaces by their ids. A service may have no e-mail address.
+    `external_id` is the name that another system of the tenant has for the principal."""
 
     id: str
     tenant: str
     kind: PrincipalKind
     name: str
-    email: str
+    email: str | None
+    external_id: str | None
+    tenant_role: TenantRole
+    status: PrincipalStatus
+    spaces: Mapping[str, Role]
+    created_at: str
+    updated_at: str
+    version: int
+
+    def resource(self) -> dict[str, Any]:
+        """The form that events carry: nothing by which a person is known."""
+        return {
+            "id": to_uuid(self.id),
+            "tenant_id": to_uuid(self.tenant),
+            "kind": self.kind,
+            "tenant_role": self.tenant_role.key,
+            "status": self.status,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
+
+
+class Me(NamedTuple):
+    """The caller, with its roles in spaces, in the order of their ids."""
+
+    principal: Principal
     spaces: tuple[SpaceRole, ...]
 
 

@@ -20,20 +20,27 @@ Permission = Literal[
     "project:delete",
     "project:transfer",
     "space:manage",
+    "space:create",
+    "principal:manage",
+    "credential:manage",
     "event:read",
+    "tenant:update",
 ]
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 
 _READS: frozenset[Permission] = frozenset(("project:read", "member:read"))
 _WORKS = _READS | {"project:create", "project:update", "record:write"}
 _MANAGES = _WORKS | {"member:manage", "project:delete", "project:transfer"}
-_OWNS = _MANAGES | {"space:manage", "event:read"}
+_OWNS = _MANAGES | {"space:manage"}
+
+# Those that are about the tenant, and no space of it.
+TENANT_PERMISSIONS: frozenset[Permission] = frozenset(PERMISSIONS) - _OWNS
 
 
 class Role(Enum):
-    """A role: its id, which clients keep and which never changes, and its permissions.
+    """A role in a space or a project: its id, which clients keep and which never changes, and its permissions.
 
-    `project:create` and `space:manage` are asked of a role in a space only, `event:read` of one in the default space.
+    `project:create` and `space:manage` are asked of a role in a space only.
     """
 
     VIEWER = "000000000000000000000001", _READS
@@ -57,16 +64,42 @@ class Role(Enum):
     @property
     def permissions(self) -> list[str]:
         """In the catalogue's order."""
-        return [permission for permission in PERMISSIONS if permission in self.permits]
+        return in_order(self.permits)
+
+
+class TenantRole(Enum):
+    """A role in the tenant. An admin has, besides, what an owner has in every space that it names."""
+
+    ADMIN = TENANT_PERMISSIONS
+    MEMBER = frozenset[Permission]()
+
+    @property
+    def permits(self) -> frozenset[Permission]:
+        return self.value
+
+    @property
+    def key(self) -> str:
+        """The name under which the role is stored and shown."""
+        return self.name.lower()
 
 
 # The roles that a member of a project may have. Owner is a role of spaces only.
 PROJECT_ROLES = (Role.VIEWER, Role.CONTRIBUTOR, Role.MANAGER)
 
 
+def in_order(permissions: frozenset[Permission]) -> list[str]:
+    """Permissions in the catalogue's order."""
+    return [permission for permission in PERMISSIONS if permission in permissions]
+
+
 def role_named(key: str) -> Role:
     """The role stored under `key`. Raises KeyError."""
     return Role[key.upper()]
+
+
+def tenant_role_named(key: str) -> TenantRole:
+    """The role in the tenant that is stored under `key`. Raises KeyError."""
+    return TenantRole[key.upper()]
 
 
 def role_with_id(id: str) -> Role | None:

@@ -104,12 +104,13 @@ def _canonical_keys(roles: dict[str, T]) -> dict[str, T]:
 
 class NewPrincipal(_Strict):
     """`roles` maps a space to a role: `default`, the name of a space of this request, or the UUID of an existing
-    one.
+    one. Without a `tenant_role` the first user of a new tenant is an admin of it, and each other principal a member.
     """
 
     name: Annotated[Name, AfterValidator(_person)]
     email: Annotated[str, AfterValidator(_email)]
     kind: PrincipalKind = "user"
+    tenant_role: Literal["admin", "member"] | None = None
     roles: Annotated[
         dict[str, Annotated[str, BeforeValidator(_role)]],
         Field(max_length=100),

@@ -7,6 +7,7 @@ from typing import Any
 from atrium import keys
 from atrium.access_tokens import access_tokens
 from atrium.api.headers import OWS, values_of
+from atrium.api.identity import context_of
 from atrium.cold_start import warm
 from atrium.credentials import digest, identity_digest, is_well_formed
 from atrium.store.credentials import Credentials
@@ -46,13 +47,7 @@ def lambda_authorizer() -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
         if caller is None:
             say("Unauthorized", **context, reason="unknown" if presented else "malformed")
             raise Exception("Unauthorized")
-        known = {
-            "tenant_id": caller.tenant,
-            "principal_id": caller.principal,
-            "kind": caller.kind,
-            "credential_id": caller.credential,
-        }
-        return {**_policy(event, "Allow", caller.principal), "context": known}
+        return {**_policy(event, "Allow", caller.principal), "context": context_of(caller)}
 
     return handler
 

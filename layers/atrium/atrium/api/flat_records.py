@@ -308,7 +308,7 @@ class ReportView(_Answered):
 class PersonView(_Answered):
     id: str
     name: str
-    email: str
+    email: str | None
 
     @classmethod
     def of(cls, person: models.Person) -> Self:

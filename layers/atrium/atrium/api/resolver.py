@@ -22,6 +22,7 @@ from atrium import documents
 from atrium.api.answer import Answer, outcome, proxy_answer
 from atrium.api.facts import Facts
 from atrium.api.headers import help_with_errors, is_known
+from atrium.api.identity import caller_of
 from atrium.api.request import (
     about_headers,
     conditions,
@@ -40,6 +41,7 @@ from atrium.errors import (
     Detail,
     Forbidden,
     Gone,
+    Inactive,
     Invalid,
     NotFound,
     Refusal,
@@ -48,7 +50,6 @@ from atrium.errors import (
     VersionRefused,
     WrongMediaType,
 )
-from atrium.models import Caller
 from atrium.settings import settings
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
@@ -58,6 +59,7 @@ from atrium.telemetry import Spent, answered, say, what_failed
 # The status of each refusal. A dialect may answer Invalid with another one.
 STATUS: dict[type[Refusal], HTTPStatus] = {
     Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Inactive: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
@@ -140,6 +142,10 @@ class Api(APIGatewayRestResolver):
         if isinstance(refusal, Unavailable):
             headers["Retry-After"] = "1"
         body = documents.render(self.error(refusal))
+        if isinstance(refusal, Inactive):
+            # In the form in which the gateway refuses a credential.
+            headers["WWW-Authenticate"] = "Bearer"
+            body = documents.render({"error": refusal.message, "detail": refusal.message})
         return Response(self.status(type(refusal)), "application/json", body, headers)
 
     def fail(self) -> Response[str]:
@@ -153,10 +159,7 @@ class Api(APIGatewayRestResolver):
         its reads on.
         """
         event = self.current_event.raw_event
-        identity = event["requestContext"]["authorizer"]
-        # The gateway keeps the word of an earlier release's authorizer for a while: it has no id of a credential.
-        credential = identity.get("credential_id")
-        caller = Caller(identity["tenant_id"], identity["principal_id"], identity["kind"], credential)
+        caller = caller_of(event["requestContext"]["authorizer"])
         writes = event["httpMethod"] != "GET"
         if unknown := self._unknown_parameters():
             raise Invalid(*unknown)

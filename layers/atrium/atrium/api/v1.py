@@ -93,6 +93,9 @@ Limit = Annotated[int, limit_up_to(100), Query(ge=1, le=100)]
 Cursor = Annotated[str, cursor_from("next_cursor of a page")]
 Status = models.Status
 RoleKey = Annotated[str, WithJsonSchema({"type": "string", "enum": [role.key for role in permissions.Role]})]
+TenantRoleKey = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": [role.key for role in permissions.TenantRole]})
+]
 
 Description = Annotated[
     Document,
@@ -186,7 +189,9 @@ class SpaceView(ResourceView):
                 "id": "123e4567-e89b-12d3-a456-426614174000",
                 "tenant_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0a0",
                 "name": "Acme",
+                "description": "",
                 "created_at": "2025-04-05T10:00:00Z",
+                "updated_at": "2025-04-05T10:00:00Z",
             }
         }
     )
@@ -194,12 +199,13 @@ class SpaceView(ResourceView):
     id: Annotated[str, Field(description="The space's id, for the paths below `/v1/spaces`.")]
     tenant_id: str
     name: Annotated[str, Field(description="The space's name.")]
+    description: str
     created_at: str
+    updated_at: str
 
     @classmethod
     def of(cls, space: models.Space) -> "SpaceView":
-        fields = space.resource()
-        return cls.show(fields, version=_hash_of(cls.show(fields)))
+        return cls.show(space.resource(), version=space.version)
 
 
 class ProjectSummary(View):
@@ -306,11 +312,13 @@ class Me(View):
     tenant_id: str
     kind: models.PrincipalKind
     name: str
-    email: str
+    email: str | None
+    tenant_role: TenantRoleKey
     spaces: list[SpaceRole]
 
     @classmethod
-    def of(cls, principal: models.Principal) -> "Me":
+    def of(cls, me: models.Me) -> "Me":
+        principal = me.principal
         spaces = [
             SpaceRole(
                 space_id=to_uuid(each.space.id),
@@ -319,7 +327,7 @@ class Me(View):
                 role_id=each.role.uuid,
                 role=each.role.key,
             )
-            for each in principal.spaces
+            for each in me.spaces
         ]
         view = cls(
             principal_id=to_uuid(principal.id),
@@ -328,6 +336,7 @@ class Me(View):
             kind=principal.kind,
             name=principal.name,
             email=principal.email,
+            tenant_role=principal.tenant_role.key,
             spaces=spaces,
         )
         return cls.show(vars(view), version=_hash_of(view))

@@ -1,12 +1,18 @@
-"""The access of a caller, and the condition under which it still holds when the caller's change commits."""
+"""The access of a caller, and the condition under which it still holds when the caller's change commits.
 
+A caller has grants: its role in the project, the one in the project's space, and all that an owner may, for an admin of
+the tenant. Its access is all that they permit together, or the part of that which its credential is narrowed to. A
+write holds the grants that it rests on, a role before the tenant's.
+"""
+
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from atrium import keys
 from atrium.errors import Code, Forbidden
 from atrium.keys import Key
 from atrium.models import Caller
-from atrium.permissions import Permission, Role, role_named
+from atrium.permissions import TENANT_PERMISSIONS, Permission, Role, TenantRole, role_named, tenant_role_named
 from atrium.store.engine.table import Item
 from atrium.store.engine.work import Work
 
@@ -18,6 +24,11 @@ _REFUSED: dict[Permission, str] = {
     "project:delete": "You may not delete this project.",
     "member:manage": "You may not manage the members of this project.",
     "record:write": "You may not change the records of this project.",
+    "space:manage": "You may not change this space.",
+    "space:create": "You may not create or delete spaces.",
+    "principal:manage": "You may not manage the principals of this tenant.",
+    "credential:manage": "You may not manage the credentials of other principals.",
+    "tenant:update": "You may not change this tenant.",
     "event:read": "You may not read the events of this tenant.",
 }
 
@@ -25,6 +36,14 @@ _REFUSED: dict[Permission, str] = {
 def refused(permission: Permission) -> Forbidden:
     """The refusal of a caller without a permission."""
     return Forbidden(_REFUSED[permission], Code[f"{permission.replace(':', '_')}_required".upper()])
+
+
+def beyond_credential() -> Forbidden:
+    """The refusal of a caller who may do it, but not with this credential."""
+    return Forbidden(
+        "Your credential is narrowed and does not permit this, though you may do it with one that does.",
+        Code.CREDENTIAL_NARROWED,
+    )
 
 
 class AsManager(NamedTuple):
@@ -36,53 +55,104 @@ class AsManager(NamedTuple):
 Requirement = Permission | AsManager
 
 
-class Access(NamedTuple):
-    """A caller's role, in a space or a project (`place`), and the row that keeps the role.
+class Grant(NamedTuple):
+    """A row from which permissions follow, as long as its `attribute` has this value."""
 
-    `holder` is the row's key, None for a caller without a role. A role in a space is read from the principal's item,
-    and kept in the space's row of its member too, which is written with it: that row is small, and changes less often.
-    """
+    permits: frozenset[Permission]
+    row: Key
+    attribute: str
+    value: str
 
-    role: Role | None
-    holder: Key | None = None
-    place: str = "project"
+
+class Access:
+    """What a caller may do in a `place`, a space or a project, or in its tenant. Records what it is asked for and
+    permits, so that `hold` holds no more than that rests on."""
+
+    def __init__(self, grants: Sequence[Grant], narrowed_to: frozenset[Permission] | None, place: str) -> None:
+        self._grants = grants
+        self._place = place
+        self._granted = frozenset[Permission]().union(*(grant.permits for grant in grants))
+        self._permits = self._granted if narrowed_to is None else self._granted & narrowed_to
+        self._used: frozenset[Permission] = frozenset()
 
     def allows(self, permission: Permission) -> bool:
-        return self.role is not None and permission in self.role.permits
+        return self._allow(frozenset((permission,)))
 
-    def covers(self, role: Role) -> bool:
+    def covers(self, role: Role | TenantRole) -> bool:
         """Whether the caller may do all that the role permits."""
-        return self.role is not None and self.role.permits >= role.permits
+        return self._allow(role.permits)
 
     def require(self, requirement: Requirement) -> None:
         """Raises Forbidden; a caller that may not even read is told that first, unless a manager is required."""
         if isinstance(requirement, AsManager):
             if not self.covers(Role.MANAGER):
+                if Role.MANAGER.permits <= self._granted:
+                    raise beyond_credential()
                 raise Forbidden(f"Only the project manager can {requirement.act} this project.", Code.MANAGER_REQUIRED)
             return
-        if not self.allows("project:read"):
-            raise Forbidden(f"You do not have access to this {self.place}.", Code.PROJECT_READ_REQUIRED)
-        if not self.allows(requirement):
-            raise refused(requirement)
+        if requirement not in TENANT_PERMISSIONS:
+            self._require_one("project:read")
+        self._require_one(requirement)
 
     def hold(self, work: Work) -> None:
-        """Holds that the role is unchanged at the commit; else the caller is judged anew."""
-        if self.role is not None and self.holder is not None:
-            work.check(self.holder, "#role = :held", held=self.role.key)
+        """Holds that what was asked for is still granted at the commit; else the caller is judged anew."""
+        left = self._used
+        for grant in sorted(self._grants, key=lambda grant: not left <= grant.permits):
+            if left & grant.permits:
+                work.check(grant.row, f"#{grant.attribute} = :held", held=grant.value)
+                left -= grant.permits
+
+    def _require_one(self, permission: Permission) -> None:
+        if self.allows(permission):
+            return
+        if permission in self._granted:
+            raise beyond_credential()
+        if permission == "project:read":
+            raise Forbidden(f"You do not have access to this {self._place}.", Code.PROJECT_READ_REQUIRED)
+        raise refused(permission)
+
+    def _allow(self, permissions: frozenset[Permission]) -> bool:
+        if not permissions <= self._permits:
+            return False
+        self._used |= permissions
+        return True
 
 
-def space_access(caller: Caller, principal: Item | None, space: str, place: str = "space") -> Access:
-    """By the role in the space alone. `principal` is the caller's item."""
-    key = principal["spaces"].get(space) if principal else None
-    if key is None:
-        return Access(None, place=place)
-    return Access(role_named(key), keys.space_member(caller.tenant, space, caller.principal), place)
+def tenant_access(work: Work) -> Access:
+    """The caller's access to its tenant as a whole."""
+    return Access(_as_admin(work, TenantRole.ADMIN.permits), _narrowed(work.caller, None, None), "tenant")
 
 
-def project_access(caller: Caller, principal: Item | None, space: str, member: Item | None) -> Access:
-    """By the role in the project, or the one in its space where that permits as much. `member` is the caller's row."""
-    in_space = space_access(caller, principal, space, "project")
-    if member is None:
-        return in_space
-    role = role_named(member["role"])
-    return in_space if in_space.covers(role) else Access(role, Key(member["pk"], member["sk"]))
+def space_access(work: Work, space: str) -> Access:
+    """By the role in the space, and as an admin of the tenant."""
+    grants = _in_space(work, space) + _as_admin(work, Role.OWNER.permits)
+    return Access(grants, _narrowed(work.caller, space, None), "space")
+
+
+def project_access(work: Work, space: str, project: str, member: Item | None) -> Access:
+    """By the role in the project, too. `member` is the caller's row in it."""
+    mine = [_of(role_named(member["role"]), Key(member["pk"], member["sk"]))] if member else []
+    grants = _in_space(work, space) + mine + _as_admin(work, Role.OWNER.permits)
+    return Access(grants, _narrowed(work.caller, space, project), "project")
+
+
+def _in_space(work: Work, space: str) -> list[Grant]:
+    """The role in a space is read from the principal's item, and kept in the space's row of its member too, which is
+    written with it: that row is small, and changes less often."""
+    role = work.me["spaces"].get(space)
+    caller = work.caller
+    return [_of(role_named(role), keys.space_member(caller.tenant, space, caller.principal))] if role else []
+
+
+def _as_admin(work: Work, permits: frozenset[Permission]) -> list[Grant]:
+    if tenant_role_named(work.me["tenant_role"]) is not TenantRole.ADMIN:
+        return []
+    return [Grant(permits, work.my_key, "tenant_role", TenantRole.ADMIN.key)]
+
+
+def _of(role: Role, row: Key) -> Grant:
+    return Grant(role.permits, row, "role", role.key)
+
+
+def _narrowed(caller: Caller, space: str | None, project: str | None) -> frozenset[Permission] | None:
+    return caller.narrowed.within(space, project) if caller.narrowed else None

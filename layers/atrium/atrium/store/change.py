@@ -71,14 +71,13 @@ def open_project(work: Work, way: Way, project: str, *also: keys.Key, ranges: Se
     caller = work.caller
     meta_key = keys.project(caller.tenant, project)
     mine = keys.member(caller.tenant, project, caller.principal)
-    me = keys.principal(caller.tenant, caller.principal)
-    rows = work.read(meta_key, mine, me, *also, ranges=ranges)
+    rows = work.read(meta_key, mine, *also, ranges=ranges)
     meta = work.item(meta_key)
     if meta is None or "deleted_at" in meta or way.space not in (None, meta["space"]):
         raise project_not_found()
     found = to_project(meta)
     work.not_before(moment_of(found.last_events[-1]))
-    return Opened(found, project_access(caller, work.item(me), found.space, work.item(mine)), rows)
+    return Opened(found, project_access(work, found.space, project, work.item(mine)), rows)
 
 
 def read_project(work: Work, way: Way, project: str, *also: keys.Key, ranges: Sequence[Range] = ()) -> Opened:

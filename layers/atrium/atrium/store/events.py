@@ -15,7 +15,7 @@ from atrium.ids import lowest_number
 from atrium.models import Event, moment_of, timestamp
 from atrium.permissions import Role
 from atrium.settings import settings
-from atrium.store.access import project_access, refused, space_access
+from atrium.store.access import project_access, refused, tenant_access
 from atrium.store.engine.table import Item, Range, Rows
 from atrium.store.engine.work import Work
 from atrium.store.rows import to_event
@@ -94,12 +94,11 @@ class Events:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._caller = work.caller
-        self._me = keys.principal(self._caller.tenant, self._caller.principal)
 
     def get(self, event: str) -> Told:
         """Raises Forbidden, and NotFound to whom may read all events."""
         key = keys.event(self._caller.tenant, event)
-        self._work.read(self._me, key)
+        self._work.read(key)
         row = self._work.item(key)
         if not self._may_all():
             project = row.get("project") if row else None
@@ -159,23 +158,22 @@ class Events:
         spans = keys.ledger(self._caller.tenant, f"{first:024x}", f"{last:024x}") if first <= last else []
         of_project = self._of_project(wanted.project) if wanted.project is not None else ()
         ranges = [Range(*span, most, descending=not wanted.is_ascending) for span in spans]
-        return self._work.read(self._me, *of_project, ranges=ranges)
+        return self._work.read(*of_project, ranges=ranges)
 
     def _of_project(self, project: str) -> tuple[keys.Key, keys.Key]:
         tenant = self._caller.tenant
         return keys.project(tenant, project), keys.member(tenant, project, self._caller.principal)
 
     def _may_all(self) -> bool:
-        """Whether the caller may read all events: by its role in the default space, which has the tenant's id."""
-        me = self._work.item(self._me)
-        return space_access(self._caller, me, self._caller.tenant).allows("event:read")
+        """Whether the caller may read all events."""
+        return tenant_access(self._work).allows("event:read")
 
     def _require_manager(self, project: str | None) -> None:
         """Who has all that a manager may in a project, may read its events while it is there. Raises Forbidden."""
         if project is not None:
             meta, member = map(self._work.item, self._of_project(project))
             if meta is not None and "deleted_at" not in meta:
-                access = project_access(self._caller, self._work.item(self._me), meta["space"], member)
+                access = project_access(self._work, meta["space"], project, member)
                 if access.covers(Role.MANAGER):
                     return
         raise refused("event:read")

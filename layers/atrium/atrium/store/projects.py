@@ -9,7 +9,7 @@ from atrium.errors import Code, NotFound, Unfit, not_a_member
 from atrium.ids import new_id
 from atrium.models import Member, Page, Project, ProjectRow, Space
 from atrium.permissions import Permission, Role
-from atrium.store.access import Access, space_access
+from atrium.store.access import Access, project_access, space_access
 from atrium.store.change import Change, begin_change, in_space, open_project, permit, read_project, record
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.engine.work import Work
@@ -31,11 +31,10 @@ class Projects:
         self._way = in_space(space)
         self._caller = work.caller
         self._key = keys.space(self._caller.tenant, space)
-        self._me = keys.principal(self._caller.tenant, self._caller.principal)
 
     def space(self) -> Space:
         """The space itself, for a caller with a role in it. Raises NotFound and Forbidden."""
-        self._work.read(self._me, self._key)
+        self._work.read(self._key)
         row, access = self._found()
         access.require("project:read")
         return to_space(self._caller.tenant, row)
@@ -47,30 +46,34 @@ class Projects:
     def list(self, *, status: str | None, limit: int, after: str | None) -> Page[ProjectRow]:
         """The space's projects that the caller may see, by age; a page may be short.
 
-        A space role sees them all. Without one the caller sees the projects it is a member of, and pays a second
-        round trip for them. Raises NotFound and Forbidden.
+        A space role sees them all. Without one the caller sees the projects it is a member of, or of those that its
+        credential is narrowed to, and pays a second round trip for them. Raises NotFound and Forbidden.
         """
         listed, joined = self._work.read(
-            self._me,
             self._key,
             ranges=[
                 starting_with(self._key.pk, keys.PROJECT, after, limit),
-                starting_with(self._me.pk, keys.PROJECT, after, limit),
+                starting_with(self._work.my_key.pk, keys.PROJECT, after, limit),
             ],
         )
         _, access = self._found()
         if access.allows("project:read"):
-            page = listed
             rows: Sequence[Item] = listed
+            end = listed[-1]["id"] if listed.more else None
         else:
-            page, rows = joined, self._rows_of(joined)
-            if not rows and not page.more:
+            ids = [row["id"] for row in joined if row["space"] == self._space]
+            end = joined[-1]["id"] if joined.more else None
+            if self._caller.narrowed and self._caller.narrowed.projects is not None:
+                ids = sorted(id for id in self._caller.narrowed.projects if id > (after or ""))
+                ids, end = ids[:limit], ids[limit - 1] if len(ids) > limit else None
+            rows = self._rows_of(ids)
+            if not rows and end is None:
                 if after is None:
                     access.require("project:read")
                 # Behind the end, or behind a made-up cursor: judged as without one.
                 self.list(status=status, limit=limit, after=None)
         shown = [to_listed(self._caller.tenant, row) for row in rows if status in (None, row["status"])]
-        return Page(tuple(shown), page[-1]["id"] if page.more else None)
+        return Page(tuple(shown), end)
 
     def create(self, *, name: str, client: str, description: str) -> Project:
         """A new project, its caller the named manager. `description` is JSON text. Raises NotFound, Forbidden,
@@ -78,7 +81,7 @@ class Projects:
         """
         require_size(description)
         tenant, me = self._caller.tenant, self._caller.principal
-        self._work.read(self._me, self._key)
+        self._work.read(self._key)
         _, access = self._found()
         permit(self._work, access, ["project:create"], lambda: (None, None))
         now = self._work.now
@@ -151,7 +154,7 @@ class Projects:
         row = self._work.item(self._key)
         if row is None:
             raise NotFound("Space not found.", Code.SPACE_NOT_FOUND)
-        return row, space_access(self._caller, self._work.item(self._me), self._space)
+        return row, space_access(self._work, self._space)
 
     def _hand_over(self, heir: keys.Key) -> None:
         """The heir's row becomes a manager's; that it is a member, as it was read, holds at the commit."""
@@ -170,11 +173,16 @@ class Projects:
             seen_version=row["version"],
         )
 
-    def _rows_of(self, joined: Sequence[Item]) -> Sequence[Item]:
-        ids = [row["id"] for row in joined if row["space"] == self._space]
-        wanted = [keys.space_project(self._caller.tenant, self._space, id) for id in ids]
-        self._work.read(*wanted)
-        return [row for row in map(self._work.item, wanted) if row is not None]
+    def _rows_of(self, ids: Sequence[str]) -> Sequence[Item]:
+        """The rows of the space's list of those of the projects that the caller may read."""
+        listed = [keys.space_project(self._caller.tenant, self._space, id) for id in ids]
+        mine = [keys.member(self._caller.tenant, id, self._caller.principal) for id in ids]
+        self._work.read(*listed, *mine)
+        rows = [(self._work.item(each), self._work.item(member)) for each, member in zip(listed, mine, strict=True)]
+        return [row for row, member in rows if row is not None and self._may_read(row["id"], member)]
+
+    def _may_read(self, project: str, member: Item | None) -> bool:
+        return project_access(self._work, self._space, project, member).allows("project:read")
 
 
 def differing(found: Project, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from atrium import keys
 from atrium.ids import from_uuid
-from atrium.models import Event, Member, Note, Project, ProjectRow, Record, Space, Task
-from atrium.permissions import role_named
+from atrium.models import Event, Member, Narrowing, Note, Person, Principal, Project, ProjectRow, Record, Space, Task
+from atrium.permissions import role_named, tenant_role_named
 from atrium.store.engine.table import Item
 
 R = TypeVar("R", bound=Record)
@@ -28,11 +28,49 @@ _OF_A_NOTE = ("id", "content", "created_by", "created_at")
 
 
 def space_row(space: Space) -> Item:
-    return {"id": space.id, "name": space.name, "created_at": space.created_at}
+    return {name: value for name, value in vars(space).items() if name != "tenant"}
 
 
 def to_space(tenant: str, row: Item) -> Space:
-    return Space(tenant=tenant, **{name: row[name] for name in ("id", "name", "created_at")})
+    return Space(tenant=tenant, **{field.name: row[field.name] for field in fields(Space) if field.name in row})
+
+
+def principal_row(principal: Principal) -> Item:
+    own = {name: value for name, value in vars(principal).items() if name != "tenant" and value is not None}
+    roles = {space: role.key for space, role in principal.spaces.items()}
+    return own | {"tenant_role": principal.tenant_role.key, "spaces": roles}
+
+
+def to_principal(tenant: str, row: Item) -> Principal:
+    own: dict[str, Any] = {field.name: row.get(field.name) for field in fields(Principal) if field.name != "tenant"}
+    roles = {space: role_named(role) for space, role in row["spaces"].items()}
+    return Principal(tenant=tenant, **own | {"tenant_role": tenant_role_named(row["tenant_role"]), "spaces": roles})
+
+
+def listed_principal_row(principal: Principal) -> Item:
+    """The principal in the list of its tenant, with what the list is filtered by."""
+    listed = {name: getattr(principal, name) for name in ("id", "kind", "status")}
+    return listed | {"tenant_role": principal.tenant_role.key}
+
+
+def person_row(person: Person) -> Item:
+    """The principal in the directory, under its e-mail address and its name."""
+    return {"principal": person.id, "name": person.name} | ({"email": person.email} if person.email else {})
+
+
+def to_person(row: Item) -> Person:
+    """A person by a row of the directory, or by the principal's own."""
+    return Person(row["principal"] if "principal" in row else row["id"], row["name"], row.get("email"))
+
+
+def narrowing_row(narrowing: Narrowing | None) -> Item:
+    """The attributes of a credential that is narrowed; of one that is not, none."""
+    return {name: sorted(ids) for name, ids in narrowing._asdict().items() if ids is not None} if narrowing else {}
+
+
+def to_narrowing(row: Item) -> Narrowing | None:
+    found = {name: frozenset(row[name]) for name in Narrowing._fields if name in row}
+    return Narrowing(**found) if found else None
 
 
 def project_row(project: Project) -> Item:

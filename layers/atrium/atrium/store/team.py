@@ -10,9 +10,10 @@ from atrium.models import Person
 from atrium.permissions import Role
 from atrium.store.access import space_access
 from atrium.store.change import ANYWHERE, MAX_MEMBERS, read_project
-from atrium.store.engine.table import Item, Range, starting_with
+from atrium.store.engine.table import Range, starting_with
 from atrium.store.engine.work import Work
 from atrium.store.members import Members
+from atrium.store.rows import to_person
 from atrium.text import address, searched
 
 # How many people a search brings; and among how many of each beginning, by name and by e-mail address, it looks for
@@ -40,7 +41,7 @@ class Team:
         (rows,), manager = opened.rows, opened.project.manager
         wanted = [self._principal(row["principal"]) for row in rows if row["principal"] != manager]
         self._work.read(*wanted)
-        return [_person(row["id"], row) for row in map(self._work.item, wanted) if row is not None]
+        return [to_person(row) for row in map(self._work.item, wanted) if row is not None]
 
     def add(self, project: str, principal: str) -> Person:
         """Raises NotFound, Forbidden, Invalid for nobody of this tenant, Duplicate, Conflict when archived or full."""
@@ -48,7 +49,7 @@ class Team:
         row = self._work.item(self._principal(principal))
         if row is None:
             raise NotFound("User not found.", Code.USER_NOT_FOUND)
-        return _person(principal, row)
+        return to_person(row)
 
     def remove(self, project: str, principal: str) -> None:
         """Raises NotFound, Forbidden, Conflict for the named manager, or when archived."""
@@ -61,7 +62,7 @@ class Team:
         row = self._work.item(key)
         if row is None:
             raise NotFound("User not found.", Code.USER_NOT_FOUND)
-        return _person(row["principal"], row)
+        return to_person(row)
 
     def search(self, project: str, text: str) -> list[Person]:
         """People whose e-mail address, or a word of whose name, begins with the text; at most MAX_FOUND.
@@ -79,11 +80,11 @@ class Team:
             ranges=[Range(*keys.matching(pk, start), MAX_LOOKED_AT) for start in (by_email, by_name)],
         )
         opened.access.require("member:manage")
-        people = {row["principal"]: _person(row["principal"], row) for rows in opened.rows for row in rows}
-        me = self._work.item(self._principal(self._work.caller.principal))
-        if not space_access(self._work.caller, me, opened.project.space).covers(Role.MANAGER):
-            people = self._near(people, set(me["spaces"]) if me else set())
-        return sorted(people.values(), key=lambda person: person.email)[:MAX_FOUND]
+        people = {row["principal"]: to_person(row) for rows in opened.rows for row in rows}
+        if not space_access(self._work, opened.project.space).covers(Role.MANAGER):
+            mine = self._work.me["spaces"]
+            people = self._near(people, {each for each in mine if space_access(self._work, each).allows("member:read")})
+        return sorted(people.values(), key=lambda person: (person.email or "", person.id))[:MAX_FOUND]
 
     def _near(self, people: dict[str, Person], spaces: set[str]) -> dict[str, Person]:
         """Those with a role in one of the spaces."""
@@ -95,7 +96,3 @@ class Team:
 
     def _principal(self, id: str) -> Key:
         return keys.principal(self._tenant, id)
-
-
-def _person(id: str, row: Item) -> Person:
-    return Person(id=id, name=row["name"], email=row["email"])

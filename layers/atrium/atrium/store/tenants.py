@@ -4,6 +4,7 @@ Two requests with one token commit one record, so the second finds the first one
 e-mail address, or one credential, meet on its row: the second is refused. A request that dies half-way left nothing.
 """
 
+from collections import Counter
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -11,14 +12,14 @@ from atrium import keys
 from atrium.errors import Detail, Invalid, NotFound
 from atrium.ids import from_uuid, to_uuid
 from atrium.keys import Key
-from atrium.models import Caller, Space
-from atrium.permissions import role_named
+from atrium.models import ACTIVE, Caller, Person, Principal, Space
+from atrium.permissions import Role, TenantRole, role_named, tenant_role_named
 from atrium.provisioning import DEFAULT_SPACE, NewPrincipal, Provisioning
 from atrium.store.engine.table import Item
 from atrium.store.engine.work import Work
 from atrium.store.keyring import Issued, Keyring, principal_root
 from atrium.store.ledger import Root, count, counted, last_events, tell
-from atrium.store.rows import space_row
+from atrium.store.rows import listed_principal_row, person_row, principal_row, space_row
 from atrium.text import address, findable
 
 # What one transaction of DynamoDB may have.
@@ -66,12 +67,14 @@ class Tenants:
         # The rows of new roots, and the spaces that were there and get members.
         self._new: dict[Key, Item] = {}
         self._present: set[Key] = set()
+        # How many admins and owners there are more, by the row of their number.
+        self._more: Counter[Key] = Counter()
         self.keyring = Keyring(work)
 
     def provision(self, request: Provisioning) -> Provisioned:
         """Raises Invalid and NotFound."""
         self._token = request.request_token
-        self._new, self._present = {}, set()
+        self._new, self._present, self._more = {}, set(), Counter()
         self.keyring.secrets = {}
         _require_size(request)
         _require_distinct(request)
@@ -90,8 +93,13 @@ class Tenants:
                 raise Invalid(Detail(("spaces", number, "name"), "Stands twice in the request", "value_error"))
             spaces[space.name] = self._id("space", number)
             self._add_space(spaces[space.name], space.name)
-        made = [self._add_principal(number, principal, spaces) for number, principal in enumerate(request.principals)]
+        first = next((number for number, each in enumerate(request.principals) if each.kind == "user"), None)
+        made = [
+            self._add_principal(number, principal, spaces, is_first=bool(request.tenant) and number == first)
+            for number, principal in enumerate(request.principals)
+        ]
         self._count_events()
+        self._count_people()
         return Provisioned(self._tenant, spaces, made)
 
     def _claimed(self, request: Provisioning) -> list[Key]:
@@ -108,10 +116,14 @@ class Tenants:
         row = {"id": self._tenant, "name": name, "created_at": self._work.now}
         self._new[root.key] = row
         tell(self._work, root, "tenant.created", {**row, "id": to_uuid(self._tenant)})
+        self._more[keys.admins(self._tenant)] = 0
 
     def _add_space(self, space: str, name: str) -> None:
-        made = Space(space, self._tenant, name, self._work.now)
+        now = self._work.now
+        made = Space(space, self._tenant, name, description="", created_at=now, updated_at=now, version=1)
         self._new[keys.space(self._tenant, space)] = space_row(made)
+        self._work.put(keys.tenant_space(self._tenant, space), {"id": space})
+        self._more[keys.owners(self._tenant, space)] = 0
         tell(self._work, self._space_root(space), "space.created", made.resource())
 
     def _count_events(self) -> None:
@@ -121,24 +133,43 @@ class Tenants:
         for root in self._present:
             count(self._work, root)
 
-    def _add_principal(self, number: int, new: NewPrincipal, spaces: dict[str, str]) -> MadePrincipal:
+    def _count_people(self) -> None:
+        """Writes how many admins the tenant has, and how many owners each space."""
+        for key, more in self._more.items():
+            if Key(key.pk, keys.META) in self._new:
+                self._work.put(key, {"count": more})
+            elif more:
+                self._work.update(key, "ADD #count :more", more=more)
+
+    def _add_principal(
+        self, number: int, new: NewPrincipal, spaces: dict[str, str], *, is_first: bool
+    ) -> MadePrincipal:
         id = self._id("principal", number)
         email_key = keys.email(self._tenant, address(new.email))
         if self._work.item(email_key) is not None:
             raise Invalid(Detail(("principals", number, "email"), "Belongs to a principal already", "value_error"))
         roles = {self._space(number, space, spaces): role for space, role in new.roles.items()}
         root = principal_root(self._tenant, id, None)
-        self._new[root.key] = {
-            "id": id,
-            "kind": new.kind,
-            "name": new.name,
-            "email": new.email,
-            "spaces": roles,
-            "created_at": self._work.now,
-        }
-        shown = {"id": to_uuid(id), "tenant_id": to_uuid(self._tenant), "kind": new.kind, "created_at": self._work.now}
-        tell(self._work, root, "principal.created", shown)
-        person = {"principal": id, "name": new.name, "email": new.email}
+        made = Principal(
+            id,
+            self._tenant,
+            new.kind,
+            new.name,
+            new.email,
+            external_id=None,
+            tenant_role=tenant_role_named(new.tenant_role or ("admin" if is_first else "member")),
+            status=ACTIVE,
+            spaces={space: role_named(role) for space, role in roles.items()},
+            created_at=self._work.now,
+            updated_at=self._work.now,
+            version=1,
+        )
+        self._new[root.key] = principal_row(made)
+        tell(self._work, root, "principal.created", made.resource())
+        self._work.put(keys.listed_principal(self._tenant, id), listed_principal_row(made))
+        if new.kind == "user" and made.tenant_role is TenantRole.ADMIN:
+            self._more[keys.admins(self._tenant)] += 1
+        person = person_row(Person(id, new.name, new.email))
         self._work.put(email_key, person)
         for words in findable(new.name):
             self._work.put(keys.name(self._tenant, words, id), person)
@@ -148,6 +179,8 @@ class Tenants:
                 {"principal": id, "role": role, "created_at": self._work.now},
             )
             tell(self._work, self._space_root(space), "space_member.added", self._joined(space, id, role))
+            if role_named(role) is Role.OWNER:
+                self._more[keys.owners(self._tenant, space)] += 1
         caller = Caller(self._tenant, id, new.kind)
         place = ("principals", number, "credentials")
         credentials = [
@@ -184,12 +217,14 @@ class Tenants:
 
 
 def _require_size(request: Provisioning) -> None:
-    """Everything that is made is one item and one for its event. A principal has one more for its e-mail and for each
-    place its name is found by, a credential one more; an existing space is one."""
-    items = 1 + (4 if request.tenant else 0) + 2 * len(request.spaces)
-    items += len({space for principal in request.principals for space in principal.roles if _uuid_or_none(space)})
+    """Everything that is made is one item and one for its event. A tenant has one more for the number of its admins, a
+    space two, for the number of its owners and in the list; a principal has two more, for its e-mail and in the list,
+    and one for each place its name is found by, a credential one more. An existing space is one, and one more where it
+    may get an owner; so are an existing tenant's admins."""
+    items = 1 + (7 if request.tenant else 1) + 4 * len(request.spaces)
+    items += 2 * len({space for principal in request.principals for space in principal.roles if _uuid_or_none(space)})
     for principal in request.principals:
-        items += 3 + len(findable(principal.name)) + 2 * len(principal.roles) + 3 * len(principal.credentials)
+        items += 4 + len(findable(principal.name)) + 2 * len(principal.roles) + 3 * len(principal.credentials)
     if items > MAX_ITEMS:
         raise Invalid(
             Detail(

@@ -31,7 +31,6 @@ class WholeProjects:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._caller = work.caller
-        self._me = keys.principal(self._caller.tenant, self._caller.principal)
 
     # ------------------------------------------------------------ reading
 
@@ -48,9 +47,8 @@ class WholeProjects:
         The last part comes early when much had to be read: so there is a page in little time, whatever is stored.
         """
         listed_as = partial(starting_with, prefix=keys.PROJECT, after=after, limit=limit, only=("id", "bare"))
-        (joined,) = self._work.read(self._me, ranges=[listed_as(self._me.pk)])
-        me = self._work.item(self._me)
-        spaces = [keys.space(self._caller.tenant, space).pk for space in me["spaces"]] if me else []
+        (joined,) = self._work.read(ranges=[listed_as(self._work.my_key.pk)])
+        spaces = [keys.space(self._caller.tenant, space).pk for space in self._work.me["spaces"]]
         listed = self._work.read(ranges=[listed_as(pk) for pk in spaces])
         sources = (joined, *listed)
         # Behind the end of a source that goes on, its next ids are not known.
@@ -138,7 +136,7 @@ class WholeProjects:
         older than what is shown with it, never newer. Raises NotFound.
         """
         span = keys.whole_project(keys.project(self._caller.tenant, project).pk)
-        (rows,) = self._work.read(self._me, ranges=[_as_shown(span, MAX_MEMBERS + 1 + MAX_SHOWN_TASKS)])
+        (rows,) = self._work.read(ranges=[_as_shown(span, MAX_MEMBERS + 1 + MAX_SHOWN_TASKS)])
         opened, whole = self._shown(rows)
         self._work.not_before(moment_of(opened.project.last_events[-1]))
         return opened, whole
@@ -179,7 +177,7 @@ class WholeProjects:
             after=shown[-1]["id"] if rows.more or len(shown) < len(tasks) else None,
         )
         mine = items.get(keys.ROLE + self._caller.principal)
-        return Opened(project, project_access(self._caller, self._work.item(self._me), project.space, mine)), whole
+        return Opened(project, project_access(self._work, project.space, project.id, mine)), whole
 
 
 # A list reads so many projects at once, with so many among them that have more than META: each of these is a

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from atrium import keys
-from atrium.errors import Code, KeyReused, Refusal, VersionRefused
+from atrium.errors import Code, Inactive, KeyReused, Refusal, VersionRefused
 from atrium.keys import Key
-from atrium.models import Caller, timestamp
+from atrium.models import ACTIVE, OPERATOR, Caller, timestamp
 from atrium.settings import IDEMPOTENCY_DAYS
 from atrium.store.engine.table import MAX_BATCH, ConditionFailed, Item, Range, Rows, Table, Write
 from atrium.store.engine.wire import expressions, wire_item, wire_key
@@ -121,6 +121,9 @@ class Work:
         self._seen: dict[Key, Item] = {}
         self._changes: dict[Key, _Change] = {}
         self._told: Item | None = None
+        self.my_key = keys.principal(caller.tenant, caller.principal)
+        # Whether the caller was found to be active. An operator is no principal.
+        self._judged = caller.kind == OPERATOR
         # The ids of the events that each root was told by this decision, by the root's key.
         self.events: dict[Key, list[str]] = {}
 
@@ -129,10 +132,15 @@ class Work:
     def read(self, *wanted: Key, ranges: Sequence[Range] = ()) -> list[Rows]:
         """One round trip: the items under the keys (see `item`) and the ranges, whose items come back.
 
-        Raises Replay when the request was answered before by an answer that tells its caller nothing but what it did,
-        and KeyReused when its idempotency key was used for another request.
+        The first one of a decision brings the caller's own row, too, whose state is judged before all else: so a
+        caller that is suspended or deleted is refused from its next request on.
+
+        Raises Inactive; Replay when the request was answered before by an answer that tells its caller nothing but what
+        it did; and KeyReused when its idempotency key was used for another request.
         """
         single = [*wanted, self._record_key] if self._record_key else list(wanted)
+        if not self._judged:
+            single.append(self.my_key)
         batches = [single[position : position + MAX_BATCH] for position in range(0, len(single), MAX_BATCH)]
         calls: list[Callable[[], Any]] = [partial(self._table.get_all, batch) for batch in batches]
         calls += [partial(self._table.query, wanted) for wanted in ranges]
@@ -140,6 +148,11 @@ class Work:
         self.not_before(timestamp(datetime.now(UTC)))
         for _ in batches:
             self._seen |= results.pop(0)
+        if not self._judged:
+            me = self.item(self.my_key)
+            if me is None or me["status"] != ACTIVE:
+                raise Inactive
+            self._judged = True
         if self._record_key:
             self._meet_record(self._seen.get(self._record_key))
         return results
@@ -147,6 +160,11 @@ class Work:
     def item(self, key: Key) -> Item | None:
         """An item that was read, None if there is none."""
         return self._seen.get(key)
+
+    @property
+    def me(self) -> Item:
+        """The caller's own row, which the first reading brought."""
+        return self._seen[self.my_key]
 
     def replay(self) -> None:
         """To be called where the caller is known to be allowed to read what the answer shows. Raises Replay if the
@@ -215,6 +233,7 @@ class Work:
         losses = 0
         while True:
             self._seen, self._changes, self._record, self._told, self.events = {}, {}, None, None, {}
+            self._judged = self.caller.kind == OPERATOR
             self.now = timestamp(datetime.now(UTC))
             try:
                 outcome = decide()

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from atrium.credentials import IDENTITY, KINDS
 from atrium.ids import is_id
-from atrium.models import Dataset, Decision, Experiment, PrincipalKind, Project, Record, Task
-from atrium.permissions import PROJECT_ROLES, Role
+from atrium.models import Dataset, Decision, Experiment, PrincipalKind, PrincipalStatus, Project, Record, Task
+from atrium.permissions import PROJECT_ROLES, Role, TenantRole
 from atrium.store.engine.table import Item
 
 
@@ -23,6 +23,7 @@ _Id = Annotated[str, AfterValidator(_id)]
 _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 _SpaceRole = Annotated[str, Field(pattern=f"^({'|'.join(role.key for role in Role)})$")]
+_TenantRole = Annotated[str, Field(pattern=f"^({'|'.join(role.key for role in TenantRole)})$")]
 _ProjectRole = Annotated[str, Field(pattern=f"^({'|'.join(role.key for role in PROJECT_ROLES)})$")]
 _CredentialKind = Annotated[str, Field(pattern=f"^({'|'.join((*KINDS, IDENTITY))})$")]
 
@@ -47,7 +48,10 @@ class _Tenant(_Root):
 class _Space(_Root):
     id: _Id
     name: str
+    description: str
     created_at: _Moment
+    updated_at: _Moment
+    version: int
 
 
 class _Member(_Row):
@@ -70,9 +74,14 @@ class _Principal(_Root):
     id: _Id
     kind: PrincipalKind
     name: str
-    email: str
+    email: str | None = None
+    external_id: str | None = None
+    tenant_role: _TenantRole
+    status: PrincipalStatus
     spaces: dict[_Id, _SpaceRole]
     created_at: _Moment
+    updated_at: _Moment
+    version: int
 
 
 class _Told(_Row):

@@ -4,25 +4,85 @@ from collections.abc import Callable
 
 from atrium import keys
 from atrium.keys import Key
-from atrium.store.engine.table import Item
+from atrium.models import ACTIVE
+from atrium.permissions import Role, TenantRole
+from atrium.store.engine.table import Item, Range, starting_with
 from atrium.store.fsck.damage import Damage, Rule, differs, is_right, malformed, read
 from atrium.store.fsck.events import told
+from atrium.store.rows import listed_principal_row, person_row, to_person, to_principal
 from atrium.text import address, findable
 
-
-def space(key: Key, tenant: str, space: str) -> Rule:
-    """The form of the row; no other row repeats it."""
-    (row,) = yield from read(key)
-    if row is None:
-        return []
-    return (yield from told(key, tenant, row)) if is_right("space", row, id=space) else malformed("space", key, row)
+# Read far past what a tenant and a space have, so that a number is judged by all that it counts.
+_MANY = 100_000
 
 
 def tenant(key: Key, tenant: str) -> Rule:
     (row,) = yield from read(key)
     if row is None:
         return []
-    return (yield from told(key, tenant, row)) if is_right("tenant", row, id=tenant) else malformed("tenant", key, row)
+    if not is_right("tenant", row, id=tenant):
+        return malformed("tenant", key, row)
+    found = yield from told(key, tenant, row)
+    listed = starting_with(keys.directory(tenant), keys.PRINCIPAL, None, _MANY, megabytes=10)
+    return found + (yield from _counted("admins_miscounted", key, row, keys.admins(tenant), listed, is_admin))
+
+
+def is_admin(listed: Item) -> bool:
+    """Whether a principal of the list is one of those of whom a tenant always has one."""
+    wanted = {"kind": "user", "tenant_role": TenantRole.ADMIN.key, "status": ACTIVE}
+    return not differs(listed, wanted)
+
+
+def space(key: Key, tenant: str, space: str) -> Rule:
+    """The list of the tenant has the space, and the number of its owners is right."""
+    listed_key = keys.tenant_space(tenant, space)
+    row, listed = yield from read(key, listed_key)
+    if row is None:
+        return []
+    if not is_right("space", row, id=space):
+        return malformed("space", key, row)
+    found = yield from told(key, tenant, row)
+    wanted = {"id": space}
+    if listed is None or differs(listed, wanted):
+        found.append(Damage("space_unlisted", key, {key: row, listed_key: listed}, {listed_key: wanted}))
+    members = starting_with(key.pk, keys.ROLE, None, _MANY, megabytes=10)
+    return found + (yield from _counted("owners_miscounted", key, row, keys.owners(tenant, space), members, _is_owner))
+
+
+def _is_owner(member: Item) -> bool:
+    return member.get("role") == Role.OWNER.key
+
+
+def _counted(kind: str, key: Key, root: Item, number_key: Key, range: Range, counts: Callable[[Item], bool]) -> Rule:
+    """The row under `number_key` has the number of those rows of the range that count."""
+    found = yield [range, number_key]
+    number, rows = found.rows[number_key], found.ranges[range]
+    wanted = {"count": sum(map(counts, rows))}
+    if rows.more or (number is not None and not differs(number, wanted)):
+        return []
+    return [Damage(kind, key, {key: root, number_key: number}, {number_key: {**(number or {}), **wanted}})]
+
+
+def tenant_space(key: Key, tenant: str, space: str) -> Rule:
+    return (yield from _below(key, keys.space(tenant, space), "listed_space_of_nothing"))
+
+
+def admins(key: Key, tenant: str) -> Rule:
+    return (yield from _below(key, keys.tenant(tenant), "number_of_nothing"))
+
+
+def owners(key: Key, tenant: str, space: str) -> Rule:
+    return (yield from _below(key, keys.space(tenant, space), "number_of_nothing"))
+
+
+def listed_principal(key: Key, tenant: str, principal: str) -> Rule:
+    return (yield from _below(key, keys.principal(tenant, principal), "listed_principal_of_nobody"))
+
+
+def _below(key: Key, other_key: Key, kind: str) -> Rule:
+    """The row belongs to another one, which answers for what is in it."""
+    row, other = yield from read(key, other_key)
+    return [Damage(kind, key, {key: row, other_key: None}, {key: None})] if row is not None and other is None else []
 
 
 def space_member(key: Key, tenant: str, space: str, principal: str) -> Rule:
@@ -48,7 +108,17 @@ def principal(key: Key, tenant: str, principal: str) -> Rule:
     if not is_right("principal", person, id=principal):
         return malformed("principal", key, person)
     found = yield from told(key, tenant, person)
+    found += yield from _listed(key, tenant, person)
     return found + (yield from _roles(key, tenant, person)) + (yield from _findable(key, tenant, person))
+
+
+def _listed(key: Key, tenant: str, person: Item) -> Rule:
+    """The list of the tenant has the principal."""
+    listed_key, wanted = keys.listed_principal(tenant, person["id"]), listed_principal_row(to_principal(tenant, person))
+    (row,) = yield from read(listed_key)
+    if row is not None and not differs(row, wanted):
+        return []
+    return [Damage("principal_unlisted", key, {key: person, listed_key: row}, {listed_key: {**(row or {}), **wanted}})]
 
 
 def _roles(key: Key, tenant: str, person: Item) -> Rule:
@@ -67,23 +137,46 @@ def _roles(key: Key, tenant: str, person: Item) -> Rule:
 
 
 def _findable(key: Key, tenant: str, person: Item) -> Rule:
-    """The directory has the principal under its e-mail address and under each text by which its name is found."""
-    email_key = keys.email(tenant, address(person["email"]))
-    name_keys = [keys.name(tenant, words, person["id"]) for words in findable(person["name"])]
-    row, *named = yield from read(email_key, *name_keys)
+    """The directory has the principal under its names: each text by which its name is found; its e-mail address, and
+    its name in another system, if it has them."""
     entry = directory_row(person)
+    name_keys = [keys.name(tenant, words, person["id"]) for words in findable(person["name"])]
+    named = yield from read(*name_keys)
     missing = [name_key for name_key, there in zip(name_keys, named, strict=True) if there is None]
     found = [Damage("directory_row_missing", key, {key: person, at: None}, {at: entry}) for at in missing]
+    if email := email_of(person):
+        found += yield from _unique(key, tenant, person, keys.email(tenant, email), entry, "email_shared", email_of)
+    if external := external_of(person):
+        at = keys.external(tenant, external)
+        mine = {"principal": person["id"]}
+        found += yield from _unique(key, tenant, person, at, mine, "external_id_shared", external_of)
+    return found
+
+
+def _unique(
+    key: Key, tenant: str, person: Item, at: Key, entry: Item, shared: str, named: Callable[[Item], str | None]
+) -> Rule:
+    """A name that one principal has alone leads to it."""
+    (row,) = yield from read(at)
     if row is None:
-        return [*found, Damage("directory_row_missing", key, {key: person, email_key: None}, {email_key: entry})]
+        return [Damage("directory_row_missing", key, {key: person, at: None}, {at: entry})]
     if row.get("principal") == person["id"] or not isinstance(row.get("principal"), str):
-        return found
+        return []
     other_key = keys.principal(tenant, row["principal"])
     (other,) = yield from read(other_key)
-    if other is not None and is_right("principal", other) and address(other["email"]) == address(person["email"]):
-        return [*found, Damage("email_shared", key, {key: person, email_key: row, other_key: other})]
-    seen = {key: person, email_key: row}
-    return [*found, Damage("directory_row_missing", key, seen, {email_key: {**row, **entry}})]
+    if other is not None and is_right("principal", other) and named(other) == named(person):
+        return [Damage(shared, key, {key: person, at: row, other_key: other})]
+    return [Damage("directory_row_missing", key, {key: person, at: row}, {at: {**row, **entry}})]
+
+
+def email_of(person: Item) -> str | None:
+    """The e-mail address under which a principal is found, None if it has none."""
+    return address(person["email"]) if "email" in person else None
+
+
+def external_of(person: Item) -> str | None:
+    external: str | None = person.get("external_id")
+    return external
 
 
 def email(key: Key, tenant: str, email: str) -> Rule:
@@ -93,7 +186,18 @@ def email(key: Key, tenant: str, email: str) -> Rule:
     principal = row.get("principal")
     if not isinstance(principal, str):
         return [Damage("directory_row_of_nobody", key, {key: row}, {key: None})]
-    return (yield from _entered(key, row, tenant, principal, lambda person: address(person["email"]) == email))
+    return (yield from _entered(key, row, tenant, principal, lambda person: email_of(person) == email))
+
+
+def external(key: Key, tenant: str, external_id: str) -> Rule:
+    (row,) = yield from read(key)
+    if row is None:
+        return []
+    person_key = keys.principal(tenant, str(row.get("principal")))
+    (person,) = yield from read(person_key)
+    if person is not None and (not is_right("principal", person) or external_of(person) == external_id):
+        return []
+    return [Damage("directory_row_of_nobody", key, {key: row, person_key: person}, {key: None})]
 
 
 def name(key: Key, tenant: str, words: str, principal: str) -> Rule:
@@ -117,4 +221,4 @@ def _entered(key: Key, row: Item, tenant: str, principal: str, belongs: Callable
 
 
 def directory_row(person: Item) -> Item:
-    return {"principal": person["id"], "name": person["name"], "email": person["email"]}
+    return person_row(to_person(person))

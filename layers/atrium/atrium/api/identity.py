@@ -1,0 +1,34 @@
+"""The caller of a request, as the authorizer tells it to the functions: in values that API Gateway hands on as text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from atrium import documents
+from atrium.models import Caller, Narrowing
+
+
+def context_of(caller: Caller) -> dict[str, str | None]:
+    """The context of the authorizer's answer."""
+    context = {
+        "tenant_id": caller.tenant,
+        "principal_id": caller.principal,
+        "kind": caller.kind,
+        "credential_id": caller.credential,
+    }
+    if caller.narrowed is None:
+        return context
+    narrowed = {name: sorted(ids) for name, ids in caller.narrowed._asdict().items() if ids is not None}
+    return context | {"narrowed_to": documents.render(narrowed)}
+
+
+def caller_of(context: Mapping[str, Any]) -> Caller:
+    """The caller of a function's event, by the context that the gateway hands on."""
+    narrowed = context.get("narrowed_to")
+    return Caller(
+        context["tenant_id"],
+        context["principal_id"],
+        context["kind"],
+        # The gateway keeps the word of an earlier release's authorizer for a while: it has no id of a credential.
+        context.get("credential_id"),
+        Narrowing(**{name: frozenset(ids) for name, ids in documents.parse(narrowed).items()}) if narrowed else None,
+    )
