@@ -73,12 +73,15 @@ class SpaceMember(BaseModel):
 
 
 class Principal(BaseModel):
-    """A principal, without its name and its e-mail address."""
+    """A principal, without all by which a person is known."""
 
     id: Uuid
     tenant_id: Uuid
     kind: Literal["user", "service"]
+    tenant_role: Literal["admin", "member"]
+    status: Literal["active", "suspended"]
     created_at: Moment
+    updated_at: Moment
 
 
 class Credential(BaseModel):

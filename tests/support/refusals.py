@@ -10,14 +10,25 @@ from atrium import keys
 from atrium.api.paging import cursor_behind
 from atrium.store import change, members
 from atrium.store.engine.table import table
-from atrium.store.engine.wire import wire_key
 from local.functions import FunctionFailed, FunctionThrottled
 from local.gateway import MAX_BODY_BYTES, Gateway
-from tests.support.client import MISSING, MOMENT, RECORDS, Answer, World, flat_path, in_camel_case, through, v1_id
+from tests.support.client import (
+    MISSING,
+    MOMENT,
+    RECORDS,
+    Answer,
+    World,
+    flat_id,
+    flat_path,
+    in_camel_case,
+    through,
+    v1_id,
+)
 from tests.support.clock import unhurried
 from tests.support.fake import Fake
 from tests.support.faults import faulty
 from tests.support.requests import FLAT
+from tests.support.rows import Rows
 
 NOWHERE = "0" * 24
 # What one refusal looks like: the answer, its status, and what its body says.
@@ -213,17 +224,23 @@ def note_not_found(world: World) -> Iterator[Met]:
     yield flat(world("DELETE", f"{task}/notes/{NOWHERE}"), 404, "Note not found.")
 
 
-def principal_not_found(world: World) -> Iterator[Met]:
-    client = boto3.client("dynamodb")
+def principal_inactive(world: World) -> Iterator[Met]:
+    rows = Rows(boto3.client("dynamodb"), table().name)
     me = world("GET", "/v1/me", by="viewer", tenant="globex").body
-    tenant = me["tenant_id"].replace("-", "")
-    key = keys.principal(tenant[:12] + tenant[20:], me["id"])
-    # A credential of a principal that is gone: no function leaves one behind.
-    where = {"TableName": table().name}
-    was = client.get_item(**where, Key=wire_key(key))["Item"]
-    client.delete_item(**where, Key=wire_key(key))
-    yield v1(world("GET", "/v1/me", by="viewer", tenant="globex"), 404, "Principal not found.")
-    client.put_item(**where, Item=was)
+    key = keys.principal(flat_id(me["tenant_id"]), me["id"])
+    was = rows.get(key)
+    assert was is not None
+    message = "The principal of this credential is suspended or deleted."
+    for path in ("/v1/me", "/v1/roles", "/projects"):
+        for row in (None, {**was, "status": "suspended"}):
+            if row is None:
+                rows.delete(key)
+            else:
+                rows.put(key, row)
+            answer = world("GET", path, by="viewer", tenant="globex")
+            assert answer.headers["www-authenticate"] == "Bearer"
+            yield gateway(answer, 401, message)
+    rows.put(key, was)
 
 
 def event_read_required(world: World) -> Iterator[Met]:
@@ -346,12 +363,21 @@ MEETINGS: dict[str, Callable[[World], Iterator[Met]]] = {
         *(project_delete_required, member_manage_required, record_write_required, manager_required, not_author),
         *(route_not_found, project_not_found, space_not_found, member_not_found, user_not_found, note_not_found),
         *(event_read_required, event_not_found, events_expired),
-        *(principal_not_found, project_archived, named_manager, already_member, too_many_members),
+        *(principal_inactive, project_archived, named_manager, already_member, too_many_members),
         *(version_mismatch, version_is_current, body_too_large, media_type_unsupported, try_again, internal_error),
     )
 } | {f"{kind}_not_found": record_not_found(kind) for kind in ("task", "dataset", "experiment", "decision")}
 # What no request to a laptop meets, and why.
 NEVER_MET = {
+    "principal_not_found": "an id of a principal is in the body of a request, where it is unknown_principal",
+    **dict.fromkeys(
+        tuple(
+            f"{each}_required"
+            for each in ("space_manage", "space_create", "principal_manage", "credential_manage", "tenant_update")
+        ),
+        "no route asks for the permission yet",
+    ),
+    "credential_narrowed": "no credential is narrowed yet",
     "role_above_own": "who manages members is a manager at least, and no role of a project is above that",
     "too_many_requests": "API Gateway throttles; a laptop does not",
     "timed_out": "API Gateway waits longer than any function of a route may take",

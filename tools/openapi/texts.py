@@ -90,7 +90,7 @@ every language can say.
 | status | when |
 |---|---|
 | `400` (flat), `422` (v1) | something sent is not acceptable; v1 says where (`loc`) and has a word for it (`type`) |
-| `401` | no credential, two different ones, or none that is valid: mistyped, expired, revoked, its principal suspended |
+| `401` | no credential, two different ones, or none that is valid: mistyped, expired, revoked, principal suspended |
 | `403` | your role does not allow it |
 | `404` | it does not exist, or not for you |
 | `409` | its state does not allow it: the project is archived, say |

@@ -106,19 +106,19 @@ def test_checksum_of_a_secret_is_its_crc32_in_six_base62_digits() -> None:
     assert is_well_formed("atr_token_" + "z" * 43 + "00zVT8")
 
 
-def test_a_credential_is_remembered_for_30_seconds(
+def test_a_credential_is_remembered_for_20_seconds(
     traced: tuple[World, Trace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, trace = traced
     key = ("X-API-Key", world.principal("owner")["api_key"])
     asked = []
-    for seconds in (0.0, 29.9, 30.0):
+    for seconds in (0.0, 19.9, 20.0):
         monkeypatch.setattr(store_credentials, "time", SimpleNamespace(monotonic=lambda now=seconds: now))
         trace.clear()
         assert status(world, key) == 200
         asked.append([made.operation for made in trace.calls if made.operation == "GetItem"])
     assert asked == [["GetItem"], [], ["GetItem"]]
-    assert (store_credentials.CACHE_SECONDS, store_credentials.CACHE_SIZE) == (30, 1_000)
+    assert (store_credentials.CACHE_SECONDS, store_credentials.CACHE_SIZE) == (20, 1_000)
 
 
 def test_cache_keeps_the_most_recently_used_credentials(
