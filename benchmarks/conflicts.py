@@ -25,7 +25,7 @@ from atrium import keys
 from atrium.errors import Unavailable
 from atrium.ids import new_id
 from atrium.keys import Key
-from atrium.models import Caller
+from atrium.models import ACTIVE, Caller
 from atrium.store.engine import scope as scopes
 from atrium.store.engine import table as tables
 from atrium.store.engine.scope import scope
@@ -123,7 +123,9 @@ class Client:
         self._pass(ON_THE_WAY)
         self._pass(READ)
         ((name, asked),) = params["RequestItems"].items()
-        found = [{**key, "version": {"N": str(self._versions.get(str(key), 0))}} for key in asked["Keys"]]
+        # A caller's own row is read for its status.
+        active = {"status": {"S": ACTIVE}}
+        found = [{**key, **active, "version": {"N": str(self._versions.get(str(key), 0))}} for key in asked["Keys"]]
         self._pass(ON_THE_WAY)
         # No request is sent twice, so there is never a stored answer.
         return {"Responses": {name: [item for item in found if "#I#" not in item["pk"]["S"]]}}

@@ -34,10 +34,17 @@ def orphaned_member(p: Place) -> None:
 def twin(p: Place) -> None:
     """Another principal with the owner's e-mail address."""
     name = "Twin"
-    person = {"id": TWIN, "name": name, "spaces": {}}
+    person = {"id": TWIN, "name": name, "spaces": {}, "tenant_role": "member"}
     p.rows.copy(p.person("owner"), keys.principal(p.tenant, TWIN), **person)
+    listed = keys.listed_principal(p.tenant, p.world.id("viewer"))
+    p.rows.copy(listed, keys.listed_principal(p.tenant, TWIN), id=TWIN)
     entry = {"principal": TWIN, "name": name, "email": "owner@acme.example"}
     p.rows.put(keys.name(p.tenant, "twin", TWIN), entry)
+
+
+def named_alike(p: Place) -> None:
+    """Two principals with one name in another system."""
+    p.rows.change(p.person("viewer"), external_id="hr-7")
 
 
 def overdue(p: Place) -> None:
@@ -220,7 +227,7 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
     "space_malformed": (None, {"": lambda p: p.rows.change(keys.space(p.tenant, p.tenant), name=None)}),
     "pulse_malformed": (None, {"": lambda p: p.rows.change(keys.PULSE, at="yesterday")}),
     "space_member_missing": ("written", {"": lambda p: p.rows.delete(p.in_space("viewer"))}),
-    "space_member_differs": ("written", {"": lambda p: p.rows.change(p.in_space("viewer"), role="owner")}),
+    "space_member_differs": ("written", {"": lambda p: p.rows.change(p.in_space("viewer"), role="manager")}),
     "space_member_of_nobody": (
         "deleted",
         {
@@ -284,6 +291,7 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
         {
             "e-mail": lambda p: p.rows.delete(p.email("owner@acme.example")),
             "name": lambda p: p.rows.delete(p.named("acme", "owner")),
+            "external id": lambda p: p.rows.delete(keys.external(p.tenant, "hr-7")),
         },
     ),
     "directory_row_of_nobody": (
@@ -293,6 +301,7 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "another's e-mail": lambda p: p.rows.copy(p.email("owner@acme.example"), p.email("x@acme.example")),
             "empty": lambda p: p.rows.put(p.email("x@acme.example"), {}),
             "name": lambda p: p.rows.copy(p.named("acme", "owner"), keys.name(p.tenant, "acme", GHOST)),
+            "external id": lambda p: p.rows.put(keys.external(p.tenant, "x"), {"principal": GHOST}),
             "another name": lambda p: p.rows.copy(p.named("acme", "owner"), p.named("x", "owner")),
         },
     ),
@@ -304,6 +313,56 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
         },
     ),
     "email_shared": (None, {"": twin}),
+    "external_id_shared": (None, {"": named_alike}),
+    "space_unlisted": (
+        "written",
+        {
+            "missing": lambda p: p.rows.delete(keys.tenant_space(p.tenant, p.tenant)),
+            "of another": lambda p: p.rows.change(keys.tenant_space(p.tenant, p.tenant), id=GHOST),
+        },
+    ),
+    "listed_space_of_nothing": (
+        "deleted",
+        {"": lambda p: p.rows.put(keys.tenant_space(p.tenant, GHOST), {"id": GHOST})},
+    ),
+    "principal_unlisted": (
+        "written",
+        {
+            "missing": lambda p: p.rows.delete(keys.listed_principal(p.tenant, p.world.id("viewer"))),
+            "status": lambda p: p.rows.change(
+                keys.listed_principal(p.tenant, p.world.id("viewer")), status="suspended"
+            ),
+        },
+    ),
+    "listed_principal_of_nobody": (
+        "deleted",
+        {
+            "": lambda p: p.rows.copy(
+                keys.listed_principal(p.tenant, p.world.id("viewer")), keys.listed_principal(p.tenant, GHOST), id=GHOST
+            )
+        },
+    ),
+    "admins_miscounted": (
+        "written",
+        {
+            "too many": lambda p: p.rows.change(keys.admins(p.tenant), count=2),
+            "missing": lambda p: p.rows.delete(keys.admins(p.tenant)),
+        },
+    ),
+    "owners_miscounted": (
+        "written",
+        {
+            "too few": lambda p: p.rows.change(keys.owners(p.tenant, p.tenant), count=0),
+            "missing": lambda p: p.rows.delete(keys.owners(p.tenant, p.tenant)),
+        },
+    ),
+    "number_of_nothing": (
+        "deleted",
+        {
+            "owners": lambda p: p.rows.put(keys.owners(p.tenant, GHOST), {"count": 1}),
+            "admins": lambda p: p.rows.put(keys.admins(GHOST), {"count": 1}),
+        },
+    ),
     "principal_malformed": (
         None,
         {

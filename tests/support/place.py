@@ -93,6 +93,9 @@ def furnish(world: World, rows: Rows) -> Place:
     world.new_member(handed, "viewer", "viewer")
     assert world("PATCH", handed, {"manager_id": world.uuid("viewer")}).status == 200
     world.new_project("Skylab", tenant="globex")
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    rows.change(keys.principal(tenant, world.id("outsider")), external_id="hr-7")
+    rows.put(keys.external(tenant, "hr-7"), {"principal": world.id("outsider")})
     deleted = world.new_project("Soyuz")
     world.new_member(deleted, "viewer", "viewer")
     assert world("POST", f"{deleted}/tasks", TASK).status == 201

@@ -142,7 +142,7 @@ TABLE = (
     reads("V1GetMe", lambda w, p: ("GET", "/v1/me", None), round_trips=2),
     reads("V1ListEvents", lambda w, p: ("GET", "/v1/events", None), at_once=5),
     reads("V1GetEvent", on_event),
-    reads("V1ListRoles", lambda w, p: ("GET", "/v1/roles", None), round_trips=0),
+    reads("V1ListRoles", lambda w, p: ("GET", "/v1/roles", None)),
     reads("V1ListSpaces", lambda w, p: ("GET", "/v1/spaces", None), round_trips=2),
     reads("V1GetSpace", lambda w, p: ("GET", p.rpartition("/projects/")[0], None)),
     reads("V1ListProjects", lambda w, p: ("GET", w.projects(), None)),

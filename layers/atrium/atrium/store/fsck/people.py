@@ -1,13 +1,13 @@
 """Spaces, principals with their roles in spaces, and the directory, in which people are found by e-mail and name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 
 from atrium import keys
 from atrium.keys import Key
 from atrium.models import ACTIVE
 from atrium.permissions import Role, TenantRole
 from atrium.store.engine.table import Item, Range, starting_with
-from atrium.store.fsck.damage import Damage, Rule, differs, is_right, malformed, read
+from atrium.store.fsck.damage import Damage, Found, Needs, Rule, differs, is_right, malformed, read
 from atrium.store.fsck.events import told
 from atrium.store.rows import listed_principal_row, person_row, to_person, to_principal
 from atrium.text import address, findable
@@ -24,7 +24,9 @@ def tenant(key: Key, tenant: str) -> Rule:
         return malformed("tenant", key, row)
     found = yield from told(key, tenant, row)
     listed = starting_with(keys.directory(tenant), keys.PRINCIPAL, None, _MANY, megabytes=10)
-    return found + (yield from _counted("admins_miscounted", key, row, keys.admins(tenant), listed, is_admin))
+    if wrong := (yield from _miscounted(key, row, keys.admins(tenant), listed, is_admin)):
+        found.append(Damage("admins_miscounted", key, *wrong))
+    return found
 
 
 def is_admin(listed: Item) -> bool:
@@ -46,43 +48,54 @@ def space(key: Key, tenant: str, space: str) -> Rule:
     if listed is None or differs(listed, wanted):
         found.append(Damage("space_unlisted", key, {key: row, listed_key: listed}, {listed_key: wanted}))
     members = starting_with(key.pk, keys.ROLE, None, _MANY, megabytes=10)
-    return found + (yield from _counted("owners_miscounted", key, row, keys.owners(tenant, space), members, _is_owner))
+    if wrong := (yield from _miscounted(key, row, keys.owners(tenant, space), members, _is_owner)):
+        found.append(Damage("owners_miscounted", key, *wrong))
+    return found
 
 
 def _is_owner(member: Item) -> bool:
     return member.get("role") == Role.OWNER.key
 
 
-def _counted(kind: str, key: Key, root: Item, number_key: Key, range: Range, counts: Callable[[Item], bool]) -> Rule:
-    """The row under `number_key` has the number of those rows of the range that count."""
+Rows = Mapping[Key, Item | None]
+
+
+def _miscounted(
+    key: Key, root: Item, number_key: Key, range: Range, counts: Callable[[Item], bool]
+) -> Generator[Needs, Found, tuple[Rows, Rows] | None]:
+    """The rows seen and wanted where the row under `number_key` has not the number of those of the range that count."""
     found = yield [range, number_key]
     number, rows = found.rows[number_key], found.ranges[range]
     wanted = {"count": sum(map(counts, rows))}
     if rows.more or (number is not None and not differs(number, wanted)):
-        return []
-    return [Damage(kind, key, {key: root, number_key: number}, {number_key: {**(number or {}), **wanted}})]
+        return None
+    return {key: root, number_key: number}, {number_key: {**(number or {}), **wanted}}
 
 
 def tenant_space(key: Key, tenant: str, space: str) -> Rule:
-    return (yield from _below(key, keys.space(tenant, space), "listed_space_of_nothing"))
+    alone = yield from _alone(key, keys.space(tenant, space))
+    return [Damage("listed_space_of_nothing", key, alone, {key: None})] if alone else []
 
 
 def admins(key: Key, tenant: str) -> Rule:
-    return (yield from _below(key, keys.tenant(tenant), "number_of_nothing"))
+    alone = yield from _alone(key, keys.tenant(tenant))
+    return [Damage("number_of_nothing", key, alone, {key: None})] if alone else []
 
 
 def owners(key: Key, tenant: str, space: str) -> Rule:
-    return (yield from _below(key, keys.space(tenant, space), "number_of_nothing"))
+    alone = yield from _alone(key, keys.space(tenant, space))
+    return [Damage("number_of_nothing", key, alone, {key: None})] if alone else []
 
 
 def listed_principal(key: Key, tenant: str, principal: str) -> Rule:
-    return (yield from _below(key, keys.principal(tenant, principal), "listed_principal_of_nobody"))
+    alone = yield from _alone(key, keys.principal(tenant, principal))
+    return [Damage("listed_principal_of_nobody", key, alone, {key: None})] if alone else []
 
 
-def _below(key: Key, other_key: Key, kind: str) -> Rule:
-    """The row belongs to another one, which answers for what is in it."""
+def _alone(key: Key, other_key: Key) -> Generator[Needs, Found, Rows | None]:
+    """The rows seen where one is there without the other, which answers for what is in it."""
     row, other = yield from read(key, other_key)
-    return [Damage(kind, key, {key: row, other_key: None}, {key: None})] if row is not None and other is None else []
+    return {key: row, other_key: None} if row is not None and other is None else None
 
 
 def space_member(key: Key, tenant: str, space: str, principal: str) -> Rule:
@@ -145,28 +158,30 @@ def _findable(key: Key, tenant: str, person: Item) -> Rule:
     missing = [name_key for name_key, there in zip(name_keys, named, strict=True) if there is None]
     found = [Damage("directory_row_missing", key, {key: person, at: None}, {at: entry}) for at in missing]
     if email := email_of(person):
-        found += yield from _unique(key, tenant, person, keys.email(tenant, email), entry, "email_shared", email_of)
+        lost, shared = yield from _unique(key, tenant, person, keys.email(tenant, email), entry, email_of)
+        found += lost + ([Damage("email_shared", key, shared)] if shared else [])
     if external := external_of(person):
-        at = keys.external(tenant, external)
         mine = {"principal": person["id"]}
-        found += yield from _unique(key, tenant, person, at, mine, "external_id_shared", external_of)
+        lost, shared = yield from _unique(key, tenant, person, keys.external(tenant, external), mine, external_of)
+        found += lost + ([Damage("external_id_shared", key, shared)] if shared else [])
     return found
 
 
 def _unique(
-    key: Key, tenant: str, person: Item, at: Key, entry: Item, shared: str, named: Callable[[Item], str | None]
-) -> Rule:
-    """A name that one principal has alone leads to it."""
+    key: Key, tenant: str, person: Item, at: Key, entry: Item, named: Callable[[Item], str | None]
+) -> Generator[Needs, Found, tuple[list[Damage], Rows | None]]:
+    """A name that one principal has alone leads to it: the damage where it does not, and the rows seen where another
+    principal has the name, too."""
     (row,) = yield from read(at)
     if row is None:
-        return [Damage("directory_row_missing", key, {key: person, at: None}, {at: entry})]
+        return [Damage("directory_row_missing", key, {key: person, at: None}, {at: entry})], None
     if row.get("principal") == person["id"] or not isinstance(row.get("principal"), str):
-        return []
+        return [], None
     other_key = keys.principal(tenant, row["principal"])
     (other,) = yield from read(other_key)
     if other is not None and is_right("principal", other) and named(other) == named(person):
-        return [Damage(shared, key, {key: person, at: row, other_key: other})]
-    return [Damage("directory_row_missing", key, {key: person, at: row}, {at: {**row, **entry}})]
+        return [], {key: person, at: row, other_key: other}
+    return [Damage("directory_row_missing", key, {key: person, at: row}, {at: {**row, **entry}})], None
 
 
 def email_of(person: Item) -> str | None:
