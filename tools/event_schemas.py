@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
-from atrium.api import v1, v1_records
+from atrium.api import v1, v1_records, v1_spaces
 from atrium.text import MAX_TEXT
 from local.template import ROOT
 
@@ -51,24 +51,6 @@ class Note(BaseModel):
     task_id: Uuid
     content: str
     created_by: Uuid
-    created_at: Moment
-
-
-class Tenant(BaseModel):
-    """A tenant."""
-
-    id: Uuid
-    name: str
-    created_at: Moment
-
-
-class SpaceMember(BaseModel):
-    """A principal's role in a space."""
-
-    tenant_id: Uuid
-    space_id: Uuid
-    principal_id: Uuid
-    role_id: Uuid
     created_at: Moment
 
 
@@ -126,9 +108,9 @@ TYPES: dict[str, type[BaseModel]] = {
     **{f"member.{verb}": v1.MemberView for verb in ("added", "role_changed", "removed")},
     **{f"{kind}.{verb}": view for kind, view in _RECORDS.items() for verb in ("created", "updated", "deleted")},
     **{f"note.{verb}": Note for verb in ("created", "deleted")},
-    "tenant.created": Tenant,
-    "space.created": v1.SpaceView,
-    "space_member.added": SpaceMember,
+    **{f"tenant.{verb}": v1_spaces.TenantView for verb in ("created", "updated")},
+    **{f"space.{verb}": v1.SpaceView for verb in ("created", "updated")},
+    **{f"space_member.{verb}": v1_spaces.SpaceMemberView for verb in ("added", "role_changed", "removed")},
     "principal.created": Principal,
     "credential.created": CreatedCredential,
     "credential.rotated": RotatedCredential,
@@ -152,6 +134,7 @@ _SENT: dict[str, type[BaseModel]] = {
     "experiment": v1_records.NewExperiment,
     "decision": v1_records.NewDecision,
     "note": v1_records.NewNote,
+    "space": v1_spaces.NewSpace,
 }
 
 

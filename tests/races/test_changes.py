@@ -1,4 +1,5 @@
-"""Every change of a project, or below it, raises its sequence by one and leaves its event on META: the outbox."""
+"""Every change of a project, a space or a tenant, or below it, raises its sequence by one and leaves its event on META:
+the outbox."""
 
 import json
 import re
@@ -17,13 +18,13 @@ from tools.event_schemas import SCHEMAS
 DOCUMENT = ROOT / "docs" / "events.md"
 
 
-# A creation is the first change of a project of its own.
 # The events of functions without a URL; tests/automation/test_administration.py makes each.
 OF_ADMINISTRATION = (
-    *("tenant.created", "space.created", "space_member.added", "principal.created"),
+    *("tenant.created", "principal.created"),
     *("credential.created", "credential.rotated", "credential.revoked"),
 )
-CHANGES = {route: type for route, type in EVENTS.items() if type != "project.created"}
+# The creation of a project, or a space, is the first change of a thing of its own.
+CHANGES = {route: type for route, type in EVENTS.items() if type not in ("project.created", "space.created")}
 
 
 def test_every_event_type_has_schema_page_and_route() -> None:
@@ -50,12 +51,13 @@ def test_each_writing_route_raises_the_sequence_by_one_and_leaves_its_event(
     (credential,) = (each["credential_id"] for each in held if each["kind"] == "token")
     project = a_project(shared)
     method, path, body = WRITES[route](shared, project)
-    before = event(shared, project)
+    changed = project if "/projects" in path else path
+    before = event(shared, changed)
     key = new_key()
     answer = shared(method, path, body, key=key)
-    found = event(shared, project)
+    found = event(shared, changed)
     assert shared(method, path, body, key=key).replayed
-    assert event(shared, project) == found, "a replay is no change"
+    assert event(shared, changed) == found, "a replay is no change"
     require_published_form(found)
     assert found["sequence"] == before["sequence"] + 1
     assert found["id"] != before["id"]
@@ -66,11 +68,12 @@ def test_each_writing_route_raises_the_sequence_by_one_and_leaves_its_event(
         "credential_id": credential,
     }
     assert found["request_id"] == answer.headers["x-request-id"]
-    _, _, _, space, _, own = project.split("/")
-    assert (found["space_id"], found["project_id"]) == (space, own)
+    ids = changed.split("/")[3::2]
+    root = dict(zip(("space_id", "project_id") if changed == project else ("space_id",), ids, strict=False))
+    assert {name: id for name, id in found.items() if name in ("space_id", "project_id", "principal_id")} == root
     if route.startswith("V1") and method != "DELETE":
         # An event names its space once, so the resource of a note does not.
-        assert {"space_id": space, **found["resource"]} == {"space_id": space, **answer.body}
+        assert root | found["resource"] == root | answer.body
     elif answer.body and "_id" in answer.body and "Project" not in route and "Member" not in route:
         assert flat_id(found["resource"]["id"]) == answer.body["_id"]
 

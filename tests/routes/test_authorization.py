@@ -64,6 +64,7 @@ def people(
     taking = Template(JwtIssuer=ISSUER, JwtAudience=AUDIENCE, JwtJwks=issuer.jwks)
     with inline(taking, engine, tmp_path_factory.mktemp("people"), call) as made:
         populate(made, taking)
+        made.lab = made.space()
         yield made
 
 

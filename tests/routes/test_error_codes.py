@@ -50,7 +50,11 @@ def test_refusals_of_every_route_have_code_and_help_link(shared: World, route: s
         assert route in FOR_EVERYONE
         assert "x-error-code" not in refused.headers
         return
-    if path.startswith("/v1/events"):
+    if path == "/v1/tenant":
+        code = "tenant_update_required"
+    elif path == "/v1/spaces":
+        code = "space_create_required"
+    elif path.startswith("/v1/events"):
         code = "event_read_required"
     elif "/projects/" in path:
         code = "project_not_found"

@@ -1,6 +1,7 @@
 """The round trips of each route to the table, and the permissions of its role, which equal its calls."""
 
 import json
+import re
 from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
@@ -69,8 +70,10 @@ def test_write_takes_two_round_trips_and_uses_exactly_its_permissions(
         assert world(method, path, body, by="outsider", key=refused).status in (403, 404)
         assert trace.round_trips(route) == trips
         asked += trace.asked(route)
-    # A creation goes by the role in the space, and a note is its author's.
-    for by in ("owner",) if "Create" in route or route.endswith("DeleteTaskNote") else ("owner", "contributor"):
+    # A creation goes by the role in the space, as all that is about a space or the tenant does, and a note is its
+    # author's.
+    by_owner = re.search("Create|Space|Tenant|DeleteTaskNote", route)
+    for by in ("owner",) if by_owner else ("owner", "contributor"):
         project = a_project(world)
         if by == "contributor":
             role = {"role_id": world.role("manager")}
@@ -88,6 +91,26 @@ def test_write_takes_two_round_trips_and_uses_exactly_its_permissions(
         assert (second.status, second.content, second.replayed) == (first.status, first.content, True)
         assert trace.round_trips(route) == 1
     assert needless(of_its_calls(template, route), asked) == needed_by_others(template, route)
+
+
+@pytest.mark.parametrize("route", ["V1AddMember", "V1AddSpaceMember"])
+def test_member_named_by_email_address_takes_one_more_round_trip(traced: tuple[World, Trace], route: str) -> None:
+    world, trace = traced
+    method, path, body = WRITES[route](world, a_project(world))
+    trace.clear()
+    sent = {"email": "outsider@acme.example", "role_id": body["role_id"]}
+    assert world(method, path, sent, key=new_key()).status == 201
+    assert trace.round_trips(route) == 3
+
+
+def test_refusal_of_the_last_owner_takes_one_more_round_trip(traced: tuple[World, Trace]) -> None:
+    """The number of owners and the member are read again, as they are at one moment."""
+    world, trace = traced
+    made = world("POST", "/v1/spaces", {"name": "Lab", "owner_id": world.uuid("viewer")})
+    trace.clear()
+    member = f"/v1/spaces/{made.body['id']}/members/{world.uuid('viewer')}"
+    assert world("DELETE", member, by="viewer").status == 409
+    assert trace.round_trips("V1RemoveSpaceMember") == 2
 
 
 def test_a_task_without_notes_is_read_in_one_round_trip(traced: tuple[World, Trace]) -> None:

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from tests.support.client import RECORDS, Answer, World, flat_id, flat_path, in_camel_case, new_key, v1_id
-from tests.support.requests import FLAT, Request
+from tests.support.requests import FLAT, Request, in_lab
 from tests.support.trace import Trace
 from tests.support.world import BeforeCommit
 
@@ -43,7 +43,14 @@ SAME: dict[str, Callable[[World, str], Request]] = {
     "SetTaskPhase": of_task("PATCH", "/phase", {"phase": TASK["phase"]}),
     "ReassignTask": of_task("PATCH", "/reassign", {"assignedTo": None}),
     **{f"V1Update{kind.title()[:-1]}": of_record(kind) for kind in RECORDS},
+    "V1UpdateTenant": lambda w, p: ("PATCH", "/v1/tenant", {"name": name_of(w, "/v1/tenant")}),
+    "V1UpdateSpace": in_lab("PATCH", "", lambda w: {"name": f" {name_of(w, str(w.lab))} "}),
+    "V1UpdateSpaceMember": in_lab("PATCH", "/members/{viewer}", lambda w: {"role_id": w.role("viewer")}),
 }
+
+
+def name_of(world: World, path: str) -> str:
+    return str(world("GET", path).body["name"])
 
 
 def a_project(world: World) -> str:
@@ -55,15 +62,19 @@ def a_project(world: World) -> str:
 
 
 def rows(world: World, project: str) -> list[Any]:
-    """All that stands in the table of a project."""
+    """All that stands in the table of a project, of the lab and of the tenant."""
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    answer = boto3.client("dynamodb").query(
-        TableName=os.environ["TABLE_NAME"],
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": f"T#{tenant}#P#{flat_id(project.rpartition('/')[2])}"}},
-        ConsistentRead=True,
-    )
-    return list(answer["Items"])
+    place = {"P": flat_id(project.rpartition("/")[2]), "S": flat_id((world.lab or project).split("/")[3])}
+    return [
+        item
+        for pk in (f"T#{tenant}#T", *(f"T#{tenant}#{kind}#{id}" for kind, id in place.items()))
+        for item in boto3.client("dynamodb").query(
+            TableName=os.environ["TABLE_NAME"],
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ConsistentRead=True,
+        )["Items"]
+    ]
 
 
 def shown(answer: Answer) -> Any:
@@ -121,6 +132,8 @@ def test_retry_does_not_undo_a_later_change(shared: World, route: str) -> None:
     record = path.removesuffix("/status").removesuffix("/phase").removesuffix("/reassign")
     if "Project" in route:
         assert shared("PATCH", project, {"name": "B", "description": "C"}).status == 200
+    elif route in ("V1UpdateTenant", "V1UpdateSpace"):
+        assert shared("PATCH", path, {"name": "B"}).status == 200
     elif "Member" in route:
         assert shared("PATCH", path, {"role_id": shared.role("contributor")}).status == 200
     elif route.startswith("V1"):

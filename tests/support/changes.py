@@ -17,17 +17,25 @@ from tools.event_schemas import SCHEMAS
 FORMATS = jsonschema.FormatChecker(["uuid"])
 
 
-def event(world: World, project: str) -> dict[str, Any]:
-    """The event of a v1 project's last change, as it is published."""
+def event(world: World, path: str) -> dict[str, Any]:
+    """The event of the last change of the project, the space or the tenant that a v1 path leads into, as it is
+    published."""
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    key = {"pk": {"S": f"T#{tenant}#P#{flat_id(project.rpartition('/')[2])}"}, "sk": {"S": "META"}}
+    match path.split("/")[2:]:
+        case ["tenant"]:
+            root = keys.tenant(tenant)
+        case ["spaces", _, "projects", project, *_]:
+            root = keys.project(tenant, flat_id(project))
+        case ["spaces", space, *_]:
+            root = keys.space(tenant, flat_id(space))
+    key = wire_key(root)
     item = boto3.client("dynamodb").get_item(TableName=os.environ["TABLE_NAME"], Key=key, ConsistentRead=True)["Item"]
     return last_event(item)
 
 
 def last_event(meta: dict[str, Any]) -> dict[str, Any]:
-    """The last event of a project, of which this is META on the wire, as it is published."""
-    tenant, (id,) = meta["tenant"]["S"], (each["S"] for each in meta["last_events"]["L"])
+    """The last event of a project, a space or a tenant, of which this is META on the wire, as it is published."""
+    tenant, id = keys.tenant_of(meta["pk"]["S"]), meta["last_events"]["L"][-1]["S"]
     key = wire_key(keys.event(tenant, id))
     row = boto3.client("dynamodb").get_item(TableName=os.environ["TABLE_NAME"], Key=key, ConsistentRead=True)["Item"]
     numbered = replace(to_event(tenant, plain_item(row)), sequence=int(meta["sequence"]["N"]))

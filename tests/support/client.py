@@ -129,6 +129,8 @@ class World:
         self.table = table
         self.dev = dev
         self.bus = bus or Published()
+        # The space of which requests change the members; made by the first of them.
+        self.lab: str | None = None
 
     def __call__(
         self,
@@ -174,9 +176,13 @@ class World:
     def role(self, key: str) -> str:
         return str(self.dev["roles"][key])
 
+    def space(self, space: str = "default", tenant: str = "acme") -> str:
+        """The path of a space."""
+        return f"/v1/spaces/{self.dev['tenants'][tenant]['spaces'][space]}"
+
     def projects(self, space: str = "default", tenant: str = "acme") -> str:
         """The path of a space's projects."""
-        return f"/v1/spaces/{self.dev['tenants'][tenant]['spaces'][space]}/projects"
+        return f"{self.space(space, tenant)}/projects"
 
     # ------------------------------------------------------------ making things
 

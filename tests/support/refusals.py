@@ -8,7 +8,7 @@ import pytest
 
 from atrium import keys
 from atrium.api.paging import cursor_behind
-from atrium.store import change, members
+from atrium.store import change, members, spaces
 from atrium.store.engine.table import table
 from local.functions import FunctionFailed, FunctionThrottled
 from local.gateway import MAX_BODY_BYTES, Gateway
@@ -28,7 +28,7 @@ from tests.support.clock import unhurried
 from tests.support.fake import Fake
 from tests.support.faults import faulty
 from tests.support.requests import FLAT
-from tests.support.rows import Rows
+from tests.support.rows import Rows, set_status
 
 NOWHERE = "0" * 24
 # What one refusal looks like: the answer, its status, and what its body says.
@@ -262,6 +262,46 @@ def events_expired(world: World) -> Iterator[Met]:
     yield v1(answer, 410, told)
 
 
+def space_manage_required(world: World) -> Iterator[Met]:
+    message = "You may not change this space."
+    yield v1(world("PATCH", world.space(), {"name": "B"}, by="contributor"), 403, message)
+
+
+def space_create_required(world: World) -> Iterator[Met]:
+    message = "You may not create or delete spaces."
+    yield v1(world("POST", "/v1/spaces", {"name": "B"}, by="contributor"), 403, message)
+
+
+def tenant_update_required(world: World) -> Iterator[Met]:
+    message = "You may not change this tenant."
+    yield v1(world("PATCH", "/v1/tenant", {"name": "B"}, by="contributor"), 403, message)
+
+
+def principal_suspended(world: World) -> Iterator[Met]:
+    project, message = world.new_project(), "The principal is suspended."
+    set_status(world, "outsider", "suspended")
+    body = {"principal_id": world.uuid("outsider"), "role_id": world.role("viewer")}
+    yield v1(world("POST", f"{project}/members", body), 409, message)
+    yield v1(world("POST", f"{world.space()}/members", body), 409, message)
+    yield flat(world("POST", f"{flat_path(project)}/team", {"id": world.id("outsider")}), 409, message)
+    set_status(world, "outsider", "active")
+
+
+def last_owner(world: World) -> Iterator[Met]:
+    made = world("POST", "/v1/spaces", {"name": "Lab", "owner_id": world.uuid("viewer")})
+    member = f"/v1/spaces/{made.body['id']}/members/{world.uuid('viewer')}"
+    message = "This is the last owner of the space. Make another member an owner first."
+    yield v1(world("DELETE", member, by="viewer"), 409, message)
+    yield v1(world("PATCH", member, {"role_id": world.role("viewer")}, by="viewer"), 409, message)
+
+
+def too_many_spaces(world: World) -> Iterator[Met]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spaces, "MAX_SPACES", 1)
+        message = "A principal may have a role in at most 1 spaces."
+        yield v1(world("POST", "/v1/spaces", {"name": "Lab"}), 409, message)
+
+
 def project_archived(world: World) -> Iterator[Met]:
     project = world.new_project()
     assert world("PATCH", project, {"status": "archived"}).status == 200
@@ -364,6 +404,8 @@ MEETINGS: dict[str, Callable[[World], Iterator[Met]]] = {
         *(route_not_found, project_not_found, space_not_found, member_not_found, user_not_found, note_not_found),
         *(event_read_required, event_not_found, events_expired),
         *(principal_inactive, project_archived, named_manager, already_member, too_many_members),
+        *(space_manage_required, space_create_required, tenant_update_required),
+        *(principal_suspended, last_owner, too_many_spaces),
         *(version_mismatch, version_is_current, body_too_large, media_type_unsupported, try_again, internal_error),
     )
 } | {f"{kind}_not_found": record_not_found(kind) for kind in ("task", "dataset", "experiment", "decision")}

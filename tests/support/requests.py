@@ -13,7 +13,7 @@ from typing import Any
 from atrium import keys
 from atrium.ids import milliseconds_of, new_id, new_ids
 from atrium.store.engine.wire import wire_key
-from tests.support.client import RECORDS, World, flat_id, flat_path, in_camel_case, v1_id
+from tests.support.client import RECORDS, World, every_page, flat_id, flat_path, in_camel_case, v1_id
 from tests.support.routes import takes_a_cursor
 from tools.routes import routes
 
@@ -90,6 +90,33 @@ def on_event(world: World, _project: str) -> Request:
     return "GET", f"/v1/events/{found['data'][0]['id']}", None
 
 
+def in_lab(method: str, suffix: str, make: Callable[[World], Any] = lambda w: None) -> Make:
+    """A request to the world's lab, or below it, with the body that `make` makes. The lab is a space, of which the
+    owner and the viewer are members, in these roles, and the outsider is none."""
+
+    def request(world: World, project: str) -> Request:
+        outsider, viewer, role = world.uuid("outsider"), world.uuid("viewer"), world.role("viewer")
+        if world.lab is None or world("GET", world.lab).status == 404:
+            made = world("POST", "/v1/spaces", {"name": "Lab"})
+            assert made.status == 201, made
+            world.lab = f"/v1/spaces/{made.body['id']}"
+        members = {each["principal_id"]: each["role_id"] for each in every_page(world, f"{world.lab}/members")}
+        if outsider in members:
+            assert world("DELETE", f"{world.lab}/members/{outsider}").status == 204
+        if viewer not in members:
+            assert world("POST", f"{world.lab}/members", {"principal_id": viewer, "role_id": role}).status == 201
+        elif members[viewer] != role:
+            assert world("PATCH", f"{world.lab}/members/{viewer}", {"role_id": role}).status == 200
+        return method, world.lab + suffix.format(viewer=viewer), make(world)
+
+    return request
+
+
+def another(world: World, path: str) -> str:
+    """A name that the resource does not have."""
+    return "Acme Labs" if world("GET", path).body["name"] != "Acme Labs" else "Acme Works"
+
+
 def of_records(kind: str) -> Iterator[Row]:
     """The rows that each kind of records has."""
     records, record, type = kind.title(), kind.title()[:-1], kind[:-1]
@@ -143,8 +170,28 @@ TABLE = (
     reads("V1ListEvents", lambda w, p: ("GET", "/v1/events", None), at_once=5),
     reads("V1GetEvent", on_event),
     reads("V1ListRoles", lambda w, p: ("GET", "/v1/roles", None)),
+    reads("V1GetTenant", lambda w, p: ("GET", "/v1/tenant", None)),
+    writes(
+        "V1UpdateTenant", "tenant.updated", lambda w, p: ("PATCH", "/v1/tenant", {"name": another(w, "/v1/tenant")})
+    ),
     reads("V1ListSpaces", lambda w, p: ("GET", "/v1/spaces", None), round_trips=2),
+    # Of nobody's: the owner may have a role in a hundred spaces.
+    writes("V1CreateSpace", "space.created", lambda w, p: ("POST", "/v1/spaces", {"name": "Lab", "owner_id": None})),
     reads("V1GetSpace", lambda w, p: ("GET", p.rpartition("/projects/")[0], None)),
+    writes("V1UpdateSpace", "space.updated", in_lab("PATCH", "", lambda w: {"name": another(w, w.lab or "")})),
+    reads("V1ListSpaceMembers", in_lab("GET", "/members")),
+    reads("V1GetSpaceMember", in_lab("GET", "/members/{viewer}")),
+    writes(
+        "V1AddSpaceMember",
+        "space_member.added",
+        in_lab("POST", "/members", lambda w: {"principal_id": w.uuid("outsider"), "role_id": w.role("viewer")}),
+    ),
+    writes(
+        "V1UpdateSpaceMember",
+        "space_member.role_changed",
+        in_lab("PATCH", "/members/{viewer}", lambda w: {"role_id": w.role("contributor")}),
+    ),
+    writes("V1RemoveSpaceMember", "space_member.removed", in_lab("DELETE", "/members/{viewer}")),
     reads("V1ListProjects", lambda w, p: ("GET", w.projects(), None)),
     writes("V1CreateProject", "project.created", lambda w, p: ("POST", w.projects(), {"name": "Gemini"})),
     reads("V1GetProject", lambda w, p: ("GET", p, None)),

@@ -14,6 +14,7 @@ from atrium.keys import Key
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import Item, table
 from atrium.store.engine.wire import plain_item, wire_item, wire_key
+from atrium.store.fsck.people import space_member_row
 from local.template import TABLE_NAME
 from tests.support.client import RECORDS, World, flat_id, flat_path
 from tests.support.direct import direct
@@ -141,6 +142,14 @@ def meta_of(world: World, project: str) -> Item:
     return found
 
 
+def set_status(world: World, name: str, status: str, **more: str) -> None:
+    """A principal with another status. The table is told directly: its own row, and the one in the list."""
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    for key in (keys.principal(tenant, world.id(name)), keys.listed_principal(tenant, world.id(name))):
+        rows.change(key, status=status, **more)
+
+
 def set_space_roles(world: World, name: str, roles: dict[str, str]) -> None:
     """A principal that is no admin and has these roles. The table is told directly: the principal's item, the spaces'
     rows."""
@@ -153,6 +162,6 @@ def set_space_roles(world: World, name: str, roles: dict[str, str]) -> None:
     rows.change(person, spaces=spaces, tenant_role="member")
     for space in before["spaces"].keys() - spaces.keys():
         rows.delete(keys.space_member(tenant, space, world.id(name)))
-    for space, role in spaces.items():
-        row = {"principal": world.id(name), "role": role, "created_at": before["created_at"]}
+    for space in spaces:
+        row = space_member_row({**before, "spaces": spaces}, space)
         rows.put(keys.space_member(tenant, space, world.id(name)), row)

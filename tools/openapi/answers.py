@@ -23,6 +23,7 @@ ERROR_TYPES = (
         "limit",
         "not_a_member",
         "object_type",
+        "one_of",
         "string_control",
         "unknown_principal",
     ),

@@ -22,8 +22,8 @@ _WITHOUT_ETAG = ("Confirmation", "Person", "Reassignment", "Report")
 # Answers that show the beginning of lists, which go on behind a Link. A new project's are empty.
 _WITH_LISTS = ("Project", "Report", "TaskWithNotes")
 
-# A new project has no state that could forbid it, and an archived one may be deleted.
-_NEVER_IN_CONFLICT = ("project:create", "project:delete")
+# An archived project may be deleted.
+_NEVER_IN_CONFLICT = ("project:delete",)
 
 _ARCHIVED = "Refused with 409 while the project is archived."
 
@@ -110,11 +110,14 @@ class Operation:
     def _description(self) -> str:
         """The route's own, and a sentence that is true of most writes unless the route says more about it."""
         said = self.route.description
-        return f"{said} {_ARCHIVED}".strip() if self._may_conflict and "archived" not in said else said
+        return f"{said} {_ARCHIVED}".strip() if self._may_be_archived and "archived" not in said else said
 
     @property
-    def _may_conflict(self) -> bool:
-        return self.route.writes and "{" in self.route.path and self.route.permission not in _NEVER_IN_CONFLICT
+    def _may_be_archived(self) -> bool:
+        """Whether it changes what an archived project does not let be changed."""
+        return (
+            self.route.writes and "/projects/{" in self.route.path and self.route.permission not in _NEVER_IN_CONFLICT
+        )
 
     def _body(self, found: Json) -> Json:
         if "requestBody" not in found:
@@ -195,7 +198,7 @@ class Operation:
         applies = {
             403: in_path or sends,
             404: in_path,
-            409: self._may_conflict,
+            409: self._may_be_archived,
             410: False,
             412: self.route.writes,
             413: sends,

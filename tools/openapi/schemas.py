@@ -52,8 +52,7 @@ def component(name: str, schema: Json, is_sent: bool) -> Json:
             for words in (each.pop("description", None) or _words(name, field),)
         },
     }
-    if "additionalProperties" in schema:
-        made["additionalProperties"] = schema["additionalProperties"]
+    made |= {name: schema[name] for name in ("additionalProperties", "oneOf") if name in schema}
     if not made["required"]:
         del made["required"]
         made["minProperties"] = 1

@@ -254,6 +254,7 @@ FIELDS = {
     "Reassignment.task": "The task.",
     "TaskSummary.status": "Its status.",
     "V1.cursor": "Where the page starts: the `next_cursor` of the last page, unchanged.",
+    "V1NewMember.email": "The principal's e-mail address, in any case, in the place of `principal_id`.",
     "V1NewProject.description": "An object, a string or null, up to 32 KB as JSON; given back as it was sent.",
     "V1ProjectChange.description": "An object, a string or null, up to 32 KB as JSON; given back as it was sent.",
     "V1ProjectChange.manager_id": "The principal id of the member who is to be the named manager.",

@@ -174,6 +174,10 @@ class Code(Enum):
 
     EVENTS_EXPIRED = Gone
 
+    PRINCIPAL_SUSPENDED = Conflict
+    LAST_OWNER = Conflict
+    TOO_MANY_SPACES = Conflict
+
     PROJECT_ARCHIVED = Archived
     NAMED_MANAGER = NamedManager
     ALREADY_MEMBER = Duplicate

@@ -8,6 +8,7 @@ read in upper or lower case (RFC 9562, section 4). Inside Atrium an id is always
 import re
 import secrets
 import time
+from hashlib import sha256
 
 # Patterns without anchors, also for JSON Schema: of an id in an answer, and of ids in requests.
 ID = "[0-9a-f]{24}"
@@ -38,6 +39,11 @@ def new_ids(count: int, milliseconds: int, above: str | None = None) -> list[str
     if len(room) < count:
         return new_ids(count, milliseconds_of(above or "0") + 1)
     return [f"{number:024x}" for number in sorted(_CHANCE.sample(room, count))]
+
+
+def derived_id(*parts: str) -> str:
+    """The id that follows from these texts: always the same one, and of no moment."""
+    return sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
 def lowest_number(milliseconds: int) -> int:

@@ -192,12 +192,12 @@ class WholeProject(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Member:
-    """A membership. `membership` is its own id: a principal who is removed and added again has another one."""
+class Membership:
+    """A role that a principal has in one place. `membership` is its own id: a principal who is removed and added again
+    has another one."""
 
     membership: str
     tenant: str
-    project: str
     principal: str
     role: Role
     created_at: str
@@ -206,13 +206,20 @@ class Member:
 
     @property
     def id(self) -> str:
-        """By which its project's list is in order."""
+        """By which the list of its place is in order."""
         return self.principal
 
     @property
     def tag(self) -> str:
         """Its version, which never comes again under the same principal."""
         return f"{self.membership}-{self.version}"
+
+
+@dataclass(frozen=True)
+class Member(Membership):
+    """A member of a project."""
+
+    project: str
 
     def resource(self) -> dict[str, Any]:
         """The form that events carry."""
@@ -225,6 +232,31 @@ class Member:
             "created_at": self.created_at,
             "updated_at": self.updated_at,
         }
+
+
+@dataclass(frozen=True)
+class SpaceMember(Membership):
+    """A member of a space."""
+
+    space: str
+
+    def resource(self) -> dict[str, Any]:
+        """The form that clients see."""
+        return {
+            "tenant_id": to_uuid(self.tenant),
+            "space_id": to_uuid(self.space),
+            "principal_id": to_uuid(self.principal),
+            "role_id": self.role.uuid,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
+
+
+class Who(NamedTuple):
+    """A principal as a request names it: by its id, or else by its e-mail address."""
+
+    principal: str | None
+    email: str | None = None
 
 
 @dataclass(frozen=True)
@@ -402,6 +434,26 @@ class Person(NamedTuple):
     id: str
     name: str
     email: str | None
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """An organisation with its spaces and principals."""
+
+    id: str
+    name: str
+    created_at: str
+    updated_at: str
+    version: int
+
+    def resource(self) -> dict[str, Any]:
+        """The form that clients see."""
+        return {
+            "id": to_uuid(self.id),
+            "name": self.name,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
 
 
 @dataclass(frozen=True)

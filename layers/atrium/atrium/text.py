@@ -135,6 +135,17 @@ def address(email: str) -> str:
     return local + at + ".".join(map(_readable, domain.replace("\u3002", ".").split(".")))
 
 
+def _sought(email: str) -> str:
+    # Counted as it is compared: folding its case may make one character several.
+    if len(address(email)) > MAX_EMAIL:
+        raise PydanticCustomError("string_too_long", f"Must have at most {MAX_EMAIL} characters")
+    return email
+
+
+# An e-mail address that is looked for, in any case. A text that is no address is not found.
+SoughtEmail = Annotated[str, Strict(), Field(max_length=MAX_EMAIL), AfterValidator(_sought)]
+
+
 def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
@@ -27,7 +27,7 @@ from atrium.models import Phase
 from atrium.store import records, tasks, team
 from atrium.store.change import ANYWHERE
 from atrium.store.engine.work import Work
-from atrium.text import MAX_EMAIL, MAX_SEARCHED, Text, address, searched
+from atrium.text import MAX_SEARCHED, SoughtEmail, Text, searched
 
 __all__ = [
     "MAX_PAGE",
@@ -139,15 +139,8 @@ class NewTeamMember(_Sent):
     id: Id
 
 
-def _short_enough(email: str) -> str:
-    # Counted as it is compared: folding its case may make one character several.
-    if len(address(email)) > MAX_EMAIL:
-        raise PydanticCustomError("string_too_long", f"Must have at most {MAX_EMAIL} characters")
-    return email
-
-
 class EmailQuery(_Sent):
-    email: Annotated[str, Strict(), Field(max_length=MAX_EMAIL), AfterValidator(_short_enough)]
+    email: SoughtEmail
 
 
 def _long_enough(text: str) -> str:

@@ -20,7 +20,7 @@ from atrium.store import members, principals, projects
 from atrium.store.change import in_space
 from atrium.store.engine.work import Work
 from atrium.store.projects import MAX_DESCRIPTION_BYTES
-from atrium.text import Document, Name, Uuid
+from atrium.text import Document, Name, SoughtEmail, Uuid
 
 __all__ = ["lambda_handler", "v1_api"]
 
@@ -36,16 +36,16 @@ class _V1Api(Api):
     def error(self, refusal: Refusal) -> dict[str, Any]:
         if isinstance(refusal, Unfit):
             loc = ["body", _SPELLED.get(refusal.field, refusal.field)]
-            message = _WORDS.get(refusal.reason, refusal.message)
+            message = refusal.message + _ADDED.get(refusal.reason, "")
             return {"detail": [{"loc": loc, "msg": message, "type": refusal.reason}]}
         if isinstance(refusal, Invalid):
             return {"detail": [{"loc": list(item.loc), "msg": item.msg, "type": item.type} for item in refusal.details]}
         return {"detail": self.message(refusal)}
 
 
-# The names of fields, and the messages, that differ from the domain's.
-_SPELLED = {"manager": "manager_id", "principal": "principal_id", "role": "role_id"}
-_WORDS = {"unknown_role": "No such role of projects. See GET /v1/roles"}
+# The names of fields that differ from the domain's, and what a message says besides.
+_SPELLED = {"manager": "manager_id", "owner": "owner_id", "principal": "principal_id", "role": "role_id"}
+_ADDED = {"unknown_role": ". See GET /v1/roles"}
 
 
 def v1_api(**facts: Unpack[Facts]) -> Api:
@@ -150,8 +150,22 @@ class ProjectChange(Change):
 
 
 class NewMember(Sent):
-    principal_id: Id
+    """The principal is named by its id, or else by its e-mail address."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in ("principal_id", "email")]})
+
+    principal_id: Id = NOT_GIVEN
+    email: SoughtEmail = NOT_GIVEN
     role_id: Id
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if len(self.model_fields_set & {"principal_id", "email"}) != 1:
+            raise PydanticCustomError("one_of", "Give either principal_id or email")
+        return self
+
+    def who(self) -> models.Who:
+        return models.Who(self.principal_id, self.email)
 
     def role(self) -> permissions.Role | None:
         return permissions.role_with_id(self.role_id)

@@ -17,7 +17,7 @@ from atrium.automation.invocation import Handler, committed, parsed, refusals_to
 from atrium.cold_start import warm
 from atrium.errors import Detail, Duplicate, Invalid, NotFound, Refusal
 from atrium.ids import from_uuid
-from atrium.models import Caller
+from atrium.models import Caller, Who
 from atrium.permissions import Role
 from atrium.settings import settings
 from atrium.store.change import in_space
@@ -132,7 +132,7 @@ def _add_viewer(created: Mapping[str, Any], context: Any) -> bool:
         members = Members(work, in_space(space))
 
         def make() -> dict[str, Any]:
-            return members.add(project, viewer, Role.VIEWER).resource()
+            return members.add(project, Who(viewer), Role.VIEWER).resource()
 
         try:
             return not committed(work, "id", 201, make).replayed

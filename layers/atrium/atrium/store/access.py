@@ -136,6 +136,21 @@ def project_access(work: Work, space: str, project: str, member: Item | None) ->
     return Access(grants, _narrowed(work.caller, space, project), "project")
 
 
+def acts_as_admin(work: Work, space: str) -> bool:
+    """Whether the caller may manage a space for being an admin of the tenant, whatever its role in the space. If so,
+    holds that."""
+    access = Access(_as_admin(work, Role.OWNER.permits), _narrowed(work.caller, space, None), "space")
+    if not access.allows("space:manage"):
+        return False
+    access.hold(work)
+    return True
+
+
+def is_admin(work: Work) -> bool:
+    """Whether the caller is an admin of its tenant."""
+    return tenant_role_named(work.me["tenant_role"]) is TenantRole.ADMIN
+
+
 def _in_space(work: Work, space: str) -> list[Grant]:
     """The role in a space is read from the principal's item, and kept in the space's row of its member too, which is
     written with it: that row is small, and changes less often."""
@@ -145,7 +160,7 @@ def _in_space(work: Work, space: str) -> list[Grant]:
 
 
 def _as_admin(work: Work, permits: frozenset[Permission]) -> list[Grant]:
-    if tenant_role_named(work.me["tenant_role"]) is not TenantRole.ADMIN:
+    if not is_admin(work):
         return []
     return [Grant(permits, work.my_key, "tenant_role", TenantRole.ADMIN.key)]
 

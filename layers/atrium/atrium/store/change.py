@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from atrium import keys
 from atrium.errors import Archived, project_not_found
 from atrium.models import Project, moment_of
+from atrium.permissions import Permission
 from atrium.store.access import Access, Requirement, project_access
 from atrium.store.engine.table import Range, Rows
 from atrium.store.engine.work import Work
@@ -95,21 +96,28 @@ def permit(
     access: Access,
     requires: Sequence[Requirement],
     judge: Callable[[], tuple[T, int | str | None]],
+    *,
+    reads: Permission | None = "project:read",
 ) -> T:
     """Judges a write, and returns what `judge` found. `judge` applies the thing's own rules and returns the thing with
-    the version that the request's conditions are about, None for a thing that is only being made.
+    the version that the request's conditions are about, None for a thing that is only being made. `reads` is the
+    permission to read the thing, None where the caller may without any.
 
     Raises Replay, Forbidden, VersionRefused, and what `judge` raises.
     """
-    if access.allows("project:read"):
+    if reads is None or access.allows(reads):
         work.replay()
-    for requirement in requires:
+    for requirement in (*requires, *([reads] if reads else [])):
         access.require(requirement)
-    access.require("project:read")
     found, version = judge()
     work.match(version)
     access.hold(work)
     return found
+
+
+def differing(found: object, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes that change something."""
+    return {name: value for name, value in changes.items() if value != getattr(found, name)}
 
 
 # The requests that an archived project takes: none, those that turn out to change nothing, or changes.

@@ -104,10 +104,11 @@ def counted(work: Work, root: Key) -> Item:
     return {"sequence": len(ids), "last_events": ids}
 
 
-def count(work: Work, root: Key) -> None:
-    """Writes on a root that is there which events it was told, and holds that it is there."""
+def count(work: Work, root: Key, **fields: Any) -> None:
+    """Writes on a root that is there which events it was told, and new values of its fields. Holds that it is there."""
     ids = work.events[root]
-    work.update(root, "SET #last_events = :last_events ADD #sequence :told", last_events=ids, told=len(ids))
+    sets = ", ".join(f"#{name} = :{name}" for name in ("last_events", *fields))
+    work.update(root, f"SET {sets} ADD #sequence :told", last_events=ids, told=len(ids), **fields)
 
 
 def _expiry(id: str) -> Item:

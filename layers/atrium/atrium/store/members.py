@@ -13,12 +13,13 @@ from typing import Literal
 from atrium import keys
 from atrium.errors import Code, Conflict, Duplicate, Forbidden, NamedManager, NotFound, Unfit
 from atrium.ids import new_id
-from atrium.models import Member, Page, Project
+from atrium.models import Member, Membership, Page, Project, Who
 from atrium.permissions import PROJECT_ROLES, Role
 from atrium.store.access import Access
 from atrium.store.change import MAX_MEMBERS, Change, Opened, Way, begin_change, open_project, read_project
 from atrium.store.engine.table import starting_with
 from atrium.store.engine.work import Work
+from atrium.store.people import Named
 from atrium.store.rows import joined_row, member_row, to_member
 
 
@@ -44,17 +45,15 @@ class Members:
         key = keys.member(self._tenant, project, principal)
         return self._member(read_project(self._work, self._way, project, key).project, key)
 
-    def add(self, project: str, principal: str, role: Role | None) -> Member:
+    def add(self, project: str, who: Who, role: Role | None) -> Member:
         """Raises NotFound, Forbidden, VersionRefused, Invalid for an unknown principal or role, Duplicate for one
-        that is a member, Conflict when there are too many."""
-        key = keys.member(self._tenant, project, principal)
-        principal_key = keys.principal(self._tenant, principal)
-        opened = open_project(self._work, self._way, project, key, principal_key)
+        that is a member, Conflict for one that is suspended, or when there are too many."""
+        named = Named(self._work, who, lambda principal: keys.member(self._tenant, project, principal))
+        opened = open_project(self._work, self._way, project, *named.first)
         change, granted = begin_change(
             self._work, opened, "member:manage", judge=lambda: (_grantable(opened.access, role), None)
         )
-        if self._work.item(principal_key) is None:
-            raise Unfit("principal", "unknown_principal", "No such principal")
+        person, key = named.found()
         if self._work.item(key) is not None:
             raise Duplicate("The principal is a member of the project already.", Code.ALREADY_MEMBER)
         if opened.project.members >= MAX_MEMBERS:
@@ -64,7 +63,7 @@ class Members:
             membership=new_id(),
             tenant=self._tenant,
             project=project,
-            principal=principal,
+            principal=person["id"],
             role=granted,
             created_at=now,
             updated_at=now,
@@ -72,8 +71,7 @@ class Members:
         )
         change.write("member.added", member.resource(), joined=1)
         self._work.put(key, member_row(member))
-        self._work.put(keys.principal_project(self._tenant, principal, project), joined_row(opened.project))
-        self._work.check(principal_key, "attribute_exists(#pk)")
+        self._work.put(keys.principal_project(self._tenant, member.principal, project), joined_row(opened.project))
         return member
 
     def set_role(self, project: str, principal: str, role: Role | None) -> Member:
@@ -89,7 +87,7 @@ class Members:
         change, (granted, member) = begin_change(self._work, opened, "member:manage", judge=judge, archived="no change")
         if granted is member.role:
             change.nothing()
-            self._work.check(key, _AS_SEEN, seen_id=member.membership, seen_version=member.version)
+            self._work.check(key, AS_SEEN, seen_id=member.membership, seen_version=member.version)
             return member
         change.require_active()
         if granted is not Role.MANAGER:
@@ -99,7 +97,7 @@ class Members:
         self._work.update(
             key,
             "SET #role = :role, #updated_at = :now, #version = :version",
-            _AS_SEEN,
+            AS_SEEN,
             role=granted.key,
             now=changed.updated_at,
             version=changed.version,
@@ -123,7 +121,7 @@ class Members:
         change, member = begin_change(self._work, opened, needed, judge=judge)
         self._require_not_manager(change, principal)
         change.write("member.removed", member.resource(), joined=-1)
-        self._work.delete(key, _AS_SEEN, seen_id=member.membership, seen_version=member.version)
+        self._work.delete(key, AS_SEEN, seen_id=member.membership, seen_version=member.version)
         self._work.delete(keys.principal_project(self._tenant, principal, project))
 
     def _member(self, project: Project, key: keys.Key) -> Member:
@@ -136,8 +134,7 @@ class Members:
     def _touched(self, opened: Opened, key: keys.Key) -> Member:
         """A member whom the caller may change. Raises NotFound and Forbidden."""
         member = self._member(opened.project, key)
-        if not opened.access.covers(member.role):
-            raise Forbidden("You may not touch a member whose role is above your own.", Code.ROLE_ABOVE_OWN)
+        require_touchable(opened.access, member)
         return member
 
     def _require_not_manager(self, change: Change, principal: str) -> None:
@@ -148,8 +145,8 @@ class Members:
         self._work.check(change.key, "#manager <> :leaving", leaving=principal)
 
 
-# A member's row: the membership that was read, and as it was then.
-_AS_SEEN = "#id = :seen_id AND #version = :seen_version"
+# A member's row, of a project or a space: the membership that was read, and as it was then.
+AS_SEEN = "#id = :seen_id AND #version = :seen_version"
 
 # The version of a member where none is shown: it exists, and no request can name it.
 _NEVER_SHOWN = ""
@@ -159,6 +156,17 @@ def _grantable(access: Access, role: Role | None) -> Role:
     """The role, if the caller may grant it on a project. Raises Forbidden and Invalid."""
     if role not in PROJECT_ROLES:
         raise Unfit("role", "unknown_role", "No such role of projects")
+    require_grantable(access, role)
+    return role
+
+
+def require_grantable(access: Access, role: Role) -> None:
+    """Raises Forbidden for a role that permits more than the caller may do."""
     if not access.covers(role):
         raise Forbidden("You may not grant a role above your own.", Code.ROLE_ABOVE_OWN)
-    return role
+
+
+def require_touchable(access: Access, member: Membership) -> None:
+    """Raises Forbidden for a member whose role permits more than the caller may do."""
+    if not access.covers(member.role):
+        raise Forbidden("You may not touch a member whose role is above your own.", Code.ROLE_ABOVE_OWN)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from atrium import keys
-from atrium.models import Caller, Me, Page, Principal, Space, SpaceRole
+from atrium.models import Caller, Me, Principal, Space, SpaceRole
 from atrium.store.engine.table import Table
 from atrium.store.engine.work import Work
 from atrium.store.rows import to_principal, to_space
@@ -25,11 +25,6 @@ class Principals:
     def require_active(self) -> None:
         """For an answer that rests on nothing in the table. Raises Inactive."""
         self._work.read()
-
-    def spaces(self, *, limit: int, after: str | None) -> Page[Space]:
-        """The spaces in which the caller has a role, by id, in two round trips as `me`."""
-        ids = sorted(space for space in self._mine().spaces if space > (after or ""))
-        return Page(self._read(ids[:limit]), ids[limit - 1] if len(ids) > limit else None)
 
     def _mine(self) -> Principal:
         self._work.read()

@@ -7,13 +7,22 @@ from typing import Any
 from atrium import keys
 from atrium.errors import Code, NotFound, Unfit, not_a_member
 from atrium.ids import new_id
-from atrium.models import Member, Page, Project, ProjectRow, Space
+from atrium.models import Member, Page, Project, ProjectRow
 from atrium.permissions import Permission, Role
 from atrium.store.access import Access, project_access, space_access
-from atrium.store.change import Change, begin_change, in_space, open_project, permit, read_project, record
+from atrium.store.change import (
+    Change,
+    begin_change,
+    differing,
+    in_space,
+    open_project,
+    permit,
+    read_project,
+    record,
+)
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.engine.work import Work
-from atrium.store.rows import joined_row, list_row, member_row, project_row, to_listed, to_space
+from atrium.store.rows import joined_row, list_row, member_row, project_row, to_listed
 
 # A description as JSON text.
 MAX_DESCRIPTION_BYTES = 32 * 1024
@@ -31,13 +40,6 @@ class Projects:
         self._way = in_space(space)
         self._caller = work.caller
         self._key = keys.space(self._caller.tenant, space)
-
-    def space(self) -> Space:
-        """The space itself, for a caller with a role in it. Raises NotFound and Forbidden."""
-        self._work.read(self._key)
-        row, access = self._found()
-        access.require("project:read")
-        return to_space(self._caller.tenant, row)
 
     def get(self, project: str) -> Project:
         """Raises NotFound (also for a project of another space) and Forbidden."""
@@ -103,7 +105,16 @@ class Projects:
             last_events=(),
             is_childless=True,
         )
-        member = Member(new_id(), tenant, project.id, me, Role.MANAGER, created_at=now, updated_at=now, version=1)
+        member = Member(
+            membership=new_id(),
+            tenant=tenant,
+            principal=me,
+            role=Role.MANAGER,
+            created_at=now,
+            updated_at=now,
+            version=1,
+            project=project.id,
+        )
         project = replace(project, last_events=record(self._work, project, "project.created", project.resource()))
         self._work.put(keys.project(tenant, project.id), project_row(project))
         self._work.put(keys.space_project(tenant, self._space, project.id), list_row(project))
@@ -183,11 +194,6 @@ class Projects:
 
     def _may_read(self, project: str, member: Item | None) -> bool:
         return project_access(self._work, self._space, project, member).allows("project:read")
-
-
-def differing(found: Project, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes that change something."""
-    return {name: value for name, value in changes.items() if value != getattr(found, name)}
 
 
 def write_fields(work: Work, change: Change, changes: Mapping[str, Any]) -> Project:

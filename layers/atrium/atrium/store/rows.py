@@ -9,7 +9,22 @@ from typing import Any, TypeVar
 
 from atrium import keys
 from atrium.ids import from_uuid
-from atrium.models import Event, Member, Narrowing, Note, Person, Principal, Project, ProjectRow, Record, Space, Task
+from atrium.models import (
+    Event,
+    Member,
+    Membership,
+    Narrowing,
+    Note,
+    Person,
+    Principal,
+    Project,
+    ProjectRow,
+    Record,
+    Space,
+    SpaceMember,
+    Task,
+    Tenant,
+)
 from atrium.permissions import role_named, tenant_role_named
 from atrium.store.engine.table import Item
 
@@ -25,6 +40,14 @@ _STORED_AS = {"is_childless": "bare"}
 _OF_META = {field.name: _STORED_AS.get(field.name, field.name) for field in fields(Project)}
 
 _OF_A_NOTE = ("id", "content", "created_by", "created_at")
+
+
+def tenant_row(tenant: Tenant) -> Item:
+    return dict(vars(tenant))
+
+
+def to_tenant(row: Item) -> Tenant:
+    return Tenant(**{field.name: row[field.name] for field in fields(Tenant)})
 
 
 def space_row(space: Space) -> Item:
@@ -96,7 +119,8 @@ def joined_row(project: Project) -> Item:
     return {"id": project.id, "space": project.space}
 
 
-def member_row(member: Member) -> Item:
+def member_row(member: Membership) -> Item:
+    """The row of a member, in a project or a space."""
     return {
         "id": member.membership,
         "principal": member.principal,
@@ -108,16 +132,16 @@ def member_row(member: Member) -> Item:
 
 
 def to_member(project: Project, row: Item) -> Member:
-    return Member(
-        membership=row["id"],
-        tenant=project.tenant,
-        project=project.id,
-        principal=row["principal"],
-        role=role_named(row["role"]),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        version=row["version"],
-    )
+    return Member(project=project.id, **_of_membership(project.tenant, row))
+
+
+def to_space_member(tenant: str, space: str, row: Item) -> SpaceMember:
+    return SpaceMember(space=space, **_of_membership(tenant, row))
+
+
+def _of_membership(tenant: str, row: Item) -> dict[str, Any]:
+    same = {name: row[name] for name in ("principal", "created_at", "updated_at", "version")}
+    return {"membership": row["id"], "tenant": tenant, "role": role_named(row["role"]), **same}
 
 
 def record_row(record: Record) -> Item:

@@ -6,7 +6,7 @@ Who is added to a team becomes a contributor: one who works on the project. It f
 from atrium import keys
 from atrium.errors import Code, NotFound
 from atrium.keys import Key
-from atrium.models import Person
+from atrium.models import Person, Who
 from atrium.permissions import Role
 from atrium.store.access import space_access
 from atrium.store.change import ANYWHERE, MAX_MEMBERS, read_project
@@ -45,7 +45,7 @@ class Team:
 
     def add(self, project: str, principal: str) -> Person:
         """Raises NotFound, Forbidden, Invalid for nobody of this tenant, Duplicate, Conflict when archived or full."""
-        self._members.add(project, principal, Role.CONTRIBUTOR)
+        self._members.add(project, Who(principal), Role.CONTRIBUTOR)
         row = self._work.item(self._principal(principal))
         if row is None:
             raise NotFound("User not found.", Code.USER_NOT_FOUND)

@@ -5,36 +5,31 @@ e-mail address, or one credential, meet on its row: the second is refused. A req
 """
 
 from collections import Counter
-from hashlib import sha256
 from typing import NamedTuple
 
 from atrium import keys
 from atrium.errors import Detail, Invalid, NotFound
-from atrium.ids import from_uuid, to_uuid
+from atrium.ids import derived_id, from_uuid
 from atrium.keys import Key
-from atrium.models import ACTIVE, Caller, Person, Principal, Space
+from atrium.models import ACTIVE, Caller, Person, Principal, Space, SpaceMember, Tenant
 from atrium.permissions import Role, TenantRole, role_named, tenant_role_named
 from atrium.provisioning import DEFAULT_SPACE, NewPrincipal, Provisioning
 from atrium.store.engine.table import Item
 from atrium.store.engine.work import Work
 from atrium.store.keyring import Issued, Keyring, principal_root
 from atrium.store.ledger import Root, count, counted, last_events, tell
-from atrium.store.rows import listed_principal_row, person_row, principal_row, space_row
+from atrium.store.rows import listed_principal_row, member_row, person_row, principal_row, space_row, tenant_row
 from atrium.text import address, findable
 
 # What one transaction of DynamoDB may have.
 MAX_ITEMS = 100
 
 
-def _derived_id(*parts: str) -> str:
-    return sha256("\n".join(parts).encode()).hexdigest()[:24]
-
-
 def tenant_of(request: Provisioning) -> str:
     """The tenant that a request is about. A new tenant's id follows from the request token, so that the same request
     finds what it made before.
     """
-    return request.tenant_id or _derived_id("tenant", request.request_token)
+    return request.tenant_id or derived_id("tenant", request.request_token)
 
 
 class MadePrincipal(NamedTuple):
@@ -113,9 +108,9 @@ class Tenants:
 
     def _add_tenant(self, name: str) -> None:
         root = Root(keys.tenant(self._tenant))
-        row = {"id": self._tenant, "name": name, "created_at": self._work.now}
-        self._new[root.key] = row
-        tell(self._work, root, "tenant.created", {**row, "id": to_uuid(self._tenant)})
+        made = Tenant(self._tenant, name, created_at=self._work.now, updated_at=self._work.now, version=1)
+        self._new[root.key] = tenant_row(made)
+        tell(self._work, root, "tenant.created", made.resource())
         self._more[keys.admins(self._tenant)] = 0
 
     def _add_space(self, space: str, name: str) -> None:
@@ -173,13 +168,11 @@ class Tenants:
         self._work.put(email_key, person)
         for words in findable(new.name):
             self._work.put(keys.name(self._tenant, words, id), person)
-        for space, role in roles.items():
-            self._work.put(
-                keys.space_member(self._tenant, space, id),
-                {"principal": id, "role": role, "created_at": self._work.now},
-            )
-            tell(self._work, self._space_root(space), "space_member.added", self._joined(space, id, role))
-            if role_named(role) is Role.OWNER:
+        for space, role in made.spaces.items():
+            joined = self._joined(space, id, role)
+            self._work.put(keys.space_member(self._tenant, space, id), member_row(joined))
+            tell(self._work, self._space_root(space), "space_member.added", joined.resource())
+            if role is Role.OWNER:
                 self._more[keys.owners(self._tenant, space)] += 1
         caller = Caller(self._tenant, id, new.kind)
         place = ("principals", number, "credentials")
@@ -193,17 +186,21 @@ class Tenants:
         key = keys.space(self._tenant, space)
         return Root(key, space=space, last_events=last_events(self._work.item(key)))
 
-    def _joined(self, space: str, principal: str, role: str) -> dict[str, str]:
-        return {
-            "tenant_id": to_uuid(self._tenant),
-            "space_id": to_uuid(space),
-            "principal_id": to_uuid(principal),
-            "role_id": role_named(role).uuid,
-            "created_at": self._work.now,
-        }
+    def _joined(self, space: str, principal: str, role: Role) -> SpaceMember:
+        now = self._work.now
+        return SpaceMember(
+            membership=derived_id(principal, space),
+            tenant=self._tenant,
+            principal=principal,
+            role=role,
+            created_at=now,
+            updated_at=now,
+            version=1,
+            space=space,
+        )
 
     def _id(self, kind: str, *place: int) -> str:
-        return _derived_id(self._tenant, self._token, kind, *map(str, place))
+        return derived_id(self._tenant, self._token, kind, *map(str, place))
 
     def _space(self, number: int, space: str, spaces: dict[str, str]) -> str:
         """The id of a space that a role names; an existing one must still be there at the commit."""

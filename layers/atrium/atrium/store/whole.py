@@ -7,10 +7,10 @@ from atrium import documents, keys
 from atrium.errors import NotFound, Unfit, project_not_found
 from atrium.models import Page, Project, ShownTask, WholeProject, moment_of
 from atrium.store.access import AsManager, project_access
-from atrium.store.change import ANYWHERE, MAX_MEMBERS, Opened, begin_change, open_project
+from atrium.store.change import ANYWHERE, MAX_MEMBERS, Opened, begin_change, differing, open_project
 from atrium.store.engine.table import Item, Range, Rows, starting_with
 from atrium.store.engine.work import Work
-from atrium.store.projects import Projects, delete_project, differing, require_size, write_fields
+from atrium.store.projects import Projects, delete_project, require_size, write_fields
 from atrium.store.rows import to_project
 from atrium.text import MAX_NAME, MAX_TEXT, is_blank, name_problem
 

@@ -139,9 +139,14 @@ class Table:
         see some items before and others after. This read conflicts with an unfinished commit and is repeated until the
         commit is done.
         """
-        wanted = {"Get": {"TableName": self.name, "Key": wire_key(key)}}
-        (found,) = self._call("TransactGetItems", TransactItems=[wanted])["Responses"]
-        return plain_item(found["Item"]) if "Item" in found else None
+        return self.get_all_when_committed([key]).get(key)
+
+    def get_all_when_committed(self, wanted: Sequence[Key]) -> dict[Key, Item]:
+        """The items that exist under the keys, all as they are at one moment, with no commit on any of them under
+        way."""
+        asked = [{"Get": {"TableName": self.name, "Key": wire_key(key)}} for key in wanted]
+        found = self._call("TransactGetItems", TransactItems=asked)["Responses"]
+        return {key: plain_item(each["Item"]) for key, each in zip(wanted, found, strict=True) if "Item" in each}
 
     def get_all(self, wanted: Sequence[Key]) -> dict[Key, Item]:
         """The items that exist under at most 100 keys, consistently. One call, unless the table leaves some over."""

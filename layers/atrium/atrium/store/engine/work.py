@@ -161,6 +161,13 @@ class Work:
         """An item that was read, None if there is none."""
         return self._seen.get(key)
 
+    def require_settled(self, *wanted: Key) -> None:
+        """For a refusal that rests on several items: a batch is not read at one moment. Raises ConditionFailed, so that
+        the request decides again, unless all of them are together as they were read."""
+        seen = {key: self._seen[key] for key in wanted if key in self._seen}
+        if self._table.get_all_when_committed(wanted) != seen:
+            raise ConditionFailed
+
     @property
     def me(self) -> Item:
         """The caller's own row, which the first reading brought."""

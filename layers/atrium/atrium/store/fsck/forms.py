@@ -43,6 +43,8 @@ class _Tenant(_Root):
     id: _Id
     name: str
     created_at: _Moment
+    updated_at: _Moment
+    version: int
 
 
 class _Space(_Root):
@@ -54,13 +56,20 @@ class _Space(_Root):
     version: int
 
 
-class _Member(_Row):
+class _Membership(_Row):
     id: _Id
     principal: _Id
-    role: _ProjectRole
     created_at: _Moment
     updated_at: _Moment
     version: int
+
+
+class _Member(_Membership):
+    role: _ProjectRole
+
+
+class _SpaceMember(_Membership):
+    role: _SpaceRole
 
 
 class _Note(_Row):
@@ -165,6 +174,7 @@ def _of(value: type[Project] | type[Record], *without: str, **more: Any) -> type
 _FORMS: Mapping[str, type[_Row]] = {
     "tenant": _Tenant,
     "space": _Space,
+    "space_member": _SpaceMember,
     "project": _of(Project, "is_childless", bare=(bool, False), deleted_at=(_Moment | None, None)),
     "member": _Member,
     **{kind.kind: _of(kind, "tenant", "space", "project") for kind in (Task, Dataset, Experiment, Decision)},

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Mapping
 
 from atrium import keys
+from atrium.ids import derived_id
 from atrium.keys import Key
 from atrium.models import ACTIVE
 from atrium.permissions import Role, TenantRole
@@ -106,12 +107,27 @@ def space_member(key: Key, tenant: str, space: str, principal: str) -> Rule:
     seen = {key: row, person_key: person}
     if person is None or space not in person["spaces"]:
         return [Damage("space_member_of_nobody", key, seen, {key: None})]
-    wanted = space_member_row(person, space) | {"created_at": row.get("created_at", person["created_at"])}
-    return [Damage("space_member_differs", key, seen, {key: {**row, **wanted}})] if differs(row, wanted) else []
+    wanted = space_member_row(person, space)
+    if not is_right("space_member", row, principal=principal):
+        return [Damage("space_member_differs", key, seen, {key: {**row, **wanted}})]
+    if row["role"] == wanted["role"]:
+        return []
+    # With a version of its own, since clients may have seen this one with the other role.
+    wanted = {**row, "role": wanted["role"], "version": row["version"] + 1}
+    return [Damage("space_member_differs", key, seen, {key: wanted})]
 
 
 def space_member_row(person: Item, space: str) -> Item:
-    return {"principal": person["id"], "role": person["spaces"][space], "created_at": person["created_at"]}
+    """The row of a membership of which the principal alone is left. Its id is the same whenever the check looks, and
+    another one after the principal's next event."""
+    return {
+        "id": derived_id(space, person["id"], *person["last_events"]),
+        "principal": person["id"],
+        "role": person["spaces"][space],
+        "created_at": person["created_at"],
+        "updated_at": person["created_at"],
+        "version": 1,
+    }
 
 
 def principal(key: Key, tenant: str, principal: str) -> Rule:
