@@ -34,7 +34,7 @@ failure shows, and
 runs again. `check` holds each run against every order in which the same requests could have come one after the other,
 and against what holds after every commit.
 
-A request succeeds in one of two ways. It changes the project, by exactly one commit on it. Or it changes nothing, since
-a GET shows already what it sends: then it commits its idempotency record, and that alone; without a key nothing. (Where
-a request without a key reads beside `^n`, the GET sees more than it does.)
+A request succeeds in one of two ways. It changes one project, space or tenant, by exactly one commit on it. Or it
+changes nothing, since a GET shows already what it sends: then it commits its idempotency record, and that alone;
+without a key nothing. (Where a request without a key reads beside `^n`, the GET sees more than it does.)
 """

@@ -18,6 +18,19 @@ def _remove(name: str) -> Callable[[World, str], Request]:
     return lambda w, p: ("DELETE", f"{p}/members/{w.uuid(name)}", None)
 
 
+def _in_owned(method: str, name: str, role: str | None = None) -> Callable[[World, str], Request]:
+    """A request to the list of the members of the space that is owned, or to one of them."""
+
+    def request(world: World, _: str) -> Request:
+        assert isinstance(world, Furnished)
+        sent = {"role_id": world.role(role)} if role else None
+        if method == "POST":
+            return method, f"{world.owned()}/members", {"principal_id": world.uuid(name), **(sent or {})}
+        return method, f"{world.owned()}/members/{world.uuid(name)}", sent
+
+    return request
+
+
 def _whole(world: World, project: str) -> Request:
     """Sends back a project as the flat dialect shows it."""
     shown = world("GET", flat_path(project)).body
@@ -26,7 +39,7 @@ def _whole(world: World, project: str) -> Request:
 
 # The writes of every route, those that race for a role, and those that set what is there. The project is named by its
 # owner and has the contributor as another member with the role manager, and the viewer; Gemini has the outsider too, as
-# a manager without a role in the space.
+# a manager without a role in the space. There is a space that the contributor and the viewer own, too.
 REQUESTS: dict[str, Callable[[World, str], Request]] = {
     **WRITES,
     "Rename": lambda w, p: ("PATCH", p, {"name": "Gemini"}),
@@ -42,6 +55,16 @@ REQUESTS: dict[str, Callable[[World, str], Request]] = {
     "DemoteOutsider": _role("outsider", "viewer"),
     "RemoveOutsider": _remove("outsider"),
     "Assign": lambda w, p: ("PATCH", w.new_record(p, "tasks"), {"assigned_to": w.uuid("viewer")}),
+    "NewSpace": lambda w, p: ("POST", "/v1/spaces", {"name": "Lab", "owner_id": w.uuid("outsider")}),
+    "JoinOwned": _in_owned("POST", "outsider", "manager"),
+    "DemoteInOwned": _in_owned("PATCH", "contributor", "viewer"),
+    "DemoteOtherInOwned": _in_owned("PATCH", "viewer", "viewer"),
+    "PromoteInOwned": _in_owned("PATCH", "contributor", "owner"),
+    "RemoveFromOwned": _in_owned("DELETE", "contributor"),
+    "RemoveOtherFromOwned": _in_owned("DELETE", "viewer"),
+    "SameInOwned": _in_owned("PATCH", "viewer", "owner"),
+    "SameTenant": lambda w, p: ("PATCH", "/v1/tenant", {"name": "Acme"}),
+    "SameSpace": lambda w, p: ("PATCH", w.space(), {"name": "Acme"}),
     "SameProject": lambda w, p: ("PATCH", p, {"status": "active", "manager_id": w.uuid("owner")}),
     "SameWholeProject": _whole,
     "SameMember": _role("viewer", "viewer"),
@@ -91,6 +114,15 @@ class Furnished(World):
         if (project, kind) not in self._made:
             self._made[project, kind] = super().new_record(project, kind, **fields)
         return self._made[project, kind]
+
+    def owned(self) -> str:
+        """The path of a space that the contributor and the viewer own, who are no admins."""
+        if ("", "owned") not in self._made:
+            made = self("POST", "/v1/spaces", {"name": "Owned", "owner_id": self.uuid("viewer")})
+            self._made["", "owned"] = path = f"/v1/spaces/{made.body['id']}"
+            owner = {"principal_id": self.uuid("contributor"), "role_id": self.role("owner")}
+            assert self("POST", f"{path}/members", owner).status == 201
+        return self._made["", "owned"]
 
     def new_note(self, task: str, content: str = "Remember", **options: Any) -> str:
         if (task, "notes") not in self._made:

@@ -25,6 +25,7 @@ from tests.support.schedules.judging import (
     AN_ID,
     difference,
     judged,
+    judged_project,
     misanswered,
     only_order,
     orders_of,
@@ -65,7 +66,7 @@ class Explorer:
         self._sound: set[str] = set()
         self._one_by_one: dict[tuple[str, tuple[int, ...]], Run] = {}
         self._touched: set[Key] = set()
-        self._images: dict[str, Item] = {}
+        self._images: dict[Key, Item] = {}
 
     # ------------------------------------------------------------ running
 
@@ -192,16 +193,26 @@ class Explorer:
                 run.faults.append(f"{attempt.sent.request}: a record alone, and there was something to change")
             return
         attempt.changes += 1
-        projects = [key.pk for key in written if key.sk == "META" and "#P#" in key.pk]
-        if len(projects) != 1:
-            run.faults.append(f"a commit on {projects}")
+        found = {key: plain_item(row) for key, row in self._rows.under(written).items()}
+        # A principal's own row may be written for its roles alone, which its events do not count.
+        images = {key: (self._image(key), row) for key, row in found.items() if "last_events" in row}
+        changed = [key for key, (before, row) in images.items() if row["sequence"] != before.get("sequence")]
+        if len(changed) != 1:
+            run.faults.append(f"a commit on {changed}")
             return
-        before = self._images.get(projects[0], plain_item(self._rows.start.get(Key(projects[0], "META"), {})))
-        members, meta = self._rows.members_and_meta(projects[0])
-        self._images[projects[0]] = meta
-        event_key = keys.event(meta["tenant"], meta["last_events"][-1])
-        (event,) = map(plain_item, self._rows.under([event_key]).values() or [{}])
-        run.faults += judged(before, members, meta, event or None, attempt.sent.by)
+        (root,) = changed
+        before, meta = images[root]
+        self._images[root] = meta
+        told = [keys.event(keys.tenant_of(root.pk), id) for id in meta["last_events"]]
+        events = self._rows.under(told)
+        rows = [plain_item(events[key]) if key in events else None for key in told]
+        run.faults += judged(before, meta, rows, attempt.sent.by)
+        if "#P#" in root.pk:
+            run.faults += judged_project(*self._rows.members_and_meta(root.pk))
+
+    def _image(self, root: Key) -> Item:
+        """The row of a root before the last commit on it, empty for none."""
+        return self._images.get(root, plain_item(self._rows.start.get(root, {})))
 
     def _check_the_table(self, run: Run) -> None:
         """The check of the table, for what is left where no run before has left the same."""

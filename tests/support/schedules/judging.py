@@ -1,7 +1,7 @@
 """Judges a run: each commit, each answer, and the orders in which its requests may have come."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise, permutations
 from typing import Any
 
@@ -36,22 +36,30 @@ def difference(shown: str, other: str, order: tuple[int, ...]) -> str:
     return "\n".join([f"in the order {order}:", *lines])
 
 
-def judged(before: Item, members: Mapping[str, Item], meta: Item, event: Item | None, by: str) -> Iterator[str]:
-    """The faults of a project after a commit: `before` is its META before, empty for none; `event` is the row of
-    its last event."""
-    if event is None:
+# The events of a change of a thing's own fields.
+_OF_ITSELF = {f"{kind}.{verb}" for kind in ("project", "space", "tenant") for verb in ("created", "updated")}
+
+
+def judged(before: Item, meta: Item, events: Sequence[Item | None], by: str) -> Iterator[str]:
+    """The faults of a project, a space or a tenant after a commit: `before` is its META before, empty for none;
+    `events` are the rows of its last events."""
+    types, actors = ({event[name] for event in events if event} for name in ("type", "actor"))
+    if None in events:
         yield "a commit without an event"
-        return
-    if meta["sequence"] != before.get("sequence", 0) + 1:
+    if meta["sequence"] != before.get("sequence", 0) + len(events):
         yield f"sequence {meta['sequence']} after {before.get('sequence')}"
-    if meta["version"] != before.get("version", 0) + (event["type"] in ("project.created", "project.updated")):
-        yield f"version {meta['version']} after {before.get('version')} with {event['type']}"
+    if meta["version"] != before.get("version", 0) + bool(types & _OF_ITSELF):
+        yield f"version {meta['version']} after {before.get('version')} with {types}"
     if meta["last_events"] == before.get("last_events"):
         yield "a commit without a new event"
-    if event["actor"] != by:
-        yield f"a commit of {by} with an event of {event['actor']}"
+    if actors != {by}:
+        yield f"a commit of {by} with events of {actors}"
     if "deleted_at" in before:
-        yield "a commit on a deleted project"
+        yield "a commit on what is deleted"
+
+
+def judged_project(members: Mapping[str, Item], meta: Item) -> Iterator[str]:
+    """The faults of a project besides."""
     if "deleted_at" not in meta:
         manager = members.get(keys.ROLE + meta["manager"], {}).get("role")
         if manager != "manager":

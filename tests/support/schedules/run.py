@@ -16,7 +16,7 @@ from tests.support.schedules.rows import Rows, Transaction, items_of, written_by
 @dataclass(eq=False)
 class Attempt:
     """One sending of a request. Steps are numbered from 0; `answer` is None for one that crashed. `commits` are its
-    commits, `changes` those of them that changed a project."""
+    commits, `changes` those of them that changed something."""
 
     actor: int
     sent: Sent
