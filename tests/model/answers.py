@@ -76,6 +76,13 @@ def not_found(what: str) -> Refused:
 
 NO_PROJECT = Refused(403, "You do not have access to this project.")
 NO_SPACE = Refused(403, "You do not have access to this space.")
+NOT_ADMIN = {
+    "tenant:update": Refused(403, "You may not change this tenant."),
+    "space:create": Refused(403, "You may not create or delete spaces."),
+}
+NOT_SPACE = Refused(403, "You may not change this space.")
+LAST_OWNER = Refused(409, "This is the last owner of the space. Make another member an owner first.")
+TWICE_IN_SPACE = Refused(409, "The principal is a member of the space already.")
 NOT_RECORDS = Refused(403, "You may not change the records of this project.")
 NOT_MEMBERS = Refused(403, "You may not manage the members of this project.")
 ARCHIVED = Refused(409, "The project is archived. Set its status to active first.")

@@ -15,7 +15,6 @@ PERMISSIONS = {
     "project:delete": "manager",
     "project:transfer": "manager",
     "space:manage": "owner",
-    "event:read": "owner",
 }
 PHASES = ("business", "data_understanding", "data_preparation", "modeling", "evaluation", "deployment")
 STATUSES = ("pending", "onHold", "inProgress", "underReview", "completed")
@@ -36,8 +35,11 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "CreateProject": ("name", "client", "description"),
     "UpdateProject": ("name", "client", "description"),
     "V1CreateProject": ("name",),
-    "V1AddMember": ("principal", "role"),
+    "V1AddMember": ("role",),
     "V1UpdateMember": ("role",),
+    "V1CreateSpace": ("name",),
+    "V1AddSpaceMember": ("role",),
+    "V1UpdateSpaceMember": ("role",),
     "AddTeamMember": ("principal",),
     "FindTeamMember": ("email",),
     "UpdateTask": ("name", "description"),
@@ -52,8 +54,13 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 KNOWN: dict[str, tuple[str, ...]] = {
     "V1CreateProject": ("name", "description"),
     "V1UpdateProject": ("name", "description", "status", "manager"),
-    "V1AddMember": ("principal", "role"),
+    "V1AddMember": ("principal", "email", "role"),
     "V1UpdateMember": ("role",),
+    "V1UpdateTenant": ("name",),
+    "V1CreateSpace": ("name", "description", "owner"),
+    "V1UpdateSpace": ("name", "description"),
+    "V1AddSpaceMember": ("principal", "email", "role"),
+    "V1UpdateSpaceMember": ("role",),
     "V1AddTaskNote": ("content",),
     **{
         f"V1{does}{kind.title()}": (*fields, *more)
@@ -66,6 +73,8 @@ KNOWN: dict[str, tuple[str, ...]] = {
 JUDGED_LATE = {("UpdateProject", "client"), ("UpdateProject", "description"), ("FindTeamMember", "email")} | {
     ("V1CreateProject", "description"),
     ("V1UpdateProject", "description"),
+    ("V1CreateSpace", "description"),
+    ("V1UpdateSpace", "description"),
 }
 # Texts that must not be blank, required or optional.
 NOT_BLANK = {"name", "client", "description", "source", "content", "justification", *KINDS["experiment"][0]} - {"phase"}
@@ -78,7 +87,8 @@ def is_v1(route: str) -> bool:
 def spelled(route: str, name: str) -> str:
     """A field's name on the wire."""
     if is_v1(route):
-        return {"principal": "principal_id", "role": "role_id", "manager": "manager_id"}.get(name, name)
+        named = {"principal": "principal_id", "role": "role_id", "manager": "manager_id", "owner": "owner_id"}
+        return named.get(name, name)
     if "Project" in route:
         return {"name": "projectName", "client": "clientName"}.get(name, name)
     return {"principal": "id"}.get(name, camel(name))

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.model.answers import NO_PROJECT, NOT_YET, REUSED, STALE, Expected, Refused, invalid, not_found, require
 from tests.model.fields import JUDGED_LATE, KNOWN, NOT_BLANK, PHASES, REQUIRED, may, rank_of, spelled
-from tests.model.state import Member, Membership, Moment, Person, Project, Record, tag
+from tests.model.state import Member, Membership, Moment, Person, Project, Record, Space, Tenant, tag
 from tests.model.views import Views
 
 
@@ -39,15 +39,38 @@ class Kernel(Views):
     fresh: str
     now: Moment
 
-    def __init__(self, people: Mapping[str, Person], spaces: Mapping[str, str], roles: Mapping[str, str]) -> None:
+    def __init__(self, people: Mapping[str, Person], spaces: dict[str, str], roles: Mapping[str, str]) -> None:
         super().__init__(people, spaces, roles)
+        self._memberships: dict[str, Membership] = {}
+        before = Moment(datetime.fromtimestamp(0, UTC), datetime.now(UTC))
+        self.tenants = {
+            name.partition("/")[0]: Tenant(id, name.partition("/")[0].title(), before, before)
+            for name, id in spaces.items()
+            if name.endswith("/default")
+        }
+        # The default space has the tenant's name.
+        self.places = {
+            name: Space(
+                id,
+                tenant=name.partition("/")[0],
+                name=name.rpartition("/")[2].replace("default", name.partition("/")[0].title()),
+                description="",
+                created_at=before,
+                updated_at=before,
+            )
+            for name, id in spaces.items()
+        }
+        for called, person in people.items():
+            for name, role in person.roles.items():
+                self.places[name].members[called] = Member(Membership(self._memberships), role, before, before)
         self.projects: dict[str, Project] = {}
         self.deleted: dict[str, Project] = {}
         self.changed: Project | None = None
         self.succeeded = False
         self._kept: dict[tuple[str, str, str], Kept] = {}
         self._met: Kept | None = None
-        self._memberships: dict[str, Membership] = {}
+        # The space, or the tenant, that the call changed.
+        self.touched: Space | Tenant | None = None
 
     def _judge_body(self) -> None:
         """Refuses a body for reasons that do not depend on the state, the first of them alone."""
@@ -69,6 +92,9 @@ class Kernel(Views):
             known = ", ".join(sorted(spelled(route, name) for name in KNOWN[route]))
             raise invalid("colour", f"Unknown field. Known: {known}", "extra_forbidden")
         body.pop("colour", None)
+        if route in ("V1AddMember", "V1AddSpaceMember"):
+            either = Refused(422, "Give either principal_id or email", at=("body",), type="one_of")
+            require(len(body.keys() & {"principal", "email"}) == 1, either)
 
     def _meet(self) -> None:
         """Finds the request with the same key of the same caller and route in the last thirty days.
@@ -88,7 +114,20 @@ class Kernel(Views):
             raise Replay(self._met)
 
     def _role_in(self, space: str) -> int:
-        return rank_of(self.me.roles.get(space))
+        """An admin is as good as an owner in every space of its tenant."""
+        is_admin = self.me.is_admin and space.partition("/")[0] == self.me.tenant
+        return rank_of("owner" if is_admin else self.me.roles.get(space))
+
+    def _named(self) -> str:
+        """Who is named in the body, by id or by e-mail address."""
+        field = "email" if "email" in self.body else "principal"
+        tenants = {name: person for name, person in self.people.items() if person.tenant == self.me.tenant}
+        if field == "email":
+            found = [name for name, person in tenants.items() if person.email == self.body["email"].lower()]
+        else:
+            found = [name for name in tenants if name == self.body["principal"]]
+        require(found, invalid(field, "No such principal", "unknown_principal"))
+        return found[0]
 
     def _open(self) -> tuple[Project, int]:
         """The project, and the rank of the caller: that of the stronger role, in the project or in its space."""
@@ -134,6 +173,17 @@ class Kernel(Views):
         if changed is not None:
             project.event["changed"] = sorted(changed)
         self.changed = project
+        self.succeeded = True
+
+    def _commit_on(
+        self, root: Space | Tenant, type: str, resource: dict[str, Any], changed: Iterable[str] | None = None
+    ) -> None:
+        """Counts one change of a space, or of the tenant, and makes one event."""
+        root.sequence += 1
+        root.event = {"type": type, "time": self.now, "by": self.call.by, "resource": resource}
+        if changed is not None:
+            root.event["changed"] = sorted(changed)
+        self.touched = root
         self.succeeded = True
 
     def _page(self, ids: Iterable[str], default: int) -> tuple[list[str], str | None]:

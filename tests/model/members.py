@@ -33,12 +33,10 @@ class Members(Kernel):
     def add_member(self) -> Expected:
         """The flat dialect adds contributors."""
         project = self._open_to("member:manage", NOT_MEMBERS, replays=True)
-        name = self.body["principal"]
         role = self._granted() if self.v1 else "contributor"
         self._match_nothing()
         require(not project.is_archived, ARCHIVED)
-        is_known = name in self.people and self.people[name].tenant == self.me.tenant
-        require(is_known, invalid("principal", "No such principal", "unknown_principal"))
+        name = self._named()
         require(name not in project.members, TWICE)
         project.members[name] = Member(Membership(self._memberships), role, self.now, self.now)
         self._commit(project, "member.added", self._member(project, name))

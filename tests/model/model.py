@@ -34,7 +34,7 @@ class Model(Spaces, Projects, Members, Records, Notes):
         self.me = self.people[call.by]
         self.v1 = is_v1(call.route)
         self.body = dict(call.body or {})
-        self.changed = None
+        self.changed = self.touched = None
         self.succeeded = False
         self._met: Kept | None = None
         try:
@@ -51,6 +51,10 @@ class Model(Spaces, Projects, Members, Records, Notes):
 
     def version(self, call: Call, before: int = 0) -> str:
         """The current version in the ETag of the addressed resource, or an older one: so many versions `before` it."""
+        if call.route.endswith("Tenant"):
+            return tag(call.route, self.tenants[self.people[call.by].tenant].version - before)
+        if "Space" in call.route:
+            return self._version_of_space(call, before)
         project = self.projects.get(call.project)
         if project is None:
             return tag(call.route, 0)
@@ -62,6 +66,13 @@ class Model(Spaces, Projects, Members, Records, Notes):
             return tag(call.route, 1 - before)
         found = next((records[call.item] for records in project.records.values() if call.item in records), None)
         return tag(call.route, version_of(call.route, found, before) if found else 0)
+
+    def _version_of_space(self, call: Call, before: int) -> str:
+        space = self.places.get(call.space)
+        member = space.members.get(call.item) if space else None
+        if member:
+            return tag(call.route, f"{member.id}-{member.version - before}")
+        return tag(call.route, space.version - before if space and not call.item else 0)
 
 
 # The routes that the model does not know, and why.

@@ -20,7 +20,7 @@ class Projects(Kernel):
         """All projects for a caller with a role in the space; for others, those of which they are members."""
         space = self.call.space
         require(self._is_here(space), not_found("Space"))
-        if space in self.me.roles:
+        if self._role_in(space):
             page, more = self._page([id for id, project in self.projects.items() if project.space == space], 20)
             found = [self.projects[id] for id in page]
         else:

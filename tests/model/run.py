@@ -102,8 +102,9 @@ class Run(RuleBasedStateMachine):
                 item, note = NOTHING, NOTHING if note else ""
         if "{project_id}" not in path and "{id}" not in path:
             project = ""
-        if not is_v1(call.route):
+        if "{space_id}" not in path:
             space = ""
+        space = pick(self.known.spaces or ["acme/research"], which) if space == "made" else space
         return replace(call, space=space, project=project, item=drawn.get("member") or item, note=note)
 
     def _step(self, call: Call, fault: tuple[str, str] | None = None) -> Answer:
@@ -135,8 +136,10 @@ class Run(RuleBasedStateMachine):
         call = pick(self.speaker.sent, -1 - which)
         if by is None and call.body and "name" in call.body:
             call = replace(call, body={**call.body, "name": "Another"})
-        elif by is None:
+        elif by is None and call.project:
             call = replace(call, project=NOTHING, body=call.body and {**call.body})
+        elif by is None and call.space:
+            call = replace(call, space="nowhere")
         self._step(replace(call, by=by or call.by))
 
     @precondition(lambda self: self._sent_by_the_outsider())
@@ -256,12 +259,20 @@ def arguments(route: str, method: str, path: str) -> dict[str, st.SearchStrategy
     if "{member_id}" in path or "{user_id}" in path:
         given["member"] = st.sampled_from(MEMBERS)
     if "{space_id}" in path and "{project_id}" not in path:
-        given["space"] = st.sampled_from(["acme/default", "acme/research", "globex/default", "nowhere"])
+        given["space"] = st.sampled_from(SPACES[bool(re.search("(Update|Add|Remove)Space", route))])
     if method != "GET":
         given["key"] = st.sampled_from([None, "one", "and again"])
         if route != "FindTeamMember":
             given["if_match"] = SELDOM if re.search("Create|Add", route) else IF_MATCH
     return given
+
+
+# The spaces of requests; in the second line, of those that change a space or its members. Roles in the default space,
+# which most projects are in, are seldom taken away.
+SPACES = (
+    ["acme/default", "acme/research", "made", "globex/default", "nowhere"],
+    [*["made", "acme/research"] * 4, "acme/default", "globex/default", "nowhere"],
+)
 
 
 def rule_of(route: str) -> Any:

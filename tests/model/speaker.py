@@ -18,7 +18,7 @@ from tests.model.answers import DIGEST, Call, Expected
 from tests.model.differences import differences
 from tests.model.fields import KINDS, is_v1, spelled
 from tests.model.model import Model
-from tests.model.state import Moment, Person, Project
+from tests.model.state import Moment, Person, Project, Space, Tenant
 from tests.model.strategies import NOTHING
 from tests.support.changes import last_event
 from tests.support.client import HEX24, UUID, Answer, World, flat_id, v1_id
@@ -37,6 +37,7 @@ class Known:
     projects: list[str]
     records: dict[str, list[tuple[str, str]]]
     notes: list[tuple[str, str, str]]
+    spaces: list[str]
 
 
 class Speaker:
@@ -50,7 +51,7 @@ class Speaker:
             for name, id in known["spaces"].items()
         }
         self.model = Model(people(world), spaces, world.dev["roles"])
-        self.known = Known([], {kind: [] for kind in KINDS}, [])
+        self.known = Known([], {kind: [] for kind in KINDS}, [], [])
         self.pages: list[Call] = []
         self.sent: list[Call] = []
         # The answer by caller, route and key; the cursor by list (path and filters) and last id.
@@ -69,17 +70,22 @@ class Speaker:
         answer, times = self._delivered(call, fault)
         fresh = id_in(answer)
         moment = Moment(begun, self.now())
-        self.changed = None
+        self.changed = touched = None
         for _ in range(times):
             expected = self.model.answer(call, fresh, moment)
             if call.key and not expected.replayed:
                 # The key had expired. Its new answer may be lost, and the first one seen may be a replay.
                 self.answers.pop((call.by, call.route, call.key), None)
             self.changed = self.model.changed or self.changed
+            touched = self.model.touched or touched
         self._compare(call, answer, expected)
         if self.changed:
             self._remember(call, fresh, self.changed.id)
-            self._require_event(self.changed)
+            self._require_event(self.changed, self.changed.space.partition("/")[0])
+        if touched:
+            if call.route == "V1CreateSpace":
+                self.known.spaces.append(f"{self.model.people[call.by].tenant}/{fresh}")
+            self._require_event(touched, self.model.people[call.by].tenant)
         if expected.more:
             self._turn(call, answer, expected.more)
         return answer
@@ -133,7 +139,7 @@ class Speaker:
         v1 = is_v1(call.route)
         sent = {}
         for name, value in (call.body or {}).items():
-            if name in ("principal", "manager", "assigned_to") and value:
+            if name in ("principal", "manager", "owner", "assigned_to") and value:
                 value = v1_id(self._id(value)) if v1 else self._id(value)
             if name == "role":
                 value = self.model.roles.get(value, v1_id(NOTHING))
@@ -183,9 +189,14 @@ class Speaker:
         made = "Create" in call.route or call.route.endswith("AddTaskNote")
         assert not made or self.ahead + datetime.now(UTC) - born(fresh) < timedelta(seconds=NET)
 
-    def _require_event(self, changed: Any) -> None:
-        """Compares the event on the project, which the stream will publish, with the model's."""
-        key = keys.project(self.model.spaces[f"{changed.space.partition('/')[0]}/default"], changed.id)
+    def _require_event(self, changed: Project | Space | Tenant, tenant: str) -> None:
+        """Compares the event on the project, the space or the tenant, which the stream will publish, with the
+        model's."""
+        id = self.model.spaces[f"{tenant}/default"]
+        if isinstance(changed, Project):
+            key = keys.project(id, changed.id)
+        else:
+            key = keys.space(id, changed.id) if isinstance(changed, Space) else keys.tenant(id)
         row = self._client.get_item(
             TableName=table().name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}}, ConsistentRead=True
         )["Item"]
@@ -245,7 +256,8 @@ def people(world: World) -> dict[str, Person]:
             called = name if tenant == "acme" else "stranger" if name == "owner" else f"{name} of {tenant}"
             role = {} if name == "outsider" else {f"{tenant}/{space}": name for space in known["spaces"]}
             full_name = f"{name.title()} of {tenant.title()}"
-            found[called] = Person(principal["id"], tenant, full_name, f"{name}@{tenant}.example", role)
+            email, is_admin = f"{name}@{tenant}.example", principal["tenant_role"] == "admin"
+            found[called] = Person(principal["id"], tenant, full_name, email, role, is_admin)
     return found
 
 

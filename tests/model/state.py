@@ -1,6 +1,5 @@
 """The state that the model keeps: projects with their members, records and notes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,13 +42,16 @@ class Membership:
         return next((id for id, one in self._seen.items() if one is self), "unknown")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Person:
+    """`roles` are those in spaces, by the names of the spaces."""
+
     id: str
     tenant: str
     name: str
     email: str
-    roles: Mapping[str, str]
+    roles: dict[str, str]
+    is_admin: bool
 
 
 @dataclass
@@ -59,6 +61,33 @@ class Member:
     created_at: Moment
     updated_at: Moment
     version: int = 1
+
+
+@dataclass
+class Tenant:
+    id: str
+    name: str
+    created_at: Moment
+    updated_at: Moment
+    version: int = 1
+    sequence: int = 1
+    event: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Space:
+    """`sequence` counts the changes of its members, too."""
+
+    id: str
+    tenant: str
+    name: str
+    description: str
+    created_at: Moment
+    updated_at: Moment
+    version: int = 1
+    sequence: int = 1
+    event: dict[str, Any] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
 
 
 @dataclass

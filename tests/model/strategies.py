@@ -68,6 +68,13 @@ REQUIRED_OF = {kind: required for kind, (required, _) in KINDS.items()}
 # Bodies that may have more fields than the required ones.
 BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "V1CreateProject": body(("name",), ("description",), **PROJECT),
+    **dict.fromkeys(
+        ("V1AddMember", "V1AddSpaceMember"),
+        body(("principal", "role")) | body(("email", "role")) | body(("role",), ("principal", "email")),
+    ),
+    "V1UpdateTenant": body((), ("name",)),
+    "V1CreateSpace": body(("name",), ("description", "owner"), owner=NONE | st.sampled_from(MEMBERS)),
+    "V1UpdateSpace": body((), ("name", "description")),
     "V1UpdateProject": body(
         (), ("name", "description", "status", "manager"), status=st.sampled_from(["active", "archived"]), **PROJECT
     ),

@@ -15,7 +15,7 @@ class Views:
     call: Call
     v1: bool
 
-    def __init__(self, people: Mapping[str, Person], spaces: Mapping[str, str], roles: Mapping[str, str]) -> None:
+    def __init__(self, people: Mapping[str, Person], spaces: dict[str, str], roles: Mapping[str, str]) -> None:
         self.people, self.spaces, self.roles = people, spaces, roles
 
     def _listed(self, views: list[Any], more: str | None) -> Expected:
