@@ -63,6 +63,7 @@ class Kernel(Views):
         for called, person in people.items():
             for name, role in person.roles.items():
                 self.places[name].members[called] = Member(Membership(self._memberships), role, before, before)
+                self.places[name].sequence += 1
         self.projects: dict[str, Project] = {}
         self.deleted: dict[str, Project] = {}
         self.changed: Project | None = None

@@ -77,7 +77,7 @@ OWNERS = of(
     ),
     *("SameInOwned@viewer,DemoteOtherInOwned@contributor", "DemoteInOwned@viewer,PromoteInOwned"),
     *("V1UpdateSpaceMember,V1RemoveSpaceMember", "V1AddSpaceMember,V1UpdateSpace", "SameSpace,V1UpdateSpace"),
-    *("SameTenant,V1UpdateTenant", "DemoteInOwned!@viewer,DemoteInOwned", "V1UpdateTenant!,V1UpdateTenant"),
+    *("SameTenant,V1UpdateTenant", "DemoteInOwned@viewer!,DemoteInOwned", "V1UpdateTenant!,V1UpdateTenant"),
 )
 TORN_OWNERS = of(
     "Apollo",

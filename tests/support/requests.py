@@ -107,7 +107,7 @@ def in_lab(method: str, suffix: str, make: Callable[[World], Any] = lambda w: No
             assert world("POST", f"{world.lab}/members", {"principal_id": viewer, "role_id": role}).status == 201
         elif members[viewer] != role:
             assert world("PATCH", f"{world.lab}/members/{viewer}", {"role_id": role}).status == 200
-        return method, world.lab + suffix.format(viewer=viewer), make(world)
+        return method, world.lab + suffix.format(viewer=viewer, owner=world.uuid("owner")), make(world)
 
     return request
 
@@ -180,7 +180,7 @@ TABLE = (
     reads("V1GetSpace", lambda w, p: ("GET", p.rpartition("/projects/")[0], None)),
     writes("V1UpdateSpace", "space.updated", in_lab("PATCH", "", lambda w: {"name": another(w, w.lab or "")})),
     reads("V1ListSpaceMembers", in_lab("GET", "/members")),
-    reads("V1GetSpaceMember", in_lab("GET", "/members/{viewer}")),
+    reads("V1GetSpaceMember", in_lab("GET", "/members/{owner}")),
     writes(
         "V1AddSpaceMember",
         "space_member.added",

@@ -252,7 +252,8 @@ class SpaceMembers:
         elif acts_as_admin(self._work, space):
             self._work.update(owners, "ADD #count :less", less=-1)
         else:
-            self._work.require_settled(owners, key)
+            # The caller may have lost its own role to whoever left one owner.
+            self._work.require_settled(owners, key, self._work.my_key)
             raise Conflict("This is the last owner of the space. Make another member an owner first.", Code.LAST_OWNER)
 
 
