@@ -42,28 +42,21 @@ class Kernel(Views):
     def __init__(self, people: Mapping[str, Person], spaces: dict[str, str], roles: Mapping[str, str]) -> None:
         super().__init__(people, spaces, roles)
         self._memberships: dict[str, Membership] = {}
-        before = Moment(datetime.fromtimestamp(0, UTC), datetime.now(UTC))
-        self.tenants = {
-            name.partition("/")[0]: Tenant(id, name.partition("/")[0].title(), before, before)
-            for name, id in spaces.items()
-            if name.endswith("/default")
-        }
-        # The default space has the tenant's name.
-        self.places = {
-            name: Space(
-                id,
-                tenant=name.partition("/")[0],
-                name=name.rpartition("/")[2].replace("default", name.partition("/")[0].title()),
-                description="",
-                created_at=before,
-                updated_at=before,
-            )
-            for name, id in spaces.items()
-        }
-        for called, person in people.items():
-            for name, role in person.roles.items():
-                self.places[name].members[called] = Member(Membership(self._memberships), role, before, before)
-                self.places[name].sequence += 1
+        # What Provision made of a tenant has one moment.
+        defaults = {name.partition("/")[0]: id for name, id in spaces.items() if name.endswith("/default")}
+        made = {tenant: Moment(datetime.fromtimestamp(0, UTC), datetime.now(UTC)) for tenant in defaults}
+        self.tenants = {name: Tenant(id, name.title(), made[name], made[name]) for name, id in defaults.items()}
+        self.places: dict[str, Space] = {}
+        for called, id in spaces.items():
+            tenant, _, name = called.partition("/")
+            # The default space has the tenant's name.
+            shown = tenant.title() if name == "default" else name
+            self.places[called] = Space(id, tenant, shown, "", made[tenant], made[tenant])
+        for name, person in people.items():
+            for called, role in person.roles.items():
+                at = made[person.tenant]
+                self.places[called].members[name] = Member(Membership(self._memberships), role, at, at)
+                self.places[called].sequence += 1
         self.projects: dict[str, Project] = {}
         self.deleted: dict[str, Project] = {}
         self.changed: Project | None = None

@@ -41,6 +41,9 @@ ESCAPES: dict[str, Callable[[Table, str], Any]] = {
     "get": lambda t, own: t.get(keys.project(OTHER, OTHER)),
     "get all": lambda t, own: t.get_all([keys.project(own, OTHER), keys.project(OTHER, OTHER)]),
     "get when committed": lambda t, own: t.get_when_committed(keys.project(OTHER, OTHER)),
+    "get all when committed": lambda t, own: t.get_all_when_committed(
+        [keys.project(own, OTHER), keys.project(OTHER, OTHER)]
+    ),
     "query": lambda t, own: t.query(starting_with(keys.space(OTHER, OTHER).pk, keys.PROJECT, None, 1)),
     "a tenant whose id starts alike": lambda t, own: t.get(keys.project(own + "0", OTHER)),
     "a tenant that is the start of another": lambda t, own: t.get(keys.project(own[:-1], OTHER)),

@@ -227,7 +227,13 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
     "space_malformed": (None, {"": lambda p: p.rows.change(keys.space(p.tenant, p.tenant), name=None)}),
     "pulse_malformed": (None, {"": lambda p: p.rows.change(keys.PULSE, at="yesterday")}),
     "space_member_missing": ("written", {"": lambda p: p.rows.delete(p.in_space("viewer"))}),
-    "space_member_differs": ("written", {"": lambda p: p.rows.change(p.in_space("viewer"), role="manager")}),
+    "space_member_differs": (
+        "written",
+        {
+            "role": lambda p: p.rows.change(p.in_space("viewer"), role="manager"),
+            "form": lambda p: p.rows.change(p.in_space("viewer"), id=None),
+        },
+    ),
     "space_member_of_nobody": (
         "deleted",
         {

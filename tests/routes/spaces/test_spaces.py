@@ -1,14 +1,21 @@
 """The tenant and its spaces: who sees which, how they are made and changed, and by what."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import boto3
 import pytest
 
+from atrium import keys
+from atrium.api import authorizer
+from atrium.credentials import digest
 from atrium.store import spaces
 from tests.support.changes import event, require_published_form
-from tests.support.client import A_MOMENT, A_UUID, Answer, World, every_page, v1_id
+from tests.support.client import A_MOMENT, A_UUID, Answer, World, every_page, flat_id, v1_id
 from tests.support.place import GHOST
-from tests.support.rows import set_space_roles, set_status
+from tests.support.rows import Rows, set_space_roles, set_status
 
 
 def made(world: World, **fields: Any) -> Answer:
@@ -20,6 +27,18 @@ def made(world: World, **fields: Any) -> Answer:
 def members(world: World, space: str) -> dict[str, str]:
     """The roles of a space's members, by principal."""
     return {each["principal_id"]: each["role_id"] for each in every_page(world, f"{space}/members")}
+
+
+@contextmanager
+def narrowing(world: World, name: str, **narrowed_to: list[str]) -> Iterator[None]:
+    """A principal's token is narrowed. The table is told directly, and the authorizer asks it again."""
+    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    key = keys.credential(digest(world.principal(name)["token"]))
+    rows.change(key, **narrowed_to)
+    authorizer.credentials.cache_clear()
+    yield
+    rows.change(key, **dict.fromkeys(narrowed_to))
+    authorizer.credentials.cache_clear()
 
 
 def told(world: World, space: str) -> list[tuple[str, str]]:
@@ -131,6 +150,35 @@ def test_an_admin_lists_all_spaces_of_its_tenant_and_others_their_own(world: Wor
         assert pages == sorted(ids), by
     assert lab in world("GET", "/v1/spaces").body["data"]
     assert world("GET", f"/v1/spaces/{lab['id']}", by="viewer").status == 403
+
+
+def test_a_narrowed_credential_sees_and_changes_the_spaces_it_is_narrowed_to(world: World) -> None:
+    ids = world.dev["tenants"]["acme"]["spaces"]
+    research, default = (f"/v1/spaces/{ids[name]}" for name in ("research", "default"))
+    narrowed = {
+        "detail": "Your credential is narrowed and does not permit this, though you may do it with one that does."
+    }
+    with narrowing(world, "owner", spaces=[flat_id(ids["research"])]):
+        assert [each["id"] for each in world("GET", "/v1/spaces").body["data"]] == [ids["research"]]
+        assert world("PATCH", research, {"name": "Lab"}).status == 200
+        assert world("GET", default).seen == (403, narrowed)
+        assert world("GET", f"{default}/members").seen == (403, narrowed)
+        assert world("POST", "/v1/spaces", {"name": "Lab"}).seen == (403, narrowed)
+        assert world("PATCH", "/v1/tenant", {"name": "B"}).seen == (403, narrowed)
+        assert world("GET", "/v1/tenant").status == 200
+    with narrowing(world, "owner", projects=[flat_id(world.new_project().rpartition("/")[2])]):
+        assert world("GET", "/v1/spaces").body["data"] == []
+        assert world("GET", research).seen == (403, narrowed)
+    with narrowing(world, "owner", permissions=["project:read", "space:manage", "space:create"]):
+        assert len(world("GET", "/v1/spaces").body["data"]) == 2
+        assert world("POST", "/v1/spaces", {"name": "Lab", "owner_id": None}).status == 201
+        assert world("PATCH", default, {"name": "Lab"}).status == 200
+        above = {"detail": "You may not grant a role above your own."}
+        member = f"{default}/members/{world.uuid('viewer')}"
+        for role in ("viewer", "contributor", "owner"):
+            assert world("PATCH", member, {"role_id": world.role(role)}).seen == (403, above), role
+    with narrowing(world, "viewer", permissions=["member:read"]):
+        assert world("GET", "/v1/spaces", by="viewer").body["data"] == []
 
 
 def test_an_admin_without_a_role_may_change_every_space(world: World) -> None:
