@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from atrium import keys
 from atrium.store import spaces
 from atrium.store.engine.table import Table, table
 from atrium.store.fsck.check import Check
-from tests.support.client import Answer, World
+from tests.support.client import Answer, World, flat_id
+from tests.support.direct import direct
 from tests.support.rows import set_status
 from tests.support.world import BeforeCommit
 
@@ -20,15 +22,15 @@ SUSPENDED = (409, {"detail": "The principal is suspended."})
 
 
 @pytest.fixture
-def suspended_before_commit(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Suspends a principal right before the next transaction."""
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Lets something happen to the table right before the next transaction."""
 
-    def arrange(name: str) -> None:
+    def arrange(happens: Callable[[], None]) -> None:
         commit = Table.transact
 
         def transact(one: Table, writes: Any, token: str) -> None:
             monkeypatch.setattr(Table, "transact", commit)
-            set_status(world, name, "suspended")
+            happens()
             commit(one, writes, token)
 
         monkeypatch.setattr(Table, "transact", transact)
@@ -57,11 +59,11 @@ def requests(world: World) -> dict[str, Callable[[], Answer]]:
 
 @pytest.mark.parametrize("gift", GIFTS)
 def test_principal_that_is_suspended_meanwhile_is_not_added(
-    world: World, suspended_before_commit: Callable[[str], None], gift: str
+    world: World, meanwhile: Callable[[Callable[[], None]], None], gift: str
 ) -> None:
     request = requests(world)[gift]
     before = len(world("GET", "/v1/spaces").body["data"])
-    suspended_before_commit("outsider")
+    meanwhile(lambda: set_status(world, "outsider", "suspended"))
     assert request().seen == SUSPENDED
     assert len(world("GET", "/v1/spaces").body["data"]) == before
     set_status(world, "outsider", "active")
@@ -105,18 +107,26 @@ def test_owner_who_is_demoted_meanwhile_is_refused(world: World, before_commit: 
     assert len(world("GET", f"{lab}/members").body["data"]) == 2
 
 
-def test_admin_who_is_one_no_more_takes_no_last_owner_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_admin_who_is_one_no_more_takes_no_last_owner_away(
+    world: World, meanwhile: Callable[[Callable[[], None]], None]
+) -> None:
     """The owner of the demo is an admin; its role in the space would permit all but that."""
     lab = f"/v1/spaces/{world('POST', '/v1/spaces', {'name': 'Lab'}).body['id']}"
-    commit = Table.transact
-
-    def transact(one: Table, writes: Any, token: str) -> None:
-        monkeypatch.setattr(Table, "transact", commit)
-        set_status(world, "owner", "active", tenant_role="member")
-        commit(one, writes, token)
-
-    monkeypatch.setattr(Table, "transact", transact)
+    meanwhile(lambda: set_status(world, "owner", "active", tenant_role="member"))
     refused = world("DELETE", f"{lab}/members/{world.uuid('owner')}")
     last = {"detail": "This is the last owner of the space. Make another member an owner first."}
     assert refused.seen == (409, last)
     assert len(world("GET", f"{lab}/members").body["data"]) == 1
+
+
+@pytest.mark.parametrize("place", ["space", "project"])
+def test_address_that_is_freed_meanwhile_names_nobody(
+    world: World, meanwhile: Callable[[Callable[[], None]], None], place: str
+) -> None:
+    path = world.space("research") if place == "space" else world.new_project()
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    meanwhile(lambda: direct().write([], [keys.email(tenant, "outsider@acme.example")]))
+    sent = {"email": "outsider@acme.example", "role_id": world.role("viewer")}
+    unknown = {"loc": ["body", "email"], "msg": "No such principal", "type": "unknown_principal"}
+    assert world("POST", f"{path}/members", sent).seen == (422, {"detail": [unknown]})
+    assert world("GET", f"{path}/members/{world.uuid('outsider')}").status == 404

@@ -105,6 +105,8 @@ def test_a_new_space_is_that_of_the_owner_who_is_named_or_nobodys(world: World) 
     named = f"/v1/spaces/{made(world, owner_id=world.uuid('viewer')).body['id']}"
     assert members(world, named) == {world.uuid("viewer"): world.role("owner")}
     assert world("PATCH", named, {"name": "Mine"}, by="viewer").status == 200
+    again = [{"name": "Lab", "owner_id": id} for id in (world.uuid("viewer"), world.uuid("viewer").upper())]
+    assert [world("POST", "/v1/spaces", body, key="once").replayed for body in again] == [False, True]
     nobodys = f"/v1/spaces/{made(world, owner_id=None).body['id']}"
     assert members(world, nobodys) == {}
     assert told(world, nobodys) == [("space.created", "")]

@@ -262,7 +262,9 @@ class Explorer:
 
         text = AN_ID.sub(named, without_moments(json.dumps(answers)))
         rows = [without_moments(json.dumps([*key, without_bound(row)], sort_keys=True)) for key, row in changed.items()]
-        return "\n".join([text, *(AN_ID.sub(named, row) for row in sorted(rows, key=partial(AN_ID.sub, as_yet)))])
+        shown = [AN_ID.sub(named, row) for row in sorted(rows, key=partial(AN_ID.sub, as_yet))]
+        # A principal's map of roles has ids as its keys, which are in another order now.
+        return "\n".join([text, *(json.dumps(json.loads(row), sort_keys=True) for row in shown)])
 
 
 def _following(schedule: str) -> Choose:

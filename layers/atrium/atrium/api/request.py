@@ -31,7 +31,7 @@ from atrium.settings import MAX_BODY_BYTES
 from atrium.store.engine.work import ANY, Conditions, IdempotencyKey
 
 # The fields of bodies that are ids.
-_IDS = frozenset(("id", "principal_id", "role_id", "manager_id", "assigned_to", "assignedTo"))
+_IDS = frozenset(("id", "principal_id", "role_id", "manager_id", "owner_id", "assigned_to", "assignedTo"))
 
 
 def prepared(event: Mapping[str, Any], declared: Mapping[str, bool]) -> dict[str, Any]:
