@@ -413,11 +413,7 @@ MEETINGS: dict[str, Callable[[World], Iterator[Met]]] = {
 NEVER_MET = {
     "principal_not_found": "an id of a principal is in the body of a request, where it is unknown_principal",
     **dict.fromkeys(
-        tuple(
-            f"{each}_required"
-            for each in ("space_manage", "space_create", "principal_manage", "credential_manage", "tenant_update")
-        ),
-        "no route asks for the permission yet",
+        ("principal_manage_required", "credential_manage_required"), "no route asks for the permission yet"
     ),
     "credential_narrowed": "no credential is narrowed yet",
     "role_above_own": "who manages members is a manager at least, and no role of a project is above that",
