@@ -95,21 +95,27 @@ def in_lab(method: str, suffix: str, make: Callable[[World], Any] = lambda w: No
     owner and the viewer are members, in these roles, and the outsider is none."""
 
     def request(world: World, project: str) -> Request:
-        outsider, viewer, role = world.uuid("outsider"), world.uuid("viewer"), world.role("viewer")
         if world.lab is None or world("GET", world.lab).status == 404:
             made = world("POST", "/v1/spaces", {"name": "Lab"})
             assert made.status == 201, made
             world.lab = f"/v1/spaces/{made.body['id']}"
-        members = {each["principal_id"]: each["role_id"] for each in every_page(world, f"{world.lab}/members")}
-        if outsider in members:
-            assert world("DELETE", f"{world.lab}/members/{outsider}").status == 204
-        if viewer not in members:
-            assert world("POST", f"{world.lab}/members", {"principal_id": viewer, "role_id": role}).status == 201
-        elif members[viewer] != role:
-            assert world("PATCH", f"{world.lab}/members/{viewer}", {"role_id": role}).status == 200
-        return method, world.lab + suffix.format(viewer=viewer, owner=world.uuid("owner")), make(world)
+        restore_members(world, world.lab)
+        named = {name: world.uuid(name) for name in ("viewer", "owner")}
+        return method, world.lab + suffix.format(**named), make(world)
 
     return request
+
+
+def restore_members(world: World, space: str) -> None:
+    """Makes the viewer a member of a space in this role, and the outsider none."""
+    outsider, viewer, role = world.uuid("outsider"), world.uuid("viewer"), world.role("viewer")
+    members = {each["principal_id"]: each["role_id"] for each in every_page(world, f"{space}/members")}
+    if outsider in members:
+        assert world("DELETE", f"{space}/members/{outsider}").status == 204
+    if viewer not in members:
+        assert world("POST", f"{space}/members", {"principal_id": viewer, "role_id": role}).status == 201
+    elif members[viewer] != role:
+        assert world("PATCH", f"{space}/members/{viewer}", {"role_id": role}).status == 200
 
 
 def another(world: World, path: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from local.template import ROOT
 from tests.support.client import World, flat_path, v1_id
+from tests.support.requests import restore_members
 
 EVENTS = ROOT / "events"
 
@@ -38,6 +39,7 @@ def status_of(sample: str) -> int:
 
 def made_for_samples(world: World) -> dict[str, str]:
     """Makes what the samples are about: v1 paths, a note's flat path, by the ids in the samples."""
+    restore_members(world, world.space())
     project = world.new_project("Customer Churn Model")
     world.new_member(project, "viewer", "viewer")
     made = {SAMPLE_PROJECT: project}
