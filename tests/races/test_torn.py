@@ -48,8 +48,8 @@ def rows(world: World) -> Rows:
 
 @dataclass(frozen=True)
 class Written:
-    """The change of one request: the table before and after, and the changed rows by kind. `row` is the subject of the
-    event, below META."""
+    """The change of one request: the table before and after, and the changed rows by kind. `root` is META of what
+    counts the event, `row` the subject of the event below it."""
 
     event: str
     before: Mapping[Key, Item]
@@ -78,9 +78,11 @@ def written_by(world: World, rows: Rows, route: str) -> Written:
     changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     kinds = {key: what.kind for key in changed if (what := keys.named(key))}
     assert len(kinds) == len(changed)
-    (meta,) = [key for key, kind in kinds.items() if kind == "project"]
+    numbers = {key: [rows.get(key, {}).get("sequence") for rows in (before, after)] for key in kinds}
+    (meta,) = [key for key, (was, now) in numbers.items() if now != was and "last_events" in after[key]]
     below = {"note", *keys.RECORDS}
-    event = after[keys.event(after[meta]["tenant"], after[meta]["last_events"][-1])]["type"]
+    event = after[keys.event(keys.tenant_of(meta.pk), after[meta]["last_events"][-1])]["type"]
+    kinds[meta] = "root"
     if event.startswith("note."):
         kinds = {key: "counter" if kind == keys.RECORDS[0] else kind for key, kind in kinds.items()}
     kinds = {key: "row" if kind in below else kind for key, kind in kinds.items()}
@@ -90,7 +92,7 @@ def written_by(world: World, rows: Rows, route: str) -> Written:
 def why_not_found(event: str, present: set[str], missing: set[str]) -> str | None:
     """Why a part of a change looks like a table without damage."""
     what = event.partition(".")[0]
-    if "event" in missing and "project" in present:
+    if "event" in missing and "root" in present:
         return None
     # An event without META that counts it has no number, and is shown as such; one that neither has is as before.
     present, missing = present - {"event"}, missing - {"event"}
@@ -100,16 +102,26 @@ def why_not_found(event: str, present: set[str], missing: set[str]) -> str | Non
         return "A tag that changed once too often, or a note that is there under the tag from before."
     if missing == {"replay"}:
         return "The change is there. Sent again, the request is done again, like every one since the moment."
-    if what not in ("project", "member") and "row" in present and "project" in missing:
+    if what not in ("project", "member") and "row" in present and "root" in missing:
         return "The change is there, and META does not count it: an event less, which no consumer could place anyway."
     if event == "task.deleted" and missing <= {"purge", "replay"}:
         return "There was no note to be purged, else that note is found."
+    if what in ("tenant", "space", "space_member"):
+        return why_not_found_of_a_space(what, present, missing)
     if event == "member.role_changed" and present <= {"member", "replay"} and "member" in present:
         return "The change is there, and META does not count it."
     if event == "project.updated" and present == {"member"}:
         return "The heir is a manager, as was meant; the project is not handed over yet, and so says META."
     if event == "project.created" and present == {"replay"}:
         return "A project that was created, deleted and purged leaves the same. It is found when the moment is told."
+    return None
+
+
+def why_not_found_of_a_space(what: str, present: set[str], missing: set[str]) -> str | None:
+    if present == {"replay"}:
+        return "The record does not say which space or tenant it tells of."
+    if what == "space_member" and missing <= {"root", "replay"}:
+        return "The change is there, and META does not count it."
     return None
 
 

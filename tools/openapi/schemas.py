@@ -52,7 +52,9 @@ def component(name: str, schema: Json, is_sent: bool) -> Json:
             for words in (each.pop("description", None) or _words(name, field),)
         },
     }
-    made |= {name: schema[name] for name in ("additionalProperties", "oneOf") if name in schema}
+    made |= {
+        name: schema[name] for name in ("additionalProperties", "minProperties", "maxProperties") if name in schema
+    }
     if not made["required"]:
         del made["required"]
         made["minProperties"] = 1

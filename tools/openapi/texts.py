@@ -145,7 +145,7 @@ SCHEMAS = {
     "EmailQuery": "Whom to look for.",
     "Person": "A user.",
     "Confirmation": "What was done, in words.",
-    "NewMember": "A member to be added.",
+    "NewMember": "A member to be added: the role, and the principal, by `principal_id` or else by `email`.",
     "MemberChange": "A member's new role.",
     "Member": "A member of a project.",
     "Role": "A role and what it permits.",

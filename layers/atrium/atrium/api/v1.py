@@ -152,7 +152,8 @@ class ProjectChange(Change):
 class NewMember(Sent):
     """The principal is named by its id, or else by its e-mail address."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in ("principal_id", "email")]})
+    # The role and one more: generators of clients know no `oneOf` of required fields.
+    model_config = ConfigDict(json_schema_extra={"minProperties": 2, "maxProperties": 2})
 
     principal_id: Id = NOT_GIVEN
     email: SoughtEmail = NOT_GIVEN
