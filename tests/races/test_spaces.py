@@ -22,7 +22,7 @@ SUSPENDED = (409, {"detail": "The principal is suspended."})
 
 
 @pytest.fixture
-def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+def right_before_commit(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
     """Lets something happen to the table right before the next transaction."""
 
     def arrange(happens: Callable[[], None]) -> None:
@@ -58,12 +58,12 @@ def requests(world: World) -> dict[str, Callable[[], Answer]]:
 
 
 @pytest.mark.parametrize("gift", GIFTS)
-def test_principal_that_is_suspended_meanwhile_is_not_added(
-    world: World, meanwhile: Callable[[Callable[[], None]], None], gift: str
+def test_principal_that_is_suspended_in_between_is_not_added(
+    world: World, right_before_commit: Callable[[Callable[[], None]], None], gift: str
 ) -> None:
     request = requests(world)[gift]
     before = len(world("GET", "/v1/spaces").body["data"])
-    meanwhile(lambda: set_status(world, "outsider", "suspended"))
+    right_before_commit(lambda: set_status(world, "outsider", "suspended"))
     assert request().seen == SUSPENDED
     assert len(world("GET", "/v1/spaces").body["data"]) == before
     set_status(world, "outsider", "active")
@@ -97,7 +97,7 @@ def test_two_roles_that_a_principal_gets_at_once_are_both_kept(world: World, bef
     assert mine == {labs[0]: "manager", labs[1]: "viewer"}
 
 
-def test_owner_who_is_demoted_meanwhile_is_refused(world: World, before_commit: BeforeCommit) -> None:
+def test_owner_who_is_demoted_in_between_is_refused(world: World, before_commit: BeforeCommit) -> None:
     lab = f"/v1/spaces/{world('POST', '/v1/spaces', {'name': 'Lab'}).body['id']}"
     assert world("POST", f"{lab}/members", member(world, "viewer", "owner")).status == 201
     role = {"role_id": world.role("manager")}
@@ -108,11 +108,11 @@ def test_owner_who_is_demoted_meanwhile_is_refused(world: World, before_commit: 
 
 
 def test_admin_who_is_one_no_more_takes_no_last_owner_away(
-    world: World, meanwhile: Callable[[Callable[[], None]], None]
+    world: World, right_before_commit: Callable[[Callable[[], None]], None]
 ) -> None:
     """The owner of the demo is an admin; its role in the space would permit all but that."""
     lab = f"/v1/spaces/{world('POST', '/v1/spaces', {'name': 'Lab'}).body['id']}"
-    meanwhile(lambda: set_status(world, "owner", "active", tenant_role="member"))
+    right_before_commit(lambda: set_status(world, "owner", "active", tenant_role="member"))
     refused = world("DELETE", f"{lab}/members/{world.uuid('owner')}")
     last = {"detail": "This is the last owner of the space. Make another member an owner first."}
     assert refused.seen == (409, last)
@@ -120,12 +120,12 @@ def test_admin_who_is_one_no_more_takes_no_last_owner_away(
 
 
 @pytest.mark.parametrize("place", ["space", "project"])
-def test_address_that_is_freed_meanwhile_names_nobody(
-    world: World, meanwhile: Callable[[Callable[[], None]], None], place: str
+def test_address_that_is_freed_in_between_is_unknown(
+    world: World, right_before_commit: Callable[[Callable[[], None]], None], place: str
 ) -> None:
     path = world.space("research") if place == "space" else world.new_project()
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    meanwhile(lambda: direct().write([], [keys.email(tenant, "outsider@acme.example")]))
+    right_before_commit(lambda: direct().write([], [keys.email(tenant, "outsider@acme.example")]))
     sent = {"email": "outsider@acme.example", "role_id": world.role("viewer")}
     unknown = {"loc": ["body", "email"], "msg": "No such principal", "type": "unknown_principal"}
     assert world("POST", f"{path}/members", sent).seen == (422, {"detail": [unknown]})

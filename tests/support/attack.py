@@ -111,7 +111,7 @@ class Attack:
     def undo(self, target: Target, answer: Answer) -> None:
         """Takes back what was made; what was deleted is made anew when it is asked for."""
         if target.route == "V1CreateSpace":
-            return  # it is nobody's, and in no one's way
+            return  # it has no owner, so it counts among the spaces of none
         if re.search("Create|Add", target.route):
             made = next(answer.body[name] for name in ("principal_id", "_id", "id") if name in answer.body)
             assert self.world("DELETE", f"{target.path}/{made}").status in (200, 204)

@@ -181,7 +181,7 @@ TABLE = (
         "V1UpdateTenant", "tenant.updated", lambda w, p: ("PATCH", "/v1/tenant", {"name": another(w, "/v1/tenant")})
     ),
     reads("V1ListSpaces", lambda w, p: ("GET", "/v1/spaces", None), round_trips=2),
-    # Of nobody's: the owner may have a role in a hundred spaces.
+    # Without an owner: one may have a role in a hundred spaces.
     writes("V1CreateSpace", "space.created", lambda w, p: ("POST", "/v1/spaces", {"name": "Lab", "owner_id": None})),
     reads("V1GetSpace", lambda w, p: ("GET", p.rpartition("/projects/")[0], None)),
     writes("V1UpdateSpace", "space.updated", in_lab("PATCH", "", lambda w: {"name": another(w, w.lab or "")})),

@@ -126,7 +126,7 @@ def test_the_last_owner_stays_unless_an_admin_acts(world: World, space: str) -> 
     assert world("DELETE", f"{space}/members/{world.uuid('outsider')}", by="outsider").seen == (409, LAST)
 
 
-def test_a_key_repeats_what_a_removed_owner_did_to_nobody(world: World, space: str) -> None:
+def test_answer_to_an_owner_who_is_removed_since_is_not_repeated(world: World, space: str) -> None:
     """The answer shows a member, so a replay needs the right to read the space."""
     assert add(world, space, "outsider", "owner", by="viewer").status == 201
     first = give(world, space, "contributor", "viewer", by="outsider", key="once")
@@ -149,7 +149,7 @@ def test_a_member_is_named_by_its_email_address(world: World, space: str, place:
     assert world("POST", f"{path}/members", {"email": " Outsider@ACME.example", **role}, key="once").replayed
     assert world("POST", f"{path}/members", {"email": "outsider@acme.example", **role}).status == 409
     unknown = {"loc": ["body", "email"], "msg": "No such principal", "type": "unknown_principal"}
-    for email in ("nobody@acme.example", "owner@globex.example", "", "é" * 254):
+    for email in ("unknown@acme.example", "owner@globex.example", "", "é" * 254):
         assert world("POST", f"{path}/members", {"email": email, **role}).seen == (422, {"detail": [unknown]})
     either = {"loc": ["body"], "msg": "Give either principal_id or email", "type": "one_of"}
     both = {"email": "viewer@acme.example", "principal_id": world.uuid("viewer")}

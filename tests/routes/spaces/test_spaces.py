@@ -101,15 +101,15 @@ def test_a_new_space_is_its_creators(world: World) -> None:
     assert (role["name"], role["role"], role["is_default"]) == ("Lab", "owner", False)
 
 
-def test_a_new_space_is_that_of_the_owner_who_is_named_or_nobodys(world: World) -> None:
+def test_a_new_space_is_that_of_the_owner_who_is_named_or_has_none(world: World) -> None:
     named = f"/v1/spaces/{made(world, owner_id=world.uuid('viewer')).body['id']}"
     assert members(world, named) == {world.uuid("viewer"): world.role("owner")}
     assert world("PATCH", named, {"name": "Mine"}, by="viewer").status == 200
     again = [{"name": "Lab", "owner_id": id} for id in (world.uuid("viewer"), world.uuid("viewer").upper())]
     assert [world("POST", "/v1/spaces", body, key="once").replayed for body in again] == [False, True]
-    nobodys = f"/v1/spaces/{made(world, owner_id=None).body['id']}"
-    assert members(world, nobodys) == {}
-    assert told(world, nobodys) == [("space.created", "")]
+    ownerless = f"/v1/spaces/{made(world, owner_id=None).body['id']}"
+    assert members(world, ownerless) == {}
+    assert told(world, ownerless) == [("space.created", "")]
 
 
 def test_a_space_is_made_by_admins_for_active_principals_of_the_tenant(world: World) -> None:

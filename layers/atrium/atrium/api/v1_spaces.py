@@ -89,8 +89,8 @@ class NewSpace(Sent):
     owner_id: Annotated[
         Id | None,
         Field(
-            description="The id of the principal who is to own the space. Left out, you own it; with null nobody does, "
-            "and the tenant's admins look after it."
+            description="The id of the principal who is to own the space. Left out, you own it; with null it has no "
+            "owner, and the tenant's admins look after it."
         ),
     ] = NOT_GIVEN
 

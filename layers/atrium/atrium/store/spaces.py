@@ -7,7 +7,7 @@ What two of them racing may leave. A change of a membership holds the id and the
 commit decides again on what the first one did: on another role, or on no member. Two that add a principal meet on its
 row in the space. Of two that give a principal its hundredth space, in two spaces, the second finds its map too large.
 Two owners who demote or remove each other meet on the number of owners, which a change by no admin leaves above zero:
-one of them stays. A principal that is suspended meanwhile is not added, since that it is active holds at the commit. A
+one of them stays. A principal that is suspended in between is not added, since it has to be active at the commit. A
 change of the space's own fields holds the version that it read. One that dies half-way left nothing.
 """
 
@@ -252,7 +252,7 @@ class SpaceMembers:
         elif acts_as_admin(self._work, space):
             self._work.update(owners, "ADD #count :less", less=-1)
         else:
-            # The caller may have lost its own role to whoever left one owner.
+            # The request that left one owner may have taken the caller's own role.
             self._work.require_settled(owners, key, self._work.my_key)
             raise Conflict("This is the last owner of the space. Make another member an owner first.", Code.LAST_OWNER)
 
