@@ -252,6 +252,9 @@ class Work:
             except ConditionFailed:
                 losses += 1
                 self._table.pause(losses)
+            except Inactive:
+                # Whatever was answered before is not for this caller any more.
+                raise
             except Refusal:
                 if not self._was_answered_meanwhile():
                     raise
