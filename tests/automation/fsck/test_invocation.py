@@ -90,7 +90,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 
 def lose_a_space_member(directory: Path) -> str:
-    """Deletes the row of a space member, and returns its tenant."""
+    """Deletes the row of a space member who is no owner, of whom a space has a number; and returns its tenant."""
     with endpoints_of(directory, the_template()) as endpoints:
         client = boto3.client(
             "dynamodb",
@@ -99,7 +99,8 @@ def lose_a_space_member(directory: Path) -> str:
             aws_secret_access_key="unused",
         )
         rows = Rows(client, TABLE_NAME)
-        (key, *_) = [Key(r["pk"], r["sk"]) for r in rows.all() if "#S#" in r["pk"] and r["sk"] != "META"]
+        members = [row for row in rows.all() if "#S#" in row["pk"] and row["sk"].startswith("ROLE#")]
+        (key, *_) = [Key(row["pk"], row["sk"]) for row in members if row["role"] != "owner"]
         rows.delete(key)
         return key.pk.split("#")[1]
 
