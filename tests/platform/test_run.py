@@ -47,8 +47,9 @@ def test_dev_json_holds_addresses_roles_tenants_and_credentials(instance: Instan
         assert tenant["tenant_id"] == A_UUID == tenant["spaces"]["default"]
         assert list(tenant["spaces"]) == ["default", "research"]
         assert list(tenant["principals"]) == ["owner", "contributor", "viewer", "outsider"]
-        for principal in tenant["principals"].values():
-            assert list(principal) == ["principal_id", "id", "token", "api_key"]
+        for name, principal in tenant["principals"].items():
+            assert list(principal) == ["principal_id", "id", "tenant_role", "token", "api_key"]
+            assert principal["tenant_role"] == ("admin" if name == "owner" else "member")
             assert (principal["principal_id"], principal["id"]) == (A_UUID, AN_ID)
 
 

@@ -166,7 +166,7 @@ def test_v1_roles_are_the_catalogue_in_every_tenant(world: World) -> None:
     assert viewer == ["project:read", "member:read"]
     assert contributor == [*viewer, "project:create", "project:update", "record:write"]
     assert manager == [*contributor, "member:manage", "project:delete", "project:transfer"]
-    assert owner == [*manager, "space:manage", "event:read"]
+    assert owner == [*manager, "space:manage"]
 
 
 def test_v1_me_says_who_the_caller_is_and_where(world: World) -> None:
@@ -182,6 +182,7 @@ def test_v1_me_says_who_the_caller_is_and_where(world: World) -> None:
             "kind": "user",
             "name": "Viewer of Acme",
             "email": "viewer@acme.example",
+            "tenant_role": "member",
             "spaces": [
                 {
                     "space_id": space,
