@@ -29,7 +29,7 @@ def endpoints_of(directory: Path, template: Template) -> Iterator[dict[str, str]
             engine = stack.enter_context(database(directory / "dynamodb", key))
             engine.wait_until_ready()
             create_table(engine.client(), template.table)
-            # What a command wrote is on disk before its engine ends.
+            # The writes of a command are on disk before its engine ends.
             stack.callback(engine.flush)
             log = Log(directory)
             bus = Bus(log.event)

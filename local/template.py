@@ -23,7 +23,7 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 TABLE_NAME = "atrium"
 
-# What the translator made of the template that was read last.
+# The translation of the template that was read last.
 KEPT = ROOT / ".aws-sam" / "translated.json"
 
 _NO_VALUE = {"Ref": "AWS::NoValue"}

@@ -42,7 +42,7 @@ class Kernel(Views):
     def __init__(self, people: Mapping[str, Person], spaces: dict[str, str], roles: Mapping[str, str]) -> None:
         super().__init__(people, spaces, roles)
         self._memberships: dict[str, Membership] = {}
-        # What Provision made of a tenant has one moment.
+        # All that Provision made of a tenant has one moment.
         defaults = {name.partition("/")[0]: id for name, id in spaces.items() if name.endswith("/default")}
         made = {tenant: Moment(datetime.fromtimestamp(0, UTC), datetime.now(UTC)) for tenant in defaults}
         self.tenants = {name: Tenant(id, name.title(), made[name], made[name]) for name, id in defaults.items()}

@@ -1,4 +1,4 @@
-"""A poller that follows `next_cursor` sees each event that is committed, and no other, whoever writes and fails.
+"""A poller that follows `next_cursor` sees each event that is committed, and no other, under writers that fail.
 
 Time is the test's own. It passes with each invocation, and no function runs for longer than a request can: so a commit
 may follow the ids of its events by all of that, whatever the speed of the machine.

@@ -122,7 +122,7 @@ def some_changes(world: World) -> str:
 
 
 def publish(template: Template, image: Item) -> None:
-    """What the stream does with an image of a root."""
+    """The stream brings an image of a root."""
     record = {"dynamodb": {"NewImage": wire_item(image), "SequenceNumber": "1"}}
     assert call(template.functions["PublishEvents"], {"Records": [record]}) == {"batchItemFailures": []}
 
@@ -196,7 +196,7 @@ class Ticking:
 # ---------------------------------------------------------------- beside the publisher
 
 
-def meanwhile(patch: pytest.MonkeyPatch, method: str, do: Callable[[], None], call_number: int = 0) -> None:
+def in_between(patch: pytest.MonkeyPatch, method: str, do: Callable[[], None], call_number: int = 0) -> None:
     """Lets something happen right before a call of a method of the run."""
     original, calls = getattr(Unsent, method), [0]
 
@@ -254,7 +254,7 @@ def test_a_publisher_that_comes_at_any_step_gives_no_number_twice(
 
     with monkeypatch.context() as patch:
         if step:
-            meanwhile(patch, step, come, calls)
+            in_between(patch, step, come, calls)
         assert redrive(ledger=True)["events"]["failed"] == 0
     if not step:
         come()
@@ -285,7 +285,7 @@ def test_a_run_that_dies_at_any_step_is_finished_by_the_next_one_with_the_same_n
         raise Killed
 
     with monkeypatch.context() as patch:
-        meanwhile(patch, step, die, calls)
+        in_between(patch, step, die, calls)
         with pytest.raises(Killed):
             redrive(ledger=True)
     assert redrive(ledger=True)["events"]["failed"] == 0

@@ -55,7 +55,7 @@ def poller(world: World, now: Now) -> Poller:
 
 
 def writer(name: str, world: World, template: Template) -> Callable[[], object]:
-    """What makes an event, once it is called."""
+    """A function that makes an event."""
     if name in EVERY_ROUTE:
         request = EVERY_ROUTE[name](world, a_project(world))
         return lambda: world(*request)

@@ -65,7 +65,7 @@ class Grant(NamedTuple):
 
 
 class Access:
-    """What a caller may do in a `place`, a space or a project, or in its tenant. Records what it is asked for and
+    """The access of a caller to a `place`, a space or a project, or to its tenant. Records what it is asked for and
     permits, so that `hold` holds no more than that rests on."""
 
     def __init__(self, grants: Sequence[Grant], narrowed_to: frozenset[Permission] | None, place: str) -> None:

@@ -1,4 +1,4 @@
-"""What is sent again: for each letter in DeadLetters an invocation of the function that failed, or was not reached, on
+"""Sending again: for each letter in DeadLetters an invocation of the function that failed, or was not reached, on
 what it was about; and records for the publisher, in the place of those that the stream lost. So what is done twice is
 done once, and what is allowed is what that function may, as the first time.
 """
