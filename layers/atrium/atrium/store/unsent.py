@@ -8,8 +8,8 @@ free number goes to the lowest id (decision 0047).
 The publisher may come after all, with other numbers for changes made at the same time. So each row is marked first, by
 `unsent`: the publisher leaves a marked row without a number alone, and takes the number of a row that has one. A row
 without a number, once all of its root's rows are marked, gets none from the publisher any more, and each run that pairs
-rows and numbers then does it in the same way. The mark is removed when the event is sent: a run that dies leaves it, and
-the next one goes on.
+rows and numbers then does it in the same way. The mark is removed when the event is sent: a run that dies leaves it,
+and the next one goes on.
 """
 
 from array import array
