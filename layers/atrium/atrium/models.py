@@ -56,6 +56,14 @@ class Narrowing(NamedTuple):
         )
         return frozenset() if is_outside else self.permissions
 
+    def lists(self) -> dict[str, list[str]]:
+        """What it is narrowed to, by name, without what is every one."""
+        return {name: sorted(ids) for name, ids in self._asdict().items() if ids is not None}
+
+    @classmethod
+    def of(cls, lists: Mapping[str, Sequence[Any]]) -> "Narrowing":
+        return cls(**{name: frozenset(lists[name]) for name in cls._fields if name in lists})
+
 
 class Caller(NamedTuple):
     """Who is asking, as the authorizer said. `kind` is `user`, `service` or OPERATOR; `credential` is the id of the

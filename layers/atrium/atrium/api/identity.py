@@ -17,8 +17,7 @@ def context_of(caller: Caller) -> dict[str, str | None]:
     }
     if caller.narrowed is None:
         return context
-    narrowed = {name: sorted(ids) for name, ids in caller.narrowed._asdict().items() if ids is not None}
-    return context | {"narrowed_to": documents.render(narrowed)}
+    return context | {"narrowed_to": documents.render(caller.narrowed.lists())}
 
 
 def caller_of(context: Mapping[str, Any]) -> Caller:
@@ -30,5 +29,5 @@ def caller_of(context: Mapping[str, Any]) -> Caller:
         context["kind"],
         # The gateway keeps the word of an earlier release's authorizer for a while: it has no id of a credential.
         context.get("credential_id"),
-        Narrowing(**{name: frozenset(ids) for name, ids in documents.parse(narrowed).items()}) if narrowed else None,
+        Narrowing.of(documents.parse(narrowed)) if narrowed else None,
     )

@@ -86,14 +86,9 @@ def to_person(row: Item) -> Person:
     return Person(row["principal"] if "principal" in row else row["id"], row["name"], row.get("email"))
 
 
-def narrowing_row(narrowing: Narrowing | None) -> Item:
-    """The attributes of a credential that is narrowed; of one that is not, none."""
-    return {name: sorted(ids) for name, ids in narrowing._asdict().items() if ids is not None} if narrowing else {}
-
-
 def to_narrowing(row: Item) -> Narrowing | None:
-    found = {name: frozenset(row[name]) for name in Narrowing._fields if name in row}
-    return Narrowing(**found) if found else None
+    """What a credential is narrowed to, by the row under its digest; None for one that is whole."""
+    return Narrowing.of(row) if any(name in row for name in Narrowing._fields) else None
 
 
 def project_row(project: Project) -> Item:
