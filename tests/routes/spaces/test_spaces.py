@@ -1,21 +1,14 @@
 """The tenant and its spaces: who sees which, how they are made and changed, and by what."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import boto3
 import pytest
 
-from atrium import keys
-from atrium.api import authorizer
-from atrium.credentials import digest
 from atrium.store import spaces
 from tests.support.changes import event, require_published_form
 from tests.support.client import A_MOMENT, A_UUID, Answer, World, every_page, flat_id, v1_id
 from tests.support.place import GHOST
-from tests.support.rows import Rows, set_space_roles, set_status
+from tests.support.rows import narrowing, set_space_roles, set_status
 
 
 def made(world: World, **fields: Any) -> Answer:
@@ -27,18 +20,6 @@ def made(world: World, **fields: Any) -> Answer:
 def members(world: World, space: str) -> dict[str, str]:
     """The roles of a space's members, by principal."""
     return {each["principal_id"]: each["role_id"] for each in every_page(world, f"{space}/members")}
-
-
-@contextmanager
-def narrowing(world: World, name: str, **narrowed_to: list[str]) -> Iterator[None]:
-    """A principal's token is narrowed. The table is told directly, and the authorizer asks it again."""
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
-    key = keys.credential(digest(world.principal(name)["token"]))
-    rows.change(key, **narrowed_to)
-    authorizer.credentials.cache_clear()
-    yield
-    rows.change(key, **dict.fromkeys(narrowed_to))
-    authorizer.credentials.cache_clear()
 
 
 def told(world: World, space: str) -> list[tuple[str, str]]:
