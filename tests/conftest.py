@@ -100,7 +100,7 @@ LONG = (
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Imports and collected tests stay to the end: the garbage collector would look at it again and again, a fifth
+    """Imports and collected tests stay to the end: the garbage collector would look at them again and again, a fifth
     of the time that collecting takes.
     """
     gc.disable()
