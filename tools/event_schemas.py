@@ -111,14 +111,14 @@ TYPES: dict[str, type[BaseModel]] = {
     **{f"tenant.{verb}": v1_spaces.TenantView for verb in ("created", "updated")},
     **{f"space.{verb}": v1.SpaceView for verb in ("created", "updated")},
     **{f"space_member.{verb}": v1_spaces.SpaceMemberView for verb in ("added", "role_changed", "removed")},
-    "principal.created": Principal,
+    **{f"principal.{verb}": Principal for verb in ("created", "updated", "suspended", "resumed")},
     "credential.created": CreatedCredential,
     "credential.rotated": RotatedCredential,
     "credential.revoked": RevokedCredential,
 }
 
 # The ids of the root, by the kind of what was changed; of a project for every other kind.
-_ROOTS: dict[str, tuple[str, ...]] = {
+ROOTS: dict[str, tuple[str, ...]] = {
     "tenant": (),
     "space": ("space_id",),
     "space_member": ("space_id",),
@@ -154,7 +154,7 @@ def _long_fields(kind: str) -> set[str]:
 def schema(type: str) -> dict[str, Any]:
     """The JSON Schema of an event of the type."""
     kind = type.partition(".")[0]
-    own: dict[str, Any] = dict.fromkeys(_ROOTS.get(kind, ("space_id", "project_id")), (Uuid, ...))
+    own: dict[str, Any] = dict.fromkeys(ROOTS.get(kind, ("space_id", "project_id")), (Uuid, ...))
     if type.endswith(("updated", "role_changed", "rotated")):
         own["changed"] = (list[str], ...)
     model = create_model(type, __base__=Event, type=(Literal[type], ...), resource=(TYPES[type] | None, ...), **own)

@@ -47,6 +47,7 @@ GROUPS = (
     Group("v1-datasets", (f"{_OF_A_PROJECT}/datasets",), "The data that a project works with."),
     Group("v1-experiments", (f"{_OF_A_PROJECT}/experiments",), "What was tried, and what came of it."),
     Group("v1-decisions", (f"{_OF_A_PROJECT}/decisions",), "What was decided, and why."),
+    Group("v1-principals", ("/v1/principals",), "The people and programs of the tenant."),
     Group("v1-events", ("/v1/events",), "What has changed, who changed it, and when."),
     Group("documentation", ("/docs", "/openapi.json"), "This document. No credential is needed."),
 )

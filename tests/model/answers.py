@@ -85,6 +85,11 @@ LAST_OWNER = Refused(409, "This is the last owner of the space. Make another mem
 TWICE_IN_SPACE = Refused(409, "The principal is a member of the space already.")
 NOT_RECORDS = Refused(403, "You may not change the records of this project.")
 NOT_MEMBERS = Refused(403, "You may not manage the members of this project.")
+NOT_PRINCIPALS = Refused(403, "You may not manage the principals of this tenant.")
+EMAIL_TAKEN = Refused(409, "Another principal has this e-mail address.")
+EXTERNAL_ID_TAKEN = Refused(409, "Another principal has this external id.")
+LAST_ADMIN = Refused(409, "A tenant keeps one active admin.")
+SUSPENDED = Refused(409, "The principal is suspended.")
 ARCHIVED = Refused(409, "The project is archived. Set its status to active first.")
 NAMED_MANAGER = Refused(409, "This member is the project's manager. Hand the project over first: PATCH its manager_id.")
 TWICE = Refused(409, "The principal is a member of the project already.", 400)
@@ -94,6 +99,8 @@ FLAT_WORDS = {
     NAMED_MANAGER.message: "This user is the project's manager, who cannot be removed.",
     TWICE.message: "This user is a member of the project already.",
 }
+# The form in which the gateway refuses a credential.
+INACTIVE = dict.fromkeys(("error", "detail"), "The principal of this credential is suspended or deleted.")
 NOT_YET = Refused(412, "If-Match names a version, and what is not there yet has none. Leave it out.")
 STALE = Refused(412, "If-Match names another version than the current one. Read it again.")
 REUSED = Refused(

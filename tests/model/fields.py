@@ -40,6 +40,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "V1CreateSpace": ("name",),
     "V1AddSpaceMember": ("role",),
     "V1UpdateSpaceMember": ("role",),
+    "V1CreatePrincipal": ("name",),
     "AddTeamMember": ("principal",),
     "FindTeamMember": ("email",),
     "UpdateTask": ("name", "description"),
@@ -61,6 +62,8 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "V1UpdateSpace": ("name", "description"),
     "V1AddSpaceMember": ("principal", "email", "role"),
     "V1UpdateSpaceMember": ("role",),
+    "V1CreatePrincipal": ("name", "kind", "email", "external_id", "tenant_role"),
+    "V1UpdatePrincipal": ("name", "email", "external_id", "tenant_role", "status"),
     "V1AddTaskNote": ("content",),
     **{
         f"V1{does}{kind.title()}": (*fields, *more)

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.model.answers import NO_PROJECT, NOT_YET, REUSED, STALE, Expected, Refused, invalid, not_found, require
+from tests.model.answers import (
+    NO_PROJECT,
+    NOT_YET,
+    REUSED,
+    STALE,
+    SUSPENDED,
+    Expected,
+    Refused,
+    invalid,
+    not_found,
+    require,
+)
 from tests.model.fields import JUDGED_LATE, KNOWN, NOT_BLANK, PHASES, REQUIRED, may, rank_of, spelled
 from tests.model.state import Member, Membership, Moment, Person, Project, Record, Space, Tenant, tag
 from tests.model.views import Views
@@ -113,7 +124,7 @@ class Kernel(Views):
         return rank_of("owner" if is_admin else self.me.roles.get(space))
 
     def _named(self) -> str:
-        """Who is named in the body, by id or by e-mail address."""
+        """Who is named in the body, by id or by e-mail address, to be given a role."""
         field = "email" if "email" in self.body else "principal"
         tenants = {name: person for name, person in self.people.items() if person.tenant == self.me.tenant}
         if field == "email":
@@ -121,6 +132,7 @@ class Kernel(Views):
         else:
             found = [name for name in tenants if name == self.body["principal"]]
         require(found, invalid(field, "No such principal", "unknown_principal"))
+        require(self.people[found[0]].status == "active", SUSPENDED)
         return found[0]
 
     def _open(self) -> tuple[Project, int]:

@@ -89,11 +89,10 @@ class Members(Kernel):
             name
             for name in self._colleagues()
             if (sees_all or self.me.roles.keys() & self.people[name].roles.keys())
-            if f" {text}" in f" {self.people[name].name.lower()}" or self.people[name].email.startswith(text)
+            if f" {text}" in f" {self.people[name].name.lower()}" or (self.people[name].email or "").startswith(text)
         ]
-        return self._listed(
-            [self._person(name) for name in sorted(found, key=lambda name: self.people[name].email)], None
-        )
+        found.sort(key=lambda name: (self.people[name].email or "", self.people[name].id))
+        return self._listed([self._person(name) for name in found[:10]], None)
 
     def _granted(self) -> str:
         unknown = invalid("role", "No such role of projects. See GET /v1/roles", "unknown_role")

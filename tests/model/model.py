@@ -15,19 +15,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.model import members, notes, projects, records, spaces
-from tests.model.answers import Call, Expected, Refused
+from tests.model import members, notes, principals, projects, records, spaces
+from tests.model.answers import INACTIVE, Call, Expected, Refused
 from tests.model.fields import is_v1
 from tests.model.kernel import Kept, Replay
 from tests.model.members import Members
 from tests.model.notes import Notes
+from tests.model.principals import Principals
 from tests.model.projects import Projects
 from tests.model.records import Records
 from tests.model.spaces import Spaces
 from tests.model.state import Moment, tag, version_of
 
 
-class Model(Spaces, Projects, Members, Records, Notes):
+class Model(Spaces, Principals, Projects, Members, Records, Notes):
     def answer(self, call: Call, fresh: str, now: Moment) -> Expected:
         """Performs a request and returns its answer. `fresh` is the id of the created resource."""
         self.call, self.fresh, self.now = call, fresh, now
@@ -39,6 +40,8 @@ class Model(Spaces, Projects, Members, Records, Notes):
         self._met: Kept | None = None
         try:
             self._judge_body()
+            if self.me.status != "active":
+                return Expected(401, INACTIVE)
             self._meet()
             expected = OPERATIONS[call.route](self)
         except Replay as replay:
@@ -55,6 +58,9 @@ class Model(Spaces, Projects, Members, Records, Notes):
             return tag(call.route, self.tenants[self.people[call.by].tenant].version - before)
         if "Space" in call.route:
             return self._version_of_space(call, before)
+        if call.route == "V1UpdatePrincipal":
+            person = self.people.get(call.item)
+            return tag(call.route, person.version - before if person else 0)
         project = self.projects.get(call.project)
         if project is None:
             return tag(call.route, 0)
@@ -84,6 +90,7 @@ UNKNOWN = {
 # The method of each route, from the end of each resource's module.
 OPERATIONS: dict[str, Callable[[Model], Expected]] = {
     **spaces.OPERATIONS,
+    **principals.OPERATIONS,
     **projects.OPERATIONS,
     **members.OPERATIONS,
     **records.OPERATIONS,

@@ -3,7 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.model.answers import ARCHIVED, NO_PROJECT, NO_SPACE, Expected, Refused, invalid, not_found, require
+from tests.model.answers import (
+    ARCHIVED,
+    NO_PROJECT,
+    NO_SPACE,
+    SUSPENDED,
+    Expected,
+    Refused,
+    invalid,
+    not_found,
+    require,
+)
 from tests.model.fields import may, rank_of
 from tests.model.kernel import Kernel
 from tests.model.state import Member, Membership, Project
@@ -73,6 +83,7 @@ class Projects(Kernel):
         require(not project.is_archived or self.body.get("status") == "active", ARCHIVED)
         if heir and heir != project.manager:
             require(heir in project.members, invalid("manager", "Must be a member of the project", "not_a_member"))
+            require(self.people[heir].status == "active", SUSPENDED)
             self._set_role(project.members[heir], "manager")
         return self._change_project(project, self.body)
 

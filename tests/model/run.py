@@ -33,6 +33,7 @@ from tests.model.strategies import (
     IF_MATCH,
     MEMBERS,
     NOTHING,
+    PEOPLE,
     QUERIES,
     SELDOM,
     STRAY,
@@ -66,6 +67,10 @@ class Run(RuleBasedStateMachine):
 
     def request(self, route: str, drawn: Mapping[str, Any]) -> None:
         call = Call(route, by=drawn["by"], query=drawn.get("query", {}), body=drawn.get("body"))
+        if "{principal_id}" in ROUTES[route][1]:
+            # Those who were made here are known by their ids.
+            made = [name for name, person in self.model.people.items() if name == person.id]
+            drawn = {**drawn, "member": pick([*made[::-1], *PEOPLE], drawn["which"])}
         call = self._addressed(call, drawn)
         if drawn.get("if_match"):
             matched = {"now": f'"{self.model.version(call)}"', "old": f'"{self.model.version(call, before=1)}"'}

@@ -9,6 +9,7 @@ from tests.model.answers import (
     NO_SPACE,
     NOT_ADMIN,
     NOT_SPACE,
+    SUSPENDED,
     TWICE_IN_SPACE,
     Expected,
     invalid,
@@ -37,9 +38,8 @@ class Spaces(Kernel):
             for space, role in roles
         ]
         ids = {"principal_id": v1_id(self.me.id), "id": self.me.id, "tenant_id": tenant}
-        role = "admin" if self.me.is_admin else "member"
-        own = {"kind": "user", "name": self.me.name, "email": self.me.email, "tenant_role": role}
-        return Expected(200, {**ids, **own, "spaces": shown}, etag=DIGEST)
+        own = {"name": self.me.name, "email": self.me.email, "tenant_role": self.me.tenant_role}
+        return Expected(200, {**ids, "kind": "user", **own, "spaces": shown}, etag=DIGEST)
 
     def list_roles(self) -> Expected:
         shown = [
@@ -99,6 +99,7 @@ class Spaces(Kernel):
         owner = self.body.get("owner", self.call.by)
         is_known = owner is None or (owner in self.people and self.people[owner].tenant == self.me.tenant)
         require(is_known, invalid("owner", "No such principal", "unknown_principal"))
+        require(owner is None or self.people[owner].status == "active", SUSPENDED)
         name, description = self.body["name"].strip(), self.body.get("description", "")
         space = Space(self.fresh, self.me.tenant, name, description, self.now, self.now, sequence=0)
         self.spaces[f"{self.me.tenant}/{self.fresh}"] = self.fresh

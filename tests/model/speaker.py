@@ -129,7 +129,7 @@ class Speaker:
         """The values in the path."""
         spell = v1_id if is_v1(call.route) else str
         item = self._id(call.item) if call.item in (*self.model.people, "nobody") else call.item
-        names = ("member_id", "user_id", *(f"{kind}_id" for kind in KINDS))
+        names = ("member_id", "user_id", "principal_id", *(f"{kind}_id" for kind in KINDS))
         values = {"project_id": call.project, "id": call.project, "note_id": call.note, **dict.fromkeys(names, item)}
         values["space_id"] = self.model.spaces.get(call.space, NOTHING)
         return {name: spell(value) for name, value in values.items() if value}
@@ -256,8 +256,9 @@ def people(world: World) -> dict[str, Person]:
             called = name if tenant == "acme" else "stranger" if name == "owner" else f"{name} of {tenant}"
             role = {} if name == "outsider" else {f"{tenant}/{space}": name for space in known["spaces"]}
             full_name = f"{name.title()} of {tenant.title()}"
-            email, is_admin = f"{name}@{tenant}.example", principal["tenant_role"] == "admin"
-            found[called] = Person(principal["id"], tenant, full_name, email, role, is_admin)
+            made = Moment(datetime.fromtimestamp(0, UTC), datetime.now(UTC))
+            email, own = f"{name}@{tenant}.example", principal["tenant_role"]
+            found[called] = Person(principal["id"], tenant, full_name, email, role, made, made, tenant_role=own)
     return found
 
 

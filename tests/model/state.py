@@ -49,9 +49,19 @@ class Person:
     id: str
     tenant: str
     name: str
-    email: str
+    email: str | None
     roles: dict[str, str]
-    is_admin: bool
+    created_at: Moment
+    updated_at: Moment
+    kind: str = "user"
+    external_id: str | None = None
+    tenant_role: str = "member"
+    status: str = "active"
+    version: int = 1
+
+    @property
+    def is_admin(self) -> bool:
+        return self.tenant_role == "admin" and self.status == "active"
 
 
 @dataclass

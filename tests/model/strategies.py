@@ -10,6 +10,7 @@ from tests.support.requests import PAGED
 
 CALLERS = (*["owner"] * 6, *["contributor"] * 3, "viewer", *["outsider"] * 2, "stranger")
 MEMBERS = (*["contributor", "viewer", "outsider", "owner"] * 2, "nobody", "stranger")
+PEOPLE = ("viewer", "outsider", "contributor", "owner", "stranger", "nobody")
 NAMES = st.sampled_from(["Apollo", "Gemini", " Mercury ", "Vostok 1"])
 TEXTS = st.sampled_from(["To the moon", "And back\nagain", '"ü" 🚀'])
 DAYS = st.sampled_from(["2026-01-15", "2025-12-31"])
@@ -31,6 +32,14 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "role": st.sampled_from(["contributor", "viewer", "manager"] * 2 + ["owner", "none"]),
     "manager": st.sampled_from(MEMBERS),
     "email": st.sampled_from(["viewer@acme.example", "Outsider@Acme.example", "owner@globex.example", ""]),
+}
+SOMEBODY = {
+    "name": st.sampled_from(["Ada Lovelace", " Grace ", "Outsider of Acme"]),
+    "kind": st.sampled_from(["user", "user", "service"]),
+    "email": NONE | st.sampled_from(["ada@acme.example", "Grace@Acme.example", "viewer@acme.example", "b@c.example"]),
+    "external_id": NONE | st.sampled_from(["00u1", "00u2", "00U1"]),
+    "tenant_role": st.sampled_from([*["member"] * 5, "admin"]),
+    "status": st.sampled_from([*["active"] * 4, "suspended"]),
 }
 PROJECT = {"description": NONE | TEXTS | st.fixed_dictionaries({"summary": TEXTS, "more": st.just([1, {}])})}
 
@@ -78,6 +87,8 @@ BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "V1UpdateProject": body(
         (), ("name", "description", "status", "manager"), status=st.sampled_from(["active", "archived"]), **PROJECT
     ),
+    "V1CreatePrincipal": body(("name",), ("kind", "email", "external_id", "tenant_role"), **SOMEBODY),
+    "V1UpdatePrincipal": body((), ("name", "email", "external_id", "tenant_role", "status"), **SOMEBODY),
     "UpdateTask": body(("name", "description"), task_fields("UpdateTask")),
     "CreateTask": body(REQUIRED_OF["task"], task_fields("CreateTask")),
     "V1CreateTask": body(REQUIRED_OF["task"], task_fields("V1CreateTask")),
@@ -94,6 +105,14 @@ OF_A_PHASE = st.fixed_dictionaries({}, optional={**LIMIT, "phase": st.sampled_fr
 QUERIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     **dict.fromkeys(PAGED, st.fixed_dictionaries({}, optional=LIMIT)),
     "V1ListProjects": st.fixed_dictionaries({}, optional={**LIMIT, "status": st.sampled_from(["active", "archived"])}),
+    "V1ListPrincipals": st.fixed_dictionaries(
+        {},
+        optional={
+            **LIMIT,
+            "kind": st.sampled_from(["user", "service"]),
+            "status": st.sampled_from(["active", "suspended"]),
+        },
+    ),
     "SearchTeam": st.sampled_from(["ou", "of acme", "acme", "viewer@", "wer"]).map(lambda text: {"q": text}),
     **{f"V1List{kind.title()}s": OF_A_PHASE for kind in KINDS},
     **{f"List{kind.title()}s": OF_A_PHASE for kind in KINDS if kind != "task"},

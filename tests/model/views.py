@@ -16,7 +16,7 @@ class Views:
     v1: bool
 
     def __init__(self, people: Mapping[str, Person], spaces: dict[str, str], roles: Mapping[str, str]) -> None:
-        self.people, self.spaces, self.roles = people, spaces, roles
+        self.people, self.spaces, self.roles = dict(people), spaces, roles
 
     def _listed(self, views: list[Any], more: str | None) -> Expected:
         if not self.v1:

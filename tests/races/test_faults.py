@@ -77,7 +77,7 @@ class Rows:
 
 
 def sequences(rows: list[Item]) -> dict[str, int]:
-    """Of each project, space, principal and tenant."""
+    """Of each root of events."""
     return {row["pk"]: row["sequence"] for row in rows if "last_events" in row}
 
 
@@ -131,7 +131,7 @@ def made(shared: World, request: pytest.FixtureRequest) -> Iterator[Subject]:
     before = sequences(made.rows.read())
     assert made.sent().status in (200, 201, 204)
     made.expected = made.rows.picture()
-    # The request creates one thing or changes it once, so that the comparison means something.
+    # The request creates one root or changes it once, so that the comparison means something.
     after = sequences(made.rows.read())
     changed = {pk: (before.get(pk, 0), after[pk]) for pk in after if after[pk] != before.get(pk)}
     ((was, now),) = changed.values()

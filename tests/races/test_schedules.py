@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, combinations_with_replacement
 from random import Random
 from re import findall, fullmatch
+from typing import Any
 
 import pytest
 
 from atrium import keys
 from local.functions import call
 from local.template import Template
-from tests.support.client import flat_id
+from tests.support.client import World, flat_id
 from tests.support.requests import WRITES
 from tests.support.schedules.explorer import Explorer, explorer
 from tests.support.schedules.run import Run
@@ -88,6 +89,22 @@ TORN_OWNERS = of(
         for other in ("DemoteInOwned", "RemoveFromOwned", "RemoveOtherFromOwned")
     ),
 )
+# Where a tenant could end without an admin, a suspended principal with more than before, or two with one name.
+PEOPLE = of(
+    "Apollo",
+    *(
+        f"{one},{other}@second"
+        for one in ("DemoteSecond", "SuspendSecond")
+        for other in ("DemoteAdmin", "SuspendAdmin", "V1CreatePrincipal")
+    ),
+    *(
+        f"{one},{other}@second"
+        for one in ("DemoteAdmin", "SuspendAdmin")
+        for other in ("DemoteSecond", "SuspendSecond", "SuspendAdmin")
+    ),
+    *("Suspend,V1AddMember", "Suspend,AddTeamMember", "SuspendHeir,HandOverToViewer", "SuspendHeir,V1UpdateMember"),
+    *("Email,SameEmail", "SameEmail,SameEmail", "V1UpdatePrincipal,Email", "Email,V1UpdatePrincipal@second"),
+)
 TRIPLES = of(
     "Apollo",
     "DemoteInOwned@viewer,DemoteOtherInOwned@contributor,PromoteInOwned",
@@ -147,8 +164,21 @@ PROMOTED = of("Apollo", *(f"{route}@viewer,V1UpdateMember" for route in WRITES i
 @pytest.fixture(scope="module")
 def exploring(template: Template, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
     directory = tmp_path_factory.mktemp("schedules")
-    with inline(template, engine, directory, call) as world, explorer(template, world, engine, os.environ) as made:
-        yield made
+    with inline(template, engine, directory, call) as world:
+        world.dev["tenants"]["acme"]["principals"]["second"] = second_admin(world, template)
+        with explorer(template, world, engine, os.environ) as made:
+            yield made
+
+
+def second_admin(world: World, template: Template) -> Any:
+    second = {"name": "Second", "email": "second@acme.example", "tenant_role": "admin"}
+    request = {
+        "request_token": "second",
+        "tenant_id": world.dev["tenants"]["acme"]["tenant_id"],
+        "principals": [{**second, "credentials": [{"kind": "token"}]}],
+    }
+    (made,) = call(template.functions["Provision"], request)["principals"]
+    return {**made, "token": made["credentials"][0]["secret"]}
 
 
 @pytest.fixture
@@ -242,6 +272,11 @@ def test_a_space_keeps_an_owner_and_each_role_in_both_its_rows(explored: Explore
     for run in chain(cases, torn):
         by_owners = all(attempt.sent.by != world.id("owner") for attempt in run.attempts)
         assert owners not in run.changed or int(run.changed[owners]["count"]["N"]) > 0 or not by_owners, run
+
+
+def test_races_of_people_leave_the_result_of_some_order(explored: Explorer) -> None:
+    for _ in explore(explored, PEOPLE, few=len(PEOPLE), many=0, crashes=True):
+        pass
 
 
 def test_writes_of_equal_values_leave_the_result_of_some_order(explored: Explorer) -> None:

@@ -102,12 +102,12 @@ def why_not_found(event: str, present: set[str], missing: set[str]) -> str | Non
         return "A tag that changed once too often, or a note that is there under the tag from before."
     if missing == {"replay"}:
         return "The change is there. Sent again, the request is done again, like every one since the moment."
-    if what not in ("project", "member") and "row" in present and "root" in missing:
+    if what not in ("project", "member", "principal") and "row" in present and "root" in missing:
         return "The change is there, and META does not count it: an event less, which no consumer could place anyway."
     if event == "task.deleted" and missing <= {"purge", "replay"}:
         return "There was no note to be purged, else that note is found."
-    if what in ("tenant", "space", "space_member"):
-        return why_not_found_of_a_space(what, present, missing)
+    if what in ("tenant", "space", "space_member", "principal"):
+        return why_not_found_of_the_tenant(what, present, missing)
     if event == "member.role_changed" and present <= {"member", "replay"} and "member" in present:
         return "The change is there, and META does not count it."
     if event == "project.updated" and present == {"member"}:
@@ -117,9 +117,9 @@ def why_not_found(event: str, present: set[str], missing: set[str]) -> str | Non
     return None
 
 
-def why_not_found_of_a_space(what: str, present: set[str], missing: set[str]) -> str | None:
+def why_not_found_of_the_tenant(what: str, present: set[str], missing: set[str]) -> str | None:
     if present == {"replay"}:
-        return "The record does not say which space or tenant it tells of."
+        return "The record does not say which space, principal or tenant it tells of."
     if what == "space_member" and missing <= {"root", "replay"}:
         return "The change is there, and META does not count it."
     return None

@@ -45,6 +45,7 @@ MADE = {
     "admin": {},
     "expired": {"default": "owner"},
     "revoked": {"default": "owner"},
+    "suspended": {"default": "owner"},
     "owner elsewhere": {"research": "owner"},
     **{f"space {role}": {"default": role} for role in ("viewer", "contributor", "manager", "owner")},
     **{f"project {role}": {} for role in ("viewer", "contributor", "manager")},
@@ -78,7 +79,7 @@ def populate(world: World, template: Template) -> None:
         {
             "name": name,
             "email": f"{name.replace(' ', '.')}@acme.example",
-            "tenant_role": "admin" if name == "admin" else "member",
+            "tenant_role": "admin" if name in ("admin", "suspended") else "member",
             "roles": {acme["spaces"][space]: role for space, role in roles.items()},
             "credentials": [credentials.get(name, {"kind": "token"})],
         }
@@ -95,6 +96,7 @@ def populate(world: World, template: Template) -> None:
     holder = {"tenant_id": acme["tenant_id"], "principal_id": world.uuid("revoked")}
     (found,) = call(template.functions["ListCredentials"], holder)["credentials"]
     call(template.functions["RevokeCredential"], {**holder, "credential_id": found["credential_id"]})
+    assert world("PATCH", f"/v1/principals/{world.uuid('suspended')}", {"status": "suspended"}).status == 200
 
 
 def furnished(world: World) -> str:

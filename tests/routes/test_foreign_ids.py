@@ -29,7 +29,7 @@ from tools import routes as declared
 IDS = full(2, 100)
 
 # The flat dialect's names of a project's and a member's id in paths.
-KINDS = {"id": "project_id", "user_id": "member_id"}
+KINDS = {"id": "project_id", "user_id": "member_id", "principal_id": "member_id"}
 
 Ids = dict[str, list[str]]
 
@@ -233,7 +233,7 @@ LISTS = {
 def test_foreign_id_in_a_cursor_answers_as_an_unknown_one(border: Border, name: str) -> None:
     """The cursor is a position in the caller's own list, and shows no data of its origin."""
     method, path, _ = EVERY_ROUTE[name](border.world, border.project)
-    for id in map(flat_id, border.foreign[LISTS[name]]):
+    for id in map(flat_id, border.foreign[KINDS.get(LISTS[name], LISTS[name])]):
         beside = f"{int(id, 16) + 1:024x}"
         cursor, next_to_it = (cursor_behind(each, f"{path}?") for each in (id, beside))
         shown = border.seen(method, f"{path}?cursor={cursor}")

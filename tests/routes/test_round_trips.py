@@ -70,10 +70,10 @@ def test_write_takes_two_round_trips_and_uses_exactly_its_permissions(
         assert world(method, path, body, by="outsider", key=refused).status in (403, 404)
         assert trace.round_trips(route) == trips
         asked += trace.asked(route)
-    # A creation goes by the role in the space, as all that is about a space or the tenant does, and a note is its
-    # author's.
-    by_owner = re.search("Create|Space|Tenant|DeleteTaskNote", route)
-    for by in ("owner",) if by_owner else ("owner", "contributor"):
+    # A creation goes by the role in the space, as all that is about a space or the tenant does; a note is its author's,
+    # and principals are an admin's.
+    alone = re.search("Create|Space|Tenant|Principal|DeleteTaskNote$", route)
+    for by in ("owner",) if alone else ("owner", "contributor"):
         project = a_project(world)
         if by == "contributor":
             role = {"role_id": world.role("manager")}

@@ -206,6 +206,13 @@ class World:
         assert answer.status == 201, answer
         return f"{project}/{kind}/{answer.body['id']}"
 
+    def new_principal(self) -> str:
+        """The path of a new person."""
+        body = {"name": "Ada Lovelace", "email": f"ada.{uuid4()}@acme.example"}
+        answer = self("POST", "/v1/principals", body)
+        assert answer.status == 201, answer
+        return f"/v1/principals/{answer.body['id']}"
+
     def new_note(self, task: str, content: str = "Remember", **options: Any) -> str:
         """The flat path of a new note on a task of a v1 path."""
         path = f"{flat_path(task)}/notes"

@@ -9,10 +9,13 @@ from typing import Any
 from atrium import keys
 from atrium.ids import new_id, to_uuid
 from atrium.keys import Key
-from atrium.store.engine.wire import wire_key
+from atrium.store.directory import found_by
+from atrium.store.engine.table import Item
+from atrium.store.engine.wire import plain_item, wire_key
+from atrium.store.rows import to_principal
 from tests.support.capacity import Meter
 from tests.support.client import World, flat_id, flat_path
-from tests.support.requests import FLAT, Request
+from tests.support.requests import BOT, FLAT, Request
 
 BATCH = 25
 
@@ -38,6 +41,9 @@ class Place:
     @property
     def id(self) -> str:
         return flat_id(self.project.rpartition("/")[2])
+
+    def row(self, key: Key) -> Item:
+        return plain_item(self.client.get_item(TableName=self.table, Key=wire_key(key))["Item"])
 
     def copies(self, count: int, old: str, *models: Key) -> None:
         """Adds copies of the rows under the keys, each copy with another id in the place of `old`."""
@@ -106,6 +112,16 @@ def more_tasks(place: Place, count: int) -> None:
     place.copies(count - 1, task, keys.record(place.tenant, place.id, "task", task))
 
 
+def more_principals(place: Place, count: int) -> None:
+    """Namesakes, whose addresses have the same beginning, and their ids in them."""
+    path = place.world.new_principal()
+    id = flat_id(path.rpartition("/")[2])
+    changed = place.world("PATCH", path, {"email": f"ada.{id}@acme.example"})
+    assert changed.status == 200, changed
+    person = to_principal(place.tenant, place.row(keys.principal(place.tenant, id)))
+    place.copies(count - 1, id, keys.principal(place.tenant, id), *found_by(person))
+
+
 # GET /projects shows the tasks of each.
 WITH_TASKS = "projects with tasks"
 
@@ -114,6 +130,7 @@ MORE: dict[str, Callable[[Place, int], None]] = {
     WITH_TASKS: more_projects_with_tasks,
     "members": more_members,
     "tasks": more_tasks,
+    "principals": more_principals,
 }
 
 
@@ -159,11 +176,23 @@ def of_tasks(world: World, project: str, limit: int) -> Requests:
     }
 
 
+def of_principals(world: World, _project: str, limit: int) -> Requests:
+    return {
+        "V1ListPrincipals": ("GET", f"/v1/principals?limit={limit}", None),
+        "V1ListPrincipals by a text": ("GET", f"/v1/principals?limit={limit}&q=ada", None),
+        "V1ListPrincipals of a kind": ("GET", f"/v1/principals?limit={limit}&kind=user", None),
+        "V1GetPrincipal": ("GET", f"/v1/principals/{world.uuid('viewer')}", None),
+        "V1CreatePrincipal": ("POST", "/v1/principals", BOT),
+        "V1UpdatePrincipal": ("PATCH", f"/v1/principals/{world.uuid('viewer')}", {"status": "active"}),
+    }
+
+
 ASKED: dict[str, Callable[[World, str, int], Requests]] = {
     "projects": of_projects,
     WITH_TASKS: of_projects_with_tasks,
     "members": of_members,
     "tasks": of_tasks,
+    "principals": of_principals,
 }
 
 
@@ -175,7 +204,7 @@ def costs(place: Place, meter: Meter, of: str, limit: int) -> dict[str, Cost]:
         meter.clear()
         answer = world(method, path, body)
         assert answer.status in (200, 201), (function, answer)
-        found[function] = meter.of(function)
+        found[function] = meter.of(function.partition(" ")[0])
         if function == "V1AddMember":
             assert world("DELETE", f"{path}/{answer.body['principal_id']}").status == 204
     return found

@@ -177,6 +177,8 @@ def _role_name(template: Template, function: str) -> str:
 _NEEDED_BY_OTHERS = {
     "CreateProject": {"UpdateItem"},
     "V1CreateProject": {"UpdateItem"},
+    # For an admin, whom the request of the table does not make.
+    "V1CreatePrincipal": {"UpdateItem"},
     "Provision": {"ConditionCheckItem", "DeleteItem"},
     "IssueCredential": {"ConditionCheckItem", "DeleteItem"},
     "RotateCredential": {"ConditionCheckItem"},

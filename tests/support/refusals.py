@@ -27,10 +27,11 @@ from tests.support.client import (
 from tests.support.clock import unhurried
 from tests.support.fake import Fake
 from tests.support.faults import faulty
-from tests.support.requests import FLAT
+from tests.support.requests import BOT, FLAT
 from tests.support.rows import Rows, set_status
 
 NOWHERE = "0" * 24
+INACTIVE = "The principal of this credential is suspended or deleted."
 # What one refusal looks like: the answer, its status, and what its body says.
 Met = tuple[Answer, int, Any]
 
@@ -224,13 +225,19 @@ def note_not_found(world: World) -> Iterator[Met]:
     yield flat(world("DELETE", f"{task}/notes/{NOWHERE}"), 404, "Note not found.")
 
 
+def principal_not_found(world: World) -> Iterator[Met]:
+    path, message = f"/v1/principals/{v1_id(NOWHERE)}", "Principal not found."
+    yield v1(world("GET", path), 404, message)
+    yield v1(world("PATCH", path, {"name": "B"}), 404, message)
+    yield v1(world("GET", f"{path}/projects"), 404, message)
+
+
 def principal_inactive(world: World) -> Iterator[Met]:
     rows = Rows(boto3.client("dynamodb"), table().name)
     me = world("GET", "/v1/me", by="viewer", tenant="globex").body
     key = keys.principal(flat_id(me["tenant_id"]), me["id"])
     was = rows.get(key)
     assert was is not None
-    message = "The principal of this credential is suspended or deleted."
     for path in ("/v1/me", "/v1/roles", "/projects"):
         for row in (None, {**was, "status": "suspended"}):
             if row is None:
@@ -239,8 +246,34 @@ def principal_inactive(world: World) -> Iterator[Met]:
                 rows.put(key, row)
             answer = world("GET", path, by="viewer", tenant="globex")
             assert answer.headers["www-authenticate"] == "Bearer"
-            yield gateway(answer, 401, message)
+            yield gateway(answer, 401, INACTIVE)
     rows.put(key, was)
+
+
+def principal_manage_required(world: World) -> Iterator[Met]:
+    message = "You may not manage the principals of this tenant."
+    yield v1(world("GET", "/v1/principals", by="contributor"), 403, message)
+    yield v1(world("POST", "/v1/principals", BOT, by="contributor"), 403, message)
+    yield v1(world("GET", f"/v1/principals/{v1_id(NOWHERE)}", by="contributor"), 403, message)
+
+
+def email_taken(world: World) -> Iterator[Met]:
+    message = "Another principal has this e-mail address."
+    yield v1(world("POST", "/v1/principals", {**BOT, "email": "Viewer@acme.example"}), 409, message)
+    yield v1(world("PATCH", world.new_principal(), {"email": "viewer@acme.example"}), 409, message)
+
+
+def external_id_taken(world: World) -> Iterator[Met]:
+    message = "Another principal has this external id."
+    assert world("POST", "/v1/principals", {**BOT, "external_id": "taken"}).status == 201
+    yield v1(world("POST", "/v1/principals", {**BOT, "external_id": "taken"}), 409, message)
+    yield v1(world("PATCH", world.new_principal(), {"external_id": "taken"}), 409, message)
+
+
+def last_admin(world: World) -> Iterator[Met]:
+    path, message = f"/v1/principals/{world.uuid('owner')}", "A tenant keeps one active admin."
+    yield v1(world("PATCH", path, {"tenant_role": "member"}), 409, message)
+    yield v1(world("PATCH", path, {"status": "suspended"}), 409, message)
 
 
 def event_read_required(world: World) -> Iterator[Met]:
@@ -403,18 +436,16 @@ MEETINGS: dict[str, Callable[[World], Iterator[Met]]] = {
         *(project_delete_required, member_manage_required, record_write_required, manager_required, not_author),
         *(route_not_found, project_not_found, space_not_found, member_not_found, user_not_found, note_not_found),
         *(event_read_required, event_not_found, events_expired),
-        *(principal_inactive, project_archived, named_manager, already_member, too_many_members),
+        *(principal_inactive, principal_not_found, principal_manage_required, principal_suspended),
+        *(email_taken, external_id_taken, last_admin, last_owner, too_many_spaces),
         *(space_manage_required, space_create_required, tenant_update_required),
-        *(principal_suspended, last_owner, too_many_spaces),
+        *(project_archived, named_manager, already_member, too_many_members),
         *(version_mismatch, version_is_current, body_too_large, media_type_unsupported, try_again, internal_error),
     )
 } | {f"{kind}_not_found": record_not_found(kind) for kind in ("task", "dataset", "experiment", "decision")}
 # What no request to a laptop meets, and why.
 NEVER_MET = {
-    "principal_not_found": "an id of a principal is in the body of a request, where it is unknown_principal",
-    **dict.fromkeys(
-        ("principal_manage_required", "credential_manage_required"), "no route asks for the permission yet"
-    ),
+    "credential_manage_required": "no route asks for the permission yet",
     "credential_narrowed": "no credential is narrowed yet",
     "role_above_own": "who manages members is a manager at least, and no role of a project is above that",
     "too_many_requests": "API Gateway throttles; a laptop does not",

@@ -22,6 +22,8 @@ Request = tuple[str, str, Any]
 # Makes the request, about a project of `a_project` whose v1 path is given.
 Make = Callable[[World, str], Request]
 
+# A service needs no address, so there may be many of it.
+BOT = {"name": "Build server", "kind": "service"}
 FLAT = {"projectName": "Apollo", "clientName": "Acme", "description": "To the moon"}
 
 
@@ -198,6 +200,16 @@ TABLE = (
         in_lab("PATCH", "/members/{viewer}", lambda w: {"role_id": w.role("contributor")}),
     ),
     writes("V1RemoveSpaceMember", "space_member.removed", in_lab("DELETE", "/members/{viewer}")),
+    # Which principals, then what they are; and so of a principal's projects.
+    reads("V1ListPrincipals", lambda w, p: ("GET", "/v1/principals", None), round_trips=2),
+    writes("V1CreatePrincipal", "principal.created", lambda w, p: ("POST", "/v1/principals", BOT)),
+    reads("V1GetPrincipal", lambda w, p: ("GET", f"/v1/principals/{w.uuid('viewer')}", None)),
+    writes("V1UpdatePrincipal", "principal.updated", lambda w, p: ("PATCH", w.new_principal(), {"name": "Ada King"})),
+    reads(
+        "V1ListPrincipalProjects",
+        lambda w, p: ("GET", f"/v1/principals/{w.uuid('viewer')}/projects", None),
+        round_trips=2,
+    ),
     reads("V1ListProjects", lambda w, p: ("GET", w.projects(), None)),
     writes("V1CreateProject", "project.created", lambda w, p: ("POST", w.projects(), {"name": "Gemini"})),
     reads("V1GetProject", lambda w, p: ("GET", p, None)),

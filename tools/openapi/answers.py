@@ -27,7 +27,7 @@ ERROR_TYPES = (
         "string_control",
         "unknown_principal",
     ),
-    "unknown_role",
+    *("unknown_role", "email", "search", "string_invisible", "users_only"),
 )
 
 # The dialects' refusals are those of any route.

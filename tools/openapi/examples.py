@@ -172,6 +172,8 @@ OF = {
     "V1NewMember": {"principal_id": to_uuid(MEMBER), "role_id": ROLE.uuid},
     "V1MemberChange": {"role_id": ROLE.uuid},
     "V1Member": _V1_MEMBER,
+    "V1NewPrincipal": {"name": "Ada Lovelace", "email": "ada@acme.example", "external_id": "00u1a2b3"},
+    "V1PrincipalChange": {"status": "suspended"},
     "V1NewTask": {**_TASK, **_PLAN, "assigned_to": to_uuid(MEMBER)},
     "V1TaskChange": {"status": "underReview", "completed": True},
     "V1Task": _V1_TASK,
@@ -220,5 +222,6 @@ PARAMETERS = {
     "space_id": SPACE,
     "project_id": to_uuid(PROJECT),
     "member_id": to_uuid(MEMBER),
+    "principal_id": to_uuid(MEMBER),
     "q": "ada",
 }

@@ -6,6 +6,7 @@ from typing import get_args
 from pydantic.alias_generators import to_snake
 
 from atrium import models
+from atrium.api import v1_principals
 from atrium.ids import ID
 from atrium.text import ANY_TEXT
 from tools.openapi import Json, entry, ref
@@ -17,6 +18,9 @@ ENUMS = {
     "TaskStatus": models.TaskStatus,
     "Priority": models.Priority,
     "ProjectStatus": models.Status,
+    "PrincipalKind": models.PrincipalKind,
+    "PrincipalStatus": models.PrincipalStatus,
+    "TenantRole": v1_principals.TenantRole,
 }
 
 # An object of a client's own: any members. Of the strings in it, generators make nothing.
@@ -25,8 +29,8 @@ OBJECT = {"type": "object", "additionalProperties": True}
 # Fields that hold ids or moments, beside those that are called …_id and …_at.
 _IDS = ("_id", "id", "project", "manager", "task", "user", "team", "created_by", "assigned_to")
 _MOMENTS = ("at", "deadline", "acquisition_date", "time", "watermark")
-# The gateway gives requests their ids: whatever form they have.
-_OF_ANY_FORM = ("request_id",)
+# The gateway gives requests their ids, and another system its own: whatever form they have.
+_OF_ANY_FORM = ("request_id", "external_id")
 
 # Powertools' names for the limits of a parameter.
 _LIMITS = {"ge": "minimum", "le": "maximum", "minimum": "minimum", "maximum": "maximum"}

@@ -153,6 +153,7 @@ SCHEMAS = {
     "Me": "The caller.",
     "PageMeta": "Whether and where a list goes on.",
     "RolePage": "All roles.",
+    "PrincipalProjectPage": "A page of a principal's projects.",
 }
 
 # What fields and parameters are, in either dialect, by their names in snake_case; `Schema.field` where one differs.
@@ -180,6 +181,7 @@ FIELDS = {
     "email": "The e-mail address; null for a service without one.",
     "estimated_hours": "How long it will take, in hours; given back as it was written. Null if nobody knows.",
     "experiments": "The experiments, the oldest first.",
+    "external_id": "The name that another system has for it.",
     "finished_at": "When the status last became `completed`; null while it is another one.",
     "has_more": "Whether there is a next page.",
     "justification": "Why it was decided so.",
@@ -270,6 +272,7 @@ PARAMETERS = {
     "id": "The project's id: an `_id` of `GET /projects`, 24 lower-case hex digits.",
     "member_id": "The member's `principal_id`, from the list of members.",
     "note_id": "The note's id, from the list of notes or from the answer that added it.",
+    "principal_id": "The principal's id: an `id` of `GET /v1/principals`; its own is in `GET /v1/me`.",
     "project_id": "The project's id: an `id` of `GET /v1/spaces/{space_id}/projects`.",
     "space_id": "The space's id: a `space_id` of `GET /v1/me`.",
     "task_id": "The task's id, from the list of tasks or from the answer that made it.",

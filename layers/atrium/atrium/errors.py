@@ -176,6 +176,9 @@ class Code(Enum):
 
     PRINCIPAL_SUSPENDED = Conflict
     LAST_OWNER = Conflict
+    LAST_ADMIN = Conflict
+    EMAIL_TAKEN = Conflict
+    EXTERNAL_ID_TAKEN = Conflict
     TOO_MANY_SPACES = Conflict
 
     PROJECT_ARCHIVED = Archived

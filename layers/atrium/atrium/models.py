@@ -530,6 +530,26 @@ class Principal:
         }
 
 
+class Joined(NamedTuple):
+    """A project, by its id, in the list of those that a principal is a member of, with the principal's role."""
+
+    id: str
+    space: str
+    name: str
+    role: Role
+    is_manager: bool
+
+    def resource(self) -> dict[str, Any]:
+        """The form that clients see."""
+        return {
+            "project_id": to_uuid(self.id),
+            "space_id": to_uuid(self.space),
+            "name": self.name,
+            "role_id": self.role.uuid,
+            "is_manager": self.is_manager,
+        }
+
+
 class Me(NamedTuple):
     """The caller, with its roles in spaces, in the order of their ids."""
 

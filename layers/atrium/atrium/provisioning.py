@@ -1,6 +1,5 @@
 """The requests of an operator. They have no URL: IAM decides who may invoke the functions."""
 
-import re
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -11,7 +10,7 @@ from atrium.credentials import IDENTITY, identity_digest
 from atrium.ids import canonical, from_uuid
 from atrium.models import PrincipalKind
 from atrium.permissions import Role
-from atrium.text import MAX_EMAIL, MAX_WORDS, Name, address, findable, is_blank
+from atrium.text import Email, Name, PersonName
 
 T = TypeVar("T")
 
@@ -71,22 +70,6 @@ class NewCredential(_Strict):
         return self.sha256
 
 
-def _person(name: str) -> str:
-    if len(findable(name)) > MAX_WORDS:
-        raise PydanticCustomError("too_long", f"Must have at most {MAX_WORDS} words")
-    return name
-
-
-def _email(text: str) -> str:
-    text = text.strip()
-    parts = text.split("@")
-    if len(parts) != 2 or any(is_blank(part) or re.search(r"\s", part) for part in parts):
-        raise PydanticCustomError("email", "Must be an e-mail address")
-    if max(len(text), len(address(text))) > MAX_EMAIL:
-        raise PydanticCustomError("string_too_long", f"Must have at most {MAX_EMAIL} characters")
-    return text
-
-
 def _role(name: Any) -> Any:
     known = [role.key for role in Role]
     if name not in known:
@@ -107,8 +90,8 @@ class NewPrincipal(_Strict):
     one. Without a `tenant_role` the first user of a new tenant is an admin of it, and each other principal a member.
     """
 
-    name: Annotated[Name, AfterValidator(_person)]
-    email: Annotated[str, AfterValidator(_email)]
+    name: PersonName
+    email: Email
     kind: PrincipalKind = "user"
     tenant_role: Literal["admin", "member"] | None = None
     roles: Annotated[

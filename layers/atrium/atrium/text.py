@@ -16,10 +16,12 @@ MAX_TEXT = 10_000
 # RFC 5321, 4.5.3.1.3, without the angle brackets; in UTF-8 still a sort key of less than 1,024 bytes.
 MAX_EMAIL = 254
 
-# Characters of a name that are searched, and words in a principal's name. Each word gets a row of its own in the
-# transaction that makes the principal.
+# Characters of a name that are searched, and words in a principal's name. Each word is a row of its own in the
+# transaction that makes the principal, and in the one that gives it another name, beside each word of the old one.
 MAX_SEARCHED = 100
-MAX_WORDS = 50
+MAX_WORDS = 40
+
+MAX_EXTERNAL_ID = 200
 
 # Names are shown on one line next to other text, so they hold no line breaks and no characters that reorder text.
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -121,6 +123,27 @@ def searched(text: str) -> str:
     return " ".join(_words(text))[:MAX_SEARCHED]
 
 
+def _long_enough(text: str) -> str:
+    if len(searched(text)) < 2 or len(text.strip()) > MAX_SEARCHED:
+        raise PydanticCustomError("search", f"Must have 2 to {MAX_SEARCHED} characters")
+    return text
+
+
+# The beginning of what is searched for.
+Beginning = Annotated[
+    str,
+    AfterValidator(_long_enough),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 2,
+            "maxLength": MAX_SEARCHED,
+            "pattern": rf"^\s*\S[\s\S]{{0,{MAX_SEARCHED - 2}}}\S\s*$",
+        }
+    ),
+]
+
+
 def findable(name: str) -> list[str]:
     """The texts under which a name is found: from each of its words to the end."""
     words = _words(name)
@@ -148,6 +171,52 @@ SoughtEmail = Annotated[str, Strict(), Field(max_length=MAX_EMAIL), AfterValidat
 
 def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+
+
+def _person(name: str) -> str:
+    if len(findable(name)) > MAX_WORDS:
+        raise PydanticCustomError("too_long", f"Must have at most {MAX_WORDS} words")
+    return name
+
+
+def _email(text: str) -> str:
+    text = text.strip()
+    parts = text.split("@")
+    if len(parts) != 2 or any(is_blank(part) or re.search(r"\s", part) for part in parts):
+        raise PydanticCustomError("email", "Must be an e-mail address")
+    if max(len(text), len(address(text))) > MAX_EMAIL:
+        raise PydanticCustomError("string_too_long", f"Must have at most {MAX_EMAIL} characters")
+    return text
+
+
+def _external_id(text: str) -> str:
+    if is_blank(text):
+        raise PydanticCustomError("string_too_short", "Must not be empty")
+    if len(text) > MAX_EXTERNAL_ID:
+        raise PydanticCustomError("string_too_long", f"Must have at most {MAX_EXTERNAL_ID} characters")
+    if any(unicodedata.category(each)[0] in "ZC" or _FILLERS.match(each) for each in text):
+        raise PydanticCustomError("string_invisible", "Must not hold blanks or invisible characters")
+    return text
+
+
+# The name of a principal, and its e-mail address as it was written: `address` gives it as addresses are compared.
+PersonName = Annotated[Name, AfterValidator(_person)]
+Email = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_email),
+    WithJsonSchema({"type": "string", "minLength": 3, "maxLength": MAX_EMAIL, "pattern": r"^\s*[^\s@]+@[^\s@]+\s*$"}),
+]
+
+# The name that another system has for a principal: 1 to 200 visible characters, compared as they are.
+ExternalId = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_external_id),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": MAX_EXTERNAL_ID, "pattern": rf"^[^\s{_BREAK}]+$"},
+    ),
+]
 
 
 def _readable(label: str) -> str:

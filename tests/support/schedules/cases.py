@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from tests.support.client import RECORDS, Transport, World, flat_path
-from tests.support.requests import FLAT, WRITES, Request
+from tests.support.requests import BOT, FLAT, WRITES, Request
 
 
 def _role(name: str, role: str) -> Callable[[World, str], Request]:
@@ -65,6 +65,14 @@ REQUESTS: dict[str, Callable[[World, str], Request]] = {
     "SameInOwned": _in_owned("PATCH", "viewer", "owner"),
     "SameTenant": lambda w, p: ("PATCH", "/v1/tenant", {"name": "Acme"}),
     "SameSpace": lambda w, p: ("PATCH", w.space(), {"name": "Acme"}),
+    "Suspend": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('outsider')}", {"status": "suspended"}),
+    "SuspendHeir": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('viewer')}", {"status": "suspended"}),
+    "DemoteAdmin": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('owner')}", {"tenant_role": "member"}),
+    "DemoteSecond": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('second')}", {"tenant_role": "member"}),
+    "SuspendAdmin": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('owner')}", {"status": "suspended"}),
+    "SuspendSecond": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('second')}", {"status": "suspended"}),
+    "Email": lambda w, p: ("PATCH", w.new_principal(), {"email": "one@acme.example"}),
+    "SameEmail": lambda w, p: ("POST", "/v1/principals", {**BOT, "email": "one@acme.example"}),
     "SameProject": lambda w, p: ("PATCH", p, {"status": "active", "manager_id": w.uuid("owner")}),
     "SameWholeProject": _whole,
     "SameMember": _role("viewer", "viewer"),
@@ -123,6 +131,11 @@ class Furnished(World):
             owner = {"principal_id": self.uuid("contributor"), "role_id": self.role("owner")}
             assert self("POST", f"{path}/members", owner).status == 201
         return self._made["", "owned"]
+
+    def new_principal(self) -> str:
+        if ("", "principals") not in self._made:
+            self._made["", "principals"] = super().new_principal()
+        return self._made["", "principals"]
 
     def new_note(self, task: str, content: str = "Remember", **options: Any) -> str:
         if (task, "notes") not in self._made:

@@ -37,11 +37,14 @@ def difference(shown: str, other: str, order: tuple[int, ...]) -> str:
 
 
 # The events of a change of a thing's own fields.
-_OF_ITSELF = {f"{kind}.{verb}" for kind in ("project", "space", "tenant") for verb in ("created", "updated")}
+_OF_ITSELF = {
+    *(f"{kind}.{verb}" for kind in ("project", "space", "tenant", "principal") for verb in ("created", "updated")),
+    *("principal.suspended", "principal.resumed"),
+}
 
 
 def judged(before: Item, meta: Item, events: Sequence[Item | None], by: str) -> Iterator[str]:
-    """The faults of a project, a space or a tenant after a commit: `before` is its META before, empty for none;
+    """The faults of a project, space, principal or tenant after a commit: `before` is its META before, empty for none;
     `events` are the rows of its last events."""
     types, actors = ({event[name] for event in events if event} for name in ("type", "actor"))
     if None in events:

@@ -61,7 +61,7 @@ class Rows:
         return self._direct.call(operation, params)
 
     def members_and_meta(self, pk: str) -> tuple[dict[str, Item], Item]:
-        """A project's members, by their keys, and its META."""
+        """The members of a project, by their keys, and its META; of a principal there are none."""
         values = {":pk": {"S": pk}, ":start": {"S": keys.META}, ":until": {"S": keys.ROLE + "\x7f"}}
         condition = "pk = :pk AND sk BETWEEN :start AND :until"
         answer = self._direct.answer(

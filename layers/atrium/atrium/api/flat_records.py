@@ -5,9 +5,8 @@ from typing import Annotated, Any, Self
 
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from atrium import models
@@ -27,7 +26,7 @@ from atrium.models import Phase
 from atrium.store import records, tasks, team
 from atrium.store.change import ANYWHERE
 from atrium.store.engine.work import Work
-from atrium.text import MAX_SEARCHED, SoughtEmail, Text, searched
+from atrium.text import Beginning, SoughtEmail, Text
 
 __all__ = [
     "MAX_PAGE",
@@ -143,25 +142,7 @@ class EmailQuery(_Sent):
     email: SoughtEmail
 
 
-def _long_enough(text: str) -> str:
-    if len(searched(text)) < 2 or len(text.strip()) > MAX_SEARCHED:
-        raise PydanticCustomError("search", f"Must have 2 to {MAX_SEARCHED} characters")
-    return text
-
-
-SearchText = Annotated[
-    str,
-    AfterValidator(_long_enough),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 2,
-            "maxLength": MAX_SEARCHED,
-            "pattern": rf"^\s*\S[\s\S]{{0,{MAX_SEARCHED - 2}}}\S\s*$",
-        }
-    ),
-    Query(alias="q"),
-]
+SearchText = Annotated[Beginning, Query(alias="q")]
 
 # ---------------------------------------------------------------- views
 

@@ -19,7 +19,7 @@ from atrium.models import Caller, timestamp
 from atrium.provisioning import Issue, NewCredential, Revocation, Rotation
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.engine.work import Work
-from atrium.store.ledger import Root, count, last_events, tell
+from atrium.store.ledger import count, principal_root, tell
 
 # How many credentials of a principal are listed.
 MAX_LISTED = 1_000
@@ -217,10 +217,6 @@ class Keyring:
         """The digest of a new secret."""
         secret = self.secrets[id] = new_secret(kind)
         return digest(secret)
-
-
-def principal_root(tenant: str, principal: str, row: Item | None) -> Root:
-    return Root(keys.principal(tenant, principal), principal=principal, last_events=last_events(row))
 
 
 def _secret_row(id: str, holder: Caller, kind: str, created_at: str, expires_at: str | None) -> Item:

@@ -98,6 +98,11 @@ def last_events(row: Item | None) -> tuple[str, ...]:
     return tuple(row["last_events"]) if row else ()
 
 
+def principal_root(tenant: str, principal: str, row: Item | None) -> Root:
+    """The root of a principal's events, by its row, None where there is no row yet."""
+    return Root(keys.principal(tenant, principal), principal=principal, last_events=last_events(row))
+
+
 def counted(work: Work, root: Key) -> Item:
     """The attributes that the row of a new root has of the events that it was told."""
     ids = work.events[root]

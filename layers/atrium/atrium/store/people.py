@@ -50,13 +50,20 @@ class Named:
         row = self._work.item(own)
         if row is None or "deleted_at" in row:
             raise _unknown(field)
-        if row["status"] != ACTIVE:
-            raise Conflict("The principal is suspended.", Code.PRINCIPAL_SUSPENDED)
-        self._work.check(own, "#status = :active", active=ACTIVE)
+        hold_active(self._work, own)
         return row, membership
 
     def _rows_of(self, principal: str) -> tuple[Key, Key]:
         return keys.principal(self._work.caller.tenant, principal), self._membership_of(principal)
+
+
+def hold_active(work: Work, key: Key) -> None:
+    """Refuses to give anything to a principal, whose row was read, that is suspended; holds at the commit that it is
+    active. Raises Conflict."""
+    row = work.item(key)
+    if row is None or row["status"] != ACTIVE:
+        raise Conflict("The principal is suspended.", Code.PRINCIPAL_SUSPENDED)
+    work.check(key, "#status = :active", active=ACTIVE)
 
 
 def _unknown(field: str) -> Unfit:

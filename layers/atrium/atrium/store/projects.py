@@ -22,6 +22,7 @@ from atrium.store.change import (
 )
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.engine.work import Work
+from atrium.store.people import hold_active
 from atrium.store.rows import joined_row, list_row, member_row, project_row, to_listed
 
 # A description as JSON text.
@@ -128,8 +129,10 @@ class Projects:
         Raises NotFound, Forbidden, VersionRefused, Conflict when archived, Invalid.
         """
         heir = changes.get("manager")
-        heir_key = keys.member(self._caller.tenant, project, heir) if heir else None
-        opened = open_project(self._work, self._way, project, *([heir_key] if heir_key else []))
+        heir_keys = (
+            [keys.member(self._caller.tenant, project, heir), keys.principal(self._caller.tenant, heir)] if heir else []
+        )
+        opened = open_project(self._work, self._way, project, *heir_keys)
         found = opened.project
         own: list[Permission] = ["project:update"] if changes.keys() - {"manager"} else []
         hand_over: list[Permission] = ["project:transfer"] if heir else []
@@ -148,8 +151,8 @@ class Projects:
         change.require_active()
         if "description" in changes:
             require_size(changes["description"])
-        if heir_key and "manager" in changes:
-            self._hand_over(heir_key)
+        if "manager" in changes:
+            self._hand_over(*heir_keys)
         return write_fields(self._work, change, changes)
 
     def delete(self, project: str) -> None:
@@ -167,11 +170,13 @@ class Projects:
             raise NotFound("Space not found.", Code.SPACE_NOT_FOUND)
         return row, space_access(self._work, self._space)
 
-    def _hand_over(self, heir: keys.Key) -> None:
-        """The heir's row becomes a manager's; that it is a member, as it was read, holds at the commit."""
+    def _hand_over(self, heir: keys.Key, principal: keys.Key) -> None:
+        """The heir's row becomes a manager's; that it is a member, as it was read, and not suspended, holds at the
+        commit."""
         row = self._work.item(heir)
         if row is None:
             raise not_a_member("manager")
+        hold_active(self._work, principal)
         self._work.not_before(row["updated_at"])
         self._work.update(
             heir,

@@ -11,14 +11,15 @@ from atrium import keys
 from atrium.errors import Detail, Invalid, NotFound
 from atrium.ids import derived_id, from_uuid
 from atrium.keys import Key
-from atrium.models import ACTIVE, Caller, Person, Principal, Space, SpaceMember, Tenant
-from atrium.permissions import Role, TenantRole, role_named, tenant_role_named
+from atrium.models import ACTIVE, Caller, Principal, Space, SpaceMember, Tenant
+from atrium.permissions import Role, role_named, tenant_role_named
 from atrium.provisioning import DEFAULT_SPACE, NewPrincipal, Provisioning
+from atrium.store.directory import enter, is_admin
 from atrium.store.engine.table import Item
 from atrium.store.engine.work import Work
-from atrium.store.keyring import Issued, Keyring, principal_root
+from atrium.store.keyring import Issued, Keyring
 from atrium.store.ledger import Root, count, counted, last_events, tell
-from atrium.store.rows import listed_principal_row, member_row, person_row, principal_row, space_row, tenant_row
+from atrium.store.rows import member_row, principal_row, space_row, tenant_row
 from atrium.text import address, findable
 
 # What one transaction of DynamoDB may have.
@@ -140,11 +141,9 @@ class Tenants:
         self, number: int, new: NewPrincipal, spaces: dict[str, str], *, is_first: bool
     ) -> MadePrincipal:
         id = self._id("principal", number)
-        email_key = keys.email(self._tenant, address(new.email))
-        if self._work.item(email_key) is not None:
+        if self._work.item(keys.email(self._tenant, address(new.email))) is not None:
             raise Invalid(Detail(("principals", number, "email"), "Belongs to a principal already", "value_error"))
         roles = {self._space(number, space, spaces): role for space, role in new.roles.items()}
-        root = principal_root(self._tenant, id, None)
         made = Principal(
             id,
             self._tenant,
@@ -159,15 +158,8 @@ class Tenants:
             updated_at=self._work.now,
             version=1,
         )
-        self._new[root.key] = principal_row(made)
-        tell(self._work, root, "principal.created", made.resource())
-        self._work.put(keys.listed_principal(self._tenant, id), listed_principal_row(made))
-        if new.kind == "user" and made.tenant_role is TenantRole.ADMIN:
-            self._more[keys.admins(self._tenant)] += 1
-        person = person_row(Person(id, new.name, new.email))
-        self._work.put(email_key, person)
-        for words in findable(new.name):
-            self._work.put(keys.name(self._tenant, words, id), person)
+        self._new[enter(self._work, made).key] = principal_row(made)
+        self._more[keys.admins(self._tenant)] += is_admin(made)
         for space, role in made.spaces.items():
             joined = self._joined(space, id, role)
             self._work.put(keys.space_member(self._tenant, space, id), member_row(joined))
