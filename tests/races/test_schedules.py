@@ -100,7 +100,7 @@ PEOPLE = of(
     *(
         f"{one},{other}@second"
         for one in ("DemoteAdmin", "SuspendAdmin")
-        for other in ("DemoteSecond", "SuspendSecond", "SuspendAdmin")
+        for other in ("DemoteSecond", "SuspendSecond")
     ),
     *("Suspend,V1AddMember", "Suspend,AddTeamMember", "SuspendHeir,HandOverToViewer", "SuspendHeir,V1UpdateMember"),
     *("Email,SameEmail", "SameEmail,SameEmail", "V1UpdatePrincipal,Email", "Email,V1UpdatePrincipal@second"),

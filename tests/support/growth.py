@@ -71,6 +71,8 @@ def a_place(of: str, world: World, client: Any, table: str) -> Place:
         world.new_member(project, "viewer", "viewer")
     if of == WITH_TASKS:
         world.new_record(project, "tasks")
+    if of == "principals":
+        world.new_principal()
     return Place(world, client, table, project)
 
 
