@@ -31,6 +31,7 @@ _PARAMETERS = {
     "note_id": "64a1f2c3b4e5d6f7a8b9c0d6",
     "user_id": _VIEWER,
     "member_id": _VIEWER,
+    "principal_id": _VIEWER,
     "q": "view",
 }
 
@@ -40,8 +41,10 @@ _FIELDS = {
     "principal_id": to_uuid(_OUTSIDER),
     "assignedTo": _VIEWER,
     "assigned_to": to_uuid(_VIEWER),
-    "email": "viewer@acme.example",
 }
+
+# The same in the body of one route: who is found is there, and who is made is not.
+_FIELDS_OF = {"FindTeamMember": {"email": "viewer@acme.example"}}
 
 # A token that is well-formed and nobody's.
 _TOKEN = "atr_token_00000000000000000000000000000000000000000001p8MOB"  # noqa: S105
@@ -65,7 +68,8 @@ def _of_route(route: Route, operation: Json) -> Json:
     body = None
     if "requestBody" in operation:
         sample = operation["requestBody"]["content"][JSON]["example"]
-        body = json.dumps({name: _FIELDS.get(name, value) for name, value in sample.items()})
+        own = _FIELDS | _FIELDS_OF.get(route.name, {})
+        body = json.dumps({name: own.get(name, value) for name, value in sample.items()})
         headers.append(("Content-Type", JSON))
     if route.method != "GET":
         headers.append(("Idempotency-Key", f"sample-{route.name}"))

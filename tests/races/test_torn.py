@@ -83,6 +83,9 @@ def written_by(world: World, rows: Rows, route: str) -> Written:
     below = {"note", *keys.RECORDS}
     event = after[keys.event(keys.tenant_of(meta.pk), after[meta]["last_events"][-1])]["type"]
     kinds[meta] = "root"
+    # A person is found by each word of its name.
+    names = [key for key, kind in kinds.items() if kind == "name"]
+    kinds |= {key: f"name {number}" for number, key in enumerate(names)}
     if event.startswith("note."):
         kinds = {key: "counter" if kind == keys.RECORDS[0] else kind for key, kind in kinds.items()}
     kinds = {key: "row" if kind in below else kind for key, kind in kinds.items()}

@@ -315,6 +315,8 @@ def known_parameters(target: Target) -> set[str]:
         found.add("phase")
     if target.route == "V1ListEvents":
         found |= {"type", "project_id", "space_id", "actor_id", "since", "until", "order"}
+    if target.route == "V1ListPrincipals":
+        found |= {"kind", "status", "external_id", "q"}
     return found | ({"status"} if target.route == "V1ListProjects" else set())
 
 
@@ -350,8 +352,8 @@ def test_made_up_cursor_of_an_outsider_has_the_same_answer_as_none(attack: Attac
     well_formed = cursor_behind(new_id(), f"{target.path}?")
     for by, tenant in (("outsider", "acme"), ("owner", "globex")):
         plain = attack.world("GET", target.path, by=by, tenant=tenant)
-        # The list of events is that of the caller's own tenant.
-        may = route in FOR_EVERYONE or (route == "V1ListEvents" and tenant == "globex")
+        # The lists of events and of principals are those of the caller's own tenant.
+        may = route in FOR_EVERYONE or (route in ("V1ListEvents", "V1ListPrincipals") and tenant == "globex")
         assert plain.status == (200 if may else 403 if tenant == "acme" else 404)
         for cursor in ("x", "", well_formed, well_formed[:-1], "x&cursor=y"):
             answer = attack.world("GET", f"{target.path}?cursor={cursor}", by=by, tenant=tenant)
