@@ -9,6 +9,7 @@ from atrium import keys
 from atrium.store.tenants import MAX_ITEMS
 from atrium.text import MAX_WORDS
 from tests.routes.principals.conftest import Narrow, events, path, require_sound, tenant
+from tests.support.changes import require_published_form
 from tests.support.client import A_MOMENT, A_UUID, Answer, World, flat_id, flat_path, v1_id
 from tests.support.rows import Rows
 from tests.support.trace import Trace
@@ -290,6 +291,8 @@ def test_events_tell_what_changed_and_nothing_private(world: World, rows: Rows) 
     assert [event["type"] for event in (created, updated, suspended, promoted, resumed)] == [
         *("principal.created", "principal.updated", "principal.suspended", "principal.updated", "principal.resumed"),
     ]
+    for number, event in enumerate((created, updated, suspended, promoted, resumed), start=1):
+        require_published_form({**event, "sequence": number})
     assert updated["changed"] == ["email", "external_id", "name"]
     assert promoted["changed"] == ["tenant_role"]
     assert "changed" not in suspended
