@@ -69,6 +69,7 @@ EXCEPTIONS = {
     ("telemetry.py", "dialect"): "metrics are counted by dialect",
     ("store/engine/client.py", "place"): "botocore's own names",
     ("store/engine/client.py", "status"): "botocore's own names",
+    ("store/export.py", "header"): "the media type of a file of lines",
     ("store/fsck/forms.py", "header"): "the form of a stored answer, which the check of a restored table compares",
     ("store/export.py", "header"): "an object of a bucket has a type, as S3 spells it",
     ("store/outbox.py", "status"): "a code of EventBridge's answers",
