@@ -1,7 +1,7 @@
-"""People to be managed, their credentials, and what is in the table of them."""
+"""People to be managed, and their credentials."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -10,16 +10,11 @@ import pytest
 from atrium import keys
 from atrium.api import authorizer
 from atrium.credentials import digest
-from atrium.ids import from_uuid
-from atrium.store.engine.table import table
-from atrium.store.fsck.check import Check
 from local.functions import call
 from local.template import Template
 from tests.support.client import World
+from tests.support.principals import Enrol, Narrow
 from tests.support.rows import Rows
-
-Narrow = Callable[..., None]
-Enrol = Callable[..., str]
 
 
 @pytest.fixture
@@ -63,22 +58,3 @@ def enrol(world: World, template: Template) -> Enrol:
         return str(made["principal_id"])
 
     return enrolled
-
-
-def tenant(world: World) -> str:
-    return from_uuid(world.dev["tenants"]["acme"]["tenant_id"])
-
-
-def path(world: World, name: str) -> str:
-    return f"/v1/principals/{world.uuid(name)}"
-
-
-def events(world: World, principal: str) -> list[Any]:
-    """Those of a principal, the latest first."""
-    found = world("GET", "/v1/events?type=principal.*&limit=100").body["data"]
-    return [event for event in found if event["principal_id"] == principal]
-
-
-def require_sound() -> None:
-    found = Check(table()).run()
-    assert found["clean"], found

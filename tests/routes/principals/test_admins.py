@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 
 from local.template import Template
-from tests.routes.principals.conftest import Enrol, path, require_sound
 from tests.support.client import Answer, World
+from tests.support.principals import Enrol, path, require_sound
 from tests.support.world import BeforeCommit, Crowd, at_once
 
 LAST = (409, {"detail": "A tenant keeps one active admin."})

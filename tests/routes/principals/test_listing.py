@@ -11,8 +11,8 @@ from atrium.models import ACTIVE, Principal
 from atrium.permissions import TenantRole
 from atrium.store.directory import found_by
 from atrium.store.rows import principal_row
-from tests.routes.principals.conftest import path, tenant
 from tests.support.client import World, every_page, flat_id
+from tests.support.principals import path, tenant
 from tests.support.rows import Rows
 from tests.support.world import full
 

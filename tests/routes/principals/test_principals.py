@@ -8,9 +8,9 @@ import pytest
 from atrium import keys
 from atrium.store.tenants import MAX_ITEMS
 from atrium.text import MAX_WORDS
-from tests.routes.principals.conftest import Narrow, events, path, require_sound, tenant
 from tests.support.changes import require_published_form
 from tests.support.client import A_MOMENT, A_UUID, Answer, World, flat_id, flat_path, v1_id
+from tests.support.principals import Narrow, events, path, require_sound, tenant
 from tests.support.rows import Rows
 from tests.support.trace import Trace
 

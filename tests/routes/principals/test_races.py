@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.routes.principals.conftest import events, require_sound
 from tests.support.client import World
+from tests.support.principals import events, require_sound
 from tests.support.world import BeforeCommit
 
 ADA = {"name": "Ada Lovelace", "email": "ada@acme.example"}

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.routes.principals.conftest import Enrol, path, require_sound
 from tests.support.client import Answer, World, flat_path, new_key
+from tests.support.principals import Enrol, path, require_sound
 from tests.support.requests import EVERY_ROUTE, WRITES, a_project
 from tests.support.world import BeforeCommit, Count
 

@@ -1,0 +1,31 @@
+"""Principals as tests manage them: their paths, their events, and what is in the table of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from atrium.ids import from_uuid
+from atrium.store.engine.table import table
+from atrium.store.fsck.check import Check
+from tests.support.client import World
+
+Narrow = Callable[..., None]
+Enrol = Callable[..., str]
+
+
+def tenant(world: World) -> str:
+    return from_uuid(world.dev["tenants"]["acme"]["tenant_id"])
+
+
+def path(world: World, name: str) -> str:
+    return f"/v1/principals/{world.uuid(name)}"
+
+
+def events(world: World, principal: str) -> list[Any]:
+    """Those of a principal, the latest first."""
+    found = world("GET", "/v1/events?type=principal.*&limit=100").body["data"]
+    return [event for event in found if event["principal_id"] == principal]
+
+
+def require_sound() -> None:
+    found = Check(table()).run()
+    assert found["clean"], found
