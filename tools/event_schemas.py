@@ -67,25 +67,25 @@ class Principal(BaseModel):
 
 
 class Credential(BaseModel):
-    """A credential, without its secret, and without the name that an issuer has for the principal."""
+    """A credential, without its names and its secret, and without the name that an issuer has for the principal.
+    `permissions`, `space_ids` and `project_ids` say for what alone it is good, null for all; while it enrols a person
+    it is good for nothing of that. `expires_at` is when it ends; null for never."""
 
     id: Uuid
     tenant_id: Uuid
     principal_id: Uuid
-    kind: Literal["token", "key", "identity"]
+    kind: Literal["token", "api_key", "identity"]
+    permissions: list[str] | None
+    space_ids: list[Uuid] | None
+    project_ids: list[Uuid] | None
+    enrol: bool
     created_at: Moment
-
-
-class CreatedCredential(Credential):
-    """The same, and when it ends; null for never."""
-
     expires_at: Moment | None
 
 
 class RotatedCredential(Credential):
-    """The same, and when the new secret and the old one end."""
+    """The same, and when the older secret ends."""
 
-    expires_at: Moment | None
     previous_expires_at: Moment
 
 
@@ -112,7 +112,7 @@ TYPES: dict[str, type[BaseModel]] = {
     **{f"space.{verb}": v1.SpaceView for verb in ("created", "updated")},
     **{f"space_member.{verb}": v1_spaces.SpaceMemberView for verb in ("added", "role_changed", "removed")},
     **{f"principal.{verb}": Principal for verb in ("created", "updated", "suspended", "resumed")},
-    "credential.created": CreatedCredential,
+    **{f"credential.{verb}": Credential for verb in ("created", "updated")},
     "credential.rotated": RotatedCredential,
     "credential.revoked": RevokedCredential,
 }

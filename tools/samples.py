@@ -33,6 +33,8 @@ _PARAMETERS = {
     "member_id": _VIEWER,
     "principal_id": _VIEWER,
     "q": "view",
+    "principal_id": _OWNER,
+    "credential_id": _CREDENTIAL,
 }
 
 # The same in bodies: whoever is added is no member yet.

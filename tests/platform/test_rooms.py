@@ -71,7 +71,6 @@ EXCEPTIONS = {
     ("store/engine/client.py", "status"): "botocore's own names",
     ("store/export.py", "header"): "the media type of a file of lines",
     ("store/fsck/forms.py", "header"): "the form of a stored answer, which the check of a restored table compares",
-    ("store/export.py", "header"): "an object of a bucket has a type, as S3 spells it",
     ("store/outbox.py", "status"): "a code of EventBridge's answers",
     ("store/redrive.py", "place"): "a message of SQS has a body",
 }

@@ -460,6 +460,24 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "another id": lambda p: p.rows.change(credential(p), id=GHOST),
         },
     ),
+    "credential_differs": (
+        None,
+        {
+            "wider": lambda p: p.rows.change(credential(p), permissions=["project:read"]),
+            "of more spaces": lambda p: p.rows.change(credential(p), spaces=[GHOST]),
+            "longer": lambda p: p.rows.change(credential(p), expires_at=LONG_AGO),
+            "enrolled": lambda p: p.rows.change(credential(p), enrols=True),
+            "not revoked": lambda p: p.rows.change(credential(p), revoked_at=LONG_AGO),
+        },
+    ),
+    "issued_row_missing": ("written", {"": lambda p: p.rows.change(credential(p), issued_by=issuer(p))}),
+    "issued_row_of_nothing": (
+        "deleted",
+        {
+            "of none": lambda p: p.rows.put(keys.issued(p.tenant, GHOST, GHOST, GHOST, GHOST), {}),
+            "of another's": lambda p: p.rows.put(keys.issued(p.tenant, GHOST, GHOST, *issuer(p).values()), {}),
+        },
+    ),
     "credential_of_nobody": (None, {"": lambda p: p.rows.change(p.any("KEY#"), principal=GHOST)}),
     "replay_malformed": (
         None,
@@ -500,6 +518,12 @@ def replay(p: Place) -> Key:
 
 def credential(p: Place) -> Key:
     return next(Key(row["pk"], row["sk"]) for row in p.rows.all() if row["sk"].startswith(keys.CREDENTIAL))
+
+
+def issuer(p: Place) -> dict[str, str]:
+    """The credential, as one that it made names it."""
+    key = credential(p)
+    return {"principal": key.pk.rpartition("#")[2], "credential": key.sk.removeprefix(keys.CREDENTIAL)}
 
 
 CASES = [(kind, way) for kind, (_, ways) in DAMAGE.items() for way in ways]

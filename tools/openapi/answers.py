@@ -28,6 +28,7 @@ ERROR_TYPES = (
         "unknown_principal",
     ),
     *("unknown_role", "email", "search", "string_invisible", "users_only"),
+    *("access_token", "beyond_enrolment", "beyond_issuer", "enrolment", "not_earlier", "past", "bool_parsing"),
 )
 
 # The dialects' refusals are those of any route.

@@ -193,7 +193,17 @@ OF = {
         "email": "grace@acme.example",
         "tenant_role": "member",
         "spaces": [{"space_id": SPACE, "name": "Acme", "is_default": True, "role_id": ROLE.uuid, "role": ROLE.key}],
+        "credential": {
+            "id": "5a1f09d2-2c31-8000-8000-7be01c66a4d8",
+            "kind": "token",
+            "name": "Laptop",
+            "permissions": None,
+            "space_ids": None,
+            "project_ids": None,
+            "expires_at": None,
+        },
     },
+    "V1CredentialChange": {"name": "CI of the website, until March"},
 }
 
 # Where the answer of one operation is another one than that of the rest: as the documents have it.
@@ -222,6 +232,7 @@ PARAMETERS = {
     "space_id": SPACE,
     "project_id": to_uuid(PROJECT),
     "member_id": to_uuid(MEMBER),
-    "principal_id": to_uuid(MEMBER),
+    "principal_id": to_uuid(MANAGER),
+    "credential_id": "5a1f09d2-2c31-8000-8000-7be01c66a4d8",
     "q": "ada",
 }

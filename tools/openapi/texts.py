@@ -90,7 +90,7 @@ every language can say.
 | status | when |
 |---|---|
 | `400` (flat), `422` (v1) | something sent is not acceptable; v1 says where (`loc`) and has a word for it (`type`) |
-| `401` | no credential, two different ones, or none that is valid: mistyped, expired, revoked, principal suspended |
+| `401` | no credential, two different ones, or none that is valid: mistyped, ended, its principal suspended |
 | `403` | your role does not allow it |
 | `404` | it does not exist, or not for you |
 | `409` | its state does not allow it: the project is archived, say |
@@ -184,6 +184,7 @@ FIELDS = {
     "external_id": "The name that another system has for it.",
     "finished_at": "When the status last became `completed`; null while it is another one.",
     "has_more": "Whether there is a next page.",
+    "issued": "Whether those that it issued end with it, and those that they issued.",
     "justification": "Why it was decided so.",
     "key": "The name for programs.",
     "kind": "Whether it is a person or a program.",
@@ -265,6 +266,7 @@ FIELDS = {
 
 # What parameters in paths are: whose ids, and where they are from.
 PARAMETERS = {
+    "credential_id": "The credential's id, from the list of credentials or from the answer that made it.",
     "dataset_id": "The dataset's id, from the list of datasets or from the answer that made it.",
     "decision_id": "The decision's id, from the list of decisions or from the answer that made it.",
     "event_id": "The event's id, from the list of events, or as it was published.",

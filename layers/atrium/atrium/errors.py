@@ -158,6 +158,7 @@ class Code(Enum):
     MANAGER_REQUIRED = Forbidden
     ROLE_ABOVE_OWN = Forbidden
     NOT_AUTHOR = Forbidden
+    ENROLMENT_REQUIRED = Forbidden
 
     ROUTE_NOT_FOUND = Refusal
     PROJECT_NOT_FOUND = NotFound
@@ -171,6 +172,7 @@ class Code(Enum):
     DECISION_NOT_FOUND = NotFound
     PRINCIPAL_NOT_FOUND = NotFound
     EVENT_NOT_FOUND = NotFound
+    CREDENTIAL_NOT_FOUND = NotFound
 
     EVENTS_EXPIRED = Gone
 
@@ -185,6 +187,12 @@ class Code(Enum):
     NAMED_MANAGER = NamedManager
     ALREADY_MEMBER = Duplicate
     TOO_MANY_MEMBERS = Conflict
+    TOO_MANY_CREDENTIALS = Conflict
+    TOO_MANY_ISSUED = Conflict
+    CREDENTIAL_ENDED = Conflict
+    ROTATED_ALREADY = Conflict
+    NOTHING_TO_ROTATE = Conflict
+    IDENTITY_REGISTERED = Duplicate
 
     VERSION_MISMATCH = VersionRefused
     VERSION_IS_CURRENT = VersionRefused

@@ -21,6 +21,7 @@ transaction as what they list.
 | a principal, with its space roles | `T#<tenant>#U#<principal>` / `META` | get |
 | the projects it is a member of, by age | same / `PROJECT#<project>` | query |
 | its credentials | same / `CREDENTIAL#<credential>` | get, query |
+| the credentials that one of them made | same / `ISSUED#<credential>#<principal>#<credential>` | query |
 | a tenant's principals, by age | `T#<tenant>#D` / `PRINCIPAL#<principal>` | query |
 | a principal by its name in another system | same / `EXTERNAL#<external id>` | get |
 | a principal by e-mail, or its beginning | same / `EMAIL#<e-mail>` | get, query |
@@ -64,6 +65,7 @@ PROJECT = "PROJECT#"
 TASK = "TASK#"
 RECORDS = ("task", "dataset", "experiment", "decision")
 CREDENTIAL = "CREDENTIAL#"
+ISSUED = "ISSUED#"
 SPACE = "SPACE#"
 PRINCIPAL = "PRINCIPAL#"
 EXTERNAL = "EXTERNAL#"
@@ -161,6 +163,15 @@ def principal_project(tenant: str, principal: str, project: str) -> Key:
 
 def principal_credential(tenant: str, principal: str, credential: str) -> Key:
     return Key(f"{tenant_prefix(tenant)}U#{principal}", CREDENTIAL + credential)
+
+
+def issued_by(credential: str) -> str:
+    """The prefix of what a credential of a principal made."""
+    return f"{ISSUED}{credential}#"
+
+
+def issued(tenant: str, principal: str, credential: str, holder: str, made: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}U#{principal}", f"{issued_by(credential)}{holder}#{made}")
 
 
 def directory(tenant: str) -> str:
@@ -312,6 +323,7 @@ _PATTERNS = {
     "principal": principal(_T, _U),
     "principal_project": principal_project(_T, _U, _P),
     "principal_credential": principal_credential(_T, _U, _hex("credential")),
+    "issued": issued(_T, _U, _hex("credential"), _hex("holder"), _hex("made")),
     "listed_principal": listed_principal(_T, _U),
     "external": external(_T, "(?P<external_id>.+)"),
     "email": email(_T, "(?P<email>.+)"),

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from atrium.documents import Raw
 from atrium.ids import milliseconds_of, to_uuid
-from atrium.permissions import Permission, Role, TenantRole
+from atrium.permissions import Permission, Role, TenantRole, in_order
 
 Status = Literal["active", "archived"]
 Phase = Literal["business", "data_understanding", "data_preparation", "modeling", "evaluation", "deployment"]
@@ -63,6 +63,31 @@ class Narrowing(NamedTuple):
     @classmethod
     def of(cls, lists: Mapping[str, Sequence[Any]]) -> "Narrowing":
         return cls(**{name: frozenset(lists[name]) for name in cls._fields if name in lists})
+
+    def covers(self, other: "Narrowing | None") -> bool:
+        """Whether a credential that is narrowed to the other is no wider than one that is narrowed to this."""
+        return not self.passed_by(other or Narrowing())
+
+    def passed_by(self, other: "Narrowing") -> list[str]:
+        """The parts in which the other is wider than this."""
+        return [
+            part
+            for part, most, asked in zip(self._fields, self, other, strict=True)
+            if most is not None and (asked is None or not asked <= most)
+        ]
+
+    def resource(self) -> dict[str, list[str] | None]:
+        """The form that clients see."""
+
+        def shown(ids: frozenset[str] | None) -> list[str] | None:
+            return None if ids is None else [to_uuid(id) for id in sorted(ids)]
+
+        permissions = None if self.permissions is None else in_order(self.permissions)
+        return {"permissions": permissions, "space_ids": shown(self.spaces), "project_ids": shown(self.projects)}
+
+
+# A credential that is narrowed so enrols a person: it says whom it is for, and may be rotated. After that it is whole.
+ENROLS = Narrowing(permissions=frozenset())
 
 
 class Caller(NamedTuple):
@@ -550,11 +575,87 @@ class Joined(NamedTuple):
         }
 
 
+# The kinds of credentials. Clients know a key as an api_key.
+CredentialKind = Literal["token", "key", "identity"]
+CredentialStatus = Literal["active", "expired", "revoked"]
+
+
+class Issuer(NamedTuple):
+    """The credential that made another one, and its principal."""
+
+    principal: str
+    credential: str
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A credential of a principal, in all its secrets.
+
+    `hint` are the last characters of the newest secret, None where the operator sent a digest, or nothing is secret.
+    `issued_by` is None for one that an operator made. One that `enrols` is narrowed to ENROLS until its first rotation,
+    and then to `narrowed` and ends at `whole_until`. `issued` counts those that it made.
+    """
+
+    id: str
+    tenant: str
+    principal: str
+    kind: CredentialKind
+    name: str | None
+    hint: str | None
+    narrowed: Narrowing | None
+    issued_by: Issuer | None
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    version: int = 1
+    issued: int = 0
+    enrols: bool = False
+    whole_until: str | None = None
+
+    @property
+    def effective(self) -> Narrowing | None:
+        return ENROLS if self.enrols else self.narrowed
+
+    def status(self, now: str) -> CredentialStatus:
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
+
+    def resource(self) -> dict[str, Any]:
+        """The form that events carry: nothing of a secret, and no name."""
+        return {
+            "id": to_uuid(self.id),
+            "tenant_id": to_uuid(self.tenant),
+            "principal_id": to_uuid(self.principal),
+            "kind": "api_key" if self.kind == "key" else self.kind,
+            **(self.narrowed or Narrowing()).resource(),
+            "enrol": self.enrols,
+            "created_at": self.created_at,
+            "expires_at": self.expires_at,
+        }
+
+
+class Held(NamedTuple):
+    """A credential as it is now: when one of its secrets was last used, to the hour, and its status."""
+
+    credential: Credential
+    last_used_at: str | None
+    status: CredentialStatus
+
+    @property
+    def id(self) -> str:
+        """By which its principal's list is in order."""
+        return self.credential.id
+
+
 class Me(NamedTuple):
-    """The caller, with its roles in spaces, in the order of their ids."""
+    """The caller, with its roles in spaces, in the order of their ids, and the credential that it sent, with what that
+    is narrowed to. None for one that is not there any more."""
 
     principal: Principal
     spaces: tuple[SpaceRole, ...]
+    credential: Credential | None
+    narrowed: Narrowing | None
 
 
 class Page(NamedTuple, Generic[T]):

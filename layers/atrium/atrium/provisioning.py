@@ -127,8 +127,8 @@ class Issue(Holder):
 
 
 class Rotation(Holder):
-    """A new secret for a credential. The old one ends `overlap_seconds` later, and one from an earlier rotation at
-    once; without `expires_at` the new one lives as long as the old one was to."""
+    """A new secret for a credential. The old one ends `overlap_seconds` later; while it is good, another rotation
+    replaces a new one that was never used. Without `expires_at` the credential ends when it did."""
 
     request_token: _Token
     credential_id: _Uuid

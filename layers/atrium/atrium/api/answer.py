@@ -28,6 +28,7 @@ def outcome(response: Response[Any], event: Mapping[str, Any], tags: str, declar
     view = response.body
     headers: dict[str, str] = {}
     body = ""
+    once: Mapping[str, str] = {}
     if isinstance(view, Listing):
         if links := links_of_list(view, event, query_of(event, declared)):
             headers["Link"] = ", ".join(links)
@@ -42,9 +43,9 @@ def outcome(response: Response[Any], event: Mapping[str, Any], tags: str, declar
         if isinstance(view, PageView):
             of_list = listed(event["resource"], event.get("pathParameters") or {}, query_of(event, declared))
             view.show_cursor(cursor_behind(view.after, of_list) if view.after is not None else None)
-        body = view.text()
+        body, once = view.text(), view.once
     answer = Answer(response.status_code, body, headers)
-    return Outcome(answer._asdict(), confirms=view is None or isinstance(view, Confirmation))
+    return Outcome(answer._asdict(), confirms=view is None or isinstance(view, Confirmation), once=once)
 
 
 def proxy_answer(response: Response[str]) -> dict[str, Any]:

@@ -18,5 +18,9 @@ class Facts(TypedDict, total=False):
     memory: int
     # False for a write on a resource whose version no answer shows: clients have nothing to send as If-Match.
     versioned: bool
+    # True for a route that finds, makes or ends the rows by which credentials are found.
+    credentials: bool
+    # True for a route that takes a credential which enrols a person. Each other one refuses it.
+    enrols: bool
     # Statuses that the route may answer beside those that follow from its method and path.
     refusals: tuple[int, ...]

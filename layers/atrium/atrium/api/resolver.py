@@ -50,7 +50,9 @@ from atrium.errors import (
     VersionRefused,
     WrongMediaType,
 )
+from atrium.models import ENROLS
 from atrium.settings import settings
+from atrium.store.access import beyond_credential
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
 from atrium.store.engine.work import Conditions, Work
@@ -165,7 +167,9 @@ class Api(APIGatewayRestResolver):
             raise Invalid(*unknown)
         # Parsed also for a route that takes no body, so that every route refuses a body that is not JSON.
         body = self.current_event.json_body if event["body"] else None
-        with scope(caller.tenant) as self.spent:
+        if caller.narrowed == ENROLS and not self.facts.get("enrols"):
+            raise beyond_credential()
+        with scope(caller.tenant, credentials=self.facts.get("credentials", False)) as self.spent:
             work = Work(
                 table(),
                 caller,
@@ -182,7 +186,8 @@ class Api(APIGatewayRestResolver):
         if not answer.body:
             # API Gateway takes a string, not None.
             return Response(answer.status, body="", headers=headers)
-        return Response(answer.status, "application/json", answer.body, headers)
+        body = documents.render(documents.parse(answer.body) | done.once) if done.once else answer.body
+        return Response(answer.status, "application/json", body, headers)
 
     # ------------------------------------------------------------ what is wrong with a request
 

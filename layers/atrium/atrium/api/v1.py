@@ -319,6 +319,25 @@ class SpaceRole(View):
     role: RoleKey
 
 
+class MyCredential(View):
+    """The credential that was sent, and what it is narrowed to: null for no narrowing."""
+
+    id: Annotated[str, Field(description="The credential's id.")]
+    kind: Annotated[Literal["token", "api_key", "identity"], Field(description="What it is.")]
+    name: Annotated[str | None, Field(description="Its name; null for one that an operator made.")]
+    permissions: Annotated[list[str] | None, Field(description="For which permissions alone it is good; null for all.")]
+    space_ids: Annotated[list[str] | None, Field(description="In which spaces alone it is good; null for all.")]
+    project_ids: Annotated[list[str] | None, Field(description="In which projects alone it is good; null for all.")]
+    expires_at: Annotated[str | None, Field(description="When it ends; null for never.")]
+
+    @classmethod
+    def of(cls, me: models.Me) -> "MyCredential | None":
+        if me.credential is None:
+            return None
+        shown = me.credential.resource() | (me.narrowed or models.Narrowing()).resource()
+        return cls(**{name: shown[name] for name in cls.model_fields if name in shown}, name=me.credential.name)
+
+
 class Me(View):
     """The caller: `id` is the flat spelling of `principal_id`."""
 
@@ -330,6 +349,9 @@ class Me(View):
     email: str | None
     tenant_role: TenantRoleKey
     spaces: list[SpaceRole]
+    credential: Annotated[
+        MyCredential | None, Field(description="The credential that was sent; null for one that is gone since.")
+    ]
 
     @classmethod
     def of(cls, me: models.Me) -> "Me":
@@ -353,5 +375,6 @@ class Me(View):
             email=principal.email,
             tenant_role=principal.tenant_role.key,
             spaces=spaces,
+            credential=MyCredential.of(me),
         )
         return cls.show(vars(view), version=_hash_of(view))

@@ -50,6 +50,7 @@ class View(Model):
     _version: int | str | None = PrivateAttr(default=None)
     # Pydantic copies the default. It would read the signature of a factory anew for each view, which takes some 30 µs.
     _continued: Mapping[str, str | None] = PrivateAttr(default={})
+    _once: Mapping[str, str] = PrivateAttr(default={})
 
     @classmethod
     def show(
@@ -58,11 +59,14 @@ class View(Model):
         *,
         version: int | str | None = None,
         continued: Mapping[str, str | None] = MappingProxyType({}),
+        once: Mapping[str, str] = MappingProxyType({}),
     ) -> Self:
-        """A view of these values, which are not validated. See the properties for `version` and `continued`."""
+        """A view of these values, which are not validated. See the properties for `version`, `continued` and
+        `once`."""
         view = cls.model_construct(**fields)
         view._version = version
         view._continued = continued
+        view._once = once
         return view
 
     @property
@@ -75,6 +79,11 @@ class View(Model):
         """The lists of which the view shows only the beginning: by a list's name, the id of the last item that is
         shown, None if no item is."""
         return self._continued
+
+    @property
+    def once(self) -> Mapping[str, str]:
+        """Fields with their values in the first answer; `text` and each replay have null in their place."""
+        return self._once
 
     def text(self) -> documents.Raw:
         """The view as JSON. Parts of it may be JSON text already."""

@@ -18,7 +18,7 @@ from atrium.provisioning import Holder, Issue, Provisioning, Revocation, Rotatio
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
 from atrium.store.engine.work import IdempotencyKey, Work
-from atrium.store.keyring import Credential, Issued, Keyring, Revoked, Rotated
+from atrium.store.keyring import Issued, Keyring, Listed, Revoked, Rotated
 from atrium.store.tenants import Provisioned, Tenants, tenant_of
 
 Request = TypeVar("Request", Issue, Rotation, Revocation)
@@ -125,7 +125,7 @@ def _told(credential: Changed) -> dict[str, Any]:
     return {"credential_id": to_uuid(fields.pop("id")), **fields}
 
 
-def _listed(credential: Credential) -> dict[str, Any]:
+def _listed(credential: Listed) -> dict[str, Any]:
     fields = credential._asdict()
     shown = {"credential_id": to_uuid(credential.id), "kind": credential.kind}
     shown |= {name: fields[name] for name in ("issuer", "subject") if fields[name] is not None}

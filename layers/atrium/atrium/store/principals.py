@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from atrium import keys
+from atrium.keys import Key
 from atrium.models import Caller, Me, Principal, Space, SpaceRole
 from atrium.store.engine.table import Table
 from atrium.store.engine.work import Work
-from atrium.store.rows import to_principal, to_space
+from atrium.store.rows import to_credential, to_principal, to_space
 
 
 class Principals:
@@ -14,20 +15,24 @@ class Principals:
         self._work = work
 
     def me(self) -> Me:
-        """The caller, with its space roles.
+        """The caller, with its credential and its roles in those spaces that it may read with that.
 
         Two round trips: which spaces, the first one says. A space whose row is not there has no projects either.
         """
-        me = self._mine()
-        spaces = self._read(sorted(me.spaces))
-        return Me(me, tuple(SpaceRole(space, me.spaces[space.id]) for space in spaces))
+        caller = self._work.caller
+        key = keys.principal_credential(caller.tenant, caller.principal, caller.credential or "")
+        me = self._mine(key)
+        spaces = self._read(self._readable(me))
+        row = self._work.item(key)
+        credential = to_credential(caller.tenant, caller.principal, row) if row else None
+        return Me(me, tuple(SpaceRole(space, me.spaces[space.id]) for space in spaces), credential, caller.narrowed)
 
     def require_active(self) -> None:
         """For an answer that rests on nothing in the table. Raises Inactive."""
         self._work.read()
 
-    def _mine(self) -> Principal:
-        self._work.read()
+    def _mine(self, *also: Key) -> Principal:
+        self._work.read(*also)
         return to_principal(self._work.caller.tenant, self._work.me)
 
     def _read(self, ids: Sequence[str]) -> tuple[Space, ...]:

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from atrium import keys
 from atrium.ids import from_uuid
 from atrium.models import (
+    Credential,
     Event,
+    Issuer,
     Member,
     Membership,
     Narrowing,
@@ -86,9 +88,48 @@ def to_person(row: Item) -> Person:
     return Person(row["principal"] if "principal" in row else row["id"], row["name"], row.get("email"))
 
 
+def _narrowing(narrowing: Narrowing | None) -> Item:
+    return narrowing.lists() if narrowing else {}
+
+
 def to_narrowing(row: Item) -> Narrowing | None:
     """What a credential is narrowed to, by the row under its digest; None for one that is whole."""
     return Narrowing.of(row) if any(name in row for name in Narrowing._fields) else None
+
+
+# The attributes of a credential that are stored as they are.
+_OF_A_CREDENTIAL = (
+    *("id", "kind", "name", "hint", "created_at", "expires_at", "revoked_at"),
+    *("version", "issued", "enrols", "whole_until"),
+)
+
+
+def credential_row(credential: Credential) -> Item:
+    """The credential in its principal's partition, without its digests."""
+    own = {name: getattr(credential, name) for name in _OF_A_CREDENTIAL}
+    row = {name: value for name, value in own.items() if value is not None}
+    issuer = {"issued_by": credential.issued_by._asdict()} if credential.issued_by else {}
+    return row | _narrowing(credential.narrowed) | issuer
+
+
+def to_credential(tenant: str, principal: str, row: Item) -> Credential:
+    own: dict[str, Any] = {name: row.get(name) for name in _OF_A_CREDENTIAL}
+    issuer = Issuer(**row["issued_by"]) if "issued_by" in row else None
+    return Credential(tenant=tenant, principal=principal, narrowed=to_narrowing(row), issued_by=issuer, **own)
+
+
+def secret_row(credential: Credential, principal_kind: str, now: str) -> Item:
+    """The row of a new secret, or of an identity, by which the authorizer finds the credential."""
+    row = {
+        "id": credential.id,
+        "tenant": credential.tenant,
+        "principal": credential.principal,
+        "principal_kind": principal_kind,
+        "kind": credential.kind,
+        "created_at": now,
+    }
+    ends = {} if credential.expires_at is None else {"expires_at": credential.expires_at}
+    return row | _narrowing(credential.effective) | ends
 
 
 def project_row(project: Project) -> Item:

@@ -31,12 +31,14 @@ from atrium.store.engine.wire import expressions, wire_item, wire_key
 class Outcome:
     """How a request ended. `answer` belongs to the caller of `run`: it is stored and given back as it is.
 
-    `confirms` is for an answer that shows no data: its replay needs no right to read any.
+    `confirms` is for an answer that shows no data: its replay needs no right to read any. `once` is for the caller to
+    add to the answer this one time: a secret, which is kept in no record.
     """
 
     answer: Mapping[str, Any]
     confirms: bool
     replayed: bool = False
+    once: Mapping[str, str] = field(default_factory=dict)
 
 
 # The attributes of an idempotency record that are no part of the answer.

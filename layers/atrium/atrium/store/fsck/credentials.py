@@ -1,8 +1,12 @@
-"""Credentials: the row under a secret's hash, and the row in the list of its principal."""
+"""Credentials: the row under a secret's hash, the row in the list of its principal, and that under what made it."""
 
 from atrium import keys
+from atrium.credentials import IDENTITY
 from atrium.keys import Key
+from atrium.models import Narrowing
+from atrium.store.engine.table import Item
 from atrium.store.fsck.damage import Damage, Rule, is_right, malformed, read
+from atrium.store.rows import to_credential, to_narrowing
 
 
 def credential(key: Key, sha256: str) -> Rule:
@@ -19,10 +23,21 @@ def credential(key: Key, sha256: str) -> Rule:
     if listed is None or sha256 not in (listed.get("sha256"), listed.get("previous")):
         # The credential still authenticates, but cannot be listed, rotated or revoked. A person must decide about it.
         return [Damage("credential_unlisted", key, {key: row, listed_key: listed})]
+    if is_right("principal_credential", listed) and _is_more(row, listed):
+        return [Damage("credential_differs", key, {key: row, listed_key: listed})]
     return []
 
 
-def principal_credential(key: Key, credential: str, **_: str) -> Rule:
+def _is_more(secret: Item, listed: Item) -> bool:
+    """Whether a secret is good for more, or for longer, than the list says of its credential."""
+    of_it = to_credential(secret["tenant"], secret["principal"], listed)
+    if of_it.revoked_at is not None:
+        return "revoked_at" not in secret
+    is_longer = of_it.expires_at is not None and secret.get("expires_at", "~") > of_it.expires_at
+    return is_longer or not (of_it.effective or Narrowing()).covers(to_narrowing(secret))
+
+
+def principal_credential(key: Key, tenant: str, principal: str, credential: str) -> Rule:
     (row,) = yield from read(key)
     if row is None:
         return []
@@ -30,5 +45,28 @@ def principal_credential(key: Key, credential: str, **_: str) -> Rule:
         return malformed("principal_credential", key, row)
     digests = [keys.credential(row[name]) for name in ("sha256", "previous") if name in row]
     secrets = yield from read(*digests)
-    lost = [secret_key for secret_key, secret in zip(digests, secrets, strict=True) if secret is None]
-    return [Damage("credential_lost", key, {key: row, lost[0]: None})] if lost else []
+    # The identity of one that is revoked is free: it may be registered again, here or elsewhere.
+    freed = row["kind"] == IDENTITY and "revoked_at" in row
+    lost = [secret_key for secret_key, secret in zip(digests, secrets, strict=True) if secret is None and not freed]
+    found = [Damage("credential_lost", key, {key: row, lost[0]: None})] if lost else []
+    if "issued_by" not in row or "revoked_at" in row:
+        return found
+    by = row["issued_by"]
+    issued_key = keys.issued(tenant, by["principal"], by["credential"], principal, credential)
+    issuer_key = keys.principal_credential(tenant, by["principal"], by["credential"])
+    under, issuer = yield from read(issued_key, issuer_key)
+    if under is None and issuer is not None:
+        seen = {key: row, issued_key: None, issuer_key: issuer}
+        found.append(Damage("issued_row_missing", key, seen, {issued_key: {}}))
+    return found
+
+
+def issued(key: Key, tenant: str, principal: str, credential: str, holder: str, made: str) -> Rule:
+    """The row names a credential that names its issuer."""
+    made_key = keys.principal_credential(tenant, holder, made)
+    row, other = yield from read(key, made_key)
+    if row is None or (other is not None and not is_right("principal_credential", other)):
+        return []
+    if other is not None and other.get("issued_by") == {"principal": principal, "credential": credential}:
+        return []
+    return [Damage("issued_row_of_nothing", key, {key: row, made_key: other}, {key: None})]

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from atrium.credentials import IDENTITY, KINDS
 from atrium.ids import is_id
 from atrium.models import Dataset, Decision, Experiment, PrincipalKind, PrincipalStatus, Project, Record, Task
-from atrium.permissions import PROJECT_ROLES, Role, TenantRole
+from atrium.permissions import PROJECT_ROLES, Permission, Role, TenantRole
 from atrium.store.engine.table import Item
 
 
@@ -140,14 +140,36 @@ class _Credential(_Row):
     expires_at: _Moment | None = None
     last_used: _Moment | None = None
     revoked_at: _Moment | None = None
+    permissions: list[Permission] | None = None
+    spaces: list[str] | None = None
+    projects: list[str] | None = None
+
+
+class _Issuer(_Row):
+    principal: _Id
+    credential: _Id
 
 
 class _PrincipalCredential(_Row):
     id: _Id
     kind: _CredentialKind
+    name: str | None = None
+    hint: str | None = None
     sha256: _Hash
     previous: _Hash | None = None
+    issuer: str | None = None
+    subject: str | None = None
+    permissions: list[Permission] | None = None
+    spaces: list[str] | None = None
+    projects: list[str] | None = None
+    enrols: bool
+    whole_until: _Moment | None = None
+    issued_by: _Issuer | None = None
+    issued: int
     created_at: _Moment
+    expires_at: _Moment | None = None
+    revoked_at: _Moment | None = None
+    version: int
 
 
 class _Pulse(_Row):

@@ -26,6 +26,7 @@ _BY_KIND: Mapping[str, Callable[..., Rule]] = {
     "name": people.name,
     "credential": credentials.credential,
     "principal_credential": credentials.principal_credential,
+    "issued": credentials.issued,
 }
 
 

@@ -1,0 +1,27 @@
+"""Credentials over HTTP, as tests make and use them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.support.client import Answer, World
+
+
+def of(world: World, holder: str, *rest: str, tenant: str = "acme") -> str:
+    """The path of a principal's credentials, or of one of them."""
+    return "/".join((f"/v1/principals/{world.uuid(holder, tenant)}/credentials", *rest))
+
+
+def asked(world: World, secret: str, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+    """A request with a secret of Atrium's own."""
+    sent: Mapping[str, str] = {"X-API-Key": secret, **options.pop("headers", {})}
+    more = {} if method in ("GET", "DELETE") else {"body": body}
+    return world(method, path, *more.values(), by=None, headers=sent, **options)
+
+
+def made(world: World, holder: str, secret: str | None = None, *, by: str = "owner", **body: Any) -> Any:
+    """The answer of a new credential, with its path; issued with a secret, or as a principal."""
+    new = {"kind": "api_key", "name": "CI", **body}
+    path = of(world, holder)
+    answer = world("POST", path, new, by=by) if secret is None else asked(world, secret, "POST", path, new)
+    assert answer.status == 201, answer
+    return {**answer.body, "path": f"{path}/{answer.body['id']}"}
