@@ -31,7 +31,6 @@ _PARAMETERS = {
     "note_id": "64a1f2c3b4e5d6f7a8b9c0d6",
     "user_id": _VIEWER,
     "member_id": _VIEWER,
-    "principal_id": _VIEWER,
     "q": "view",
     "principal_id": _OWNER,
     "credential_id": _CREDENTIAL,

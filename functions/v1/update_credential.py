@@ -1,11 +1,12 @@
 """Change a credential.
 
-Its name, or an earlier end. Those that it issued keep theirs. 409 for one that has ended.
+Its name, or an earlier end. Those that it issued, and those that they issued, end no later: at most 15 (409). 409 for
+one that has ended, too.
 """
 
 from atrium.api.v1_credentials import CredentialChange, Credentials, CredentialView, Id, lambda_handler, v1_api
 
-api = v1_api(permission="credential:manage", who="admin; itself", access="Credentials", credentials=True)
+api = v1_api(permission="credential:manage", who="admin; itself", access="Keyring", credentials=True)
 
 
 @api.patch("/v1/principals/<principal_id>/credentials/<credential_id>")

@@ -44,7 +44,14 @@ class _V1Api(Api):
 
 
 # The names of fields that differ from the domain's, and what a message says besides.
-_SPELLED = {"manager": "manager_id", "owner": "owner_id", "principal": "principal_id", "role": "role_id"}
+_SPELLED = {
+    "manager": "manager_id",
+    "owner": "owner_id",
+    "principal": "principal_id",
+    "projects": "project_ids",
+    "role": "role_id",
+    "spaces": "space_ids",
+}
 _ADDED = {"unknown_role": ". See GET /v1/roles"}
 
 

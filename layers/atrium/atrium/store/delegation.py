@@ -128,12 +128,12 @@ class Delegation:
         return Held(made, None, made.status(self._work.now))
 
     def change(self, principal: str, credential: str, *, name: str | None, expires_at: str | None) -> Held:
-        """Gives it another name, or an earlier end; None for no change. Raises NotFound, Forbidden, VersionRefused,
-        Invalid for an end that is not earlier, Conflict for one that has ended."""
+        """Gives it another name, or an earlier end; None for no change. What it made, and what these made, ends no
+        later. Raises NotFound, Forbidden, VersionRefused, Invalid for an end that is not earlier, Conflict for one that
+        has ended, and when those that it made are too many for one transaction."""
         found, access = self._reach(principal, credential)
         before = found.credential
         self._work.match(before.version)
-        self._read_secrets(found)
         changes: dict[str, Any] = {
             part: value
             for part, value in (("name", name), ("expires_at", expires_at))
@@ -141,6 +141,7 @@ class Delegation:
         }
         self._hold(access)
         if not changes:
+            self._read_secrets(found)
             self._work.check(found.key, "#version = :seen_version", seen_version=before.version)
             return self._held(found)
         if before.status(self._work.now) != "active":
@@ -149,11 +150,13 @@ class Delegation:
             self._require_to_come(changes["expires_at"])
             if before.expires_at is not None and changes["expires_at"] > before.expires_at:
                 raise Unfit("expires_at", "not_earlier", f"Must be before {before.expires_at}, when it ends now")
-            self._end_earlier(found, changes["expires_at"])
-        after = replace(before, version=before.version + 1, **changes)
-        self._keyring.rewrite(found, after)
-        self._keyring.tell("credential.updated", after, list(changes))
-        self._count(principal)
+        moment = changes.get("expires_at")
+        later = [each for each in self._descendants(found) if _outlives(each.credential, moment)] if moment else []
+        self._read_secrets(found, *later)
+        for each in later:
+            self._end_earlier(each, moment)
+        after = self._end_earlier(found, moment, **changes)
+        self._count_all()
         return self._held(Stored(after, found.row))
 
     def revoke(self, principal: str, credential: str, *, issued: bool) -> None:
@@ -166,8 +169,7 @@ class Delegation:
         self._hold(access)
         for each in doomed:
             self._keyring.end(each)
-        for root in list(self._work.events):
-            count(self._work, root)
+        self._count_all()
 
     def rotate(self, principal: str, credential: str, overlap: int) -> tuple[Held, str]:
         """A new secret, and when the older one ends. Raises NotFound, Forbidden, VersionRefused, Conflict for one that
@@ -237,8 +239,7 @@ class Delegation:
     def _require_wider(self, credential: Credential) -> None:
         """Raises Forbidden, unless the credential that was sent covers this one, for as long as it will last."""
         mine = self._mine().credential
-        until = credential.whole_until if credential.enrols else credential.expires_at
-        is_longer = mine.expires_at is not None and (until is None or until > mine.expires_at)
+        is_longer = mine.expires_at is not None and _outlives(credential, mine.expires_at)
         if is_longer or not self._narrowed.covers(credential.narrowed):
             raise beyond_credential()
 
@@ -347,13 +348,27 @@ class Delegation:
             living += [each for each in level if each.credential.revoked_at is None]
         return living
 
-    def _end_earlier(self, found: Stored, moment: str) -> None:
-        for hashed in found.digests:
-            secret = self._work.item(keys.credential(hashed))
-            if secret is not None and secret["id"] == found.credential.id:
-                ends = min(moment, secret.get("expires_at", moment))
-                when = "attribute_exists(#pk) AND attribute_not_exists(#revoked_at)"
-                self._work.update(keys.credential(hashed), "SET #expires_at = :ends", when, ends=ends)
+    def _end_earlier(self, found: Stored, moment: str | None, **changes: Any) -> Credential:
+        """Writes a credential with these changes, so that it ends at the moment or before; its digests were read."""
+        before = found.credential
+        if moment is not None:
+            changes["expires_at"] = min(moment, before.expires_at or moment)
+            changes |= {"whole_until": min(moment, before.whole_until or moment)} if before.enrols else {}
+            for hashed in found.digests:
+                secret = self._work.item(keys.credential(hashed))
+                if secret is not None and secret["id"] == before.id:
+                    ends = min(moment, secret.get("expires_at", moment))
+                    when = "attribute_exists(#pk) AND attribute_not_exists(#revoked_at)"
+                    self._work.update(keys.credential(hashed), "SET #expires_at = :ends", when, ends=ends)
+        after = replace(before, version=before.version + 1, **changes)
+        self._keyring.rewrite(found, after)
+        shown = [name for name in ("name", "expires_at") if getattr(after, name) != getattr(before, name)]
+        self._keyring.tell("credential.updated", after, shown)
+        return after
+
+    def _count_all(self) -> None:
+        for root in list(self._work.events):
+            count(self._work, root)
 
     # ------------------------------------------------------------ what was read
 
@@ -378,6 +393,16 @@ class Delegation:
 def to_live(row: Item, now: str) -> bool:
     """Whether a row of a credential, or what was read of it, is of one that has not ended."""
     return "revoked_at" not in row and ("expires_at" not in row or row["expires_at"] > now)
+
+
+def _until(credential: Credential) -> str | None:
+    """When it ends at the latest: one that enrols, once it is whole."""
+    return credential.whole_until if credential.enrols else credential.expires_at
+
+
+def _outlives(credential: Credential, moment: str) -> bool:
+    until = _until(credential)
+    return until is None or until > moment
 
 
 def _made(row: Item) -> tuple[str, str]:

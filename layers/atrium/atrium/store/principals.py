@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from atrium import keys
 from atrium.keys import Key
 from atrium.models import Caller, Me, Principal, Space, SpaceRole
+from atrium.store.access import space_access
 from atrium.store.engine.table import Table
 from atrium.store.engine.work import Work
 from atrium.store.rows import to_credential, to_principal, to_space
@@ -30,6 +31,10 @@ class Principals:
     def require_active(self) -> None:
         """For an answer that rests on nothing in the table. Raises Inactive."""
         self._work.read()
+
+    def _readable(self, me: Principal) -> list[str]:
+        """Of the spaces in which the caller has a role, those that it may read with its credential."""
+        return sorted(space for space in me.spaces if space_access(self._work, space).allows("project:read"))
 
     def _mine(self, *also: Key) -> Principal:
         self._work.read(*also)

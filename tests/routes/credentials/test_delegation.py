@@ -1,0 +1,501 @@
+"""Whoever issues a credential gives no more than it has: by width, by time, and to whom."""
+
+import itertools
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from atrium.api import authorizer
+from atrium.keys import Key
+from atrium.permissions import PERMISSIONS
+from atrium.store import credentials as store_credentials
+from atrium.store.engine.table import table
+from atrium.store.fsck.check import Check
+from local.functions import call
+from local.issuer import AUDIENCE, ISSUER, Issuer
+from local.template import Template
+from tests.support.client import A_MOMENT, Answer, World
+from tests.support.credentials import asked, made, of
+from tests.support.world import Count, full, inline
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
+    return Issuer(tmp_path_factory.mktemp("issuer"))
+
+
+@pytest.fixture(scope="module")
+def tenants(engine: str, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world that takes the issuer's tokens, with a service, and one that is an admin, in acme."""
+    taking = Template(JwtIssuer=ISSUER, JwtAudience=AUDIENCE, JwtJwks=issuer.jwks)
+    with inline(taking, engine, tmp_path_factory.mktemp("tenants"), call) as world:
+        acme = world.dev["tenants"]["acme"]
+        space = acme["spaces"]["default"]
+        principals = [
+            {
+                "name": name,
+                "email": f"{name.replace(' ', '.')}@acme.example",
+                "kind": kind,
+                "tenant_role": tenant_role,
+                "roles": {space: "manager"},
+                "credentials": [{"kind": "token"}],
+            }
+            for name, kind, tenant_role in (
+                ("robot", "service", "member"),
+                ("robot admin", "service", "admin"),
+                ("person", "user", "member"),
+                ("admin", "user", "admin"),
+            )
+        ]
+        request = {"request_token": "more", "tenant_id": acme["tenant_id"], "principals": principals}
+        for person in call(taking.functions["Provision"], request)["principals"]:
+            secret = person["credentials"][0]["secret"]
+            acme["principals"][person["name"]] = {**person, "token": secret, "api_key": secret}
+        yield world
+
+
+@pytest.fixture
+def world(tenants: World) -> Iterator[World]:
+    """With the rows as they were, afterwards."""
+    assert tenants.table is not None
+    before = tenants.table.items()
+    yield tenants
+    restore(tenants, before)
+
+
+def restore(world: World, before: dict[Key, Any]) -> None:
+    assert world.table is not None
+    now = world.table.items()
+    changed = [row for key, row in before.items() if now.get(key) != row]
+    world.table.write(changed, [*(now.keys() - before.keys())])
+
+
+def in_days(days: float) -> str:
+    moment = datetime.now(UTC) + timedelta(days=days)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def refusal(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.headers.get("x-error-code", "")
+
+
+NARROWED = (403, "credential_narrowed")
+ENROLMENT = (403, "enrolment_required")
+
+
+# ---------------------------------------------------------------- at most as wide, and no later
+
+
+def test_what_is_wider_than_the_issuing_credential_is_refused_by_field(world: World) -> None:
+    spaces = world.dev["tenants"]["acme"]["spaces"]
+    project = world.new_project().rpartition("/")[2]
+    own: dict[str, Any] = {
+        "permissions": ["project:read", "record:write"],
+        "space_ids": [spaces["default"]],
+        "project_ids": [project],
+    }
+    narrow = made(world, "owner", **own)["secret"]
+    path = of(world, "owner")
+    wider: dict[str, list[Any]] = {
+        "permissions": [None, ["member:manage"], ["project:read", "project:update"]],
+        "space_ids": [None, [spaces["research"]], list(spaces.values())],
+        "project_ids": [None, [spaces["default"]], [project, spaces["default"]]],
+    }
+    message = "Your own credential is narrowed: give values, each of which is among its own"
+    for field, values in wider.items():
+        for value in values:
+            new = {"kind": "token", "name": "T", **own, field: value}
+            detail = {"loc": ["body", field], "msg": message, "type": "beyond_issuer"}
+            assert asked(world, narrow, "POST", path, new).seen == (422, {"detail": [detail]}), (field, value)
+    same = asked(world, narrow, "POST", path, {"kind": "token", "name": "T", **own})
+    assert (same.status, {name: same.body[name] for name in own}) == (201, own)
+
+
+def test_no_credential_ends_later_than_the_one_that_issued_it(world: World) -> None:
+    ends = in_days(2)
+    brief = made(world, "owner", expires_at=ends)["secret"]
+    path = of(world, "owner")
+    detail = {
+        "loc": ["body", "expires_at"],
+        "msg": f"Your own credential ends at {ends}: give an end that is no later",
+        "type": "beyond_issuer",
+    }
+    for later in ({}, {"expires_at": None}, {"expires_at": in_days(3)}):
+        assert asked(world, brief, "POST", path, {"kind": "token", "name": "T", **later}).seen == (
+            422,
+            {"detail": [detail]},
+        )
+    assert asked(world, brief, "POST", path, {"kind": "token", "name": "T", "expires_at": ends}).status == 201
+    past = asked(world, brief, "POST", path, {"kind": "token", "name": "T", "expires_at": in_days(-1)})
+    assert past.body == {"detail": [{"loc": ["body", "expires_at"], "msg": "Must be to come", "type": "past"}]}
+
+
+def test_narrower_credential_neither_sees_nor_touches_a_wider_one_of_its_principal(world: World) -> None:
+    wide = made(world, "person", by="person")
+    brief = made(world, "person", by="person", permissions=["project:read"], expires_at=in_days(1))
+    narrow = made(world, "person", by="person", permissions=["project:read", "record:write"])
+    for method, path, body in (
+        ("GET", wide["path"], None),
+        ("PATCH", wide["path"], {"name": "B"}),
+        ("DELETE", wide["path"], None),
+        ("POST", f"{wide['path']}/rotate", {}),
+    ):
+        assert refusal(asked(world, narrow["secret"], method, path, body)) == NARROWED, method
+    listed = asked(world, narrow["secret"], "GET", of(world, "person")).body["data"]
+    assert {each["id"] for each in listed} == {brief["id"], narrow["id"]}
+    # It sees one that ends later, but does not get its secret.
+    assert asked(world, brief["secret"], "POST", f"{narrow['path']}/rotate", {}).status == 403
+    assert asked(world, narrow["secret"], "POST", f"{brief['path']}/rotate", {}).status == 200
+    assert asked(world, narrow["secret"], "POST", f"{narrow['path']}/rotate", {}).status == 200
+    assert asked(world, narrow["secret"], "DELETE", brief["path"]).status == 204
+    key = asked(world, wide["secret"], "PATCH", narrow["path"], {"name": "Known"}, headers={"Idempotency-Key": "k"})
+    replay = asked(world, wide["secret"], "PATCH", narrow["path"], {"name": "Known"}, headers={"Idempotency-Key": "k"})
+    assert (key.status, replay.replayed) == (200, True)
+
+
+def test_answer_of_a_wider_credential_is_not_replayed_to_a_narrower_one(world: World) -> None:
+    narrow = made(world, "person", by="person", permissions=["project:read"])["secret"]
+    path, new = of(world, "person"), {"kind": "token", "name": "Wide"}
+    first = world("POST", path, new, by="person", key="k")
+    again = asked(world, narrow, "POST", path, new, headers={"Idempotency-Key": "k"})
+    assert (first.status, again.status, again.replayed) == (201, 422, False)
+
+
+# ---------------------------------------------------------------- issuers, holders and kinds
+
+
+ISSUERS = ("owner", "admin", "robot admin", "person", "robot")
+HOLDERS = ("owner", "admin", "robot admin", "person", "robot")
+ADMINS = ("owner", "admin", "robot admin")
+SERVICES = ("robot", "robot admin")
+
+
+@pytest.mark.parametrize("issuer_name", ISSUERS)
+def test_no_admin_gets_a_credential_with_which_it_could_act_as_another_person(
+    world: World, issuer: Issuer, count: Count, issuer_name: str
+) -> None:
+    """Each issuer, holder and kind, whole or to enrol, and the rotation and revocation of what the holder has."""
+    wrong: dict[Any, Any] = {}
+    for holder, kind, enrol in itertools.product(HOLDERS, ("token", "api_key", "identity"), (False, True)):
+        new: dict[str, Any] = {"kind": kind, "name": "N"}
+        new |= {"token": issuer.token(f"{issuer_name}-{holder}")} if kind == "identity" else {}
+        new |= {"enrol": True} if enrol else {}
+        expected = (422, "invalid_request") if kind == "identity" and enrol else may(issuer_name, holder, enrol=enrol)
+        answer = world("POST", of(world, holder), new, by=issuer_name)
+        if refusal(answer) != expected:
+            wrong[holder, kind, enrol] = refusal(answer)
+        if answer.status == 201 and holder != issuer_name and holder not in SERVICES:
+            require_enrolment(world, holder, answer.body["secret"])
+        count(cells=1)
+    for holder in HOLDERS:
+        own = world("GET", "/v1/me", by=holder).body["credential"]["id"]
+        answer = world("POST", of(world, holder, own, "rotate"), {}, by=issuer_name)
+        expected = may(issuer_name, holder)
+        if refusal(answer) != ((200, "") if expected == (201, "") else expected):
+            wrong[holder, "rotate"] = refusal(answer)
+        count(cells=1)
+    assert wrong == {}
+
+
+def may(issuer: str, holder: str, *, enrol: bool = False) -> tuple[int, str]:
+    """The answer to one who would have a secret of the holder's."""
+    if issuer == holder:
+        return 201, ""
+    if issuer not in ADMINS:
+        return 403, "credential_manage_required"
+    return (201, "") if enrol or holder in SERVICES else ENROLMENT
+
+
+def require_enrolment(world: World, holder: str, secret: str) -> None:
+    """Besides who it is, a credential that enrols a person is told nothing."""
+    me = asked(world, secret, "GET", "/v1/me")
+    assert (me.status, me.body["principal_id"], me.body["spaces"]) == (200, world.uuid(holder), [])
+    for path in ("/v1/roles", "/v1/spaces", "/projects", of(world, holder), world.projects()):
+        assert refusal(asked(world, secret, "GET", path)) == NARROWED, path
+
+
+def test_person_that_is_enrolled_makes_its_credential_whole_by_rotation(world: World) -> None:
+    path = of(world, "person")
+    answer = world("POST", path, {"kind": "token", "name": "Laptop", "enrol": True}, by="admin")
+    one = answer.body
+    assert (one["enrol"], one["permissions"], one["status"]) == (True, None, "active")
+    assert in_days(6.99) < one["expires_at"] <= in_days(7)
+    late = {"kind": "token", "name": "Laptop", "enrol": True, "expires_at": in_days(8)}
+    refused = world("POST", path, late, by="admin")
+    assert refused.body["detail"][0]["type"] == "beyond_enrolment"
+    assert asked(world, one["secret"], "GET", "/v1/me").body["credential"]["permissions"] == []
+    other = world("GET", "/v1/me", by="person").body["credential"]["id"]
+    assert refusal(asked(world, one["secret"], "POST", f"{path}/{other}/rotate", {})) == NARROWED
+    rotated = asked(world, one["secret"], "POST", f"{path}/{one['id']}/rotate", {}).body
+    assert (rotated["enrol"], rotated["expires_at"], rotated["previous_expires_at"]) == (False, None, A_MOMENT)
+    assert asked(world, rotated["secret"], "GET", "/projects").status == 200
+    assert asked(world, rotated["secret"], "GET", "/v1/me").body["credential"]["permissions"] is None
+    # Whoever else has the first secret neither reads with it nor gets another one.
+    assert refusal(asked(world, one["secret"], "GET", "/projects")) == NARROWED
+    assert refusal(asked(world, one["secret"], "POST", f"{path}/{one['id']}/rotate", {})) == (409, "rotated_already")
+    assert Check(table()).run()["clean"]
+
+
+def test_enrolment_by_a_narrowed_and_ending_credential_gives_no_more_than_that(world: World) -> None:
+    ends = in_days(30)
+    narrow = made(world, "admin", by="admin", permissions=["credential:manage", "project:read"], expires_at=ends)
+    new = {"kind": "token", "name": "Laptop", "enrol": True, "permissions": ["project:read"]}
+    path = of(world, "person")
+    one = asked(world, narrow["secret"], "POST", path, new).body
+    rotated = asked(world, one["secret"], "POST", f"{path}/{one['id']}/rotate", {}).body
+    assert (rotated["permissions"], rotated["expires_at"]) == (["project:read"], ends)
+
+
+# ---------------------------------------------------------------- identities
+
+
+def test_identity_is_registered_with_its_token_only_and_freed_by_revocation(world: World, issuer: Issuer) -> None:
+    path = of(world, "robot")
+    fault = {
+        "loc": ["body", "token"],
+        "msg": "Must be a valid access token of the identity",
+        "type": "access_token",
+    }
+    now = int(time.time())
+    ended = issuer.token("bot", iat=now - 600, exp=now - 60)
+    for token in ("x", ended, issuer.token("bot", iss="https://other.example"), issuer.token("bot")[:-4] + "AAAA"):
+        wrong = {"kind": "identity", "name": "I", "token": token}
+        assert world("POST", path, wrong, by="admin").seen == (422, {"detail": [fault]})
+    assert world("POST", path, {"kind": "identity", "name": "I"}, by="admin").status == 422
+    assert world("POST", path, {"kind": "token", "name": "I", "token": "x"}, by="admin").status == 422
+    token = issuer.token("bot")
+    new: dict[str, Any] = {"kind": "identity", "name": "I", "token": token, "permissions": ["project:read"]}
+    one = world("POST", path, new, by="admin")
+    assert (one.status, one.body["secret"], one.body["hint"]) == (201, None, None)
+
+    def by_token(method: str, path: str, body: Any = None) -> Answer:
+        sent = {"Authorization": f"Bearer {token}"}
+        return world(method, path, *([] if body is None else [body]), by=None, headers=sent)
+
+    assert by_token("GET", "/v1/me").body["credential"]["id"] == one.body["id"]
+    assert refusal(by_token("POST", world.projects(), {"name": "A"})) == NARROWED
+    taken = world("POST", of(world, "robot admin"), new, by="robot admin")
+    assert (taken.seen, refusal(taken)) == (
+        (409, {"detail": "The identity is registered already."}),
+        (409, "identity_registered"),
+    )
+    assert refusal(world("POST", f"{path}/{one.body['id']}/rotate", {}, by="admin")) == (409, "nothing_to_rotate")
+    assert world("DELETE", f"{path}/{one.body['id']}", by="admin").status == 204
+    again = world("POST", of(world, "robot admin"), new, by="robot admin")
+    assert again.status == 201
+    assert world("GET", f"{path}/{one.body['id']}", by="admin").body["status"] == "revoked"
+    assert Check(table()).run()["clean"]
+
+
+# ---------------------------------------------------------------- revoking
+
+
+def test_revocation_with_issued_ends_all_that_it_made_and_they_made(world: World) -> None:
+    root = made(world, "admin", by="admin")
+    child = made(world, "robot", root["secret"])
+    grandchild = made(world, "robot", child["secret"])
+    person = made(world, "person", root["secret"], enrol=True)
+    other = made(world, "robot", by="admin")
+    secrets = [each["secret"] for each in (root, child, grandchild, person, other)]
+
+    def good() -> list[bool]:
+        authorizer.credentials.cache_clear()
+        return [asked(world, each, "GET", "/v1/me").status == 200 for each in secrets]
+
+    assert world("DELETE", child["path"], by="admin").status == 204
+    assert world("GET", grandchild["path"], by="admin").body["status"] == "active", "without issued it stays"
+    assert world("DELETE", f"{root['path']}?issued=true", by="admin").status == 204
+    assert good() == [False, False, False, False, True]
+    assert world("DELETE", f"{root['path']}?issued=true", by="admin").status == 204
+    assert Check(table()).run()["clean"]
+
+
+def test_revocation_with_more_issued_than_one_transaction_holds_is_refused_whole(world: World) -> None:
+    root = made(world, "admin", by="admin")
+    some = [made(world, "robot", root["secret"]) for _ in range(16)]
+    refused = world("DELETE", f"{root['path']}?issued=true", by="admin")
+    assert (refused.seen, refusal(refused)) == (
+        (409, {"detail": "It made more than 15 credentials. Revoke some first, with what they made."}),
+        (409, "too_many_issued"),
+    )
+    assert world("GET", root["path"], by="admin").body["status"] == "active"
+    assert world("DELETE", some[0]["path"], by="admin").status == 204
+    assert world("DELETE", f"{root['path']}?issued=true", by="admin").status == 204
+    assert {world("GET", each["path"], by="admin").body["status"] for each in some} == {"revoked"}
+
+
+def test_revoked_credential_ends_within_30_seconds_in_the_worst_order(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process looks it up right before the revocation, and lets a request in as late as it may."""
+    one = made(world, "person", by="person")
+    now = [1_000.0]
+    monkeypatch.setattr(store_credentials, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    assert asked(world, one["secret"], "GET", "/v1/me").status == 200
+    assert world("DELETE", one["path"], by="person").status == 204
+    seen = []
+    for seconds in (0.0, 19.999, 20.0, 30.0):
+        now[0] = 1_000.0 + seconds
+        seen.append(asked(world, one["secret"], "GET", "/v1/me").status)
+    assert seen == [200, 200, 401, 401]
+    # A request that was let in last ends within 8.5 s (tests/platform/test_limits.py): 28.5 s in all.
+    refused = made(world, "person", by="person")
+    now[0] += 100
+    assert asked(world, refused["secret"], "GET", "/v1/me").status == 200
+    assert world("DELETE", refused["path"], by="person").status == 204
+    issues = asked(world, refused["secret"], "POST", of(world, "person"), {"kind": "token", "name": "T"})
+    assert refusal(issues) == (409, "credential_ended"), "it issues none, even while it is let in"
+
+
+# ---------------------------------------------------------------- chains
+
+
+@dataclass
+class Link:
+    """A credential of a chain: whose it is, what it is narrowed to, when it ends, its path, and its secret."""
+
+    holder: str
+    narrowed: dict[str, frozenset[str] | None]
+    ends: str | None
+    path: str
+    secret: str
+
+    def beyond(self, root: "Link") -> list[str]:
+        """In what it is more than the root."""
+        more = [
+            part
+            for part, most in root.narrowed.items()
+            if most is not None and not (self.narrowed[part] or frozenset("*")) <= most
+        ]
+        return more + (["ends"] if root.ends is not None and (self.ends is None or self.ends > root.ends) else [])
+
+
+PARTS = ("permissions", "space_ids", "project_ids")
+
+
+def link(holder: str, answer: Any, path: str) -> Link:
+    narrowed = {part: None if answer[part] is None else frozenset(answer[part]) for part in PARTS}
+    return Link(holder, narrowed, answer["expires_at"], path, answer["secret"])
+
+
+class Chains:
+    """Draws what the links of chains ask for, and keeps what the API grants."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.chance = random.Random(15)
+        self.spaces = [*world.dev["tenants"]["acme"]["spaces"].values()]
+        self.projects = [world.new_project(f"P{number}").rpartition("/")[2] for number in range(3)]
+        self.every = {"permissions": list(PERMISSIONS), "space_ids": self.spaces, "project_ids": self.projects}
+        self.ends = [in_days(days) for days in (1, 2, 3)]
+        self.roles = [world.role(role) for role in ("viewer", "contributor", "manager")]
+        self.member = f"{world.projects()}/{self.projects[0]}/members"
+        self.refused = 0
+        new = {"principal_id": world.uuid("outsider"), "role_id": self.roles[0]}
+        assert world("POST", self.member, new).status == 201
+
+    def chain(self) -> list[Link]:
+        root = self.issued(None, self.chance.choice(CHAINED))
+        assert root is not None
+        chain = [root]
+        for _ in range(self.chance.randint(2, 6)):
+            self.chance.choice((self.issue, self.issue, self.shorten, self.rotate, self.change_role))(chain)
+        return chain
+
+    def drawn(self, by: Link | None) -> dict[str, Any]:
+        """Mostly some of what the issuer has; and sometimes in a part what it has not."""
+        asks: dict[str, Any] = {}
+        for part, values in self.every.items():
+            own = by.narrowed[part] if by else None
+            stays = own is not None and self.chance.random() < 0.9
+            if stays or self.chance.random() < 0.3:
+                among = sorted(own) if stays and own is not None else values
+                asks[part] = self.chance.sample(among, self.chance.randint(1, len(among)))
+        must_end = by is not None and by.ends is not None and self.chance.random() < 0.9
+        if must_end or self.chance.random() < 0.3:
+            asks["expires_at"] = self.ends[0] if must_end else self.chance.choice(self.ends)
+        return asks
+
+    def issued(self, by: Link | None, holder: str) -> Link | None:
+        body = {"kind": "token", "name": "L", **self.drawn(by)}
+        path = of(self.world, holder)
+        if by is None:
+            answer = self.world("POST", path, body, by=holder)
+        else:
+            answer = asked(self.world, by.secret, "POST", path, body)
+        if answer.status != 201:
+            self.refused += 1
+            return None
+        return link(holder, answer.body, f"{path}/{answer.body['id']}")
+
+    def issue(self, chain: list[Link]) -> None:
+        """By the last link, or by another one."""
+        by = self.chance.choice((chain[-1], self.chance.choice(chain)))
+        found = self.issued(by, self.chance.choice((by.holder, by.holder, "robot", self.chance.choice(CHAINED))))
+        chain += [found] if found else []
+
+    def shorten(self, chain: list[Link]) -> None:
+        by, target = self.chance.choice(chain), self.chance.choice(chain)
+        answer = asked(self.world, by.secret, "PATCH", target.path, {"expires_at": self.chance.choice(self.ends)})
+        self.refused += answer.status != 200
+
+    def rotate(self, chain: list[Link]) -> None:
+        by, target = self.chance.choice(chain), self.chance.choice(chain)
+        answer = asked(self.world, by.secret, "POST", f"{target.path}/rotate", {"overlap_seconds": 60})
+        if answer.status != 200:
+            self.refused += 1
+            return
+        rotated = link(target.holder, answer.body, target.path)
+        assert not rotated.beyond(self.now(target)), "a rotation widens nothing"
+        assert not rotated.beyond(self.now(by)), "nor gives more than who rotates has"
+        target.secret = rotated.secret
+
+    def change_role(self, chain: list[Link]) -> None:
+        body = {"role_id": self.chance.choice(self.roles)}
+        assert self.world("PATCH", f"{self.member}/{self.world.uuid('outsider')}", body).status == 200
+
+    def now(self, of: Link) -> Link:
+        """As it is now: an earlier end may have come to it from its issuer."""
+        answer = asked(self.world, of.secret, "GET", of.path)
+        return link(of.holder, {**answer.body, "secret": of.secret}, of.path)
+
+
+CHAINED = ("admin", "robot", "robot admin", "person", "outsider")
+
+
+def test_no_credential_of_a_chain_can_do_more_than_its_root_or_outlives_it(world: World, count: Count) -> None:
+    """Chains of issue, narrow, rotate, an earlier end, and change of role, drawn with a seed: each asks for more or for
+    less than it has, for the same holder or another one. Each link is compared with its root as the API shows both
+    afterwards, and tries what the root is refused for its narrowing."""
+    chains = Chains(world)
+    assert world.table is not None
+    before = world.table.items()
+    for number in range(full(40, 10_000)):
+        root, *others = map(chains.now, chains.chain())
+        for each in others:
+            assert not each.beyond(root), (root, each)
+        require_no_more(world, root, [root, *others][-1], chains.spaces, chains.projects)
+        count(chains=1, links=len(others))
+        if number % 8 == 7:
+            restore(world, before)  # a principal has fifty at the most
+    count(refused=chains.refused)
+    assert chains.refused
+
+
+def require_no_more(world: World, root: Link, last: Link, spaces: list[str], projects: list[str]) -> None:
+    """The last link does nothing that its root is refused for its narrowing."""
+    tries: list[tuple[str, str, Any]] = [
+        ("GET", f"/v1/spaces/{spaces[0]}", None),
+        ("GET", f"/v1/spaces/{spaces[0]}/projects/{projects[1]}", None),
+        ("PATCH", f"/v1/spaces/{spaces[0]}/projects/{projects[2]}", {"name": "P"}),
+        ("GET", "/v1/events?limit=1", None),
+    ]
+    for method, path, body in tries:
+        if refusal(asked(world, root.secret, method, path, body)) == NARROWED:
+            assert asked(world, last.secret, method, path, body).status == 403, (method, path)
