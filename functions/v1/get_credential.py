@@ -5,7 +5,7 @@ Without its secret, which is shown once, when it is made.
 
 from atrium.api.v1_credentials import Credentials, CredentialView, Id, lambda_handler, v1_api
 
-api = v1_api(permission="credential:manage", who="admin; itself", access="ListCredentials", credentials=True)
+api = v1_api(permission="credential:manage", who="admin; itself", access="GetCredential", credentials=True)
 
 
 @api.get("/v1/principals/<principal_id>/credentials/<credential_id>")

@@ -8,7 +8,13 @@ one if that was never used, so a lost answer kills nothing that is in use; else 
 
 from atrium.api.v1_credentials import Credentials, Id, RotatedView, Rotation, lambda_handler, v1_api
 
-api = v1_api(permission="credential:manage", who="admin; itself", access="Credentials", credentials=True, enrols=True)
+api = v1_api(
+    permission="credential:manage",
+    who="itself; admin for a service",
+    access="Credentials",
+    credentials=True,
+    enrols=True,
+)
 
 
 @api.post("/v1/principals/<principal_id>/credentials/<credential_id>/rotate")

@@ -11,7 +11,7 @@ from local.functions import call
 from local.template import ROOT, Template
 from tests.support.changes import event, require_published_form
 from tests.support.client import World, flat_id, flat_path, new_key, v1_id
-from tests.support.requests import EVENTS, FLAT, WRITES, a_project
+from tests.support.requests import EVENTS, FLAT, OF_PRINCIPALS, WRITES, a_project
 from tools import event_schemas
 from tools.event_schemas import SCHEMAS
 
@@ -24,12 +24,12 @@ OF_ADMINISTRATION = (
     *("tenant.created", "principal.suspended", "principal.resumed"),
     *("credential.created", "credential.rotated", "credential.revoked"),
 )
-# The creation of a project, or a space, is the first change of a thing of its own; tests/routes/principals is about
-# the events of principals.
+# The creation of a project, or a space, is the first change of a thing of its own; tests/routes/principals and
+# tests/routes/credentials are about the events of principals.
 CHANGES = {
     route: type
     for route, type in EVENTS.items()
-    if type not in ("project.created", "space.created") and not type.startswith("principal.")
+    if type not in ("project.created", "space.created") and route not in OF_PRINCIPALS
 }
 
 

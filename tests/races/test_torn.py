@@ -21,7 +21,8 @@ from atrium.store.fsck import check as checks
 from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.support.client import RECORDS, World, new_key
-from tests.support.requests import FLAT, WRITES, a_project
+from tests.support.requests import FLAT, a_project
+from tests.support.requests import WITHOUT_SECRETS as WRITES
 from tests.support.rows import Rows, clean
 from tests.support.world import Count, full
 

@@ -56,6 +56,8 @@ def test_refusals_of_every_route_have_code_and_help_link(shared: World, route: s
         code = "space_create_required"
     elif path.startswith("/v1/events"):
         code = "event_read_required"
+    elif re.match("/v1/principals/[^/]+/credentials", path):
+        code = "credential_manage_required"
     elif path.startswith("/v1/principals"):
         code = "principal_manage_required"
     elif "/projects/" in path:

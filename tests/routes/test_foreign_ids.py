@@ -74,7 +74,7 @@ def rows_of(world: World, tenant: str) -> list[Item]:
 def globex(world: World, template: Template) -> Ids:
     """Makes IDS things of each kind there."""
     there = world.dev["tenants"]["globex"]
-    ids: Ids = {name: [] for name in ("space_id", "project_id", "member_id", "note_id", "event_id")}
+    ids: Ids = {name: [] for name in ("space_id", "project_id", "member_id", "note_id", "event_id", "credential_id")}
     numbers = iter(range(IDS))
     while some := list(islice(numbers, 10)):
         people = [{"name": f"Spy {number}", "email": f"spy{number}@globex.example"} for number in some]
@@ -101,6 +101,8 @@ def globex(world: World, template: Template) -> Ids:
             ids.setdefault(f"{kind[:-1]}_id", []).append(post(f"{project}/{kind}", record)["id"])
         note = post(f"{flat_path(project)}/tasks/{flat_id(ids['task_id'][-1])}/notes", {"content": "Secret"})
         ids["note_id"].append(v1_id(note["_id"]))
+        new = {"kind": "token", "name": "Secret", "enrol": True}
+        ids["credential_id"].append(post(f"/v1/principals/{member}/credentials", new)["id"])
     told = world("GET", f"/v1/events?limit={IDS}", tenant="globex").body["data"]
     ids["event_id"] += [event["id"] for event in told]
     return ids
@@ -149,7 +151,8 @@ def test_foreign_id_in_a_path_answers_as_an_unknown_one(
 def test_every_path_with_an_id_is_tried(template: Template) -> None:
     """Every place of an id in a path has a known name."""
     kinds = {KINDS.get(name, name) for _, path in routes(template).values() for name in names_in(path)}
-    known = {"space_id", "project_id", "member_id", "note_id", "event_id", *(f"{kind[:-1]}_id" for kind in RECORDS)}
+    known = {"space_id", "project_id", "member_id", "note_id", "event_id", "credential_id"}
+    known |= {f"{kind[:-1]}_id" for kind in RECORDS}
     assert kinds <= known, (
         f"A path has {sorted(kinds - known)}. Make {IDS} of each in the tenant globex: add them to `globex` in "
         "tests/routes/test_foreign_ids.py and to the names here. If it is another name for an id that is there, add "

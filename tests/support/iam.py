@@ -182,7 +182,7 @@ _NEEDED_BY_OTHERS = {
     "Provision": {"ConditionCheckItem", "DeleteItem"},
     "IssueCredential": {"ConditionCheckItem", "DeleteItem"},
     "RotateCredential": {"ConditionCheckItem"},
-    "RevokeCredential": {"GetItem", "DeleteItem"},
+    "RevokeCredential": {"GetItem", "ConditionCheckItem", "DeleteItem"},
 }
 
 

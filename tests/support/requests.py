@@ -14,7 +14,9 @@ from atrium import keys
 from atrium.ids import milliseconds_of, new_id, new_ids
 from atrium.store.engine.wire import wire_key
 from tests.support.client import RECORDS, World, every_page, flat_id, flat_path, in_camel_case, v1_id
+from tests.support.credentials import in_days, made, make_room, of
 from tests.support.routes import takes_a_cursor
+from tools.event_schemas import ROOTS
 from tools.routes import routes
 
 # Method, path and body; a body of None is sent as JSON's null.
@@ -32,7 +34,8 @@ class Row:
     """The request of a route, named by its logical id in template.yaml.
 
     A reading route has the round trips to the table that its request takes, the most calls that it makes at once, and
-    no event. A writing one takes two round trips, and has the type of the event that its project publishes.
+    no event. A writing one takes two round trips, or one more where its reads need two, and has the type of the event
+    that its project publishes, or its principal.
     """
 
     route: str
@@ -46,8 +49,8 @@ def reads(route: str, request: Make, *, round_trips: int = 1, at_once: int = 3) 
     return Row(route, request, round_trips, None, at_once)
 
 
-def writes(route: str, event: str, request: Make) -> Row:
-    return Row(route, request, 2, event)
+def writes(route: str, event: str, request: Make, *, round_trips: int = 2) -> Row:
+    return Row(route, request, round_trips, event)
 
 
 def in_kind(method: str, kind: str, *, flat: bool = False) -> Make:
@@ -82,6 +85,25 @@ def on_v1_note(world: World, project: str) -> Request:
     task = world.new_record(project, "tasks")
     note = world.new_note(task).rpartition("/")[2]
     return "DELETE", f"{task}/notes/{v1_id(note)}", None
+
+
+def on_credential(method: str, suffix: str = "", body: Any = None, *, holder: str = "viewer") -> Make:
+    """A request to a new credential of a principal, made by the owner, who is an admin."""
+
+    def request(world: World, _project: str) -> Request:
+        make_room(world, holder)
+        path = made(world, holder, enrol=holder != "owner")["path"]
+        if suffix == "/rotate":
+            assert world("POST", path + suffix, {}).status == 200
+        return method, path + suffix, body
+
+    return request
+
+
+def on_credentials(world: World, _project: str) -> Request:
+    """A request that makes one for the viewer."""
+    make_room(world, "viewer")
+    return "POST", of(world, "viewer"), {"kind": "token", "name": "Laptop", "enrol": True}
 
 
 def on_event(world: World, _project: str) -> Request:
@@ -233,6 +255,22 @@ TABLE = (
     ),
     writes("V1RemoveMember", "member.removed", lambda w, p: ("DELETE", f"{p}/members/{w.uuid('viewer')}", None)),
     *(row for kind in RECORDS for row in of_records(kind)),
+    # The credentials, then when they were last used.
+    reads("V1ListCredentials", lambda w, p: ("GET", of(w, "owner"), None), round_trips=2),
+    reads("V1GetCredential", on_credential("GET"), round_trips=2),
+    writes("V1CreateCredential", "credential.created", on_credentials),
+    # The credential, then its secrets.
+    writes(
+        "V1UpdateCredential",
+        "credential.updated",
+        on_credential("PATCH", body={"name": "B", "expires_at": in_days(5)}),
+        round_trips=3,
+    ),
+    writes("V1DeleteCredential", "credential.revoked", on_credential("DELETE", "?issued=true"), round_trips=3),
+    # One that was rotated before, so that the newest secret is replaced.
+    writes(
+        "V1RotateCredential", "credential.rotated", on_credential("POST", "/rotate", {}, holder="owner"), round_trips=3
+    ),
 )
 
 # The same by route: its request, and of the writing ones the type of the event.
@@ -242,6 +280,12 @@ WRITES = {row.route: row.request for row in TABLE if row.event is not None}
 ROUND_TRIPS = {row.route: row.round_trips for row in TABLE}
 AT_ONCE = {row.route: row.at_once for row in TABLE}
 EVENTS = {row.route: row.event for row in TABLE if row.event is not None}
+
+# The writing routes whose event is of a project, and of a principal; and those whose answer has no secret, which is
+# another one each time.
+OF_PROJECTS = {route: request for route, request in WRITES.items() if EVENTS[route].split(".")[0] not in ROOTS}
+OF_PRINCIPALS = [route for route, type in EVENTS.items() if "principal_id" in ROOTS.get(type.split(".")[0], ())]
+WITHOUT_SECRETS = {route: request for route, request in WRITES.items() if not EVENTS[route].startswith("credential.")}
 
 # Those that take a body, and the lists that come in pages: as the route files say.
 TAKES_BODY = [route.name for route in routes() if route.name in EVERY_ROUTE and route.method not in ("GET", "DELETE")]

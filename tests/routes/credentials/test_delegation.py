@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +20,7 @@ from local.functions import call
 from local.issuer import AUDIENCE, ISSUER, Issuer
 from local.template import Template
 from tests.support.client import A_MOMENT, Answer, World
-from tests.support.credentials import asked, made, of
+from tests.support.credentials import asked, in_days, made, of
 from tests.support.world import Count, full, inline
 
 
@@ -74,11 +73,6 @@ def restore(world: World, before: dict[Key, Any]) -> None:
     now = world.table.items()
     changed = [row for key, row in before.items() if now.get(key) != row]
     world.table.write(changed, [*(now.keys() - before.keys())])
-
-
-def in_days(days: float) -> str:
-    moment = datetime.now(UTC) + timedelta(days=days)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def refusal(answer: Answer) -> tuple[int, str]:

@@ -1,46 +1,15 @@
 """The routes of credentials: whole answers, one after the other."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from atrium.store.engine.table import table
 from atrium.store.fsck.check import Check
-from local.template import Template
 from tests.support.client import A_MOMENT, A_UUID, World, v1_id
-from tests.support.credentials import asked, made, of
-from tests.support.operator import Operator
+from tests.support.credentials import asked, in_days, made, of
 
 NOBODY = v1_id("64a1f2c3b4e5d6f7a8b9c0d1")
-
-
-def in_days(days: float) -> str:
-    moment = datetime.now(UTC) + timedelta(days=days)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def service(world: World, template: Template, name: str = "robot", **more: Any) -> None:
-    """A service of acme, with a credential of its own."""
-    operator = Operator(world, template)
-    request = {
-        "request_token": name,
-        "tenant_id": world.dev["tenants"]["acme"]["tenant_id"],
-        "principals": [
-            {
-                "name": name.title(),
-                "email": f"{name}@acme.example",
-                "kind": "service",
-                "credentials": [{"kind": "token"}],
-                **more,
-            }
-        ],
-    }
-    from local.functions import call
-
-    (person,) = call(operator._template.functions["Provision"], request)["principals"]
-    secret = person["credentials"][0]["secret"]
-    world.dev["tenants"]["acme"]["principals"][name] = {**person, "token": secret, "api_key": secret}
 
 
 def mine(world: World, name: str = "owner") -> Any:

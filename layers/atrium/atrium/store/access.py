@@ -82,11 +82,15 @@ class Access:
         """Whether the caller may do all that the role permits."""
         return self._allow(role.permits)
 
+    def grants(self, role: Role) -> bool:
+        """Whether the caller may do all that the role permits with a credential that is not narrowed."""
+        return role.permits <= self._granted
+
     def require(self, requirement: Requirement) -> None:
         """Raises Forbidden; a caller that may not even read is told that first, unless a manager is required."""
         if isinstance(requirement, AsManager):
             if not self.covers(Role.MANAGER):
-                if Role.MANAGER.permits <= self._granted:
+                if self.grants(Role.MANAGER):
                     raise beyond_credential()
                 raise Forbidden(f"Only the project manager can {requirement.act} this project.", Code.MANAGER_REQUIRED)
             return

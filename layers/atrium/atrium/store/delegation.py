@@ -90,14 +90,14 @@ class Delegation:
 
     def get(self, principal: str, credential: str) -> Held:
         """Raises NotFound and Forbidden."""
-        found, access = self._find(principal, credential)
+        found, access, _ = self._find(principal, credential)
         self._require_reach(found.credential, access)
         self._read_secrets(found)
         return self._held(found)
 
     # ------------------------------------------------------------ writing
 
-    def issue(self, principal: str, new: NewCredential) -> Held:
+    def create(self, principal: str, new: NewCredential) -> Held:
         """Raises NotFound, Forbidden, VersionRefused, Invalid for what is wider than the caller's own or has ended,
         Conflict when there are too many, or for an identity that is registered."""
         pk = keys.principal(self._caller.tenant, principal).pk
@@ -131,7 +131,7 @@ class Delegation:
         """Gives it another name, or an earlier end; None for no change. What it made, and what these made, ends no
         later. Raises NotFound, Forbidden, VersionRefused, Invalid for an end that is not earlier, Conflict for one that
         has ended, and when those that it made are too many for one transaction."""
-        found, access = self._reach(principal, credential)
+        found, access, issued = self._reach(principal, credential, expires_at is not None)
         before = found.credential
         self._work.match(before.version)
         changes: dict[str, Any] = {
@@ -151,7 +151,7 @@ class Delegation:
             if before.expires_at is not None and changes["expires_at"] > before.expires_at:
                 raise Unfit("expires_at", "not_earlier", f"Must be before {before.expires_at}, when it ends now")
         moment = changes.get("expires_at")
-        later = [each for each in self._descendants(found) if _outlives(each.credential, moment)] if moment else []
+        later = [each for each in self._descendants(issued) if _outlives(each.credential, moment)] if moment else []
         self._read_secrets(found, *later)
         for each in later:
             self._end_earlier(each, moment)
@@ -162,9 +162,9 @@ class Delegation:
     def revoke(self, principal: str, credential: str, *, issued: bool) -> None:
         """With `issued`, all that it made, and what these made, too. Raises NotFound, Forbidden, VersionRefused, and
         Conflict when these are too many for one transaction."""
-        found, access = self._reach(principal, credential)
+        found, access, children = self._reach(principal, credential, issued)
         self._work.match(found.credential.version)
-        doomed = [found, *(self._descendants(found) if issued else [])]
+        doomed = [found, *self._descendants(children)]
         self._read_secrets(*doomed)
         self._hold(access)
         for each in doomed:
@@ -174,13 +174,15 @@ class Delegation:
     def rotate(self, principal: str, credential: str, overlap: int) -> tuple[Held, str]:
         """A new secret, and when the older one ends. Raises NotFound, Forbidden, VersionRefused, Conflict for one that
         has ended, has no secret, or was rotated while both of its secrets are in use."""
-        found, access = self._find(principal, credential, self._my_key)
+        found, access, _ = self._find(principal, credential, self._my_key)
         holder = self._work.me if self._is_mine(principal) else self._item(principal)
         if not self._is_mine(principal) and holder["kind"] == "user":
             message = "A person rotates its own credentials. Send it one that enrols it."
             raise Forbidden(message, Code.ENROLMENT_REQUIRED)
         if found.credential.id != self._caller.credential:
             self._require_wider(found.credential)
+            # Nor is the secret given out to one that is revoked by then.
+            self._work.check(self._my_key, "attribute_not_exists(#revoked_at)")
         self._work.replay()
         self._work.match(found.credential.version)
         self._hold(access)
@@ -207,17 +209,21 @@ class Delegation:
             raise NotFound("Principal not found.", Code.PRINCIPAL_NOT_FOUND)
         return access, rows
 
-    def _find(self, principal: str, credential: str, *also: Key) -> tuple[Stored, Access]:
+    def _find(
+        self, principal: str, credential: str, *also: Key, with_issued: bool = False
+    ) -> tuple[Stored, Access, Sequence[Item]]:
+        """A credential, and the rows of what it made, if they are asked for. Raises NotFound and Forbidden."""
         key = keys.principal_credential(self._caller.tenant, principal, credential)
-        access, _ = self._open(principal, key, *also)
-        return self._keyring.stored(principal, key), access
+        ranges = [_issued(key.pk, credential)] if with_issued else []
+        access, rows = self._open(principal, key, *also, ranges=ranges)
+        return self._keyring.stored(principal, key), access, rows[0] if with_issued else ()
 
-    def _reach(self, principal: str, credential: str) -> tuple[Stored, Access]:
+    def _reach(self, principal: str, credential: str, with_issued: bool) -> tuple[Stored, Access, Sequence[Item]]:
         """A credential that the caller may change; a request that was answered before is answered the same."""
-        found, access = self._find(principal, credential)
+        found, access, issued = self._find(principal, credential, with_issued=with_issued)
         self._require_reach(found.credential, access)
         self._work.replay()
-        return found, access
+        return found, access, issued
 
     def _reaches(self, credential: Credential) -> bool:
         """Whether the caller has a credential of its own in its hands."""
@@ -325,26 +331,22 @@ class Delegation:
 
     # ------------------------------------------------------------ ending several
 
-    def _descendants(self, found: Stored) -> Sequence[Stored]:
-        """What a credential made, and what these made, as far as it has not been revoked. Raises Conflict."""
-        living = []
-        level, examined = [found], 0
-        while level:
-            tenant = self._caller.tenant
-            ranges = [
-                starting_with(each.key.pk, keys.issued_by(each.credential.id), None, MAX_ISSUED + 1) for each in level
-            ]
-            # Rows are in no order of age here, and a range's last id is no place to go on from: it is read whole.
-            places = [_made(row) for rows in self._work.read(ranges=ranges) for row in rows]
+    def _descendants(self, issued: Sequence[Item]) -> Sequence[Stored]:
+        """What a credential made, by these rows, and what that made, as far as it has not been revoked. Raises
+        Conflict."""
+        living, examined, tenant = [], 0, self._caller.tenant
+        while issued:
+            places = [_made(row) for row in issued]
             examined += len(places)
             if examined > MAX_ISSUED:
                 message = f"It made more than {MAX_ISSUED} credentials. Revoke some first, with what they made."
                 raise Conflict(message, Code.TOO_MANY_ISSUED)
             wanted = [keys.principal_credential(tenant, *place) for place in places]
-            if wanted:
-                self._work.read(*wanted, *(keys.principal(tenant, holder) for holder, _ in places))
-            rows_of = [(place, self._work.item(key)) for place, key in zip(places, wanted, strict=True)]
-            level = [Stored(to_credential(tenant, place[0], row), row) for place, row in rows_of if row is not None]
+            below = [_issued(key.pk, made) for key, (_, made) in zip(wanted, places, strict=True)]
+            holders = (keys.principal(tenant, holder) for holder, _ in places)
+            issued = [row for rows in self._work.read(*wanted, *holders, ranges=below) for row in rows]
+            found = zip(places, map(self._work.item, wanted), strict=True)
+            level = [Stored(to_credential(tenant, holder, row), row) for (holder, _), row in found if row is not None]
             living += [each for each in level if each.credential.revoked_at is None]
         return living
 
@@ -403,6 +405,11 @@ def _until(credential: Credential) -> str | None:
 def _outlives(credential: Credential, moment: str) -> bool:
     until = _until(credential)
     return until is None or until > moment
+
+
+def _issued(pk: str, credential: str) -> Range:
+    """The rows of what a credential made: one more than may be revoked together."""
+    return starting_with(pk, keys.issued_by(credential), None, MAX_ISSUED + 1)
 
 
 def _made(row: Item) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from atrium.ids import lowest_number
 from atrium.models import Event, moment_of, timestamp
 from atrium.permissions import Role
 from atrium.settings import settings
-from atrium.store.access import project_access, refused, tenant_access
+from atrium.store.access import beyond_credential, project_access, tenant_access
 from atrium.store.engine.table import Item, Range, Rows
 from atrium.store.engine.work import Work
 from atrium.store.rows import to_event
@@ -176,7 +176,9 @@ class Events:
                 access = project_access(self._work, meta["space"], project, member)
                 if access.covers(Role.MANAGER):
                     return
-        raise refused("event:read")
+                if access.grants(Role.MANAGER):
+                    raise beyond_credential()
+        tenant_access(self._work).require("event:read")
 
 
 def _merged(shards: Sequence[Rows], is_ascending: bool) -> tuple[Sequence[Item], str | None]:

@@ -11,7 +11,7 @@ api = v1_api(permission="credential:manage", who="admin; itself", access="Keyrin
 
 
 @api.delete("/v1/principals/<principal_id>/credentials/<credential_id>", status_code=204)
-def revoke_credential(principal_id: Id, credential_id: Id, credentials: Credentials, issued: bool = False) -> None:
+def delete_credential(principal_id: Id, credential_id: Id, credentials: Credentials, issued: bool = False) -> None:
     credentials.revoke(principal_id, credential_id, issued=issued)
 
 
