@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
 
-from atrium import keys
 from atrium.api.paging import cursor_behind
 from atrium.store import change, members, spaces
 from atrium.store.engine.table import table
@@ -25,6 +23,7 @@ from tests.support.client import (
     v1_id,
 )
 from tests.support.clock import unhurried
+from tests.support.credentials import asked, made, make_room, of
 from tests.support.fake import Fake
 from tests.support.faults import faulty
 from tests.support.requests import BOT, FLAT
@@ -230,6 +229,7 @@ def principal_not_found(world: World) -> Iterator[Met]:
     yield v1(world("GET", path), 404, message)
     yield v1(world("PATCH", path, {"name": "B"}), 404, message)
     yield v1(world("GET", f"{path}/projects"), 404, message)
+    yield v1(world("GET", f"{path}/credentials"), 404, message)
 
 
 def principal_inactive(world: World) -> Iterator[Met]:
@@ -378,6 +378,76 @@ def version_mismatch(world: World) -> Iterator[Met]:
     yield flat(world("POST", "/projects", FLAT, headers={"If-Match": "*"}), 412, message)
 
 
+# ---------------------------------------------------------------- credentials
+
+
+def credential_manage_required(world: World) -> Iterator[Met]:
+    message = "You may not manage the credentials of other principals."
+    yield v1(world("GET", of(world, "owner"), by="viewer"), 403, message)
+
+
+def credential_narrowed(world: World) -> Iterator[Met]:
+    message = "Your credential is narrowed and does not permit this, though you may do it with one that does."
+    project = world.new_project()
+    reader = made(world, "owner", permissions=["project:read"])["secret"]
+    yield v1(asked(world, reader, "PATCH", project, {"name": "B"}), 403, message)
+    body = {"name": "B", "description": "C", "phase": "business"}
+    yield flat(asked(world, reader, "POST", f"{flat_path(project)}/tasks", body), 403, message)
+
+
+def enrolment_required(world: World) -> Iterator[Met]:
+    new = {"kind": "token", "name": "T"}
+    yield v1(
+        world("POST", of(world, "viewer"), new), 403, "A person makes its own credentials. Send one that enrols it."
+    )
+    one = made(world, "viewer", by="viewer")
+    message = "A person rotates its own credentials. Send it one that enrols it."
+    yield v1(world("POST", f"{one['path']}/rotate", {}), 403, message)
+
+
+def credential_not_found(world: World) -> Iterator[Met]:
+    yield v1(world("GET", of(world, "owner", v1_id(NOWHERE))), 404, "Credential not found.")
+
+
+def credential_ended(world: World) -> Iterator[Met]:
+    one = made(world, "owner")
+    assert world("DELETE", one["path"]).status == 204
+    message = "The credential has ended. Issue another one."
+    yield v1(world("PATCH", one["path"], {"name": "B"}), 409, message)
+    yield v1(world("POST", f"{one['path']}/rotate", {}), 409, message)
+
+
+def rotated_already(world: World) -> Iterator[Met]:
+    one = made(world, "owner")
+    secret = world("POST", f"{one['path']}/rotate", {}).body["secret"]
+    assert asked(world, secret, "GET", "/v1/me").status == 200
+    message = "It was rotated, and both of its secrets are in use. Rotate it again once the older one has ended."
+    yield v1(world("POST", f"{one['path']}/rotate", {}), 409, message)
+
+
+def nothing_to_rotate(world: World) -> Iterator[Met]:
+    listed = world("GET", of(world, "owner")).body["data"]
+    (identity,) = (each["id"] for each in listed if each["kind"] == "identity")
+    message = "An identity has no secret to rotate. Issue another one and revoke this one."
+    yield v1(world("POST", of(world, "owner", identity, "rotate"), {}), 409, message)
+
+
+def too_many_credentials(world: World) -> Iterator[Met]:
+    message = "A principal has at most 50 credentials that have not ended. Revoke one first."
+    while (answer := world("POST", of(world, "viewer"), {"kind": "token", "name": "T"}, by="viewer")).status == 201:
+        pass
+    yield v1(answer, 409, message)
+
+
+def too_many_issued(world: World) -> Iterator[Met]:
+    make_room(world, "owner")
+    root = made(world, "owner")
+    for _ in range(16):
+        made(world, "owner", root["secret"])
+    message = "It made more than 15 credentials. Revoke some first, with what they made."
+    yield v1(world("DELETE", f"{root['path']}?issued=true"), 409, message)
+
+
 def version_is_current(world: World) -> Iterator[Met]:
     message = "If-None-Match names the current version."
     yield from both(world, "DELETE", world.new_project(), 412, message, headers={"If-None-Match": "*"})
@@ -440,14 +510,15 @@ MEETINGS: dict[str, Callable[[World], Iterator[Met]]] = {
         *(email_taken, external_id_taken, last_admin, last_owner, too_many_spaces),
         *(space_manage_required, space_create_required, tenant_update_required),
         *(project_archived, named_manager, already_member, too_many_members),
+        *(credential_manage_required, credential_narrowed, enrolment_required, credential_not_found),
+        *(credential_ended, rotated_already, nothing_to_rotate, too_many_credentials, too_many_issued),
         *(version_mismatch, version_is_current, body_too_large, media_type_unsupported, try_again, internal_error),
     )
 } | {f"{kind}_not_found": record_not_found(kind) for kind in ("task", "dataset", "experiment", "decision")}
 # What no request to a laptop meets, and why.
 NEVER_MET = {
-    "credential_manage_required": "no route asks for the permission yet",
-    "credential_narrowed": "no credential is narrowed yet",
     "role_above_own": "who manages members is a manager at least, and no role of a project is above that",
+    "identity_registered": "these tests trust no issuer; tests/routes/credentials/test_delegation.py does",
     "too_many_requests": "API Gateway throttles; a laptop does not",
     "timed_out": "API Gateway waits longer than any function of a route may take",
     "request_refused": "API Gateway's types that the template does not name, such as a firewall's",
