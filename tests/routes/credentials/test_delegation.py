@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from atrium import keys
 from atrium.api import authorizer
 from atrium.keys import Key
 from atrium.permissions import PERMISSIONS
@@ -345,6 +346,46 @@ def test_revoked_credential_ends_within_30_seconds_in_the_worst_order(
     assert world("DELETE", refused["path"], by="person").status == 204
     issues = asked(world, refused["secret"], "POST", of(world, "person"), {"kind": "token", "name": "T"})
     assert refusal(issues) == (409, "credential_ended"), "it issues none, even while it is let in"
+
+
+# ---------------------------------------------------------------- secrets
+
+
+def test_no_secret_or_token_is_in_the_table_the_ledger_a_replay_or_a_log(
+    world: World, issuer: Issuer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The whole table is searched after each kind was made, rotated, changed and revoked, with keys."""
+    path = of(world, "robot")
+    token = issuer.token("nobody-else")
+    kinds: list[dict[str, Any]] = [
+        {"kind": "token", "name": "T"},
+        {"kind": "api_key", "name": "A", "permissions": ["project:read"]},
+        {"kind": "token", "name": "E", "enrol": True},
+        {"kind": "identity", "name": "I", "token": token},
+    ]
+    secrets, told = [], []
+    for number, new in enumerate(kinds):
+        first = world("POST", path, new, by="admin", key=f"make-{number}")
+        again = world("POST", path, new, by="admin", key=f"make-{number}")
+        assert (first.status, again.body) == (201, {**first.body, "secret": None})
+        one = f"{path}/{first.body['id']}"
+        rotated = world("POST", f"{one}/rotate", {}, by="admin", key=f"turn-{number}")
+        again = world("POST", f"{one}/rotate", {}, by="admin", key=f"turn-{number}")
+        assert again.body == (rotated.body if new["kind"] == "identity" else {**rotated.body, "secret": None})
+        secrets += [each for each in (first.body["secret"], rotated.body.get("secret")) if each]
+        told += [world("GET", one, by="admin"), world("PATCH", one, {"name": "B"}, by="admin", key=f"name-{number}")]
+        told += [again, *([world("DELETE", one, by="admin", key=f"end-{number}")] if number else [])]
+    assert len(set(secrets)) == 6
+    told += [world("GET", path, by="admin"), world("GET", "/v1/events?limit=100", by="admin")]
+    assert world.table is not None
+    rows = world.table.items()
+    searched = {named.kind for key in rows if (named := keys.named(key))}
+    assert {"credential", "principal_credential", "issued", "replay", "event", "principal"} <= searched
+    logs = capfd.readouterr()
+    texts = [str(rows), logs.out, logs.err, *(answer.content.decode() for answer in told)]
+    for secret in [*secrets, token, token.rpartition(".")[2]]:
+        assert not [text for text in texts if secret in text], "a secret"
+    assert "Answered" in logs.out
 
 
 # ---------------------------------------------------------------- chains
