@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import pytest
 
+from atrium import keys
 from atrium.api.paging import cursor_behind
 from atrium.store import change, members, spaces
 from atrium.store.engine.table import table

@@ -6,7 +6,7 @@ from typing import get_args
 from pydantic.alias_generators import to_snake
 
 from atrium import models
-from atrium.api import v1_principals
+from atrium.api import v1_credentials, v1_principals
 from atrium.ids import ID
 from atrium.text import ANY_TEXT
 from tools.openapi import Json, entry, ref
@@ -21,6 +21,7 @@ ENUMS = {
     "PrincipalKind": models.PrincipalKind,
     "PrincipalStatus": models.PrincipalStatus,
     "TenantRole": v1_principals.TenantRole,
+    "CredentialKind": v1_credentials.Kind,
 }
 
 # An object of a client's own: any members. Of the strings in it, generators make nothing.
@@ -61,7 +62,8 @@ def component(name: str, schema: Json, is_sent: bool) -> Json:
     }
     if not made["required"]:
         del made["required"]
-        made["minProperties"] = 1
+        if name.endswith("Change"):
+            made["minProperties"] = 1
     return made
 
 

@@ -44,16 +44,22 @@ is `64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1`. `POST /projects` creates in the tenan
 Send one credential, as `Authorization: Bearer <token>` or as `X-API-Key: <key>`. A secret of Atrium's own,
 `atr_token_…` or `atr_key_…`, is good in either header; an access token of an issuer is a bearer token only. The same
 one in both headers is one credential; two different ones are refused with 401, as none is, and told so.
-`GET /v1/me` says who you are and which roles you have. What another tenant has answers like what does not exist: 404.
+`GET /v1/me` says who you are, which roles you have, and what your credential is narrowed to. What another tenant has
+answers like what does not exist: 404.
+
+Make credentials of your own by `POST /v1/principals/{principal_id}/credentials`: for some permissions, spaces or
+projects alone, and with an end. A new one is no wider than the one that you send, and ends no later. Its `secret` is in
+the first answer alone; if that answer is lost, a replay has `null` there: rotate it, and you have another one. Who is
+given one with `enrol` sends `POST …/{credential_id}/rotate` with it, and uses the secret of that answer from then on.
 
 ## Exactly once
 
 Every write takes an `Idempotency-Key`, 1 to 255 visible ASCII characters. Send the same request with the same key
-again, after a time-out or a `503`, say, and it happens once: the answer is the first one, byte for byte, with
-`Idempotent-Replayed: true`. A key belongs to who sends it, a method and a route, and is remembered for 30 days: on
-another route, or from somebody else, the same text is another key. With the same three and another path, query or body
-it is refused (`422`, flat `400`). The order of a body's members and the blanks between them make no other body; leaving
-a field out instead of sending `null` does. A request that was refused does not use its key up.
+again, after a time-out or a `503`, say, and it happens once: the answer is the first one, byte for byte but for a
+secret, with `Idempotent-Replayed: true`. A key belongs to who sends it, a method and a route, and is remembered for 30
+days: on another route, or from somebody else, the same text is another key. With the same three and another path, query
+or body it is refused (`422`, flat `400`). The order of a body's members and the blanks between them make no other body;
+leaving a field out instead of sending `null` does. A request that was refused does not use its key up.
 
 ## Concurrency
 

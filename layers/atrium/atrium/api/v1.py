@@ -329,7 +329,7 @@ class SpaceRole(View):
 class MyCredential(View):
     """The credential that was sent, and what it is narrowed to: null for no narrowing."""
 
-    id: Annotated[str, Field(description="The credential's id.")]
+    id: Annotated[str, Field(description="The credential's id, for its path below this principal's credentials.")]
     kind: Annotated[Literal["token", "api_key", "identity"], Field(description="What it is.")]
     name: Annotated[str | None, Field(description="Its name; null for one that an operator made.")]
     permissions: Annotated[list[str] | None, Field(description="For which permissions alone it is good; null for all.")]

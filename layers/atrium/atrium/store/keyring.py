@@ -193,7 +193,7 @@ class Keyring:
         self._work.read(key, keys.principal(self._tenant, request.principal_id), *also)
         return self.stored(request.principal_id, key)
 
-    # ------------------------------------------------------------ what they share with the routes
+    # ------------------------------------------------------------ what operators share with others
 
     def stored(self, principal: str, key: Key) -> Stored:
         """A credential that was read. Raises NotFound."""

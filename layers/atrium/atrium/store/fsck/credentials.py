@@ -33,7 +33,8 @@ def _is_more(secret: Item, listed: Item) -> bool:
     of_it = to_credential(secret["tenant"], secret["principal"], listed)
     if of_it.revoked_at is not None:
         return "revoked_at" not in secret
-    is_longer = of_it.expires_at is not None and secret.get("expires_at", "~") > of_it.expires_at
+    ends, until = secret.get("expires_at"), of_it.expires_at
+    is_longer = until is not None and (ends is None or ends > until)
     return is_longer or not (of_it.effective or Narrowing()).covers(to_narrowing(secret))
 
 
