@@ -36,6 +36,9 @@ _PARAMETERS = {
     "credential_id": _CREDENTIAL,
 }
 
+# The same of one route: what is revoked is not the credential of the other samples.
+_OF_A_ROUTE = {"V1DeleteCredential": {"principal_id": _VIEWER, "credential_id": "bfc147981c80a3a18773cd68"}}
+
 # The same in bodies: whoever is added is no member yet.
 _FIELDS = {
     "id": _OUTSIDER,
@@ -100,7 +103,8 @@ def _of_route(route: Route, operation: Json) -> Json:
 
 
 def _parameter(route: Route, name: str) -> str:
-    value: str = _PARAMETERS.get(name) or entry(examples.PARAMETERS, name, "PARAMETERS in examples.py")
+    own = _PARAMETERS | _OF_A_ROUTE.get(route.name, {})
+    value: str = own.get(name) or entry(examples.PARAMETERS, name, "PARAMETERS in examples.py")
     return to_uuid(value) if route.prefix and is_id(value) else value
 
 

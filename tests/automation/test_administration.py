@@ -133,12 +133,13 @@ def test_each_change_of_a_credential_tells_of_it_once(world: World, template: Te
     assert row["sequence"] == 6, "the second revocation is no change"
     ledger = [row for row in rows.all() if "#L#" in row["pk"] and row.get("principal") == person]
     told = [(each["type"], json.loads(each["resource"])) for each in sorted(ledger, key=lambda row: row["sk"])][3:]
-    about = {"id": issued["credential_id"], **holder, "kind": "key"}
+    whole = {"permissions": None, "space_ids": None, "project_ids": None, "enrol": False}
+    about = {"id": issued["credential_id"], **holder, "kind": "api_key", **whole, "expires_at": None}
     moments = [each.pop("created_at") for _, each in told]
     assert len(set(moments)) == 1
     assert told == [
-        ("credential.created", {**about, "expires_at": None}),
-        ("credential.rotated", {**about, "expires_at": None, "previous_expires_at": rotated["previous_expires_at"]}),
+        ("credential.created", about),
+        ("credential.rotated", {**about, "previous_expires_at": rotated["previous_expires_at"]}),
         ("credential.revoked", {**about, "revoked_at": ends[0]}),
     ]
     (last,) = [

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,9 @@ def test_a_routes_sample_succeeds_and_replays(
     assert answer["multiValueHeaders"]["X-Request-Id"] == [event["requestContext"]["requestId"]]
     if event["httpMethod"] != "GET" and not event["path"].endswith("/team/find"):
         again = call(function, event)
-        assert (again["statusCode"], again["body"]) == (answer["statusCode"], answer["body"])
+        # A secret is in the first answer alone.
+        body = re.sub('"secret":"[^"]*"', '"secret":null', answer["body"])
+        assert (again["statusCode"], again["body"]) == (answer["statusCode"], body)
         assert again["multiValueHeaders"]["Idempotent-Replayed"] == ["true"]
 
 
