@@ -19,7 +19,7 @@ from tests.model.answers import (
 from tests.model.fields import PERMISSIONS, ROLES, may, rank_of
 from tests.model.kernel import Kernel
 from tests.model.state import Member, Membership, Space, Tenant
-from tests.support.client import v1_id
+from tests.support.client import A_UUID, v1_id
 
 
 class Spaces(Kernel):
@@ -39,7 +39,10 @@ class Spaces(Kernel):
         ]
         ids = {"principal_id": v1_id(self.me.id), "id": self.me.id, "tenant_id": tenant}
         own = {"name": self.me.name, "email": self.me.email, "tenant_role": self.me.tenant_role}
-        return Expected(200, {**ids, "kind": "user", **own, "spaces": shown}, etag=DIGEST)
+        # The demo's token, which is not narrowed.
+        parts = ("name", "permissions", "space_ids", "project_ids", "expires_at")
+        credential = {"id": A_UUID, "kind": "token", **dict.fromkeys(parts)}
+        return Expected(200, {**ids, "kind": "user", **own, "spaces": shown, "credential": credential}, etag=DIGEST)
 
     def list_roles(self) -> Expected:
         shown = [

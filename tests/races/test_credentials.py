@@ -76,7 +76,8 @@ def test_limit_of_live_credentials_holds_for_two_at_once(world: World, before_co
     live = len(world("GET", f"{path}?limit=100").body["data"])
     for _ in range(49 - live):
         made(world, "viewer", by="viewer")
-    before_commit(lambda other: other("POST", path, NEW, by="viewer"))
+    # By another credential of its own: each one's row has the number of those that it made.
+    before_commit(lambda other: asked(other, other.principal("viewer")["api_key"], "POST", path, NEW))
     assert code(world("POST", path, NEW, by="viewer")) == (409, "too_many_credentials")
     assert len(world("GET", f"{path}?limit=100").body["data"]) == 50
 

@@ -504,6 +504,7 @@ class Chains:
 CHAINED = ("admin", "robot", "robot admin", "person", "outsider")
 
 
+@pytest.mark.timeout(full(300, 7_200))
 def test_no_credential_of_a_chain_can_do_more_than_its_root_or_outlives_it(world: World, count: Count) -> None:
     """Chains of issue, narrow, rotate, an earlier end, and change of role, drawn with a seed: each asks for more or for
     less than it has, for the same holder or another one. Each link is compared with its root as the API shows both
