@@ -317,6 +317,8 @@ def known_parameters(target: Target) -> set[str]:
         found |= {"type", "project_id", "space_id", "actor_id", "since", "until", "order"}
     if target.route == "V1ListPrincipals":
         found |= {"kind", "status", "external_id", "q"}
+    if target.route == "V1DeleteCredential":
+        found.add("issued")
     return found | ({"status"} if target.route == "V1ListProjects" else set())
 
 

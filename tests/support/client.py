@@ -52,8 +52,8 @@ class Answer:
 
     @property
     def timeless(self) -> tuple[int, bytes]:
-        """Status and content, without the moment at which a list of events was asked for."""
-        return self.status, re.sub(rb'"watermark":"[^"]*"', b'"watermark":""', self.content)
+        """Status and content, without the moment at which a list of events was asked for, and without a secret."""
+        return self.status, re.sub(rb'"watermark":"[^"]*"', b'"watermark":""', self.recorded)
 
 
 def through(gateway: Gateway) -> Transport:
