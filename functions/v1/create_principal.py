@@ -7,7 +7,7 @@ narrowed.
 
 from atrium.api.v1_principals import Directory, NewPrincipal, PrincipalView, lambda_handler, v1_api
 
-api = v1_api(permission="principal:manage", access="Write")
+api = v1_api(permission="principal:manage", access="Write", refusals=(409,))
 
 
 @api.post("/v1/principals", status_code=201)

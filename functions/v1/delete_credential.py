@@ -7,7 +7,7 @@ that is revoked stays revoked.
 
 from atrium.api.v1_credentials import Credentials, Id, lambda_handler, v1_api
 
-api = v1_api(permission="credential:manage", who="admin; itself", access="Keyring", credentials=True)
+api = v1_api(permission="credential:manage", who="admin; itself", access="Keyring", credentials=True, refusals=(409,))
 
 
 @api.delete("/v1/principals/<principal_id>/credentials/<credential_id>", status_code=204)

@@ -14,6 +14,7 @@ api = v1_api(
     access="Credentials",
     credentials=True,
     enrols=True,
+    refusals=(409,),
 )
 
 

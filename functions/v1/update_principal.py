@@ -8,7 +8,9 @@ has the e-mail address or the external id, and for the last active admin, who st
 
 from atrium.api.v1_principals import Directory, Id, PrincipalChange, PrincipalView, lambda_handler, v1_api
 
-api = v1_api(permission="principal:manage", who="admin; the principal itself for its name", access="Delete")
+api = v1_api(
+    permission="principal:manage", who="admin; the principal itself for its name", access="Delete", refusals=(409,)
+)
 
 
 @api.patch("/v1/principals/<principal_id>")
