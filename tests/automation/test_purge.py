@@ -129,19 +129,26 @@ def test_an_undeleted_project_is_never_purged(crowd: Crowd, template: Template) 
     task = world.new_record(project, "tasks")
     note = world.new_note(task)
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    row = {"tenant": {"S": tenant}, "project": {"S": id_of(project)}, "deleted_at": {"S": "2026-01-01T00:00:00.000Z"}}
-    rows: tuple[tuple[str | None, dict[str, Any]], ...] = (
-        (None, {"space": {"S": tenant}}),
-        (id_of(task), {"task": {"S": id_of(task)}}),
-        (None, {}),
-        (None, {"space": {"S": "*"}}),
+    row = {"kind": "project", "tenant": tenant, "project": id_of(project), "deleted_at": "2026-01-01T00:00:00.000Z"}
+    of_task, owner = {"kind": "task", "task": id_of(task)}, world.id("owner")
+    rows: tuple[tuple[Any, dict[str, Any]], ...] = (
+        (keys.purge(tenant, id_of(project)), {**row, "space": tenant}),
+        (keys.purge(tenant, id_of(project), id_of(task)), {**row, **of_task}),
+        (keys.purge(tenant, id_of(project)), row),
+        (keys.purge(tenant, id_of(project)), {**row, "space": "*"}),
+        (keys.purge_of_space(tenant, tenant), {**without(row), "kind": "space", "space": tenant}),
+        (keys.purge_of_principal(tenant, owner), {**without(row), "kind": "principal", "principal": owner}),
     )
-    for named, more in rows:
-        place = wire_key(keys.purge(tenant, id_of(project), named))
-        record = {"dynamodb": {"NewImage": {**row, **place, **more}, "SequenceNumber": "100"}}
+    for key, named in rows:
+        record = {"dynamodb": {"NewImage": {**wire_key(key), **wire_item(named)}, "SequenceNumber": "100"}}
         answer = crowd.invoke(template.functions["PurgeDeleted"], {"Records": [record]})
         assert answer == DONE, "the record is done, without a purge"
     assert world("GET", flat_path(task)).body["notes"][0]["_id"] == note.rpartition("/")[2]
+    assert len(world("GET", "/v1/me").body["spaces"]) == 2
+
+
+def without(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "project"}
 
 
 # ---------------------------------------------------------------- an interrupted purge
@@ -283,6 +290,7 @@ def unreadable_rows(world: World) -> list[dict[str, Any]]:
     """
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
     fields = {name: {"S": tenant} for name in ("tenant", "project", "space")} | {"deleted_at": {"S": LONG_AGO}}
+    fields |= {"kind": {"S": "project"}}
     odd: list[dict[str, Any]] = [{"N": "1.5"}, {"N": "7"}, {"SS": ["a"]}, {"B": b"a"}, {"NULL": True}, {"BOOL": True}]
     odd += [{"M": {"a": {"N": "1.5"}}}, {"L": []}, {"S": ""}, {"S": "yesterday"}]
     made: list[dict[str, Any]] = [{**fields, name: value} for name in fields for value in odd]

@@ -82,6 +82,8 @@ NOT_ADMIN = {
 }
 NOT_SPACE = Refused(403, "You may not change this space.")
 LAST_OWNER = Refused(409, "This is the last owner of the space. Make another member an owner first.")
+DEFAULT_SPACE = Refused(409, "The default space of a tenant cannot be deleted.")
+NOT_EMPTY = Refused(409, "The space has projects. Delete them first.")
 TWICE_IN_SPACE = Refused(409, "The principal is a member of the space already.")
 NOT_RECORDS = Refused(403, "You may not change the records of this project.")
 NOT_MEMBERS = Refused(403, "You may not manage the members of this project.")

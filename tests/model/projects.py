@@ -141,7 +141,7 @@ class Projects(Kernel):
         return [id for id, project in {**self.projects, **self.deleted}.items() if self.call.by in project.members]
 
     def _is_here(self, space: str) -> bool:
-        return space in self.spaces and space.partition("/")[0] == self.me.tenant
+        return space in self.places and space.partition("/")[0] == self.me.tenant
 
 
 OPERATIONS: dict[str, Callable[[Projects], Expected]] = {

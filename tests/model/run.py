@@ -41,6 +41,7 @@ from tests.model.strategies import (
     body,
 )
 from tests.support.client import Answer
+from tests.support.deletions import unhurried
 from tests.support.faults import Crash
 
 T = TypeVar("T")
@@ -201,7 +202,7 @@ class Run(RuleBasedStateMachine):
             assert answer == {"batchItemFailures": []}
 
         say(f"the {by} purges: {fault}")
-        with failing(fault) as client, pytest.MonkeyPatch.context() as patch:
+        with unhurried(), failing(fault) as client, pytest.MonkeyPatch.context() as patch:
             patch.setattr(streams, "SWEPT_AFTER", timedelta(days=-1000))
             try:
                 purge()
@@ -209,15 +210,17 @@ class Run(RuleBasedStateMachine):
                 client.revive()
                 purge()
         self.model.deleted.clear()
+        self.model.purge()
         assert list(queued(table())) == []
         assert self.start.rows_naming(self._gone()) == []
         self._is_whole = True
 
     def _gone(self) -> set[str]:
-        """The ids of deleted projects and tasks, whose rows are purged."""
+        """The ids of deleted spaces, projects and tasks, whose rows are purged."""
+        spaces = {id for name, id in self.model.spaces.items() if name not in self.model.places}
         tasks = {id for project in self.model.projects.values() for id in project.records["task"]}
         made = {id for _, id in self.known.records["task"]}
-        return {*self.known.projects} - self.model.projects.keys() | made - tasks
+        return {*self.known.projects} - self.model.projects.keys() | made - tasks | spaces
 
     # ------------------------------------------------------------ the end
 
@@ -264,7 +267,7 @@ def arguments(route: str, method: str, path: str) -> dict[str, st.SearchStrategy
     if "{member_id}" in path or "{user_id}" in path:
         given["member"] = st.sampled_from(MEMBERS)
     if "{space_id}" in path and "{project_id}" not in path:
-        given["space"] = st.sampled_from(SPACES[bool(re.search("(Update|Add|Remove)Space", route))])
+        given["space"] = st.sampled_from(SPACES[bool(re.search("(Update|Add|Remove|Delete)Space", route))])
     if method != "GET":
         given["key"] = st.sampled_from([None, "one", "and again"])
         if route != "FindTeamMember":
@@ -272,8 +275,8 @@ def arguments(route: str, method: str, path: str) -> dict[str, st.SearchStrategy
     return given
 
 
-# The spaces of requests; in the second line, of those that change a space or its members. Roles in the default space,
-# which most projects are in, are seldom taken away.
+# The spaces of requests; in the second line, of those that change or delete a space, or change its members. Roles in
+# the default space, which most projects are in, are seldom taken away.
 SPACES = (
     ["acme/default", "acme/research", "made", "globex/default", "nowhere"],
     [*["made", "acme/research"] * 4, "acme/default", "globex/default", "nowhere"],

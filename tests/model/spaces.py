@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.model.answers import (
+    DEFAULT_SPACE,
     DIGEST,
     LAST_OWNER,
     NO_SPACE,
     NOT_ADMIN,
+    NOT_EMPTY,
     NOT_SPACE,
     SUSPENDED,
     TWICE_IN_SPACE,
@@ -24,7 +26,7 @@ from tests.support.client import A_UUID, v1_id
 
 class Spaces(Kernel):
     def get_me(self) -> Expected:
-        roles = sorted((self.spaces[space], role) for space, role in self.me.roles.items())
+        roles = sorted((self.spaces[space], role) for space, role in self.me.roles.items() if space in self.places)
         tenant = v1_id(self._tenant_id(self.me.tenant))
         names = {self.spaces[space]: space for space in self.me.roles}
         shown = [
@@ -86,11 +88,13 @@ class Spaces(Kernel):
     # ------------------------------------------------------------ spaces
 
     def list_spaces(self) -> Expected:
-        """The spaces in which the caller has a role, and for an admin all of its tenant."""
+        """The spaces in which the caller has a role, and for an admin all of its tenant. For a member, a deleted one
+        takes a place on its page until it is purged."""
         seen = [name for name, space in self.places.items() if space.tenant == self.me.tenant]
         names = {self.spaces[name]: name for name in (seen if self.me.is_admin else self.me.roles)}
         page, more = self._page(names, 20)
-        return self._listed([self._space(self.places[names[id]]) for id in page], more)
+        shown = [self.places[names[id]] for id in page if names[id] in self.places]
+        return self._listed([self._space(space) for space in shown], more)
 
     def get_space(self) -> Expected:
         return self._shown_space(self._open_space()[0])
@@ -120,6 +124,25 @@ class Spaces(Kernel):
         if changed := self._sets(space):
             self._commit_on(space, "space.updated", self._space(space), changed)
         return self._shown_space(space)
+
+    def delete_space(self) -> Expected:
+        """The roles of its members stay until it is purged, and nothing comes of them."""
+        found = self.places.get(self.call.space)
+        if found is None or found.tenant != self.me.tenant:
+            raise not_found("Space")
+        require(self.me.is_admin, NOT_ADMIN["space:create"])
+        require(not self.call.space.endswith("/default"), DEFAULT_SPACE)
+        require(all(project.space != self.call.space for project in self.projects.values()), NOT_EMPTY)
+        self._match(found.version)
+        self._commit_on(found, "space.deleted", self._space(found))
+        del self.places[self.call.space]
+        return Expected(204, confirms=True)
+
+    def purge(self) -> None:
+        """Ends the roles in deleted spaces."""
+        for person in self.people.values():
+            for name in person.roles.keys() - self.places.keys():
+                del person.roles[name]
 
     def _open_space(self) -> tuple[Space, int]:
         """The space, and the rank of the caller in it."""
@@ -238,6 +261,7 @@ OPERATIONS: dict[str, Callable[[Spaces], Expected]] = {
     "V1GetSpace": Spaces.get_space,
     "V1CreateSpace": Spaces.create_space,
     "V1UpdateSpace": Spaces.update_space,
+    "V1DeleteSpace": Spaces.delete_space,
     "V1ListSpaceMembers": Spaces.list_members_of_space,
     "V1GetSpaceMember": Spaces.get_member_of_space,
     "V1AddSpaceMember": Spaces.add_member_to_space,

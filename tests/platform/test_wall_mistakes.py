@@ -271,7 +271,7 @@ def purge_of_anothers_project(patch: Patch, scene: Scene) -> None:
 
     def init(work: Purge, *given: Any) -> None:
         make(work, *given)
-        work._pk = keys.project(scene.globex, scene.secret).pk
+        work._deletion = replace(work._deletion, tenant=scene.globex, project=scene.secret)
 
     patch.setattr(Purge, "__init__", init)
 

@@ -70,6 +70,7 @@ class Rows:
         # So is a secret, with its last characters and its place in the order of keys.
         rows = [_with_a_hint(row) if "hint" in row or "hint" in row.get("body", "") else row for row in rows]
         rows.sort(key=lambda row: row["pk"].startswith("KEY#"))
+        rows = [row | {"deleted_by": "set"} if "deleted_by" in row else row for row in rows]
         gone = sorted(map(repr, self._before.keys() - self._now.keys()))
         return gone + [_NEW.sub(number, repr(sorted(row.items()))) for row in rows]
 

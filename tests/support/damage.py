@@ -47,20 +47,44 @@ def named_alike(p: Place) -> None:
     p.rows.change(p.person("viewer"), external_id="hr-7")
 
 
-def overdue(p: Place) -> None:
-    p.rows.change(keys.project(p.tenant, p.deleted), deleted_at=LONG_AGO)
-    p.rows.change(keys.purge(p.tenant, p.deleted), deleted_at=LONG_AGO)
+def deletion_of(p: Place, kind: str) -> tuple[Key, Key]:
+    """The tombstone of what is deleted, and its row of the purge queue."""
+    match kind:
+        case "project":
+            return keys.project(p.tenant, p.deleted), keys.purge(p.tenant, p.deleted)
+        case "space":
+            return keys.space(p.globex, p.deleted_space), keys.purge_of_space(p.globex, p.deleted_space)
+        case _:
+            return keys.principal(p.globex, p.deleted_person), keys.purge_of_principal(p.globex, p.deleted_person)
 
 
-def unqueued_long_ago(p: Place) -> None:
-    p.rows.change(keys.project(p.tenant, p.deleted), deleted_at=LONG_AGO)
-    p.rows.delete(keys.purge(p.tenant, p.deleted))
+def overdue(kind: str, p: Place) -> None:
+    for key in deletion_of(p, kind):
+        p.rows.change(key, deleted_at=LONG_AGO)
 
 
-def queued(p: Place, task: str | None = None) -> None:
-    named = {"task": task} if task else {"space": p.tenant}
-    row = {"tenant": p.tenant, "project": p.project, "deleted_at": LONG_AGO, **named}
-    p.rows.put(keys.purge(p.tenant, p.project, task), row)
+def unqueued_long_ago(kind: str, p: Place) -> None:
+    tombstone, row = deletion_of(p, kind)
+    p.rows.change(tombstone, deleted_at=LONG_AGO)
+    p.rows.delete(row)
+
+
+def queued(kind: str, p: Place) -> None:
+    """A row about what is not deleted."""
+    ids, key = {
+        "project": ({"project": p.project, "space": p.tenant}, keys.purge(p.tenant, p.project)),
+        "task": ({"project": p.project, "task": p.task}, keys.purge(p.tenant, p.project, p.task)),
+        "space": ({"space": p.tenant}, keys.purge_of_space(p.tenant, p.tenant)),
+        "principal": (
+            {"principal": p.world.id("owner")},
+            keys.purge_of_principal(p.tenant, p.world.id("owner")),
+        ),
+    }[kind]
+    p.rows.put(key, {"kind": kind, "tenant": p.tenant, "deleted_at": LONG_AGO, **ids})
+
+
+def queue_row(kind: str, p: Place) -> Key:
+    return deletion_of(p, kind)[1]
 
 
 def unhand(p: Place) -> None:
@@ -145,6 +169,9 @@ def answered(p: Place, row: str, **change: Any) -> None:
 
 Seed = Callable[[Place], None]
 
+# What has a tombstone until it is purged.
+TOMBSTONES = ("project", "space", "principal")
+
 # Of each kind, ways to do the damage, and what the repair does; None where it is a person's to repair.
 DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
     "orphan": (
@@ -224,7 +251,13 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "empty": lambda p: p.rows.put(p.joined("outsider"), {}),
         },
     ),
-    "space_malformed": (None, {"": lambda p: p.rows.change(keys.space(p.tenant, p.tenant), name=None)}),
+    "space_malformed": (
+        None,
+        {
+            "": lambda p: p.rows.change(keys.space(p.tenant, p.tenant), name=None),
+            "deleted": lambda p: p.rows.change(deletion_of(p, "space")[0], deleted_by=None),
+        },
+    ),
     "pulse_malformed": (None, {"": lambda p: p.rows.change(keys.PULSE, at="yesterday")}),
     "space_member_missing": ("written", {"": lambda p: p.rows.delete(p.in_space("viewer"))}),
     "space_member_differs": (
@@ -246,22 +279,24 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
     "role_in_no_space": (None, {"": roles_in_no_space}),
     "deletion_not_queued": (
         "written",
-        {"": lambda p: p.rows.delete(keys.purge(p.tenant, p.deleted))},
+        {kind: lambda p, kind=kind: p.rows.delete(queue_row(kind, p)) for kind in TOMBSTONES},  # type: ignore[misc]
     ),
-    "deletion_not_queued, long ago": ("purged", {"": unqueued_long_ago}),
+    "deletion_not_queued, long ago": ("purged", {kind: partial(unqueued_long_ago, kind) for kind in TOMBSTONES}),
     "purge_overdue": (
         "purged",
         {
-            "project": overdue,
+            **{kind: partial(overdue, kind) for kind in TOMBSTONES},
             "task": lambda p: p.rows.change(keys.purge(p.tenant, p.project, p.deleted_task), deleted_at=LONG_AGO),
         },
     ),
-    "queue_row_of_living": ("deleted", {"project": queued, "task": lambda p: queued(p, p.task)}),
+    "queue_row_of_living": ("deleted", {kind: partial(queued, kind) for kind in ("task", *TOMBSTONES)}),
     "queue_row_malformed": (
         "deleted",
         {
             "of a living project": lambda p: p.rows.put(keys.purge(p.tenant, p.project), {"deleted_at": 1}),
             "of a living task": lambda p: p.rows.put(keys.purge(p.tenant, p.project, p.task), {}),
+            "of a living space": lambda p: p.rows.put(keys.purge_of_space(p.tenant, p.tenant), {}),
+            "of a living principal": lambda p: p.rows.put(keys.purge_of_principal(p.tenant, p.world.id("owner")), {}),
             "of nothing": lambda p: p.rows.put(keys.purge(p.tenant, GHOST), {"deleted_at": LONG_AGO}),
             "another shard": lambda p: p.rows.copy(keys.purge(p.tenant, p.deleted), elsewhere(p)),
             "another key": lambda p: p.rows.put(Key("PURGE#0", "!"), {"deleted_at": LONG_AGO, "x": {"y": [1]}}),
@@ -271,6 +306,9 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
         "purged",
         {
             "attribute": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), deleted_at=None),
+            "kind": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), kind="space"),
+            "space": lambda p: p.rows.change(queue_row("space", p), kind=None),
+            "principal": lambda p: p.rows.change(queue_row("principal", p), principal=GHOST),
             "another's": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), project=GHOST),
             "task": lambda p: p.rows.change(keys.purge(p.tenant, p.project, p.deleted_task), deleted_at=7),
         },
@@ -309,6 +347,8 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "name": lambda p: p.rows.copy(p.named("acme", "owner"), keys.name(p.tenant, "acme", GHOST)),
             "external id": lambda p: p.rows.put(keys.external(p.tenant, "x"), {"principal": GHOST}),
             "another name": lambda p: p.rows.copy(p.named("acme", "owner"), p.named("x", "owner")),
+            "a deleted e-mail": lambda p: p.rows.put(keys.email(p.globex, "outsider@globex.example"), entry(p)),
+            "a deleted name": lambda p: p.rows.put(keys.name(p.globex, "globex", p.deleted_person), entry(p)),
         },
     ),
     "directory_row_differs": (
@@ -329,7 +369,10 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
     ),
     "listed_space_of_nothing": (
         "deleted",
-        {"": lambda p: p.rows.put(keys.tenant_space(p.tenant, GHOST), {"id": GHOST})},
+        {
+            "": lambda p: p.rows.put(keys.tenant_space(p.tenant, GHOST), {"id": GHOST}),
+            "deleted": lambda p: p.rows.put(keys.tenant_space(p.globex, p.deleted_space), {"id": p.deleted_space}),
+        },
     ),
     "principal_unlisted": (
         "written",
@@ -345,7 +388,12 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
         {
             "": lambda p: p.rows.copy(
                 keys.listed_principal(p.tenant, p.world.id("viewer")), keys.listed_principal(p.tenant, GHOST), id=GHOST
-            )
+            ),
+            "deleted": lambda p: p.rows.copy(
+                keys.listed_principal(p.globex, p.world.id("viewer", "globex")),
+                keys.listed_principal(p.globex, p.deleted_person),
+                id=p.deleted_person,
+            ),
         },
     ),
     "admins_miscounted": (
@@ -374,6 +422,7 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
         {
             "role": lambda p: p.rows.change(p.person("outsider"), spaces={p.tenant: "boss"}),
             "attribute": lambda p: p.rows.change(p.person("owner"), kind=None),
+            "deleted": lambda p: p.rows.change(deletion_of(p, "principal")[0], deleted_by={"principal": GHOST}),
         },
     ),
     "tenant_malformed": (None, {"name": lambda p: p.rows.change(keys.tenant(p.tenant), name=None)}),
@@ -501,6 +550,11 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
         },
     ),
 }  # fmt: skip
+
+
+def entry(p: Place) -> Any:
+    """A row of the directory about a deleted principal."""
+    return {"principal": p.deleted_person, "name": "Outsider of Globex", "email": "outsider@globex.example"}
 
 
 def elsewhere(p: Place) -> Key:

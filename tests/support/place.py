@@ -25,10 +25,17 @@ class Place:
     note: str
     deleted: str
     deleted_task: str
+    # Of the tenant globex.
+    deleted_space: str
+    deleted_person: str
 
     @property
     def tenant(self) -> str:
         return flat_id(self.world.dev["tenants"]["acme"]["tenant_id"])
+
+    @property
+    def globex(self) -> str:
+        return flat_id(self.world.dev["tenants"]["globex"]["tenant_id"])
 
     def person(self, name: str) -> Key:
         return keys.principal(self.tenant, self.world.id(name))
@@ -77,7 +84,8 @@ def last(path: str) -> str:
 
 
 def furnish(world: World, rows: Rows) -> Place:
-    """Projects, members of every role, records, notes, an archived and a deleted project, a deleted task, replays."""
+    """Projects, members of every role, records, notes, an archived and a deleted project, a deleted task, replays; in
+    another tenant, a deleted space and a deleted principal."""
     path = world.new_project(key=new_key())
     world.new_member(path, "contributor", "contributor")
     world.new_member(path, "outsider", "viewer")
@@ -104,7 +112,12 @@ def furnish(world: World, rows: Rows) -> Place:
     gone = f"{flat_path(path)}/tasks/{flat_id(other)}"
     assert world("POST", f"{gone}/notes", {"content": "Forget"}).status == 201
     assert world("DELETE", gone).status == 200
-    return Place(world, rows, path, last(path), task, note, last(deleted), flat_id(other))
+    space = world.projects("research", "globex").rpartition("/")[0]
+    assert world("DELETE", space, tenant="globex", key=new_key()).status == 204
+    person = f"/v1/principals/{world.uuid('outsider', 'globex')}"
+    assert world("DELETE", person, tenant="globex", key=new_key()).status == 204
+    away = last(deleted), flat_id(other), last(space), last(person)
+    return Place(world, rows, path, last(path), task, note, *away)
 
 
 def picture(world: World, path: str) -> list[tuple[int, Any]]:

@@ -276,6 +276,7 @@ def last_admin(world: World) -> Iterator[Met]:
     path, message = f"/v1/principals/{world.uuid('owner')}", "A tenant keeps one active admin."
     yield v1(world("PATCH", path, {"tenant_role": "member"}), 409, message)
     yield v1(world("PATCH", path, {"status": "suspended"}), 409, message)
+    yield v1(world("DELETE", path), 409, message)
 
 
 def event_read_required(world: World) -> Iterator[Met]:
@@ -328,6 +329,24 @@ def last_owner(world: World) -> Iterator[Met]:
     message = "This is the last owner of the space. Make another member an owner first."
     yield v1(world("DELETE", member, by="viewer"), 409, message)
     yield v1(world("PATCH", member, {"role_id": world.role("viewer")}, by="viewer"), 409, message)
+
+
+def space_not_empty(world: World) -> Iterator[Met]:
+    project = world.new_project(space="research")
+    yield v1(world("DELETE", world.space("research")), 409, "The space has projects. Delete them first.")
+    assert world("DELETE", project).status == 204
+
+
+def default_space(world: World) -> Iterator[Met]:
+    yield v1(world("DELETE", world.space()), 409, "The default space of a tenant cannot be deleted.")
+
+
+def is_manager(world: World) -> Iterator[Met]:
+    project = world.new_project(by="contributor")
+    message = "Hand over what it manages first: PATCH the project's manager_id."
+    refused = world("DELETE", f"/v1/principals/{world.uuid('contributor')}")
+    yield v1(refused, 409, f"The principal is the named manager of a project. {message}")
+    assert world("DELETE", project).status == 204
 
 
 def too_many_spaces(world: World) -> Iterator[Met]:
@@ -512,6 +531,7 @@ MEETINGS: dict[str, Callable[[World], Iterator[Met]]] = {
         *(email_taken, external_id_taken, last_admin, last_owner, too_many_spaces),
         *(space_manage_required, space_create_required, tenant_update_required),
         *(project_archived, named_manager, already_member, too_many_members),
+        *(space_not_empty, default_space, is_manager),
         *(credential_manage_required, credential_narrowed, enrolment_required, credential_not_found),
         *(credential_ended, rotated_already, nothing_to_rotate, too_many_credentials, too_many_issued),
         *(version_mismatch, version_is_current, body_too_large, media_type_unsupported, try_again, internal_error),

@@ -193,6 +193,9 @@ class Code(Enum):
     ROTATED_ALREADY = Conflict
     NOTHING_TO_ROTATE = Conflict
     IDENTITY_REGISTERED = Duplicate
+    SPACE_NOT_EMPTY = Conflict
+    DEFAULT_SPACE = Conflict
+    IS_MANAGER = Conflict
 
     VERSION_MISMATCH = VersionRefused
     VERSION_IS_CURRENT = VersionRefused

@@ -30,6 +30,7 @@ transaction as what they list.
 | an idempotency record | `T#<tenant>#I#<sha-256>` / `META` | get |
 | a credential | `KEY#<sha-256>` / `META` | get |
 | what deletions left to be purged | `PURGE#<shard>` / `<tenant>#<project>`, `<tenant>#<project>#<task>` | query |
+| the same of spaces and principals | same / `<tenant>#S#<space>`, `<tenant>#U#<principal>` | query |
 | the sweep's pulse | `PULSE` / `META` | update |
 """
 
@@ -222,8 +223,19 @@ def credential(sha256: str) -> Key:
 
 
 def purge(tenant: str, project: str, task: str | None = None) -> Key:
-    shard = crc32(project.encode()) % PURGE_SHARDS
-    return Key(f"{PURGE_PREFIX}{shard}", f"{tenant}#{project}" + (f"#{task}" if task else ""))
+    return _queued(tenant, project, project + (f"#{task}" if task else ""))
+
+
+def purge_of_space(tenant: str, space: str) -> Key:
+    return _queued(tenant, space, f"S#{space}")
+
+
+def purge_of_principal(tenant: str, principal: str) -> Key:
+    return _queued(tenant, principal, f"U#{principal}")
+
+
+def _queued(tenant: str, id: str, deleted: str) -> Key:
+    return Key(f"{PURGE_PREFIX}{crc32(id.encode()) % PURGE_SHARDS}", f"{tenant}#{deleted}")
 
 
 def purge_shards() -> list[str]:
@@ -276,7 +288,7 @@ def matching(pk: str, prefix: str) -> Span:
 
 
 def everything(pk: str, after: str | None = None) -> Span:
-    """All rows of a project's partition, or of the purge queue's, behind the sort key `after`."""
+    """All rows of a partition whose sort keys are of letters and digits, behind the sort key `after`."""
     return Span(pk, _FIRST if after is None else after + "\x00", _LAST)
 
 
@@ -331,7 +343,7 @@ _PATTERNS = {
     "event": Key(_ledger_shard(_T, "[0-9]+"), _hex("event")),
     "replay": idempotency(_T, _hex("sha256", 64)),
     "credential": credential(_hex("sha256", 64)),
-    "purge": Key(f"{PURGE_PREFIX}[0-9]+", f"{_T}#{_P}(?:#{_hex('task')})?"),
+    "purge": Key(f"{PURGE_PREFIX}[0-9]+", f"{_T}#(?:{_P}(?:#{_hex('task')})?|S#{_hex('space')}|U#{_U})"),
     "pulse": PULSE,
 }
 _PRIVATE = f"({EMAIL}|{NAME}|{EXTERNAL}|{CREDENTIAL_PREFIX}|(?=[^#]*@)).*"

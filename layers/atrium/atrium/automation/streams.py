@@ -14,12 +14,13 @@ from atrium.cold_start import warm
 from atrium.errors import Unavailable
 from atrium.keys import Key
 from atrium.models import timestamp
+from atrium.store.deletion import Deletion, Unreadable
 from atrium.store.engine.table import connect, table
 from atrium.store.engine.wire import plain_item
 from atrium.store.ledger import Missing, announced, number
 from atrium.store.letters import dead_letters
 from atrium.store.outbox import bus
-from atrium.store.purge import Deletion, NotDeleted, Purge, Unreadable, deadline, pulse, queued
+from atrium.store.purge import NotDeleted, Purge, deadline, pulse, queued, settling
 from atrium.telemetry import MAX_VALUES, counted, say, what_failed
 
 # The sweep takes over a deletion that the stream has not purged for so long.
@@ -133,7 +134,7 @@ def _not_let_go(batch: Mapping[str, Any], hopeless: Mapping[str, str], context: 
 def purging_handler() -> Handler:
     """The handler. Purges the deletion in each record's row of the purge queue, and reports the unfinished ones.
 
-    A row that cannot be read, or whose project or task is not deleted, is not reported, since the records behind it
+    A row that cannot be read, or of something that is not deleted, is not reported, since the records behind it
     would wait for it. It stays in the queue, and the sweep logs it.
     """
     warm(partial(connect, "GetItem"))
@@ -201,32 +202,36 @@ def _say_unreadable(names: Sequence[str]) -> None:
 
 
 def _purge_in_turns(deletions: Mapping[str, Deletion], stop: Callable[[], bool]) -> dict[str, bool]:
-    """Purges deletions in turns; a purge goes on when all others have had their turn.
+    """Purges deletions in turns; a purge goes on when all others have had their turn. Waits when nothing is left but to
+    look again.
 
     Returns the finished ones by name: True if all rows are gone, False if nothing was deleted since it is alive.
     """
     over: dict[str, bool] = {}
+    settled = {name: settling(deletion) for name, deletion in deletions.items()}
     waiting = deque(deletions)
     while waiting and not stop():
         name = waiting.popleft()
         is_over = deadline(TURN)
         try:
-            if purge(deletions[name], lambda is_over=is_over: stop() or is_over()):  # type: ignore[misc]
+            if purge(deletions[name], lambda is_over=is_over: stop() or is_over(), settled[name]):  # type: ignore[misc]
                 over[name] = True
-            elif is_over():
+            elif is_over() or not settled[name]():
                 waiting.append(name)
         except Exception as error:
             say("Not purged", "ERROR", deletion=name, **what_failed(error))
             if isinstance(error, NotDeleted):
                 over[name] = False
+        while waiting and not stop() and not any(settled[name]() for name in waiting):
+            time.sleep(1)
     return over
 
 
-def purge(deletion: Deletion, stop: Callable[[], bool]) -> bool:
+def purge(deletion: Deletion, stop: Callable[[], bool], settled: Callable[[], bool]) -> bool:
     """Purges one deletion. True if all of its rows are gone. Raises NotDeleted, as `Purge.run` does."""
     work = Purge(table(), deletion)
     try:
-        done = work.run(stop)
+        done = work.run(stop, settled)
     except Unavailable:
         done = False
     counted(
@@ -235,6 +240,8 @@ def purge(deletion: Deletion, stop: Callable[[], bool]) -> bool:
         tenant=deletion.tenant,
         project=deletion.project,
         task=deletion.task,
+        space=deletion.space,
+        principal=deletion.principal,
     )
     return done
 

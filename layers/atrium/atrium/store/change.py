@@ -3,8 +3,9 @@
 A write is judged in one order, whatever it changes, and `permit` is that order: may the caller read (then a request
 that was answered before is answered the same), has it each permission, is the thing there and do its own rules allow
 it, is its version the one that the request names. What holds the caller's role until the commit is part of it. A
-change of a project goes through `begin_change`, which adds that the project is active; only it makes a `Change`, and
-only a `Change` writes META: so no write leaves a step out.
+change of a project goes through `begin_change`, which adds that the project is active; only it makes a `Change` for a
+request, and only a `Change` writes META: so no write leaves a step out. A purge makes one without being judged, since
+the deletion that it finishes was (atrium.store.departures).
 
 What two changes of one project may leave behind. Each writes META of the project, so they commit one after the other,
 and each rests on conditions: where the first one broke them, the second one reads and decides again. A change of the
@@ -74,7 +75,7 @@ def open_project(work: Work, way: Way, project: str, *also: keys.Key, ranges: Se
     mine = keys.member(caller.tenant, project, caller.principal)
     rows = work.read(meta_key, mine, *also, ranges=ranges)
     meta = work.item(meta_key)
-    if meta is None or "deleted_at" in meta or way.space not in (None, meta["space"]):
+    if meta is None or way.space not in (None, meta["space"]):
         raise project_not_found()
     found = to_project(meta)
     work.not_before(moment_of(found.last_events[-1]))
@@ -140,12 +141,14 @@ def begin_change(
 
 
 class Change:
-    """A change that is permitted: of a project as it was read, or of something below it. Only `begin_change` makes
-    one."""
+    """A change that is permitted: of a project as it was read, or of something below it."""
 
     def __init__(self, work: Work, project: Project, archived: Takes) -> None:
         self._work = work
         self._archived = archived
+        # What is written on META, and by how many its members grow.
+        self._fields: dict[str, Any] = {}
+        self._joined = 0
         self.project = project
         self.key = keys.project(project.tenant, project.id)
 
@@ -175,27 +178,31 @@ class Change:
     ) -> None:
         """Writes the change on META, the fields and one more in `sequence`, and its event in the ledger. The image of
         META in the table's stream has the event published. `changed` names, for an update, what the resource has anew;
-        `joined` is by how many its members grow. Holds that the project is not deleted, and active if it was read so.
-        Raises Archived.
+        `joined` is by how many its members grow. A change of several parts is written part by part, and counted by
+        as many. Holds that the project is not deleted, and active if it was read so. Raises Archived.
         """
         self.require_active()
-        project = self.project
-        if project.is_childless and type in _GROWS:
+        if self.project.is_childless and type in _GROWS:
             fields["bare"] = False
-            self.list(replace(project, is_childless=False))
-        sets = ", ".join(f"#{name} = :{name}" for name in ("last_events", *fields))
+            grown = replace(self.project, is_childless=False)
+            self.list(grown)
+            self.project = grown
+        project = self.project
+        self._fields |= fields
+        self._joined += joined
+        sets = ", ".join(f"#{name} = :{name}" for name in ("last_events", *self._fields))
         events = record(self._work, replace(project, sequence=project.sequence + 1), type, resource, changed)
         self._work.update(
             self.key,
-            f"SET {sets} ADD #sequence :one, #members :joined",
+            f"SET {sets} ADD #sequence :told, #members :joined",
             _STANDS,
             last_events=events,
-            one=1,
-            joined=joined,
+            told=len(events),
+            joined=self._joined,
             seen_status=project.status,
-            **fields,
+            **self._fields,
         )
-        if joined > 0:
+        if self._joined > 0:
             self._work.check(self.key, "#members < :most_members", most_members=MAX_MEMBERS)
 
     def list(self, changed: Project) -> None:

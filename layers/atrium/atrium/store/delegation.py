@@ -204,8 +204,7 @@ class Delegation:
         access = tenant_access(self._work)
         if not self._is_mine(principal):
             access.require("credential:manage")
-        person = self._work.item(key)
-        if person is None or "deleted_at" in person:
+        if self._work.item(key) is None:
             raise NotFound("Principal not found.", Code.PRINCIPAL_NOT_FOUND)
         return access, rows
 

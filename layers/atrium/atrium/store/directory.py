@@ -197,7 +197,7 @@ class Directory:
         changed = replace(found, **changes, updated_at=self._work.now, version=found.version + 1)
         _require_fit(changed)
         self._require_free(changed, found)
-        self._count_admins(found, changed)
+        count_admins(self._work, found, changed)
         self._write(key, found, changed, changes)
         return changed
 
@@ -321,17 +321,6 @@ class Directory:
             if row is not None and row["principal"] != wanted.id:
                 raise Conflict(*refusal)
 
-    def _count_admins(self, before: Principal, after: Principal) -> None:
-        """Raises Conflict for the last active admin."""
-        key = keys.admins(self._tenant)
-        if is_admin(after) and not is_admin(before):
-            self._work.update(key, "ADD #count :more", more=1)
-        elif is_admin(before) and not is_admin(after):
-            number = self._work.item(key)
-            if number is None or number["count"] <= 1:
-                raise Conflict("A tenant keeps one active admin.", Code.LAST_ADMIN)
-            self._work.update(key, "ADD #count :more", "#count > :last", more=-1, last=1)
-
     def _write(self, key: Key, before: Principal, after: Principal, changes: Mapping[str, Any]) -> None:
         """Writes a principal's own row at the version that was read, the rows by which it is found, and its events: a
         suspension is one of its own, since it is what others act on."""
@@ -362,7 +351,7 @@ class Directory:
         return keys.principal(self._tenant, principal)
 
 
-# ---------------------------------------------------------------- what everyone who makes a principal does
+# ---------------------------------------------------------------- what everyone who makes or deletes a principal does
 
 
 def enter(work: Work, made: Principal) -> Root:
@@ -390,6 +379,19 @@ def found_by(principal: Principal) -> dict[Key, Item]:
 def is_admin(principal: Principal) -> bool:
     """Whether a principal is one of the active admins, of whom a tenant always has one."""
     return principal.tenant_role is TenantRole.ADMIN and principal.status == ACTIVE
+
+
+def count_admins(work: Work, before: Principal, after: Principal | None) -> None:
+    """Changes the number of active admins, whose row was read, as far as a change of a principal changes it, or its
+    deletion: None. Raises Conflict for the last one."""
+    key, is_one = keys.admins(before.tenant), after is not None and is_admin(after)
+    if is_one and not is_admin(before):
+        work.update(key, "ADD #count :more", more=1)
+    elif is_admin(before) and not is_one:
+        number = work.item(key)
+        if number is None or number["count"] <= 1:
+            raise Conflict("A tenant keeps one active admin.", Code.LAST_ADMIN)
+        work.update(key, "ADD #count :more", "#count > :last", more=-1, last=1)
 
 
 def _require_fit(principal: Principal) -> None:

@@ -172,7 +172,7 @@ class Events:
         """Who has all that a manager may in a project, may read its events while it is there. Raises Forbidden."""
         if project is not None:
             meta, member = map(self._work.item, self._of_project(project))
-            if meta is not None and "deleted_at" not in meta:
+            if meta is not None:
                 access = project_access(self._work, meta["space"], project, member)
                 if access.covers(Role.MANAGER):
                     return

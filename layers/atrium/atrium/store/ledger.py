@@ -109,11 +109,15 @@ def counted(work: Work, root: Key) -> Item:
     return {"sequence": len(ids), "last_events": ids}
 
 
-def count(work: Work, root: Key, **fields: Any) -> None:
-    """Writes on a root that is there which events it was told, and new values of its fields. Holds that it is there."""
-    ids = work.events[root]
-    sets = ", ".join(f"#{name} = :{name}" for name in ("last_events", *fields))
-    work.update(root, f"SET {sets} ADD #sequence :told", last_events=ids, told=len(ids), **fields)
+# A root that is not deleted.
+STANDS = "attribute_exists(#pk) AND attribute_not_exists(#deleted_at)"
+
+
+def count(work: Work, root: Key, when: str = STANDS, **fields: Any) -> None:
+    """Writes on a root which events it was told, and the fields, and holds that it is there and not deleted."""
+    told: dict[str, Any] = {"last_events": work.events[root], **fields}
+    sets = ", ".join(f"#{name} = :{name}" for name in told)
+    work.update(root, f"SET {sets} ADD #sequence :told", when, **told, told=len(work.events[root]))
 
 
 def _expiry(id: str) -> Item:

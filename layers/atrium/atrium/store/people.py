@@ -48,7 +48,7 @@ class Named:
             raise _unknown(field)
         own, membership = self._rows_of(principal)
         row = self._work.item(own)
-        if row is None or "deleted_at" in row:
+        if row is None:
             raise _unknown(field)
         hold_active(self._work, own)
         return row, membership

@@ -52,4 +52,4 @@ class Principals:
 def acting(table: Table, tenant: str, principal: str) -> Caller | None:
     """A principal as a caller, where it is not the authorizer who says so; None if there is none."""
     item = table.get(keys.principal(tenant, principal))
-    return Caller(tenant, principal, item["kind"]) if item else None
+    return Caller(tenant, principal, item["kind"]) if item and "deleted_at" not in item else None

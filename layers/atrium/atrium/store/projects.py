@@ -20,6 +20,7 @@ from atrium.store.change import (
     read_project,
     record,
 )
+from atrium.store.deletion import Deletion
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.engine.work import Work
 from atrium.store.people import hold_active
@@ -219,11 +220,8 @@ def delete_project(work: Work, change: Change) -> None:
     change.write("project.deleted", found.resource(), deleted_at=work.now)
     change.hold("version")
     work.delete(keys.space_project(found.tenant, found.space, found.id), when=None)
-    work.put(
-        keys.purge(found.tenant, found.id),
-        {"tenant": found.tenant, "project": found.id, "space": found.space, "deleted_at": work.now},
-        when=None,
-    )
+    deletion = Deletion("project", found.tenant, work.now, project=found.id, space=found.space)
+    work.put(deletion.queued, deletion.row, when=None)
 
 
 def require_size(description: str) -> None:

@@ -5,64 +5,50 @@ deleted: every write below a project holds that META has no tombstone, every not
 sees all there is to remove, and whoever does it again, or at the same time, finds less. It goes page by page, the
 rows that point from elsewhere before the rows they follow from, and META and the row of the queue last, in one
 transaction. A purge that dies leaves that row, and the next one goes on.
+
+A request that has read before a space or a principal was deleted may commit behind it: it makes a project in the space,
+or makes the principal a manager. So such a purge looks again when no request goes on that long, and removes that, too,
+before it ends.
 """
 
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
 from uuid import uuid4
 
 from atrium import keys
 from atrium.errors import Unavailable
-from atrium.ids import is_id
 from atrium.keys import Key
-from atrium.models import timestamp
+from atrium.store.deletion import Deletion, Unreadable
+from atrium.store.departures import delete_slipped_in, follow, leave_project, leave_space
 from atrium.store.engine.scope import scope
-from atrium.store.engine.table import Item, Range, Table, Write, starting_with
+from atrium.store.engine.table import ConditionFailed, Item, Range, Table, Write, starting_with
 from atrium.store.engine.wire import expressions, wire_key
+from atrium.store.engine.work import Work
+
+__all__ = ["Deletion", "NotDeleted", "Purge", "Unreadable", "deadline", "pulse", "queued", "settling"]
 
 # How many rows are read, and then deleted, at a time.
 PAGE = 400
 
+# A request takes at most 8.5 s from what it has read, and the time of a last call. Behind this time, which the clocks
+# of two machines may differ by too, nothing comes any more.
+SETTLED_AFTER = 30.0
+
+# The row under a digest is that of the credential, or gone.
+_MINE = "attribute_not_exists(#pk) OR #id = :mine"
+
 _chance = random.SystemRandom()
-
-
-class Unreadable(Exception):
-    """A row of the purge queue does not say what was deleted: not Atrium wrote it."""
 
 
 class NotDeleted(Exception):
     """The purge queue names what is not deleted. Somebody wrote it who is not Atrium; nothing was removed."""
 
 
-@dataclass(frozen=True)
-class Deletion:
-    """A row of the purge queue: a deleted project (whose space is known), or a deleted task of one that is there."""
-
-    tenant: str
-    project: str
-    task: str | None
-    space: str | None
-    deleted_at: str
-
-    @classmethod
-    def of(cls, row: Item) -> "Deletion":
-        """Raises Unreadable for a row that is none, whatever is in it."""
-        tenant, project, task, space, at = map(row.get, ("tenant", "project", "task", "space", "deleted_at"))
-        ids = (tenant, project, space if task is None else task)
-        if not all(isinstance(id, str) and is_id(id) for id in ids) or None not in (task, space) or not _is_moment(at):
-            raise Unreadable
-        deletion = cls(str(tenant), str(project), task, space, str(at))
-        if deletion.queued != (row.get("pk"), row.get("sk")):
-            raise Unreadable
-        return deletion
-
-    @property
-    def queued(self) -> Key:
-        return keys.purge(self.tenant, self.project, self.task)
+# Some rows to remove: how many, and how.
+Doomed = tuple[int, Callable[[], None]]
 
 
 class Purge:
@@ -71,62 +57,138 @@ class Purge:
     def __init__(self, table: Table, deletion: Deletion) -> None:
         self._table = table
         self._deletion = deletion
-        self._pk = keys.project(deletion.tenant, deletion.project).pk
+        self._tenant = deletion.tenant
+        self._root: Item | None = None
         self.removed = 0
 
-    def run(self, until: Callable[[], bool] = lambda: False) -> bool:
-        """Removes page after page; whether everything is gone, or it was time to stop. Raises NotDeleted, and
-        Unavailable when the table is."""
-        with scope(self._deletion.tenant):
-            self._require_deleted()
+    def run(self, until: Callable[[], bool] = lambda: False, settled: Callable[[], bool] | None = None) -> bool:
+        """Removes page after page; whether everything is gone, or it was time to stop, or too early to end: before it
+        is `settled`. Raises NotDeleted, NoHeir, and Unavailable when the table is."""
+        settled = settled or settling(self._deletion)
+        self._find_root()
         while not until():
-            # Each page has its own time, as a request has.
-            with scope(self._deletion.tenant):
-                rows = self._page()
-                if not rows:
+            with scope(self._tenant):
+                doomed = self._page()
+                if not doomed:
+                    if self._root is not None and not settled():
+                        return False
                     self._finish()
                     return True
-                for doomed in self._doomed(rows):
-                    self._table.delete_all(doomed)
-                self.removed += len(rows)
+            for rows, remove in doomed:
+                # Each has its own time, as a request has.
+                with scope(self._tenant, credentials=self._deletion.kind == "principal"):
+                    remove()
+                self.removed += rows
+                if until():
+                    return False
         return False
 
-    def _require_deleted(self) -> None:
-        deletion = self._deletion
-        if deletion.task is None:
-            meta = self._table.get(keys.project(deletion.tenant, deletion.project))
-            alive = meta is not None and "deleted_at" not in meta
-        else:
-            alive = self._table.get(keys.record(deletion.tenant, deletion.project, "task", deletion.task)) is not None
-        if alive:
+    def _find_root(self) -> None:
+        """Reads the tombstone. Raises NotDeleted."""
+        with scope(self._tenant):
+            self._root = self._table.get(self._deletion.root)
+        if self._root is not None and (self._deletion.kind == "task" or "deleted_at" not in self._root):
             raise NotDeleted
 
-    def _page(self) -> list[Item]:
-        """The next rows to remove. META is not one of them: it keeps everybody out until it is the last."""
-        if self._deletion.task is None:
-            # One more than a page, so that META never is all of it while there is anything else.
-            rows = self._table.query(Range(*keys.everything(self._pk), PAGE + 1))
-            return [row for row in rows if row["sk"] != keys.META]
-        return self._table.query(starting_with(self._pk, keys.notes(self._deletion.task), None, PAGE))
+    def _page(self) -> list[Doomed]:
+        """What is to be removed next. Of a space or a principal whose tombstone is gone nothing is left."""
+        if self._root is None and self._deletion.kind in ("space", "principal"):
+            return []
+        match self._deletion.kind:
+            case "project":
+                return self._of_project()
+            case "task":
+                return self._of_task()
+            case "space":
+                return list(self._of_space(str(self._deletion.space)))
+            case "principal":
+                return list(self._of_principal(str(self._deletion.principal)))
 
-    def _doomed(self, rows: Iterable[Item]) -> Iterator[list[Key]]:
-        """What goes for these rows, in turn."""
-        deletion = self._deletion
-        yield [
-            keys.principal_project(deletion.tenant, row["principal"], deletion.project)
-            for row in rows
-            if row["sk"].startswith(keys.ROLE)
-        ]
-        yield [Key(row["pk"], row["sk"]) for row in rows]
+    # ------------------------------------------------------------ what is left of each kind
+
+    def _below_root(self) -> list[Item]:
+        """The next rows of the partition. META is not one of them: it keeps everybody out until it is the last."""
+        # One more than a page, so that META never is all of it while there is anything else.
+        rows = self._table.query(Range(*keys.everything(self._deletion.root.pk), PAGE + 1))
+        return [row for row in rows if row["sk"] != keys.META]
+
+    def _of_project(self) -> list[Doomed]:
+        rows = self._below_root()
+        return [(len(rows), partial(self._remove_of_project, rows))] if rows else []
+
+    def _remove_of_project(self, rows: Iterable[Item]) -> None:
+        project = str(self._deletion.project)
+        members = [row["principal"] for row in rows if row["sk"].startswith(keys.ROLE)]
+        self._table.delete_all([keys.principal_project(self._tenant, member, project) for member in members])
+        self._table.delete_all(list(map(_key, rows)))
+
+    def _of_task(self) -> list[Doomed]:
+        pk = keys.project(self._tenant, str(self._deletion.project)).pk
+        rows = self._table.query(starting_with(pk, keys.notes(str(self._deletion.task)), None, PAGE))
+        return [(len(rows), partial(self._table.delete_all, list(map(_key, rows))))] if rows else []
+
+    def _of_space(self, space: str) -> Iterator[Doomed]:
+        """Members leave, projects that slipped in are deleted, and the number of owners goes."""
+        for row in self._below_root():
+            kind, _, id = row["sk"].partition("#")
+            match f"{kind}#":
+                case keys.ROLE:
+                    yield 1, partial(self._follow, partial(leave_space, space=space, principal=id))
+                case keys.PROJECT:
+                    yield 1, partial(self._follow, partial(delete_slipped_in, space=space, project=id))
+                case _:
+                    yield 1, partial(self._table.delete_all, [_key(row)])
+
+    def _of_principal(self, principal: str) -> Iterator[Doomed]:
+        """Credentials end, then the principal leaves its projects and its spaces."""
+        rows = self._below_root()
+        for row in rows:
+            if row["sk"].startswith(keys.CREDENTIAL):
+                yield 1, partial(self._end_credential, row)
+            elif not row["sk"].startswith(keys.PROJECT):
+                yield 1, partial(self._table.delete_all, [_key(row)])
+        for row in rows:
+            if row["sk"].startswith(keys.PROJECT):
+                yield 1, partial(self._follow, partial(leave_project, project=row["id"], principal=principal))
+        # The map is in the tombstone itself.
+        tombstone = None if rows else self._table.get(self._deletion.root)
+        for space in sorted(tombstone["spaces"] if tombstone else ()):
+            yield 1, partial(self._follow, partial(leave_space, space=space, principal=principal))
+
+    def _end_credential(self, row: Item) -> None:
+        """Removes a credential with the rows by which the authorizer finds it, and the one under what made it."""
+        digests = [row[name] for name in ("sha256", "previous") if name in row]
+        mine = [_delete(keys.credential(digest), _MINE, mine=row["id"]) for digest in digests]
+        own = [_delete(_key(row))]
+        if by := row.get("issued_by"):
+            holder = str(self._deletion.principal)
+            own.append(_delete(keys.issued(self._tenant, by["principal"], by["credential"], holder, row["id"])))
+        try:
+            self._table.transact([*mine, *own], str(uuid4()))
+        except ConditionFailed:
+            # An identity that was revoked before, and that another credential has now.
+            self._table.transact(own, str(uuid4()))
+
+    def _follow(self, change: Callable[[Work], None]) -> None:
+        if self._root is not None:
+            follow(self._table, self._tenant, self._root, change)
 
     def _finish(self) -> None:
         deletion = self._deletion
         writes = [_delete(deletion.queued)]
-        if deletion.space is not None:
-            tombstone = "attribute_not_exists(#pk) OR attribute_exists(#deleted_at)"
-            writes.append(_delete(keys.project(deletion.tenant, deletion.project), tombstone))
-            writes.append(_delete(keys.space_project(deletion.tenant, deletion.space, deletion.project)))
+        if deletion.kind != "task":
+            writes.append(_delete(deletion.root, "attribute_not_exists(#pk) OR attribute_exists(#deleted_at)"))
+        if deletion.kind == "project":
+            writes.append(_delete(keys.space_project(self._tenant, str(deletion.space), str(deletion.project))))
         self._table.transact(writes, str(uuid4()))
+
+
+def settling(deletion: Deletion) -> Callable[[], bool]:
+    """Whether nothing can slip in any more: so long after the deletion, and by any clock so long from now."""
+    if deletion.kind in ("project", "task"):
+        return deadline(0)
+    since = time.time() - datetime.fromisoformat(deletion.deleted_at).timestamp()
+    return deadline(SETTLED_AFTER - max(0.0, since))
 
 
 def queued(table: Table) -> Iterator[Item]:
@@ -168,12 +230,9 @@ def deadline(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() >= end
 
 
-def _is_moment(at: Any) -> bool:
-    try:
-        return bool(timestamp(datetime.fromisoformat(at)) == at)
-    except (OverflowError, TypeError, ValueError):
-        return False
+def _key(row: Item) -> Key:
+    return Key(row["pk"], row["sk"])
 
 
-def _delete(key: Key, when: str | None = None) -> Write:
-    return Write("Delete", {"Key": wire_key(key), **expressions({}, ConditionExpression=when)})
+def _delete(key: Key, when: str | None = None, **values: str) -> Write:
+    return Write("Delete", {"Key": wire_key(key), **expressions(values, ConditionExpression=when)})

@@ -52,7 +52,7 @@ def open_space(work: Work, space: str, *also: Key, ranges: Sequence[Range] = ())
     key = keys.space(tenant, space)
     rows = work.read(key, *also, ranges=ranges)
     meta = work.item(key)
-    if meta is None or "deleted_at" in meta:
+    if meta is None:
         raise NotFound("Space not found.", Code.SPACE_NOT_FOUND)
     work.not_before(moment_of(meta["last_events"][-1]))
     root = Root(key, space=space, last_events=meta["last_events"])
@@ -93,7 +93,7 @@ class Spaces:
         wanted = [keys.space(self._tenant, id) for id in shown]
         if wanted:
             self._work.read(*wanted)
-        rows = [row for row in map(self._work.item, wanted) if row is not None and "deleted_at" not in row]
+        rows = [row for row in map(self._work.item, wanted) if row is not None]
         return Page(tuple(to_space(self._tenant, row) for row in rows), ids[-1] if goes_on else None)
 
     def get(self, space: str) -> Space:

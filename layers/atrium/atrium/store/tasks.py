@@ -17,6 +17,7 @@ from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Note, Page, Task
 from atrium.store.change import Way, begin_change, open_project, read_project
+from atrium.store.deletion import Deletion
 from atrium.store.engine.table import Range, starting_with
 from atrium.store.engine.work import Work
 from atrium.store.records import Records
@@ -171,7 +172,5 @@ class Tasks(Records[Task]):
         self._work.check(key, "#note_changes = :seen_note_changes", seen_note_changes=seen)
 
     def _left_behind(self, task: Task) -> None:
-        self._work.put(
-            keys.purge(task.tenant, task.project, task.id),
-            {"tenant": task.tenant, "project": task.project, "task": task.id, "deleted_at": self._work.now},
-        )
+        deletion = Deletion("task", task.tenant, self._work.now, project=task.project, task=task.id)
+        self._work.put(deletion.queued, deletion.row)

@@ -101,7 +101,9 @@ class _Change:
 class Work:
     """The unit of work of one request of `caller`, which asks for the conditions. `request` is the id of the request.
 
-    `now` is the moment of the decision: after what was read for it.
+    `now` is the moment of the decision: after what was read for it. One that `finishes` what the request began is not
+    judged by the state of its caller any more, and sees rows that are deleted and not purged; to any other they are not
+    there.
     """
 
     def __init__(
@@ -111,9 +113,12 @@ class Work:
         key: IdempotencyKey | None = None,
         conditions: Conditions = Conditions(),
         request: str | None = None,
+        *,
+        finishes: bool = False,
     ) -> None:
         self.caller = caller
         self.request = request
+        self._finishes = finishes
         self.now = timestamp(datetime.now(UTC))
         self._table = table
         self._conditions = conditions
@@ -124,8 +129,7 @@ class Work:
         self._changes: dict[Key, _Change] = {}
         self._told: Item | None = None
         self.my_key = keys.principal(caller.tenant, caller.principal)
-        # Whether the caller was found to be active. An operator is no principal.
-        self._judged = caller.kind == OPERATOR
+        self._judged = self._is_beyond_judgement
         # The ids of the events that each root was told by this decision, by the root's key.
         self.events: dict[Key, list[str]] = {}
 
@@ -149,7 +153,8 @@ class Work:
         results = self._table.together(calls)
         self.not_before(timestamp(datetime.now(UTC)))
         for _ in batches:
-            self._seen |= results.pop(0)
+            found = results.pop(0)
+            self._seen |= {key: row for key, row in found.items() if self._finishes or "deleted_at" not in row}
         if not self._judged:
             me = self.item(self.my_key)
             if me is None or me["status"] != ACTIVE:
@@ -242,7 +247,7 @@ class Work:
         losses = 0
         while True:
             self._seen, self._changes, self._record, self._told, self.events = {}, {}, None, None, {}
-            self._judged = self.caller.kind == OPERATOR
+            self._judged = self._is_beyond_judgement
             self.now = timestamp(datetime.now(UTC))
             try:
                 outcome = decide()
@@ -260,6 +265,11 @@ class Work:
             except Refusal:
                 if not self._was_answered_meanwhile():
                     raise
+
+    @property
+    def _is_beyond_judgement(self) -> bool:
+        """Whether the work need not find its caller active. An operator is no principal."""
+        return self._finishes or self.caller.kind == OPERATOR
 
     def _has_something_to_keep(self) -> bool:
         writes = any(change.action != "ConditionCheck" for change in self._changes.values())

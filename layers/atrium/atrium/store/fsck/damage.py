@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from atrium import keys
 from atrium.keys import Key
+from atrium.store.deletion import Deletion
 from atrium.store.engine.table import Item, Range, Rows
 from atrium.store.fsck.forms import is_formed
-from atrium.store.purge import Deletion
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,17 @@ def is_alive(meta: Item) -> bool:
     """Whether rows can be judged by a project's META. They cannot by that of a deleted project, whose rows are purged,
     nor by a malformed one, which is reported itself."""
     return "deleted_at" not in meta and is_project(meta)
+
+
+def unqueued(key: Key, root: Item, deletion: Deletion, overdue: str) -> Rule:
+    """What was deleted is in the purge queue. Its row of the queue answers for how long it has been there."""
+    (row,) = yield from read(deletion.queued)
+    if row is not None:
+        return []
+    seen = {key: root, deletion.queued: None}
+    if deletion.deleted_at <= overdue:
+        return [Damage("deletion_not_queued", key, seen, deletion=deletion)]
+    return [Damage("deletion_not_queued", key, seen, {deletion.queued: deletion.row})]
 
 
 def is_project(meta: Item) -> bool:

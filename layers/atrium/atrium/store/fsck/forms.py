@@ -47,6 +47,20 @@ class _Tenant(_Root):
     version: int
 
 
+class _By(_Row):
+    principal: _Id
+    kind: PrincipalKind
+    credential: _Id | None = None
+    request: str
+
+
+class _Tombstone(_Row):
+    """What a deleted space or principal has, besides its own attributes."""
+
+    deleted_at: _Moment
+    deleted_by: _By
+
+
 class _Space(_Root):
     id: _Id
     name: str
@@ -86,7 +100,7 @@ class _Principal(_Root):
     email: str | None = None
     external_id: str | None = None
     tenant_role: _TenantRole
-    status: PrincipalStatus
+    status: PrincipalStatus | Literal["deleted"]
     spaces: dict[_Id, _SpaceRole]
     created_at: _Moment
     updated_at: _Moment
@@ -214,6 +228,8 @@ def is_formed(kind: str, row: Item) -> bool:
     """Whether a row has the form of its kind (a kind of atrium.keys)."""
     try:
         _FORMS[kind].model_validate(row)
+        if kind in ("space", "principal") and "deleted_at" in row:
+            _Tombstone.model_validate(row)
     except ValidationError:
         return False
     return True

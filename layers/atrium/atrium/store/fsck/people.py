@@ -1,4 +1,7 @@
-"""Spaces, principals with their roles in spaces, and the directory, in which people are found by e-mail and name."""
+"""Spaces, principals with their roles in spaces, and the directory, in which people are found by e-mail and name.
+
+A deleted space or principal is in no list. It answers for its place in the purge queue alone: the purge takes its rows.
+"""
 
 from collections.abc import Callable, Generator, Mapping
 
@@ -7,8 +10,9 @@ from atrium.ids import derived_id
 from atrium.keys import Key
 from atrium.models import ACTIVE
 from atrium.permissions import Role, TenantRole
+from atrium.store.deletion import Deletion
 from atrium.store.engine.table import Item, Range, starting_with
-from atrium.store.fsck.damage import Damage, Found, Needs, Rule, differs, is_right, malformed, read
+from atrium.store.fsck.damage import Damage, Found, Needs, Rule, differs, is_right, malformed, read, unqueued
 from atrium.store.fsck.events import told
 from atrium.store.rows import listed_principal_row, person_row, to_person, to_principal
 from atrium.text import address, findable
@@ -36,7 +40,7 @@ def is_admin(listed: Item) -> bool:
     return not differs(listed, wanted)
 
 
-def space(key: Key, tenant: str, space: str) -> Rule:
+def space(key: Key, overdue: str, tenant: str, space: str) -> Rule:
     """The list of the tenant has the space, and the number of its owners is right."""
     listed_key = keys.tenant_space(tenant, space)
     row, listed = yield from read(key, listed_key)
@@ -45,6 +49,10 @@ def space(key: Key, tenant: str, space: str) -> Rule:
     if not is_right("space", row, id=space):
         return malformed("space", key, row)
     found = yield from told(key, tenant, row)
+    if "deleted_at" in row:
+        return found + (
+            yield from unqueued(key, row, Deletion("space", tenant, row["deleted_at"], space=space), overdue)
+        )
     wanted = {"id": space}
     if listed is None or differs(listed, wanted):
         found.append(Damage("space_unlisted", key, {key: row, listed_key: listed}, {listed_key: wanted}))
@@ -74,7 +82,7 @@ def _miscounted(
 
 
 def tenant_space(key: Key, tenant: str, space: str) -> Rule:
-    alone = yield from _alone(key, keys.space(tenant, space))
+    alone = yield from _alone(key, keys.space(tenant, space), is_listed=True)
     return [Damage("listed_space_of_nothing", key, alone, {key: None})] if alone else []
 
 
@@ -89,14 +97,16 @@ def owners(key: Key, tenant: str, space: str) -> Rule:
 
 
 def listed_principal(key: Key, tenant: str, principal: str) -> Rule:
-    alone = yield from _alone(key, keys.principal(tenant, principal))
+    alone = yield from _alone(key, keys.principal(tenant, principal), is_listed=True)
     return [Damage("listed_principal_of_nobody", key, alone, {key: None})] if alone else []
 
 
-def _alone(key: Key, other_key: Key) -> Generator[Needs, Found, Rows | None]:
-    """The rows seen where one is there without the other, which answers for what is in it."""
+def _alone(key: Key, other_key: Key, *, is_listed: bool = False) -> Generator[Needs, Found, Rows | None]:
+    """The rows seen where one is there without the other, which answers for what is in it. A row of a list must not be
+    there with a deleted one either."""
     row, other = yield from read(key, other_key)
-    return {key: row, other_key: None} if row is not None and other is None else None
+    is_there = other is not None and not (is_listed and "deleted_at" in other)
+    return {key: row, other_key: other} if row is not None and not is_there else None
 
 
 def space_member(key: Key, tenant: str, space: str, principal: str) -> Rule:
@@ -130,13 +140,16 @@ def space_member_row(person: Item, space: str) -> Item:
     }
 
 
-def principal(key: Key, tenant: str, principal: str) -> Rule:
+def principal(key: Key, overdue: str, tenant: str, principal: str) -> Rule:
     (person,) = yield from read(key)
     if person is None:
         return []
     if not is_right("principal", person, id=principal):
         return malformed("principal", key, person)
     found = yield from told(key, tenant, person)
+    if "deleted_at" in person:
+        deletion = Deletion("principal", tenant, person["deleted_at"], principal=principal)
+        return found + (yield from unqueued(key, person, deletion, overdue))
     found += yield from _listed(key, tenant, person)
     return found + (yield from _roles(key, tenant, person)) + (yield from _findable(key, tenant, person))
 
@@ -195,7 +208,8 @@ def _unique(
         return [], None
     other_key = keys.principal(tenant, row["principal"])
     (other,) = yield from read(other_key)
-    if other is not None and is_right("principal", other) and named(other) == named(person):
+    is_there = other is not None and "deleted_at" not in other and is_right("principal", other)
+    if other is not None and is_there and named(other) == named(person):
         return [], {key: person, at: row, other_key: other}
     return [Damage("directory_row_missing", key, {key: person, at: row}, {at: {**row, **entry}})], None
 
@@ -220,13 +234,17 @@ def email(key: Key, tenant: str, email: str) -> Rule:
     return (yield from _entered(key, row, tenant, principal, lambda person: email_of(person) == email))
 
 
+def _is_external(person: Item, external_id: str) -> bool:
+    return "deleted_at" not in person and external_of(person) == external_id
+
+
 def external(key: Key, tenant: str, external_id: str) -> Rule:
     (row,) = yield from read(key)
     if row is None:
         return []
     person_key = keys.principal(tenant, str(row.get("principal")))
     (person,) = yield from read(person_key)
-    if person is not None and (not is_right("principal", person) or external_of(person) == external_id):
+    if person is not None and (not is_right("principal", person) or _is_external(person, external_id)):
         return []
     return [Damage("directory_row_of_nobody", key, {key: row, person_key: person}, {key: None})]
 
@@ -245,7 +263,7 @@ def _entered(key: Key, row: Item, tenant: str, principal: str, belongs: Callable
     seen = {key: row, person_key: person}
     if person is not None and not is_right("principal", person, id=principal):
         return []
-    if person is None or not belongs(person):
+    if person is None or "deleted_at" in person or not belongs(person):
         return [Damage("directory_row_of_nobody", key, seen, {key: None})]
     entry = directory_row(person)
     return [Damage("directory_row_differs", key, seen, {key: {**row, **entry}})] if differs(row, entry) else []

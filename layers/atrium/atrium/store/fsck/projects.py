@@ -8,10 +8,21 @@ from atrium.keys import Key
 from atrium.models import moment_of
 from atrium.permissions import Role
 from atrium.store.change import MAX_MEMBERS
+from atrium.store.deletion import Deletion
 from atrium.store.engine.table import Item, starting_with
-from atrium.store.fsck.damage import Damage, Rule, differs, is_alive, is_project, is_right, kind_of, malformed, read
+from atrium.store.fsck.damage import (
+    Damage,
+    Rule,
+    differs,
+    is_alive,
+    is_project,
+    is_right,
+    kind_of,
+    malformed,
+    read,
+    unqueued,
+)
 from atrium.store.fsck.events import is_event, told
-from atrium.store.purge import Deletion
 from atrium.store.rows import list_row, row_of, to_project
 
 
@@ -23,7 +34,8 @@ def project(key: Key, overdue: str) -> Rule:
         return malformed("project", key, meta)
     found = yield from told(key, meta["tenant"], meta)
     if "deleted_at" in meta:
-        return found + (yield from _tombstone(key, meta, overdue))
+        deletion = Deletion("project", meta["tenant"], meta["deleted_at"], project=meta["id"], space=meta["space"])
+        return found + (yield from unqueued(key, meta, deletion, overdue))
     found += (yield from _listing(key, meta)) + (yield from _membership(key, meta))
     found += yield from _last_change(key, meta)
     return found + (yield from _childlessness(key, meta)) if meta.get("bare") else found
@@ -57,19 +69,6 @@ def is_as_changed(row: Item | None, at: str | None) -> bool:
     if row is None or at is None:
         return row is None and at is None
     return at in (row.get("updated_at"), row.get("created_at"))
-
-
-def _tombstone(key: Key, meta: Item, overdue: str) -> Rule:
-    """A deleted project is in the purge queue. Its row of the queue answers for how long it has been there."""
-    deletion = Deletion(meta["tenant"], meta["id"], None, meta["space"], meta["deleted_at"])
-    (row,) = yield from read(deletion.queued)
-    if row is not None:
-        return []
-    seen = {key: meta, deletion.queued: None}
-    if deletion.deleted_at <= overdue:
-        return [Damage("deletion_not_queued", key, seen, deletion=deletion)]
-    queued = {name: value for name, value in vars(deletion).items() if value is not None}
-    return [Damage("deletion_not_queued", key, seen, {deletion.queued: queued})]
 
 
 def _listing(key: Key, meta: Item) -> Rule:

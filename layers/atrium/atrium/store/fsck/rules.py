@@ -16,10 +16,8 @@ _BY_KIND: Mapping[str, Callable[..., Rule]] = {
     "tenant": people.tenant,
     "admins": people.admins,
     "tenant_space": people.tenant_space,
-    "space": people.space,
     "owners": people.owners,
     "space_member": people.space_member,
-    "principal": people.principal,
     "listed_principal": people.listed_principal,
     "external": people.external,
     "email": people.email,
@@ -40,6 +38,10 @@ def rule_of(key: Key, overdue: str, torn_since: str | None) -> Rule:
     match named.kind:
         case "project":
             return projects.project(key, overdue)
+        case "space":
+            return people.space(key, overdue, **ids)
+        case "principal":
+            return people.principal(key, overdue, **ids)
         case "purge":
             return queue.queued(key, overdue, **ids)
         case "event":
