@@ -203,7 +203,9 @@ class Spaces(Kernel):
         return self._shown_member_of(space, self.call.item)
 
     def remove_member_from_space(self) -> Expected:
-        space = self._managed()
+        space, rank = self._open_space()
+        leaves = self.call.item == self.call.by
+        require(leaves or may(rank, "space:manage"), NOT_SPACE)
         member = self._one_of(space)
         self._match_member(member)
         self._require_another_owner(space, member)

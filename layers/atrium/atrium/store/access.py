@@ -150,6 +150,19 @@ def acts_as_admin(work: Work, space: str) -> bool:
     return True
 
 
+def leaves(work: Work, access: Access, member: str, permission: Permission) -> bool:
+    """Whether the caller who removes this member leaves, which takes no permission. Raises Forbidden for one whose
+    credential is narrowed to some permissions, without the one to remove others."""
+    narrowed = work.caller.narrowed
+    if member != work.caller.principal:
+        return False
+    if narrowed is None or narrowed.permissions is None:
+        return True
+    if not access.allows(permission):
+        raise beyond_credential()
+    return False
+
+
 def is_admin(work: Work) -> bool:
     """Whether the caller is an admin of its tenant."""
     return tenant_role_named(work.me["tenant_role"]) is TenantRole.ADMIN

@@ -15,7 +15,7 @@ from atrium.errors import Code, Conflict, Duplicate, Forbidden, NamedManager, No
 from atrium.ids import new_id
 from atrium.models import Member, Membership, Page, Project, Who
 from atrium.permissions import PROJECT_ROLES, Role
-from atrium.store.access import Access
+from atrium.store.access import Access, leaves
 from atrium.store.change import MAX_MEMBERS, Change, Opened, Way, begin_change, open_project, read_project
 from atrium.store.engine.table import starting_with
 from atrium.store.engine.work import Work
@@ -107,12 +107,12 @@ class Members:
         return changed
 
     def remove(self, project: str, principal: str) -> None:
-        """Each member may leave, but the named manager. Raises NotFound, Forbidden, VersionRefused, Conflict for
-        the named manager, and when archived."""
+        """Each member may leave, but the named manager, and not with a credential that is narrowed to some
+        permissions. Raises NotFound, Forbidden, VersionRefused, Conflict for the named manager, and when archived."""
         key = keys.member(self._tenant, project, principal)
         opened = open_project(self._work, self._way, project, key)
-        leaves = principal == self._work.caller.principal
-        needed: Literal["project:read", "member:manage"] = "project:read" if leaves else "member:manage"
+        is_leaving = leaves(self._work, opened.access, principal, "member:manage")
+        needed: Literal["project:read", "member:manage"] = "project:read" if is_leaving else "member:manage"
 
         def judge() -> tuple[Member, str]:
             member = self._touched(opened, key)

@@ -21,7 +21,7 @@ from atrium.ids import new_id
 from atrium.keys import Key
 from atrium.models import Page, Space, SpaceMember, Who, moment_of
 from atrium.permissions import Role
-from atrium.store.access import Access, acts_as_admin, is_admin, space_access, tenant_access
+from atrium.store.access import Access, acts_as_admin, is_admin, leaves, space_access, tenant_access
 from atrium.store.change import differing, permit
 from atrium.store.engine.table import Item, Range, Rows, starting_with
 from atrium.store.engine.work import Work
@@ -204,15 +204,17 @@ class SpaceMembers:
         return changed
 
     def remove(self, space: str, principal: str) -> None:
-        """Raises NotFound, Forbidden, VersionRefused, Conflict for the last owner."""
+        """Each member may leave, but the last owner, and not with a credential that is narrowed to some permissions.
+        Raises NotFound, Forbidden, VersionRefused, Conflict for the last owner."""
         key = self._key(space, principal)
         found, root, access, _ = open_space(self._work, space, key, keys.owners(self._tenant, space))
+        is_leaving = leaves(self._work, access, principal, "space:manage")
 
         def judge() -> tuple[SpaceMember, str]:
             member = self._touched(found, access, key)
             return member, member.tag
 
-        member = permit(self._work, access, ["space:manage"], judge)
+        member = permit(self._work, access, [] if is_leaving else ["space:manage"], judge)
         if member.role is Role.OWNER:
             self._one_owner_less(space, key)
         tell(self._work, root, "space_member.removed", member.resource())
