@@ -16,6 +16,7 @@ from atrium.store.engine.wire import wire_item
 from atrium.store.purge import queued
 from local.template import ROOT, Function
 from tests.support.client import World, flat_id, v1_id
+from tests.support.damage import LONG_AGO
 from tests.support.requests import a_project
 from tests.support.rows import Rows, meta_of
 from tools.event_schemas import TYPES
@@ -33,12 +34,27 @@ def to_provision(world: World, sample: Any) -> list[Any]:
 
 
 def to_purge(world: World, sample: Any) -> list[Any]:
-    """A deleted project with members and records, as the stream tells of it. The sweep finds it by itself."""
-    project = a_project(world)
+    """A deleted space with members; a deleted principal with a credential, and with a project that it was made the
+    manager of meanwhile; and a deleted project with members and records, as the stream tells of them. The sweep finds
+    them by itself. All of it was deleted long ago, so that no purge waits."""
+    project, joined, space = a_project(world), world.new_project(), world("POST", "/v1/spaces", {"name": "Attic"}).body
     world.new_note(world.new_record(project, "tasks"))
-    assert world("DELETE", project).status == 204
-    row = next(row for row in queued(table()) if row["project"] == flat_id(project.rpartition("/")[2]))
-    return [{"Records": [{"dynamodb": {"NewImage": wire_item(row), "SequenceNumber": "100"}}]}]
+    person = world.new_principal()
+    member = {"principal_id": person.rpartition("/")[2], "role_id": world.role("viewer")}
+    for place in (joined, f"/v1/spaces/{space['id']}", world.space()):
+        assert world("POST", f"{place}/members", member).status == 201
+    assert world("POST", f"{person}/credentials", {"kind": "token", "name": "A", "enrol": True}).status == 201
+    rows, batches = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]), []
+    for path in (person, f"/v1/spaces/{space['id']}", project):
+        assert world("DELETE", path).status == 204
+        row = next(row for row in queued(table()) if flat_id(path.rpartition("/")[2]) in row["sk"])
+        rows.change(keys.Key(row["pk"], row["sk"]), deleted_at=LONG_AGO)
+        image = wire_item({**row, "deleted_at": LONG_AGO})
+        batches.append({"Records": [{"dynamodb": {"NewImage": image, "SequenceNumber": "100"}}]})
+    meta = meta_of(world, joined)
+    for at in (keys.project(meta["tenant"], meta["id"]), keys.space_project(meta["tenant"], meta["space"], meta["id"])):
+        rows.change(at, manager=flat_id(member["principal_id"]))
+    return batches
 
 
 def to_create(world: World, sample: Any) -> list[Any]:

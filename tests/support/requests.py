@@ -240,6 +240,7 @@ TABLE = (
         lambda w, p: ("GET", f"/v1/principals/{w.uuid('viewer')}/projects", None),
         round_trips=2,
     ),
+    writes("V1DeletePrincipal", "principal.deleted", lambda w, p: ("DELETE", w.new_principal(), None)),
     reads("V1ListProjects", lambda w, p: ("GET", w.projects(), None)),
     writes("V1CreateProject", "project.created", lambda w, p: ("POST", w.projects(), {"name": "Gemini"})),
     reads("V1GetProject", lambda w, p: ("GET", p, None)),
