@@ -199,6 +199,12 @@ class World:
         assert answer.status == 201, answer
         return f"{path}/{answer.body['id']}"
 
+    def new_space(self) -> str:
+        """The path of a new space, which is empty and nobody's."""
+        answer = self("POST", "/v1/spaces", {"name": "Attic", "owner_id": None})
+        assert answer.status == 201, answer
+        return f"/v1/spaces/{answer.body['id']}"
+
     def new_member(self, project: str, name: str, role: str) -> str:
         """A v1 member's path."""
         answer = self("POST", f"{project}/members", {"principal_id": self.uuid(name), "role_id": self.role(role)})

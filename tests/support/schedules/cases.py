@@ -123,6 +123,11 @@ class Furnished(World):
             self._made[project, kind] = super().new_record(project, kind, **fields)
         return self._made[project, kind]
 
+    def new_space(self) -> str:
+        if ("", "space") not in self._made:
+            self._made["", "space"] = super().new_space()
+        return self._made["", "space"]
+
     def owned(self) -> str:
         """The path of a space that the contributor and the viewer own, who are no admins."""
         if ("", "owned") not in self._made:

@@ -40,6 +40,8 @@ def difference(shown: str, other: str, order: tuple[int, ...]) -> str:
 _OF_ITSELF = {
     *(f"{kind}.{verb}" for kind in ("project", "space", "tenant", "principal") for verb in ("created", "updated")),
     *("principal.suspended", "principal.resumed"),
+    # The tombstone of a space or a principal has a version of its own.
+    *("space.deleted", "principal.deleted"),
 }
 
 
