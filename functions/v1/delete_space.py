@@ -7,7 +7,7 @@ that is created at the same moment goes with the space.
 
 from atrium.api.v1_deletions import Deletions, Id, lambda_handler, v1_api
 
-api = v1_api(permission="space:create", access="DeleteUnused")
+api = v1_api(permission="space:create", access="DeleteUnused", refusals=(409,))
 
 
 @api.delete("/v1/spaces/<space_id>", status_code=204)

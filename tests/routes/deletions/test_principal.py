@@ -16,8 +16,9 @@ from atrium.store.engine.table import table
 from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.support.client import A_MOMENT, A_UUID, Answer, World, flat_id, flat_path, new_key, v1_id
-from tests.support.deletions import in_short, purge_all, require_sound, rows_about, told, unhurried
-from tests.support.rows import Rows, set_space_roles
+from tests.support.credentials import asked, made
+from tests.support.deletions import in_short, purge_all, rows_about, told, unhurried
+from tests.support.rows import Rows, set_space_roles, require_sound
 from tests.support.world import BeforeCommit
 
 NOT_FOUND = (404, {"detail": "Principal not found."})
@@ -103,6 +104,15 @@ def test_principals_are_deleted_by_admins_alone(world: World) -> None:
     assert world("DELETE", path_of(world, "viewer"), key=key).status == 204
     again = world("DELETE", path_of(world, "viewer"), key=key)
     assert (again.status, again.replayed) == (204, True)
+
+
+def test_admin_is_deleted_with_a_credential_that_has_all_that_an_admin_may(world: World, template: Template) -> None:
+    provision(world, template, "ada", tenant_role="admin")
+    manages = made(world, "owner", permissions=["principal:manage"])["secret"]
+    refused = asked(world, manages, "DELETE", path_of(world, "ada"))
+    assert (refused.status, refused.headers["x-error-code"]) == (403, "credential_narrowed")
+    assert asked(world, manages, "DELETE", path_of(world, "viewer")).status == 204
+    assert world("DELETE", path_of(world, "ada")).status == 204
 
 
 def test_named_manager_is_not_deleted_before_a_hand_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from atrium import keys
 from atrium.errors import Code, Conflict, NotFound
 from atrium.models import moment_of
-from atrium.store.access import tenant_access
+from atrium.store.access import beyond_credential, tenant_access
 from atrium.store.deletion import Deletion
 from atrium.store.directory import count_admins, found_by
 from atrium.store.engine.table import Item, Range, Rows, starting_with
@@ -64,8 +64,8 @@ class Deletions:
         self._work.delete(keys.tenant_space(self._tenant, space), when=None)
 
     def delete_principal(self, principal: str) -> None:
-        """Raises Forbidden, NotFound, VersionRefused, and Conflict for the last admin and for who is the named manager
-        of a project. One round trip more for each five hundred projects that the principal is a member of."""
+        """An admin is deleted with a credential that has all that an admin may. Raises Forbidden, NotFound,
+        VersionRefused, and Conflict for the last admin and for who is the named manager of a project. One round trip more for each five hundred projects that the principal is a member of."""
         key, admins = keys.principal(self._tenant, principal), keys.admins(self._tenant)
         (joined,) = self._work.read(key, admins, ranges=[self._joined(principal, None)])
         access = tenant_access(self._work)
@@ -74,6 +74,8 @@ class Deletions:
         if row is None:
             raise NotFound("Principal not found.", Code.PRINCIPAL_NOT_FOUND)
         found = to_principal(self._tenant, row)
+        if not access.covers(found.tenant_role):
+            raise beyond_credential()
         count_admins(self._work, found, None)
         if managed := self._managed(principal, joined):
             projects = "a project" if managed == 1 else f"{managed} projects"
