@@ -19,9 +19,10 @@ from local.functions import call
 from local.template import Template
 from tests.support.client import World
 from tests.support.clock import unhurried
-from tests.support.deletions import DONE, purge_all, records, require_sound, rows_about, told
+from tests.support.deletions import DONE, purge_all, records, rows_about, told
 from tests.support.direct import Direct, direct
 from tests.support.faults import Choose, Crash, faulty
+from tests.support.rows import require_sound
 from tests.support.world import BeforeCommit, Count, full
 
 pytestmark = pytest.mark.timeout(full(600, 1_800))

@@ -8,7 +8,6 @@ import pytest
 
 from atrium.store.engine.table import table
 from atrium.store.engine.wire import wire_item
-from atrium.store.fsck.check import Check
 from atrium.store.purge import queued
 from local.functions import call
 from local.template import Template
@@ -65,9 +64,3 @@ def in_short(event: Any) -> tuple[str, str, str, str]:
 def rows_about(uuid: str) -> list[str]:
     """The keys that have an id in them, but for those of the ledger."""
     return sorted(f"{key.pk} {key.sk}" for key in direct().items() if flat_id(uuid) in key.pk + key.sk)
-
-
-def require_sound() -> None:
-    """The check of the table finds nothing."""
-    summary = Check(table()).run()
-    assert summary["clean"], summary

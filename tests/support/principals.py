@@ -1,11 +1,9 @@
-"""Principals as tests manage them: their paths, their events, and what is in the table of them."""
+"""Principals as tests manage them: their paths and their events."""
 
 from collections.abc import Callable
 from typing import Any
 
 from atrium.ids import from_uuid
-from atrium.store.engine.table import table
-from atrium.store.fsck.check import Check
 from tests.support.client import World
 
 Narrow = Callable[..., None]
@@ -24,8 +22,3 @@ def events(world: World, principal: str) -> list[Any]:
     """Those of a principal, the latest first."""
     found = world("GET", "/v1/events?type=principal.*&limit=100").body["data"]
     return [event for event in found if event["principal_id"] == principal]
-
-
-def require_sound() -> None:
-    found = Check(table()).run()
-    assert found["clean"], found

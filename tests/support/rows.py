@@ -17,6 +17,7 @@ from atrium.keys import Key
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import Item, table
 from atrium.store.engine.wire import plain_item, wire_item, wire_key
+from atrium.store.fsck.check import Check
 from atrium.store.fsck.people import space_member_row
 from local.template import TABLE_NAME
 from tests.support.client import RECORDS, World, flat_id, flat_path
@@ -180,3 +181,9 @@ def set_space_roles(world: World, name: str, roles: dict[str, str]) -> None:
     for space in spaces:
         row = space_member_row({**before, "spaces": spaces}, space)
         rows.put(keys.space_member(tenant, space, world.id(name)), row)
+
+
+def require_sound() -> None:
+    """The check of the table finds nothing."""
+    summary = Check(table()).run()
+    assert summary["clean"], summary

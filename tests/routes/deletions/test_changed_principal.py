@@ -6,7 +6,8 @@ import pytest
 
 from local.template import Template
 from tests.support.client import Answer, World
-from tests.support.deletions import purge_all, require_sound, rows_about
+from tests.support.deletions import purge_all, rows_about
+from tests.support.rows import require_sound
 from tests.support.world import BeforeCommit
 
 CHANGES: dict[str, Callable[[World, str], Answer]] = {

@@ -11,8 +11,9 @@ from atrium.store.purge import Deletion, Purge, queued
 from local.functions import call
 from local.template import Template
 from tests.support.client import A_MOMENT, A_UUID, RECORDS, World, flat_path, new_key, v1_id
-from tests.support.deletions import in_short, purge_all, records, require_sound, rows_about, told, unhurried
+from tests.support.deletions import in_short, purge_all, records, rows_about, told, unhurried
 from tests.support.requests import FLAT
+from tests.support.rows import require_sound
 from tests.support.world import BeforeCommit
 
 NOT_FOUND = (404, {"detail": "Space not found."})

@@ -9,8 +9,7 @@ import pytest
 from atrium import keys
 from atrium.credentials import digest
 from tests.support.client import World, flat_id, flat_path
-from tests.support.deletions import require_sound
-from tests.support.rows import Rows
+from tests.support.rows import Rows, require_sound
 
 
 def narrow(world: World, name: str, **to: Any) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from local.template import Template
 from tests.support.client import Answer, World
-from tests.support.principals import Enrol, path, require_sound
+from tests.support.principals import Enrol, path
+from tests.support.rows import require_sound
 from tests.support.world import BeforeCommit, Crowd, at_once
 
 LAST = (409, {"detail": "A tenant keeps one active admin."})

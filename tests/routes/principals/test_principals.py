@@ -10,8 +10,8 @@ from atrium.store.tenants import MAX_ITEMS
 from atrium.text import MAX_WORDS
 from tests.support.changes import require_published_form
 from tests.support.client import A_MOMENT, A_UUID, Answer, World, flat_id, flat_path, v1_id
-from tests.support.principals import Narrow, events, path, require_sound, tenant
-from tests.support.rows import Rows
+from tests.support.principals import Narrow, events, path, tenant
+from tests.support.rows import Rows, require_sound
 from tests.support.trace import Trace
 
 ADA = {"name": "Ada Lovelace", "email": "ada@acme.example"}

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.support.client import World
-from tests.support.principals import events, require_sound
+from tests.support.principals import events
+from tests.support.rows import require_sound
 from tests.support.world import BeforeCommit
 
 ADA = {"name": "Ada Lovelace", "email": "ada@acme.example"}

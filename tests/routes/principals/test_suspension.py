@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.client import Answer, World, flat_path, new_key
-from tests.support.principals import Enrol, path, require_sound
+from tests.support.principals import Enrol, path
 from tests.support.requests import EVERY_ROUTE, WRITES, a_project
+from tests.support.rows import require_sound
 from tests.support.world import BeforeCommit, Count
 
 INACTIVE = "The principal of this credential is suspended or deleted."
