@@ -55,7 +55,10 @@ OF_CREDENTIALS = {f"V1{verb}Credential" for verb in ("Create", "Update", "Delete
 WRITE_CREDENTIALS = OF_CREDENTIALS | {"Provision", "IssueCredential", "RotateCredential", "RevokeCredential"}
 SHOW_CREDENTIALS = {"V1ListCredentials", "V1GetCredential"}
 READ_CREDENTIALS = WRITE_CREDENTIALS | SHOW_CREDENTIALS | {"Authorizer", "ListCredentials", "Fsck"}
-WRITE_QUEUE = {"DeleteProject", "DeleteTask", "V1DeleteProject", "V1DeleteTask", "PurgeDeleted", "SweepDeleted", "Fsck"}
+# They end those of a principal that is deleted.
+END_CREDENTIALS = {"PurgeDeleted", "SweepDeleted", "Fsck"}
+DELETIONS = {"DeleteProject", "DeleteTask", *(f"V1Delete{kind}" for kind in ("Project", "Task", "Space", "Principal"))}
+WRITE_QUEUE = DELETIONS | {"PurgeDeleted", "SweepDeleted", "Fsck"}
 
 
 def asked(operation: str, *wanted: Key, of: str = TABLE_NAME, **more: Any) -> list[Request]:
@@ -98,7 +101,8 @@ def may_any(template: Template, operations: tuple[str, ...], key: Key) -> set[st
 
 def test_only_the_functions_of_credentials_reach_one(template: Template) -> None:
     assert may_any(template, READS, OF_A_CREDENTIAL) == READ_CREDENTIALS
-    assert may_any(template, WRITES, OF_A_CREDENTIAL) == WRITE_CREDENTIALS
+    assert may_any(template, WRITES, OF_A_CREDENTIAL) == WRITE_CREDENTIALS | END_CREDENTIALS
+    assert may_any(template, ("PutItem", "UpdateItem", "BatchWriteItem"), OF_A_CREDENTIAL) == WRITE_CREDENTIALS
 
 
 def test_only_deletions_and_the_purge_reach_the_queue_of_deletions(template: Template) -> None:
