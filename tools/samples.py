@@ -1,7 +1,7 @@
 """The sample events: of each route a request that succeeds, in the envelope that the laptop's gateway makes.
 
-Their tenant and people are those of local/demo.py, whose ids are the same everywhere. The project and its records do
-not exist until somebody makes them: tests put the ids of their own in.
+Their tenant and people are those of local/demo.py, whose ids are the same everywhere. The project and its records, and
+whom and what other samples end, do not exist until somebody makes them: tests put the ids of their own in.
 """
 
 import json
@@ -32,12 +32,22 @@ _PARAMETERS = {
     "user_id": _VIEWER,
     "member_id": _VIEWER,
     "q": "view",
-    "principal_id": _OWNER,
+    "principal_id": _VIEWER,
     "credential_id": _CREDENTIAL,
 }
 
-# The same of one route: what is revoked is not the credential of the other samples.
-_OF_A_ROUTE = {"V1DeleteCredential": {"principal_id": _VIEWER, "credential_id": "bfc147981c80a3a18773cd68"}}
+# The same of one route: what ends is not what other samples are about, and those of credentials are about the owner's.
+_PRINCIPAL, _SPACE = "64a1f2c3b4e5d6f7a8b9c0f1", "64a1f2c3b4e5d6f7a8b9c0f2"
+_OF_A_ROUTE = {
+    "V1UpdatePrincipal": {"principal_id": _PRINCIPAL},
+    "V1DeletePrincipal": {"principal_id": _PRINCIPAL},
+    "V1DeleteSpace": {"space_id": _SPACE},
+    "V1DeleteCredential": {"credential_id": "bfc147981c80a3a18773cd68"},
+    **dict.fromkeys(
+        ("V1ListCredentials", *(f"V1{verb}Credential" for verb in ("Get", "Create", "Update", "Rotate"))),
+        {"principal_id": _OWNER},
+    ),
+}
 
 # The same in bodies: whoever is added is no member yet.
 _FIELDS = {

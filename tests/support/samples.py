@@ -29,6 +29,10 @@ SAMPLE_NOTE = "64a1f2c3b4e5d6f7a8b9c0d6"
 SAMPLE_EVENT = "64a1f2c3b4e5d6f7a8b9c0f3"
 
 
+# The principal that is suspended and deleted, and the space that is deleted.
+SAMPLE_PRINCIPAL, SAMPLE_SPACE = "64a1f2c3b4e5d6f7a8b9c0f1", "64a1f2c3b4e5d6f7a8b9c0f2"
+
+
 def status_of(sample: str) -> int:
     """What a sample's route answers when it succeeds."""
     dialect, name = sample.removesuffix(".json").split("/")
@@ -48,6 +52,7 @@ def made_for_samples(world: World) -> dict[str, str]:
     made[SAMPLE_NOTE] = world.new_note(made[SAMPLE_RECORDS["tasks"]])
     (latest,) = world("GET", "/v1/events?limit=1").body["data"]
     made[SAMPLE_EVENT] = f"/v1/events/{latest['id']}"
+    made |= {SAMPLE_PRINCIPAL: world.new_principal(), SAMPLE_SPACE: world.new_space()}
     return made
 
 
