@@ -43,10 +43,8 @@ _OF_A_ROUTE = {
     "V1DeletePrincipal": {"principal_id": _PRINCIPAL},
     "V1DeleteSpace": {"space_id": _SPACE},
     "V1DeleteCredential": {"credential_id": "bfc147981c80a3a18773cd68"},
-    **dict.fromkeys(
-        ("V1ListCredentials", *(f"V1{verb}Credential" for verb in ("Get", "Create", "Update", "Rotate"))),
-        {"principal_id": _OWNER},
-    ),
+    "V1ListCredentials": {"principal_id": _OWNER},
+    **{f"V1{verb}Credential": {"principal_id": _OWNER} for verb in ("Get", "Create", "Update", "Rotate")},
 }
 
 # The same in bodies: whoever is added is no member yet.

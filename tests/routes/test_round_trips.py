@@ -1,7 +1,6 @@
 """The round trips of each route to the table, and the permissions of its role, which equal its calls."""
 
 import json
-import re
 from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path

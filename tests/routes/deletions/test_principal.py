@@ -18,7 +18,7 @@ from local.template import Template
 from tests.support.client import A_MOMENT, A_UUID, Answer, World, flat_id, flat_path, new_key, v1_id
 from tests.support.credentials import asked, made
 from tests.support.deletions import in_short, purge_all, rows_about, told, unhurried
-from tests.support.rows import Rows, set_space_roles, require_sound
+from tests.support.rows import Rows, require_sound, set_space_roles
 from tests.support.world import BeforeCommit
 
 NOT_FOUND = (404, {"detail": "Principal not found."})

@@ -64,8 +64,9 @@ class Deletions:
         self._work.delete(keys.tenant_space(self._tenant, space), when=None)
 
     def delete_principal(self, principal: str) -> None:
-        """An admin is deleted with a credential that has all that an admin may. Raises Forbidden, NotFound,
-        VersionRefused, and Conflict for the last admin and for who is the named manager of a project. One round trip more for each five hundred projects that the principal is a member of."""
+        """An admin is deleted with a credential that has all that an admin may. One round trip more for each five
+        hundred projects that the principal is a member of. Raises Forbidden, NotFound, VersionRefused, and Conflict for
+        the last admin and for who is the named manager of a project."""
         key, admins = keys.principal(self._tenant, principal), keys.admins(self._tenant)
         (joined,) = self._work.read(key, admins, ranges=[self._joined(principal, None)])
         access = tenant_access(self._work)
