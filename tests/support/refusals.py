@@ -343,7 +343,7 @@ def default_space(world: World) -> Iterator[Met]:
 
 def is_manager(world: World) -> Iterator[Met]:
     project = world.new_project(by="contributor")
-    message = "Hand over what it manages first: PATCH the project's manager_id."
+    message = "Hand over what it manages first."
     refused = world("DELETE", f"/v1/principals/{world.uuid('contributor')}")
     yield v1(refused, 409, f"The principal is the named manager of a project. {message}")
     assert world("DELETE", project).status == 204

@@ -123,10 +123,7 @@ def test_named_manager_is_not_deleted_before_a_hand_over(world: World, monkeypat
         refused = world("DELETE", path_of(world, "contributor"))
         assert refused.seen == (
             409,
-            {
-                "detail": f"The principal is the named manager of {count}. Hand over what it manages first: PATCH the "
-                "project's manager_id."
-            },
+            {"detail": f"The principal is the named manager of {count}. Hand over what it manages first."},
         )
         assert refused.headers["x-error-code"] == "is_manager"
         world.new_member(mine[number - 1], "viewer", "viewer")

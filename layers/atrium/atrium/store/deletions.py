@@ -81,9 +81,7 @@ class Deletions:
         if managed := self._managed(principal, joined):
             projects = "a project" if managed == 1 else f"{managed} projects"
             raise Conflict(
-                f"The principal is the named manager of {projects}. Hand over what it manages first: PATCH the "
-                "project's manager_id.",
-                Code.IS_MANAGER,
+                f"The principal is the named manager of {projects}. Hand over what it manages first.", Code.IS_MANAGER
             )
         self._work.match(found.version)
         access.hold(self._work)
