@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.template import ROOT
-from tests.support.client import World, flat_path, v1_id
+from tests.support.client import World, flat_id, v1_id
 from tests.support.requests import restore_members
 
 EVENTS = ROOT / "events"
@@ -60,6 +60,7 @@ def prepared(made: Mapping[str, str], sample: str) -> Any:
     """The sample, about things that are there."""
     text = (EVENTS / sample).read_text()
     for id, path in made.items():
-        own = flat_path(path).rpartition("/")[2]
+        last = path.rpartition("/")[2]
+        own = flat_id(last) if "-" in last else last
         text = text.replace(id, own).replace(v1_id(id), v1_id(own))
     return json.loads(text)

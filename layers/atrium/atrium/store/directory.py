@@ -162,7 +162,7 @@ class Directory:
             updated_at=now,
             version=1,
         )
-        _require_fit(made)
+        _require_fit(made, tenant_role)
         self._require_free(made, None)
         root = enter(self._work, made)
         self._work.put(root.key, principal_row(made) | counted(self._work, root.key))
@@ -195,7 +195,7 @@ class Directory:
         if not changes:
             return found
         changed = replace(found, **changes, updated_at=self._work.now, version=found.version + 1)
-        _require_fit(changed)
+        _require_fit(changed, changes.get("tenant_role"))
         self._require_free(changed, found)
         count_admins(self._work, found, changed)
         self._write(key, found, changed, changes)
@@ -356,8 +356,7 @@ class Directory:
 
 def enter(work: Work, made: Principal) -> Root:
     """Writes all rows of a new principal but its own, and tells its event. Returns the root, whose row is written by
-    whoever knows all of its events. Raises Unfit."""
-    _require_fit(made)
+    whoever knows all of its events."""
     root = principal_root(made.tenant, made.id, None)
     tell(work, root, "principal.created", made.resource())
     for key, entry in found_by(made).items():
@@ -377,8 +376,9 @@ def found_by(principal: Principal) -> dict[Key, Item]:
 
 
 def is_admin(principal: Principal) -> bool:
-    """Whether a principal is one of the active admins, of whom a tenant always has one."""
-    return principal.tenant_role is TenantRole.ADMIN and principal.status == ACTIVE
+    """Whether a principal is one of the active admins, of whom a tenant always has one: a person. An operator may make
+    a service an admin, too."""
+    return (principal.kind, principal.tenant_role, principal.status) == ("user", TenantRole.ADMIN, ACTIVE)
 
 
 def count_admins(work: Work, before: Principal, after: Principal | None) -> None:
@@ -394,11 +394,11 @@ def count_admins(work: Work, before: Principal, after: Principal | None) -> None
         work.update(key, "ADD #count :more", "#count > :last", more=-1, last=1)
 
 
-def _require_fit(principal: Principal) -> None:
-    """Raises Unfit for fields that do not go together."""
+def _require_fit(principal: Principal, given: TenantRole | None) -> None:
+    """Raises Unfit for fields that do not go together; `given` is the role that it is given, None for none."""
     if principal.kind == "user" and principal.email is None:
         raise Unfit("email", "missing", "A user has an e-mail address")
-    if principal.kind == "service" and principal.tenant_role is TenantRole.ADMIN:
+    if principal.kind == "service" and given is TenantRole.ADMIN:
         raise Unfit("tenant_role", "users_only", "Only a user may be an admin")
 
 
