@@ -5,6 +5,7 @@ from typing import Any
 
 from atrium import keys
 from atrium.keys import Key
+from tests.support import credentials
 from tests.support.client import RECORDS, World, flat_id, flat_path, new_key
 from tests.support.rows import Rows
 
@@ -112,6 +113,7 @@ def furnish(world: World, rows: Rows) -> Place:
     gone = f"{flat_path(path)}/tasks/{flat_id(other)}"
     assert world("POST", f"{gone}/notes", {"content": "Forget"}).status == 201
     assert world("DELETE", gone).status == 200
+    credentials.made(world, "viewer", enrol=True)
     space = world.projects("research", "globex").rpartition("/")[0]
     assert world("DELETE", space, tenant="globex", key=new_key()).status == 204
     person = f"/v1/principals/{world.uuid('outsider', 'globex')}"
