@@ -145,9 +145,9 @@ def work_of_an_earlier_request(patch: Patch, scene: Scene) -> None:
 def scope_of_an_earlier_request(patch: Patch, scene: Scene) -> None:
     kept: list[str] = []
 
-    def first(tenant: str) -> Any:
+    def first(tenant: str, **more: Any) -> Any:
         kept.append(tenant)
-        return scope(kept[0])
+        return scope(kept[0], **more)
 
     patch.setattr(resolver, "scope", first)
     assert scene.world("GET", scene.foreign, tenant="globex").status == 200
