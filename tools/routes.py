@@ -41,7 +41,6 @@ GROUPS = (
     Group("v1-tenant", ("/v1/tenant",), "The tenant, to which everything belongs."),
     Group("v1-spaces", ("/v1/spaces",), "Spaces, which hold projects."),
     Group("v1-space-members", ("/v1/spaces/{space_id}/members",), "Who is in a space, and with which role."),
-    Group("v1-principals", ("/v1/principals",), "The people and programs of the tenant."),
     Group("v1-projects", ("/v1/spaces/{space_id}/projects",), 'Projects of a space. Errors are `{"detail"}`.'),
     Group("v1-members", (f"{_OF_A_PROJECT}/members",), "Who is in a project, and with which role."),
     Group("v1-tasks", (f"{_OF_A_PROJECT}/tasks",), "What is to be done in a project."),
