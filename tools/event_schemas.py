@@ -17,13 +17,21 @@ Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
+class Issuer(BaseModel):
+    """The credential that made another one, and its principal."""
+
+    principal_id: Uuid
+    credential_id: Uuid
+
+
 class Actor(BaseModel):
     """Who did it, and with which credential. The credential is null where a function acted for the principal; an
-    operator, who invokes a function, is no principal."""
+    operator, who invokes a function, is no principal. `issued_by` is what made the credential; null for an operator."""
 
     principal_id: Uuid | None
     kind: Literal["user", "service", "operator"]
     credential_id: Uuid | None
+    issued_by: Issuer | None
 
 
 class Event(BaseModel):

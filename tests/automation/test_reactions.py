@@ -100,7 +100,8 @@ def test_a_creation_by_an_event_publishes_the_event_of_any_creation(world: World
     found = event(world, project)
     require_published_form(found)
     assert (found["type"], found["sequence"]) == ("project.created", 1)
-    assert found["actor"] == {"principal_id": world.uuid("contributor"), "kind": "user", "credential_id": None}
+    by = {"principal_id": world.uuid("contributor"), "kind": "user", "credential_id": None, "issued_by": None}
+    assert found["actor"] == by
 
 
 def test_a_repeated_event_creates_one_project(world: World, create: Create) -> None:

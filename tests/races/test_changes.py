@@ -72,6 +72,7 @@ def test_each_writing_route_raises_the_sequence_by_one_and_leaves_its_event(
         "principal_id": shared.uuid("owner"),
         "kind": "user",
         "credential_id": credential,
+        "issued_by": None,
     }
     assert found["request_id"] == answer.headers["x-request-id"]
     ids = changed.split("/")[3::2]

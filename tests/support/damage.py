@@ -517,9 +517,10 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "longer": lambda p: p.rows.change(credential(p), expires_at=LONG_AGO),
             "enrolled": lambda p: p.rows.change(credential(p), enrols=True),
             "not revoked": lambda p: p.rows.change(credential(p), revoked_at=LONG_AGO),
+            "issued by another": lambda p: p.rows.change(secret(p), issued_by=issuer(p)),
         },
     ),
-    "issued_row_missing": ("written", {"": lambda p: p.rows.change(credential(p), issued_by=issuer(p))}),
+    "issued_row_missing": ("written", {"": lambda p: issue_by_itself(p)}),
     "issued_row_of_nothing": (
         "deleted",
         {
@@ -572,6 +573,16 @@ def replay(p: Place) -> Key:
 
 def credential(p: Place) -> Key:
     return next(Key(row["pk"], row["sk"]) for row in p.rows.all() if row["sk"].startswith(keys.CREDENTIAL))
+
+
+def secret(p: Place) -> Key:
+    key = credential(p)
+    return next(keys.credential(row["sha256"]) for row in p.rows.all() if Key(row["pk"], row["sk"]) == key)
+
+
+def issue_by_itself(p: Place) -> None:
+    for key in (credential(p), secret(p)):
+        p.rows.change(key, issued_by=issuer(p))
 
 
 def issuer(p: Place) -> dict[str, str]:

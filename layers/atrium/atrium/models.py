@@ -90,15 +90,28 @@ class Narrowing(NamedTuple):
 ENROLS = Narrowing(permissions=frozenset())
 
 
+class Issuer(NamedTuple):
+    """The credential that made another one, and its principal."""
+
+    principal: str
+    credential: str
+
+    def resource(self) -> dict[str, str]:
+        """The form that clients see."""
+        return {"principal_id": to_uuid(self.principal), "credential_id": to_uuid(self.credential)}
+
+
 class Caller(NamedTuple):
     """Who is asking, as the authorizer said. `kind` is `user`, `service` or OPERATOR; `credential` is the id of the
-    credential that was sent, None where a function acts for a principal, and `narrowed` says what it is limited to."""
+    credential that was sent, None where a function acts for a principal; `narrowed` says what it is limited to, and
+    `issued_by` what made it, None for one that an operator made."""
 
     tenant: str
     principal: str
     kind: str
     credential: str | None = None
     narrowed: Narrowing | None = None
+    issued_by: Issuer | None = None
 
 
 @dataclass(frozen=True)
@@ -106,10 +119,11 @@ class Event:
     """A change, as the ledger keeps it.
 
     Its root is its project, or else its principal, its space, or its tenant; `sequence` is its number among the changes
-    of the root, None until it is published. `actor`, `actor_kind` and `credential` say who made it; an `operator`, who
-    invokes a function, is no principal. `request` is the id of the request. `resource` is JSON text: what was changed,
-    after the change or before its deletion, without the fields that `omitted` names; null once an operator has erased
-    it. `changed` are the names of the fields with a new value, None for what is not an update.
+    of the root, None until it is published. `actor`, `actor_kind` and `credential` say who made it, and `issued_by`
+    names the maker of that credential; an `operator`, who invokes a function, is no principal. `request` is the id of
+    the request. `resource` is JSON text: what was changed, after the change or before its deletion, without the fields
+    that `omitted` names; null once an operator has erased it. `changed` are the names of the fields with a new value,
+    None for what is not an update.
     """
 
     id: str
@@ -122,6 +136,7 @@ class Event:
     principal: str | None = None
     actor: str | None = None
     credential: str | None = None
+    issued_by: Issuer | None = None
     request: str | None = None
     changed: tuple[str, ...] | None = None
     omitted: tuple[str, ...] = ()
@@ -146,6 +161,7 @@ class Event:
                 "principal_id": self.actor and to_uuid(self.actor),
                 "kind": self.actor_kind,
                 "credential_id": self.credential and to_uuid(self.credential),
+                "issued_by": self.issued_by and self.issued_by.resource(),
             },
             "resource": Raw(self.resource),
             **({"changed": self.changed} if self.changed is not None else {}),
@@ -578,13 +594,6 @@ class Joined(NamedTuple):
 # The kinds of credentials. Clients know a key as an api_key.
 CredentialKind = Literal["token", "key", "identity"]
 CredentialStatus = Literal["active", "expired", "revoked"]
-
-
-class Issuer(NamedTuple):
-    """The credential that made another one, and its principal."""
-
-    principal: str
-    credential: str
 
 
 @dataclass(frozen=True)

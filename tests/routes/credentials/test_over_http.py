@@ -51,6 +51,25 @@ def test_issued_credential_is_answered_whole_with_its_secret_once(world: World) 
     assert Check(table()).run()["clean"]
 
 
+def test_event_names_the_credential_that_was_sent_and_what_issued_it(world: World) -> None:
+    """A key that an admin made for a service, and the same one after its rotation."""
+    issuer = {"principal_id": world.uuid("owner"), "credential_id": mine(world)["id"]}
+    robot = world("POST", "/v1/principals", {"kind": "service", "name": "Robot"}).body["id"]
+    keys = f"/v1/principals/{robot}/credentials"
+    one = world("POST", keys, {"kind": "api_key", "name": "CI"}).body
+    members = f"/v1/spaces/{world.dev['tenants']['acme']['spaces']['default']}/members"
+    assert world("POST", members, {"principal_id": robot, "role_id": world.role("manager")}).status == 201
+    actor = {"principal_id": robot, "kind": "service", "credential_id": one["id"], "issued_by": issuer}
+    turned = asked(world, one["secret"], "POST", f"{keys}/{one['id']}/rotate", {}).body["secret"]
+    for secret in (one["secret"], turned):
+        project = asked(world, secret, "POST", world.projects(), {"name": "A"}).body["id"]
+        (created,) = world("GET", f"/v1/events?project_id={project}").body["data"]
+        assert created["actor"] == actor
+        assert world("GET", f"/v1/events/{created['id']}").body["actor"] == actor
+    (made_it,) = world("GET", "/v1/events?type=credential.created&limit=1").body["data"]
+    assert (made_it["resource"]["id"], made_it["actor"]["issued_by"]) == (one["id"], None)
+
+
 def test_me_shows_the_credential_in_use_and_the_spaces_that_it_may_read(world: World) -> None:
     spaces = world.dev["tenants"]["acme"]["spaces"]
     demo = mine(world)

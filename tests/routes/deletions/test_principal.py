@@ -74,7 +74,7 @@ def test_deleted_principal_is_refused_at_once_and_no_name_leads_to_it(world: Wor
         "tenant_id": world.dev["tenants"]["acme"]["tenant_id"],
         "principal_id": world.uuid("viewer"),
         "request_id": deleted.headers["x-request-id"],
-        "actor": {"principal_id": world.uuid("owner"), "kind": "user", "credential_id": A_UUID},
+        "actor": {"principal_id": world.uuid("owner"), "kind": "user", "credential_id": A_UUID, "issued_by": None},
         "resource": {
             "id": world.uuid("viewer"),
             "tenant_id": world.dev["tenants"]["acme"]["tenant_id"],

@@ -11,6 +11,7 @@ from atrium.store.purge import Deletion, Purge, queued
 from local.functions import call
 from local.template import Template
 from tests.support.client import A_MOMENT, A_UUID, RECORDS, World, flat_path, new_key, v1_id
+from tests.support.credentials import asked, made
 from tests.support.deletions import in_short, purge_all, records, rows_about, told, unhurried
 from tests.support.requests import FLAT
 from tests.support.rows import require_sound
@@ -48,7 +49,7 @@ def test_deleted_space_is_gone_for_everyone_at_once(world: World) -> None:
         "tenant_id": before["tenant_id"],
         "space_id": before["id"],
         "request_id": deleted.headers["x-request-id"],
-        "actor": {"principal_id": world.uuid("owner"), "kind": "user", "credential_id": A_UUID},
+        "actor": {"principal_id": world.uuid("owner"), "kind": "user", "credential_id": A_UUID, "issued_by": None},
         "resource": before,
     }
     require_sound()
@@ -82,7 +83,8 @@ def test_repeated_deletion_of_a_space_with_its_key_is_answered_the_same(world: W
 
 def test_roles_in_a_deleted_space_end_with_events_that_name_the_deletion(world: World, template: Template) -> None:
     space = research(world)
-    deleted = world("DELETE", space)
+    key = made(world, "owner")
+    deleted = asked(world, key["secret"], "DELETE", space)
     assert purge_all(template) == pytest.approx(30, abs=2)
     cause = (world.uuid("owner"), deleted.headers["x-request-id"])
     found = [in_short(event) for event in told(world, "space_member.*")]
@@ -90,6 +92,14 @@ def test_roles_in_a_deleted_space_end_with_events_that_name_the_deletion(world: 
     assert sorted(each for each in found if each[3] == cause[1]) == [
         ("space_member.removed", member, *cause) for member in members
     ]
+    actor = {
+        "principal_id": world.uuid("owner"),
+        "kind": "user",
+        "credential_id": key["id"],
+        "issued_by": key["issued_by"],
+    }
+    ends = [event for event in told(world, "space*") if event["request_id"] == cause[1]]
+    assert [event["actor"] for event in ends] == [actor] * 4
     assert rows_about(space.rpartition("/")[2]) == []
     require_sound()
     assert world.new_project(), "the other space is as it was"

@@ -18,8 +18,8 @@ def of_project(world: World, project: str, by: str = "owner", **options: Any) ->
 
 
 def as_manager_sees(event: dict[str, Any]) -> dict[str, Any]:
-    """An event without its request and its credential."""
-    actor = {name: value for name, value in event["actor"].items() if name != "credential_id"}
+    """An event without its request, its credential and that one's issuer."""
+    actor = {name: event["actor"][name] for name in ("principal_id", "kind")}
     return {name: value for name, value in event.items() if name != "request_id"} | {"actor": actor}
 
 

@@ -53,6 +53,7 @@ def test_event_is_shown_as_on_the_bus_and_without_a_number_until_it_has_one(worl
             "principal_id": world.uuid("owner"),
             "kind": "user",
             "credential_id": v1_id(row["credential"]),
+            "issued_by": None,
         },
         "resource": {
             "id": project,

@@ -12,9 +12,8 @@ from atrium.access_tokens import MAX_LENGTH, Identity, access_tokens
 from atrium.api.records import Moment
 from atrium.api.resolver import lambda_handler, request_work
 from atrium.api.v1 import NOT_GIVEN, Change, Cursor, Id, Limit, Page, ResourceView, Sent, page_of, v1_api
-from atrium.api.views import View
+from atrium.api.v1_issuers import IssuerView
 from atrium.credentials import IDENTITY
-from atrium.ids import to_uuid
 from atrium.models import Held, Narrowing
 from atrium.permissions import Permission
 from atrium.store import delegation
@@ -165,13 +164,6 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class IssuerView(View):
-    """The credential that made another one."""
-
-    principal_id: Annotated[str, Field(description="The principal that made it.")]
-    credential_id: Annotated[str, Field(description="The credential that this principal sent.")]
-
-
 class CredentialView(ResourceView):
     """A credential, without its secret."""
 
@@ -240,14 +232,10 @@ def _fields(held: Held) -> dict[str, Any]:
     return shown | {
         "name": credential.name,
         "hint": credential.hint,
-        "issued_by": issuer and IssuerView.show({name: to_uuid(id) for name, id in _spelled(issuer).items()}),
+        "issued_by": issuer and IssuerView.show(issuer.resource()),
         "last_used_at": held.last_used_at,
         "status": held.status,
     }
-
-
-def _spelled(issuer: Any) -> dict[str, str]:
-    return {"principal_id": issuer.principal, "credential_id": issuer.credential}
 
 
 def _once(held: Held, secrets: Mapping[str, str]) -> dict[str, str]:

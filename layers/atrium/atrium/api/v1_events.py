@@ -14,6 +14,7 @@ from atrium.api.paging import cursor_from
 from atrium.api.records import Moment
 from atrium.api.resolver import lambda_handler, request_work
 from atrium.api.v1 import NOT_GIVEN, Id, Limit, PageMeta, v1_api
+from atrium.api.v1_issuers import IssuerView
 from atrium.api.views import PageView, View
 from atrium.ids import ID
 from atrium.store import events
@@ -89,6 +90,7 @@ _EXAMPLE: dict[str, Any] = {
         "principal_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d0",
         "kind": "user",
         "credential_id": "5a1f09d2-2c31-8000-8000-7be01c66a4d8",
+        "issued_by": None,
     },
     "resource": {"id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1", "name": "Website Redesign Q3"},
     "changed": ["name"],
@@ -108,6 +110,13 @@ class ActorView(View):
         Field(
             description="The credential that was sent; null where a function acted for the principal. Absent for a "
             "manager of the project."
+        ),
+    ] = NOT_GIVEN
+    issued_by: Annotated[
+        IssuerView | None,
+        Field(
+            description="What made that credential; null for an operator, and where there is no credential. Absent for "
+            "a manager of the project."
         ),
     ] = NOT_GIVEN
 
@@ -151,7 +160,7 @@ class EventView(View):
     def of(cls, told: Told) -> Self:
         shown = told.event.detail()
         if not told.whole:
-            del shown["request_id"], shown["actor"]["credential_id"]
+            del shown["request_id"], shown["actor"]["credential_id"], shown["actor"]["issued_by"]
         return cls.show(shown, version=sha256(documents.render(shown).encode()).hexdigest()[:32])
 
     def text(self) -> documents.Raw:

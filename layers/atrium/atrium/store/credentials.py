@@ -11,7 +11,7 @@ from atrium.errors import Unavailable
 from atrium.models import Caller, timestamp
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import ConditionFailed, Item, Table
-from atrium.store.rows import to_narrowing
+from atrium.store.rows import to_issuer, to_narrowing
 
 # How long a process may go on with what it knows of a credential. A request that it lets in last may take 8.5 s more:
 # so a revoked credential has ended after 30 s, with all that it began.
@@ -58,7 +58,14 @@ class Credentials:
             if item is None or "revoked_at" in item:
                 return None
             self._note_use(key, item, now)
-        caller = Caller(item["tenant"], item["principal"], item["principal_kind"], item["id"], to_narrowing(item))
+        caller = Caller(
+            item["tenant"],
+            item["principal"],
+            item["principal_kind"],
+            item["id"],
+            to_narrowing(item),
+            to_issuer(item),
+        )
         return _Known(caller, time.monotonic() + CACHE_SECONDS, item.get("expires_at"))
 
     def _note_use(self, key: keys.Key, item: Item, now: str) -> None:

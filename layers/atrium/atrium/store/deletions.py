@@ -25,7 +25,7 @@ from atrium.store.directory import count_admins, found_by
 from atrium.store.engine.table import Item, Range, Rows, starting_with
 from atrium.store.engine.work import Work
 from atrium.store.ledger import Root, count, last_events, principal_root, tell
-from atrium.store.rows import to_principal, to_space
+from atrium.store.rows import issuer_row, to_principal, to_space
 
 # How many of the projects that a principal is a member of are looked at in one round trip.
 _PAGE = 500
@@ -105,6 +105,7 @@ class Deletions:
         caller = self._work.caller
         by = {"principal": caller.principal, "kind": caller.kind, "request": self._work.request}
         by |= {"credential": caller.credential} if caller.credential else {}
+        by |= issuer_row(caller.issued_by)
         tell(self._work, root, type, resource)
         count(self._work, root.key, deleted_at=deletion.deleted_at, deleted_by=by, version=version + 1, **fields)
         self._work.check(root.key, "#version = :seen_version", seen_version=version)

@@ -1,7 +1,7 @@
 """What follows from the deletion of a space or a principal, and has events: roles end, projects go, or go to another.
 
 Each is a change like any other, one transaction, made for the purge and not for a request. Its events name the deletion
-as their cause: they have its actor, its credential and its request.
+as their cause: they have its actor and its request.
 
 Two purges may do the same at the same time. Each change holds what it has read, so the second of two finds that there
 is nothing left to do, and tells no event.
@@ -19,7 +19,7 @@ from atrium.store.engine.work import Outcome, Work
 from atrium.store.ledger import Root, count, last_events, tell
 from atrium.store.members import AS_SEEN
 from atrium.store.projects import delete_project, write_fields
-from atrium.store.rows import joined_row, member_row, to_member, to_project, to_space_member
+from atrium.store.rows import joined_row, member_row, to_issuer, to_member, to_project, to_space_member
 
 # A row that no purge has removed before.
 _THERE = "attribute_exists(#pk)"
@@ -39,7 +39,7 @@ def follow(table: Table, tenant: str, tombstone: Item, change: Callable[[Work], 
     by = tombstone["deleted_by"]
     work = Work(
         table,
-        Caller(tenant, by["principal"], by["kind"], by.get("credential")),
+        Caller(tenant, by["principal"], by["kind"], by.get("credential"), issued_by=to_issuer(by)),
         request=by["request"],
         finishes=True,
     )

@@ -84,6 +84,7 @@ def tell(work: Work, root: Root, type: str, resource: Mapping[str, Any], changed
         actor=None if caller.kind == OPERATOR else caller.principal,
         actor_kind=caller.kind,
         credential=caller.credential,
+        issued_by=caller.issued_by,
         request=work.request,
         resource=text,
         changed=None if changed is None else tuple(sorted(changed)),

@@ -92,6 +92,15 @@ def _narrowing(narrowing: Narrowing | None) -> Item:
     return narrowing.lists() if narrowing else {}
 
 
+def issuer_row(issuer: Issuer | None) -> Item:
+    """What the row of a credential, an event or a tombstone has of the credential that made the one in question."""
+    return {"issued_by": issuer._asdict()} if issuer else {}
+
+
+def to_issuer(row: Item) -> Issuer | None:
+    return Issuer(**row["issued_by"]) if "issued_by" in row else None
+
+
 def to_narrowing(row: Item) -> Narrowing | None:
     """What a credential is narrowed to, by the row under its digest; None for one that is whole."""
     return Narrowing.of(row) if any(name in row for name in Narrowing._fields) else None
@@ -108,14 +117,13 @@ def credential_row(credential: Credential) -> Item:
     """The credential in its principal's partition, without its digests."""
     own = {name: getattr(credential, name) for name in _OF_A_CREDENTIAL}
     row = {name: value for name, value in own.items() if value is not None}
-    issuer = {"issued_by": credential.issued_by._asdict()} if credential.issued_by else {}
-    return row | _narrowing(credential.narrowed) | issuer
+    return row | _narrowing(credential.narrowed) | issuer_row(credential.issued_by)
 
 
 def to_credential(tenant: str, principal: str, row: Item) -> Credential:
     own: dict[str, Any] = {name: row.get(name) for name in _OF_A_CREDENTIAL}
-    issuer = Issuer(**row["issued_by"]) if "issued_by" in row else None
-    return Credential(tenant=tenant, principal=principal, narrowed=to_narrowing(row), issued_by=issuer, **own)
+    narrowed, issuer = to_narrowing(row), to_issuer(row)
+    return Credential(tenant=tenant, principal=principal, narrowed=narrowed, issued_by=issuer, **own)
 
 
 def secret_row(credential: Credential, principal_kind: str, now: str) -> Item:
@@ -129,7 +137,7 @@ def secret_row(credential: Credential, principal_kind: str, now: str) -> Item:
         "created_at": now,
     }
     ends = {} if credential.expires_at is None else {"expires_at": credential.expires_at}
-    return row | _narrowing(credential.effective) | ends
+    return row | _narrowing(credential.effective) | issuer_row(credential.issued_by) | ends
 
 
 def project_row(project: Project) -> Item:
@@ -208,12 +216,14 @@ def event_row(event: Event) -> Item:
     own = {
         name: value for name, value in vars(event).items() if name not in ("id", "tenant") and value not in (None, ())
     }
-    return own | {name: list(own[name]) for name in ("changed", "omitted") if name in own}
+    lists = {name: list(own[name]) for name in ("changed", "omitted") if name in own}
+    return own | lists | issuer_row(event.issued_by)
 
 
 def to_event(tenant: str, row: Item) -> Event:
     """An event by its row, or by the copy that lists a late one again: with its own id, not that of its position."""
     own = {field.name: row[field.name] for field in fields(Event) if field.name in row}
+    own["issued_by"] = to_issuer(row)
     return Event(id=row["event"] if "event" in row else row["sk"], tenant=tenant, **own)
 
 

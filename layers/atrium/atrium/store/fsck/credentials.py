@@ -6,7 +6,7 @@ from atrium.keys import Key
 from atrium.models import Narrowing
 from atrium.store.engine.table import Item
 from atrium.store.fsck.damage import Damage, Rule, is_right, malformed, read
-from atrium.store.rows import to_credential, to_narrowing
+from atrium.store.rows import to_credential, to_issuer, to_narrowing
 
 
 def credential(key: Key, sha256: str) -> Rule:
@@ -29,12 +29,15 @@ def credential(key: Key, sha256: str) -> Rule:
 
 
 def _is_more(secret: Item, listed: Item) -> bool:
-    """Whether a secret is good for more, or for longer, than the list says of its credential."""
+    """Whether a secret is good for more, or for longer, than the list says of its credential, or names another issuer
+    in the events that it makes."""
     of_it = to_credential(secret["tenant"], secret["principal"], listed)
     if of_it.revoked_at is not None:
         return "revoked_at" not in secret
     ends, until = secret.get("expires_at"), of_it.expires_at
     is_longer = until is not None and (ends is None or ends > until)
+    if to_issuer(secret) != of_it.issued_by:
+        return True
     return is_longer or not (of_it.effective or Narrowing()).covers(to_narrowing(secret))
 
 

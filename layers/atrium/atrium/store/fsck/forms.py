@@ -47,10 +47,16 @@ class _Tenant(_Root):
     version: int
 
 
+class _Issuer(_Row):
+    principal: _Id
+    credential: _Id
+
+
 class _By(_Row):
     principal: _Id
     kind: PrincipalKind
     credential: _Id | None = None
+    issued_by: _Issuer | None = None
     request: str
 
 
@@ -132,6 +138,7 @@ class _Event(_Row):
     actor: _Id | None = None
     actor_kind: PrincipalKind | Literal["operator"]
     credential: _Id | None = None
+    issued_by: _Issuer | None = None
     request: str | None = None
     resource: str
     changed: list[str] | None = None
@@ -154,14 +161,10 @@ class _Credential(_Row):
     expires_at: _Moment | None = None
     last_used: _Moment | None = None
     revoked_at: _Moment | None = None
+    issued_by: _Issuer | None = None
     permissions: list[Permission] | None = None
     spaces: list[str] | None = None
     projects: list[str] | None = None
-
-
-class _Issuer(_Row):
-    principal: _Id
-    credential: _Id
 
 
 class _PrincipalCredential(_Row):
