@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from atrium.keys import Key
 from tests.support.client import Answer, World
 
 
@@ -39,3 +40,18 @@ def make_room(world: World, holder: str) -> None:
 def in_days(days: float) -> str:
     moment = datetime.now(UTC) + timedelta(days=days)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def refusal(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.headers.get("x-error-code", "")
+
+
+NARROWED = (403, "credential_narrowed")
+
+
+def restore(world: World, before: Mapping[Key, Any]) -> None:
+    """Leaves the rows of the table as they were."""
+    assert world.table is not None
+    now = world.table.items()
+    changed = [row for key, row in before.items() if now.get(key) != row]
+    world.table.write(changed, [*(now.keys() - before.keys())])

@@ -1,10 +1,7 @@
 """Whoever issues a credential gives no more than it has: by width, by time, and to whom."""
 
 import itertools
-import random
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,75 +9,20 @@ import pytest
 
 from atrium import keys
 from atrium.api import authorizer
-from atrium.keys import Key
-from atrium.permissions import PERMISSIONS
 from atrium.store import credentials as store_credentials
 from atrium.store.engine.table import table
 from atrium.store.fsck.check import Check
-from local.functions import call
-from local.issuer import AUDIENCE, ISSUER, Issuer
-from local.template import Template
+from local.issuer import Issuer
 from tests.support.client import A_MOMENT, Answer, World
-from tests.support.credentials import asked, in_days, made, of
-from tests.support.world import Count, full, inline
-
-
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
-    return Issuer(tmp_path_factory.mktemp("issuer"))
-
-
-@pytest.fixture(scope="module")
-def tenants(engine: str, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A world that takes the issuer's tokens, with a service, and one that is an admin, in acme."""
-    taking = Template(JwtIssuer=ISSUER, JwtAudience=AUDIENCE, JwtJwks=issuer.jwks)
-    with inline(taking, engine, tmp_path_factory.mktemp("tenants"), call) as world:
-        acme = world.dev["tenants"]["acme"]
-        space = acme["spaces"]["default"]
-        principals = [
-            {
-                "name": name,
-                "email": f"{name.replace(' ', '.')}@acme.example",
-                "kind": kind,
-                "tenant_role": tenant_role,
-                "roles": {space: "manager"},
-                "credentials": [{"kind": "token"}],
-            }
-            for name, kind, tenant_role in (
-                ("robot", "service", "member"),
-                ("robot admin", "service", "admin"),
-                ("person", "user", "member"),
-                ("admin", "user", "admin"),
-            )
-        ]
-        request = {"request_token": "more", "tenant_id": acme["tenant_id"], "principals": principals}
-        for person in call(taking.functions["Provision"], request)["principals"]:
-            secret = person["credentials"][0]["secret"]
-            acme["principals"][person["name"]] = {**person, "token": secret, "api_key": secret}
-        yield world
+from tests.support.credentials import NARROWED, asked, in_days, made, of, refusal
+from tests.support.world import Count
 
 
 @pytest.fixture
-def world(tenants: World) -> Iterator[World]:
-    """With the rows as they were, afterwards."""
-    assert tenants.table is not None
-    before = tenants.table.items()
-    yield tenants
-    restore(tenants, before)
+def world(staffed: World) -> World:
+    return staffed
 
 
-def restore(world: World, before: dict[Key, Any]) -> None:
-    assert world.table is not None
-    now = world.table.items()
-    changed = [row for key, row in before.items() if now.get(key) != row]
-    world.table.write(changed, [*(now.keys() - before.keys())])
-
-
-def refusal(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.headers.get("x-error-code", "")
-
-
-NARROWED = (403, "credential_narrowed")
 ENROLMENT = (403, "enrolment_required")
 
 
@@ -386,152 +328,3 @@ def test_no_secret_or_token_is_in_the_table_the_ledger_a_replay_or_a_log(
     for secret in [*secrets, token, token.rpartition(".")[2]]:
         assert not [text for text in texts if secret in text], "a secret"
     assert "Answered" in logs.out
-
-
-# ---------------------------------------------------------------- chains
-
-
-@dataclass
-class Link:
-    """A credential of a chain: whose it is, what it is narrowed to, when it ends, its path, and its secret."""
-
-    holder: str
-    narrowed: dict[str, frozenset[str] | None]
-    ends: str | None
-    path: str
-    secret: str
-
-    def beyond(self, root: "Link") -> list[str]:
-        """In what it is more than the root."""
-        more = [
-            part
-            for part, most in root.narrowed.items()
-            if most is not None and not (self.narrowed[part] or frozenset("*")) <= most
-        ]
-        return more + (["ends"] if root.ends is not None and (self.ends is None or self.ends > root.ends) else [])
-
-
-PARTS = ("permissions", "space_ids", "project_ids")
-
-
-def link(holder: str, answer: Any, path: str) -> Link:
-    narrowed = {part: None if answer[part] is None else frozenset(answer[part]) for part in PARTS}
-    return Link(holder, narrowed, answer["expires_at"], path, answer["secret"])
-
-
-class Chains:
-    """Draws what the links of chains ask for, and keeps what the API grants."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.chance = random.Random(15)
-        self.spaces = [*world.dev["tenants"]["acme"]["spaces"].values()]
-        self.projects = [world.new_project(f"P{number}").rpartition("/")[2] for number in range(3)]
-        self.every = {"permissions": list(PERMISSIONS), "space_ids": self.spaces, "project_ids": self.projects}
-        self.ends = [in_days(days) for days in (1, 2, 3)]
-        self.roles = [world.role(role) for role in ("viewer", "contributor", "manager")]
-        self.member = f"{world.projects()}/{self.projects[0]}/members"
-        self.refused = 0
-        new = {"principal_id": world.uuid("outsider"), "role_id": self.roles[0]}
-        assert world("POST", self.member, new).status == 201
-
-    def chain(self) -> list[Link]:
-        root = self.issued(None, self.chance.choice(CHAINED))
-        assert root is not None
-        chain = [root]
-        for _ in range(self.chance.randint(2, 6)):
-            self.chance.choice((self.issue, self.issue, self.shorten, self.rotate, self.change_role))(chain)
-        return chain
-
-    def drawn(self, by: Link | None) -> dict[str, Any]:
-        """Mostly some of what the issuer has; and sometimes in a part what it has not."""
-        asks: dict[str, Any] = {}
-        for part, values in self.every.items():
-            own = by.narrowed[part] if by else None
-            stays = own is not None and self.chance.random() < 0.9
-            if stays or self.chance.random() < 0.3:
-                among = sorted(own) if stays and own is not None else values
-                asks[part] = self.chance.sample(among, self.chance.randint(1, len(among)))
-        must_end = by is not None and by.ends is not None and self.chance.random() < 0.9
-        if must_end or self.chance.random() < 0.3:
-            asks["expires_at"] = self.ends[0] if must_end else self.chance.choice(self.ends)
-        return asks
-
-    def issued(self, by: Link | None, holder: str) -> Link | None:
-        body = {"kind": "token", "name": "L", **self.drawn(by)}
-        path = of(self.world, holder)
-        if by is None:
-            answer = self.world("POST", path, body, by=holder)
-        else:
-            answer = asked(self.world, by.secret, "POST", path, body)
-        if answer.status != 201:
-            self.refused += 1
-            return None
-        return link(holder, answer.body, f"{path}/{answer.body['id']}")
-
-    def issue(self, chain: list[Link]) -> None:
-        """By the last link, or by another one."""
-        by = self.chance.choice((chain[-1], self.chance.choice(chain)))
-        found = self.issued(by, self.chance.choice((by.holder, by.holder, "robot", self.chance.choice(CHAINED))))
-        chain += [found] if found else []
-
-    def shorten(self, chain: list[Link]) -> None:
-        by, target = self.chance.choice(chain), self.chance.choice(chain)
-        answer = asked(self.world, by.secret, "PATCH", target.path, {"expires_at": self.chance.choice(self.ends)})
-        self.refused += answer.status != 200
-
-    def rotate(self, chain: list[Link]) -> None:
-        by, target = self.chance.choice(chain), self.chance.choice(chain)
-        answer = asked(self.world, by.secret, "POST", f"{target.path}/rotate", {"overlap_seconds": 60})
-        if answer.status != 200:
-            self.refused += 1
-            return
-        rotated = link(target.holder, answer.body, target.path)
-        assert not rotated.beyond(self.now(target)), "a rotation widens nothing"
-        assert not rotated.beyond(self.now(by)), "nor gives more than who rotates has"
-        target.secret = rotated.secret
-
-    def change_role(self, chain: list[Link]) -> None:
-        body = {"role_id": self.chance.choice(self.roles)}
-        assert self.world("PATCH", f"{self.member}/{self.world.uuid('outsider')}", body).status == 200
-
-    def now(self, of: Link) -> Link:
-        """As it is now: an earlier end may have come to it from its issuer."""
-        answer = asked(self.world, of.secret, "GET", of.path)
-        return link(of.holder, {**answer.body, "secret": of.secret}, of.path)
-
-
-CHAINED = ("admin", "robot", "robot admin", "person", "outsider")
-
-
-@pytest.mark.timeout(full(300, 7_200))
-def test_no_credential_of_a_chain_can_do_more_than_its_root_or_outlives_it(world: World, count: Count) -> None:
-    """Chains of issue, narrow, rotate, an earlier end, and change of role, drawn with a seed: each asks for more or for
-    less than it has, for the same holder or another one. Each link is compared with its root as the API shows both
-    afterwards, and tries what the root is refused for its narrowing."""
-    chains = Chains(world)
-    assert world.table is not None
-    before = world.table.items()
-    for number in range(full(40, 10_000)):
-        root, *others = map(chains.now, chains.chain())
-        for each in others:
-            assert not each.beyond(root), (root, each)
-        require_no_more(world, root, [root, *others][-1], chains.spaces, chains.projects)
-        count(chains=1, links=len(others))
-        if number % 8 == 7:
-            restore(world, before)  # a principal has fifty at the most
-    count(refused=chains.refused)
-    assert chains.refused
-
-
-def require_no_more(world: World, root: Link, last: Link, spaces: list[str], projects: list[str]) -> None:
-    """The last link does nothing that its root is refused for its narrowing."""
-    tries: list[tuple[str, str, Any]] = [
-        ("GET", f"/v1/spaces/{spaces[0]}", None),
-        ("GET", f"/v1/spaces/{spaces[0]}/projects/{projects[1]}", None),
-        ("PATCH", f"/v1/spaces/{spaces[0]}/projects/{projects[2]}", {"name": "P"}),
-        ("GET", "/v1/events?limit=1", None),
-    ]
-    for method, path, body in tries:
-        if refusal(asked(world, root.secret, method, path, body)) == NARROWED:
-            assert asked(world, last.secret, method, path, body).status == 403, (method, path)
