@@ -8,9 +8,7 @@ for an identity that is registered.
 
 from atrium.api.v1_credentials import Credentials, Id, NewCredential, SecretView, lambda_handler, v1_api
 
-api = v1_api(
-    permission="credential:manage", who="admin; itself", access="IssueCredential", credentials=True, refusals=(409,)
-)
+api = v1_api(permission="credential:manage", who="admin; itself", access="Keyring", credentials=True, refusals=(409,))
 
 
 @api.post("/v1/principals/<principal_id>/credentials", status_code=201)

@@ -6,9 +6,7 @@ one that has ended, too.
 
 from atrium.api.v1_credentials import CredentialChange, Credentials, CredentialView, Id, lambda_handler, v1_api
 
-api = v1_api(
-    permission="credential:manage", who="admin; itself", access="IssueCredential", credentials=True, refusals=(409,)
-)
+api = v1_api(permission="credential:manage", who="admin; itself", access="Keyring", credentials=True, refusals=(409,))
 
 
 @api.patch("/v1/principals/<principal_id>/credentials/<credential_id>")

@@ -179,6 +179,8 @@ _NEEDED_BY_OTHERS = {
     "V1CreateProject": {"UpdateItem"},
     # For an admin, whom the request of the table does not make.
     "V1CreatePrincipal": {"UpdateItem"},
+    "V1CreateCredential": {"DeleteItem"},
+    "V1UpdateCredential": {"DeleteItem"},
     "Provision": {"ConditionCheckItem", "DeleteItem"},
     "IssueCredential": {"ConditionCheckItem", "DeleteItem"},
     "RotateCredential": {"ConditionCheckItem"},
