@@ -35,6 +35,7 @@ include-operation-id = [
   "create_task", "update_task", "reassign_task", "add_team_member", "update_project",
   "v1_create_task", "v1_update_task", "v1_add_member", "v1_update_member", "v1_update_project",
   "v1_create_space", "v1_add_space_member", "v1_update_space_member",
+  "v1_update_principal", "v1_create_credential", "v1_update_credential",
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "412", "422"]
 """

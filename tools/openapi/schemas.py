@@ -57,9 +57,8 @@ def component(name: str, schema: Json, is_sent: bool) -> Json:
             for words in (each.pop("description", None) or _words(name, field),)
         },
     }
-    made |= {
-        name: schema[name] for name in ("additionalProperties", "minProperties", "maxProperties") if name in schema
-    }
+    kept = ("additionalProperties", "minProperties", "maxProperties", "if", "then", "else")
+    made |= {name: schema[name] for name in kept if name in schema}
     if not made["required"]:
         del made["required"]
         if name.endswith("Change"):

@@ -58,6 +58,15 @@ SearchText = Annotated[Beginning, Query(alias="q")]
 class NewPrincipal(Sent):
     """A principal to be made."""
 
+    # Generators of clients pass these words by, where a choice of two schemas would give them two types.
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"kind": {"const": "service"}}, "required": ["kind"]},
+            "then": {"properties": {"tenant_role": {"const": "member"}}},
+            "else": {"properties": {"email": {"type": "string"}}, "required": ["email"]},
+        }
+    )
+
     name: Annotated[PersonName, Field(description="The name; at most 40 words.")]
     kind: Annotated[Kind, Field(description="Whether it is a person or a program.")] = "user"
     email: Annotated[
