@@ -65,6 +65,8 @@ def test_a_sweep_logs_itself_and_each_purge(world: World, template: Template, sa
         "tenant": row["tenant"],
         "project": row["project"],
         "task": None,
+        "space": row["space"],
+        "principal": None,
         "Stack": "atrium",
         "PurgedRows": 1,
         "PurgedDeletions": 1,

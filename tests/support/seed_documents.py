@@ -193,5 +193,14 @@ def test_v1_me_says_who_the_caller_is_and_where(world: World) -> None:
                 }
                 for space in sorted(named)
             ],
+            "credential": {
+                "id": A_UUID,
+                "kind": "token",
+                "name": None,
+                "permissions": None,
+                "space_ids": None,
+                "project_ids": None,
+                "expires_at": None,
+            },
         },
     )

@@ -15,7 +15,7 @@ import pytest
 
 from local.functions import call
 from local.template import ROOT, Template
-from tests.support.client import Answer, World, curls
+from tests.support.client import A_UUID, Answer, World, curls
 from tests.support.clock import NET
 from tests.support.live import served
 from tests.support.routes import COMMITTED
@@ -188,9 +188,10 @@ def test_browser_renders_the_page_takes_a_key_and_sends_a_request(shared: World)
     assert seen["operations"] == shown
     assert seen["button"] == "Authorized"
     me = shared("GET", "/v1/me").body
-    assert seen["answer"] == {"url": f"{url}/v1/me", "status": 200, "body": me}
+    by_key = me | {"credential": me["credential"] | {"id": A_UUID, "kind": "api_key"}}
+    assert seen["answer"] == {"url": f"{url}/v1/me", "status": 200, "body": by_key}
     assert seen["secret"] is False
-    assert sent == dict.fromkeys(LANGUAGES, (200, me))
+    assert sent == dict.fromkeys(LANGUAGES, (200, by_key))
     assert {name: {status for status, _ in each.values()} for name, each in ran.items()} == {
         "flat-projects-create_project": {201},
         "v1-projects-v1_update_project": {404},  # of the example's ids
@@ -238,7 +239,7 @@ def test_browser_page_is_accessible_linkable_and_searchable(shared: World, width
     assert seen["sections"] == [[title, title] for title in sections]
     every = [operation["operationId"] for path in COMMITTED["paths"].values() for operation in path.values()]
     assert seen["search"] == {
-        "e-mail find": [["add_team_member", "find_team_member", "search_team"], "3 operations"],
+        "e-mail find": [["add_team_member", "find_team_member", "search_team", "v1_list_principals"], "4 operations"],
         "PATCH reassign": [["reassign_task"], "1 operation"],
         "no such thing": [[], "0 operations"],
         "": [every, ""],
