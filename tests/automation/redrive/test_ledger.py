@@ -4,10 +4,8 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import cache
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
@@ -22,12 +20,13 @@ from atrium.store.unsent import Unsent
 from local.functions import FunctionFailed, call
 from local.template import Template, lambda_environment
 from tests.support.changes import require_published_form
-from tests.support.client import World, flat_id, v1_id
+from tests.support.client import World, v1_id
 from tests.support.feed import tenant_of
 from tests.support.iam import needless, of_its_calls
+from tests.support.ledger import ledger, numbers, of_project, rows_of
 from tests.support.place import GHOST
 from tests.support.redrive import DONE, Redrive, clear_caches
-from tests.support.rows import Rows, clean, meta_of
+from tests.support.rows import clean, meta_of
 from tests.support.trace import Trace
 from tests.support.world import KEY
 
@@ -82,36 +81,6 @@ def world(as_redrive: World) -> Iterator[World]:
     for row in ledger(shared):
         if row.get("project") == GHOST:
             rows_of(shared).delete(keys.Key(row["pk"], row["sk"]))
-
-
-@cache
-def rows_in(table: str) -> Rows:
-    return Rows(boto3.client("dynamodb"), table)
-
-
-def rows_of(world: World) -> Rows:
-    """One client for all tests: it takes longer to be made than most of what they ask."""
-    return rows_in(os.environ["TABLE_NAME"])
-
-
-def ledger(world: World, *tenants: str) -> list[Item]:
-    """The rows of the events of these tenants, or of all, by id."""
-    of = [pk for name in tenants or ("acme", "globex") for pk in keys.ledger_shards(tenant_of(world, name))]
-    return sorted((row for row in rows_of(world).all() if row["pk"] in of), key=lambda row: row["sk"])
-
-
-def numbers(world: World, *tenants: str) -> dict[keys.Key, list[int]]:
-    """The numbers of each root's events, in the order of their ids."""
-    found: dict[keys.Key, list[int]] = {}
-    for row in ledger(world, *tenants):
-        assert "unsent" not in row, row
-        found.setdefault(root_of(keys.tenant_of(row["pk"]), row), []).append(row["sequence"])
-    return found
-
-
-def of_project(world: World, path: str) -> list[Item]:
-    id = flat_id(path.rpartition("/")[2])
-    return [row for row in ledger(world) if row.get("project") == id]
 
 
 def some_changes(world: World) -> str:

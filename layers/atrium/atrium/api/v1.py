@@ -190,7 +190,7 @@ class MemberChange(Sent):
 
 
 class ResourceView(View):
-    """The view of a value of models.py, without a version."""
+    """The view of a value of models, without a version."""
 
     @classmethod
     def of(cls, value: Any) -> Self:

@@ -1,4 +1,4 @@
-"""The rows of spaces, of projects and of what hangs below them: each spelled once, from a value of models.py and back.
+"""The rows of spaces, of projects and of what hangs below them: each spelled once, from a value of models and back.
 
 A row holds no part of its key a second time, but for ids by which a list shows it. Keys are spelled in keys.py.
 """

@@ -193,7 +193,7 @@ class _Pulse(_Row):
     at: _Moment
 
 
-# Types that are narrower than those of models.py.
+# Types that are narrower than those of models.
 _FIELDS = {
     **dict.fromkeys(("id", "tenant", "space", "manager", "created_by"), _Id),
     **dict.fromkeys(("created_at", "updated_at"), _Moment),
@@ -203,7 +203,7 @@ _FIELDS = {
 
 
 def _of(value: type[Project] | type[Record], *without: str, **more: Any) -> type[_Row]:
-    """The form of a row that stores a value of models.py, field by field."""
+    """The form of a row that stores a value of models, field by field."""
     hints = get_type_hints(value)
     own = {field.name: _FIELDS.get(field.name, hints[field.name]) for field in fields(value)}
     known: dict[str, Any] = {name: (hint, ...) for name, hint in own.items() if name not in without} | more
