@@ -100,10 +100,7 @@ class Template:
     """The template at `path`; omitted parameters have their defaults."""
 
     def __init__(self, path: Path = ROOT / "template.yaml", /, **given: str) -> None:
-        # Imported here, since the translator is slow to import and only starting needs it.
-        from samtranslator.yaml_helper import yaml_parse
-
-        source = yaml_parse(path.read_text())
+        source = parsed(path.read_text())
         known = source.get("Parameters", {})
         if unknown := given.keys() - known.keys():
             sys.exit(f"{path.name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}.")
@@ -296,6 +293,20 @@ class Template:
 
     def _of_type(self, type: str) -> list[tuple[str, dict[str, Any]]]:
         return [(name, item["Properties"]) for name, item in self.resources.items() if item["Type"] == type]
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """A template's text as the translator reads it, by libyaml where PyYAML has it: six times as fast as in Python."""
+    # Imported here, as the translator is: only starting needs them.
+    import yaml
+    from samtranslator.yaml_helper import intrinsics_multi_constructor
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        """Knows the intrinsic functions by their short names."""
+
+    Loader.add_multi_constructor("!", intrinsics_multi_constructor)
+    found: dict[str, Any] = yaml.load(text, Loader)  # noqa: S506
+    return found
 
 
 def _kept(source: Mapping[str, Any]) -> dict[str, Any]:

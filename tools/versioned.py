@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from local.template import ROOT, translated
+from local.template import ROOT, parsed, translated
 
 PARENT = "versioned.json"
 ALIAS = "live"
@@ -238,9 +238,7 @@ class _Child:
 
 
 def main() -> None:
-    from samtranslator.yaml_helper import yaml_parse
-
-    template = yaml_parse((ROOT / "template.yaml").read_text())
+    template = parsed((ROOT / "template.yaml").read_text())
     release = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     for name, made in versioned(template, release).items():
         (ROOT / name).write_text(json.dumps(made, indent=1))

@@ -10,13 +10,12 @@ from functools import partial
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from atrium import telemetry
 from atrium.store.engine.wire import wire_item
 from atrium.telemetry import UNITS
 from local.functions import call
-from local.template import ROOT, Template
+from local.template import ROOT, Template, parsed
 from tests.support.client import World, flat_path
 from tests.support.clock import unhurried
 from tests.support.faults import faulty, once_before_the_commit
@@ -51,13 +50,13 @@ AWS_METRICS = {
     },
 }
 
-OBSERVABILITY = yaml_parse((ROOT / "observability.yaml").read_text())
+OBSERVABILITY = parsed((ROOT / "observability.yaml").read_text())
 STACK = "atrium-prod"
 
 
 def exports(template: Template) -> dict[str, Any]:
     """The main stack's exports, by name."""
-    outputs = yaml_parse((ROOT / "template.yaml").read_text())["Outputs"].values()
+    outputs = parsed((ROOT / "template.yaml").read_text())["Outputs"].values()
     named = [output for output in outputs if "Export" in output]
     return {
         output["Export"]["Name"]["Fn::Sub"].replace("${AWS::StackName}", STACK): output["Value"] for output in named

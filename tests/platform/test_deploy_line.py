@@ -14,7 +14,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from moto import mock_aws
 from samcli.cli.types import CfnParameterOverridesType
-from samcli.commands.deploy.command import cli as sam_deploy
 
 from local.template import ROOT
 from tests.support.clock import NET
@@ -75,6 +74,9 @@ def as_sam_reads(line: str) -> dict[str, Any]:
     """All options, including those of samconfig.toml."""
     sam, deploy, *words = shlex.split(line)
     assert (sam, deploy) == ("sam", "deploy")
+    # A second of imports, which every worker of a run would pay for when it collects the tests.
+    from samcli.commands.deploy.command import cli as sam_deploy
+
     options: dict[str, Any] = sam_deploy.make_context("deploy", words).params
     return options
 

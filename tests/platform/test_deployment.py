@@ -10,17 +10,16 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore import xform_name
-from samtranslator.yaml_helper import yaml_parse
 
 from atrium.telemetry import UNITS
-from local.template import ROOT, Template
+from local.template import ROOT, Template, parsed
 from tests.support.documents import OPERATIONS, commands
 from tests.support.iam import statements
 from tests.support.routes import routes
 from tools import versioned
 
-SOURCE = yaml_parse((ROOT / "template.yaml").read_text())
-ALARMS = yaml_parse((ROOT / "observability.yaml").read_text())
+SOURCE = parsed((ROOT / "template.yaml").read_text())
+ALARMS = parsed((ROOT / "observability.yaml").read_text())
 
 
 def of_type(template: Template, type: str) -> dict[str, Any]:

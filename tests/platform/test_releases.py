@@ -9,14 +9,13 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
-from local.template import ROOT, Template, translated
+from local.template import ROOT, Template, parsed, translated
 from tests.support.routes import routes
 from tools import versioned
 
-SOURCE = yaml_parse((ROOT / "template.yaml").read_text())
-ALARMS = yaml_parse((ROOT / "observability.yaml").read_text())
+SOURCE = parsed((ROOT / "template.yaml").read_text())
+ALARMS = parsed((ROOT / "observability.yaml").read_text())
 
 # The longest stack name allowed by docs/operations.md for this form.
 LONGEST_STACK_NAME = 32

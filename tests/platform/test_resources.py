@@ -6,9 +6,8 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
-from local.template import ROOT, Template, translated
+from local.template import ROOT, Template, parsed, translated
 from tests.support.routes import routes
 from tools.versioned import versioned
 
@@ -24,7 +23,7 @@ OF_ONE_STACK_WITH_VERSIONS = 480
 
 
 def source() -> dict[str, Any]:
-    found: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    found: dict[str, Any] = parsed((ROOT / "template.yaml").read_text())
     return found
 
 
