@@ -40,16 +40,23 @@ test: $(READY) $(ENGINE) $(NEEDED)
 	$(BIN)/pytest --numprocesses=0 $(T)
 else
 test: $(READY) ## Run all checks of CI: format, lint, types, template, build, tests; or some tests (T=tests/routes/test_lists.py)
-	@$(MAKE) --no-print-directory -j3 --output-sync=target checks builds $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK)
+	@$(MAKE) --no-print-directory -j4 --output-sync=target checks builds $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK)
 	$(BIN)/pytest
 endif
 
-checks: $(READY)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+# Types and templates take as long as each other, and a core each.
+checks: types templates style
+
+types: $(READY)
 	$(BIN)/mypy
+
+templates: $(READY)
 	@$(BIN)/python -m tools.versioned
 	$(BIN)/cfn-lint template.yaml observability.yaml versioned*.json
+
+style: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --pedantic --strict-collection --no-progress .github
 
@@ -192,4 +199,4 @@ $(CLIENTS): $(READY) tests/clients/package-lock.json
 	@cd tests/clients && ../../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test checks builds prove mutants token invoke fsck events redrive build build-here versioned sbom bench costs generate format pins reset deploy-test sam-local deploy-line sam-local-test
+.PHONY: help run test checks types templates style builds prove mutants token invoke fsck events redrive build build-here versioned sbom bench costs generate format pins reset deploy-test sam-local deploy-line sam-local-test
