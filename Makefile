@@ -137,6 +137,7 @@ pins: $(READY) ## Resolve all requirements again, the layers' as a part of the w
 	$(BIN)/uv pip compile $(PINS) --upgrade requirements.in -o requirements.txt
 	for layer in atrium jwt; do $(BIN)/uv pip compile $(PINS) --constraint requirements.txt \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
+	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt cli/requirements.in -o cli/requirements.txt
 	$(BIN)/uv pip compile $(PINS) --constraint requirements.txt tests/mutation/requirements.in -o tests/mutation/requirements.txt
 	$(BIN)/uv pip compile $(PINS) --upgrade local/runtime.in -o local/runtime.txt
 	$(BIN)/uv pip compile $(PINS) --upgrade tests/ministack.in -o tests/ministack.txt

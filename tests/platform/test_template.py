@@ -347,6 +347,7 @@ def test_functions_run_on_lambdas_python_on_arm(template: Template) -> None:
 
 PINS = [
     *(ROOT / name for name in ("requirements.txt", "benchmarks/requirements.txt", "tests/mutation/requirements.txt")),
+    ROOT / "cli/requirements.txt",
     *(ROOT / name for name in ("local/runtime.txt", "tests/ministack.txt")),
     *(path for pattern in ("layers/*", "benchmarks/peers/*") for path in ROOT.glob(f"{pattern}/requirements.txt")),
 ]
@@ -358,7 +359,7 @@ def pins(path: Path) -> dict[str, str]:
 
 
 def test_every_pin_has_hashes_and_no_file_of_pins_names_a_registry() -> None:
-    assert len(PINS) == 10
+    assert len(PINS) == 11
     for path in PINS:
         assert path.with_suffix(".in").is_file() or path.with_name("requirements.in").is_file(), path
         lines = path.read_text().replace("\\\n", " ").splitlines()
@@ -387,3 +388,9 @@ def test_the_layers_pins_equal_the_tested_versions() -> None:
     tested, layer = pins(ROOT / "requirements.txt"), pins(ROOT / "layers/atrium/requirements.txt")
     assert {"aws-lambda-powertools", "boto3", "pydantic"} <= set(layer)
     assert layer.items() <= tested.items()
+
+
+def test_the_command_lines_pins_equal_the_tested_versions() -> None:
+    command = pins(ROOT / "cli/requirements.txt")
+    assert {"rich", "typer"} <= set(command)
+    assert command.items() <= pins(ROOT / "requirements.txt").items()

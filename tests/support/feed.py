@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ import pytest
 from atrium import keys
 from atrium.ids import new_ids
 from atrium.models import timestamp
+from atrium.store.engine import work
 from atrium.store.engine.table import Item
 from tests.support.client import Answer, World, flat_id
 from tests.support.rows import Rows
@@ -34,6 +36,13 @@ class Now:
     @property
     def milliseconds(self) -> int:
         return round(self.moment.timestamp() * 1000)
+
+
+def standing(patch: pytest.MonkeyPatch) -> Now:
+    """Makes it that moment for the API."""
+    made = Now()
+    patch.setattr(work, "datetime", SimpleNamespace(now=lambda _: made.moment))
+    return made
 
 
 def tenant_of(world: World, name: str = "acme") -> str:

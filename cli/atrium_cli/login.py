@@ -1,0 +1,74 @@
+"""`atrium login`: a profile with the URL of an Atrium and a credential for it."""
+
+import os
+import sys
+from getpass import getpass
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from atrium_cli import places
+from atrium_cli.client import Client
+from atrium_cli.failures import Exit, Failure
+from atrium_cli.places import Place
+from atrium_cli.showing import note, out
+
+# Answers with a new secret that may be lost one after the other.
+_ATTEMPTS = 3
+
+EXAMPLES = (
+    "atrium login --url https://api.example/prod",
+    "atrium login --rotate",
+    'echo "$SECRET" | atrium login --profile ci --url https://api.example/prod',
+)
+
+
+def login(
+    url: Annotated[
+        str | None, typer.Option(help="The API's address, its stage included. Else ATRIUM_URL, or asked.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="The profile to write. Else ATRIUM_PROFILE, or default.")] = None,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Rotates the credential, so that none but this profile has its secret.")
+    ] = False,
+) -> None:
+    """Checks a credential, and keeps it in a profile that only you can read.
+
+    The secret is taken from ATRIUM_TOKEN, or asked without showing it, or read as the first line of stdin. A person
+    who was given a credential that enrols makes it whole with --rotate.
+    """
+    profile = profile or os.environ.get("ATRIUM_PROFILE") or places.DEFAULT
+    places.file_of(profile)
+    to = Place((url or os.environ.get("ATRIUM_URL") or _asked("URL: ")).rstrip("/"), _secret())
+    api = Client(to)
+    me = api.read("/v1/me")
+    path = places.write(profile, to)
+    credential = me["credential"]
+    if rotate:
+        at = f"/v1/principals/{me['principal_id']}/credentials/{credential['id']}/rotate"
+        places.write(profile, Place(to.url, _rotated(api, at)))
+    elif credential and credential["permissions"] == []:
+        note("This credential enrols you, and is good for nothing else yet: atrium login --rotate")
+    out(f"Logged in to {to.url} as {me['name']}. The profile is {path}.")
+
+
+def _rotated(api: Client, path: str) -> str:
+    """The new secret. A rotation whose answer was lost is followed by another one, which replaces its secret."""
+    for _ in range(_ATTEMPTS):
+        secret: str | None = api.send("POST", path, body={}, key=str(uuid4())).body["secret"]
+        if secret:
+            return secret
+    raise Failure(Exit.SECRET_LOST, "The answers with the new secret were lost. Log in with --rotate again.")
+
+
+def _secret() -> str:
+    if token := os.environ.get("ATRIUM_TOKEN"):
+        return token
+    return getpass("Secret: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+
+
+def _asked(question: str) -> str:
+    if not sys.stdin.isatty():
+        raise Failure(Exit.USAGE, "Give the URL: --url, or ATRIUM_URL.")
+    return input(question).strip()

@@ -1,0 +1,141 @@
+"""Where the command line finds the API and a credential, and how `atrium login` keeps them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from atrium_cli import places
+from atrium_cli.failures import Exit, Failure
+from tests.support.client import World
+from tests.support.command import Atrium, Between
+from tests.support.credentials import made
+
+
+def kept(atrium: Atrium, profile: str = "default") -> Path:
+    return atrium.directory / f"config/atrium/profiles/{profile}.json"
+
+
+def test_laptops_instance_is_used_without_any_set_up(
+    world: World, atrium: Atrium, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert atrium.made("me")["principal_id"] == world.uuid("owner")
+    (atrium.directory / "data").rename(tmp_path / ".local")
+    below = tmp_path / "a/b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert atrium.made("me", DATA_DIR="")["principal_id"] == world.uuid("owner")
+    (tmp_path / ".local/dev.json").unlink()
+    done = atrium("me", DATA_DIR="")
+    assert done.seen == (
+        Exit.USAGE,
+        "",
+        "Error: No credential: log in with `atrium login`, or start an instance with `make run`.\n",
+    )
+
+
+def test_login_checks_the_credential_and_keeps_it_for_its_owner_alone(
+    world: World, atrium: Atrium, api: Between
+) -> None:
+    secret, path = world.principal("viewer")["token"], kept(atrium)
+    done = atrium("login", "--url", f"{api.url}/", stdin=f"{secret}\n")
+    assert done.seen == (0, f"Logged in to {api.url} as Viewer of Acme. The profile is {path}.\n", "")
+    assert json.loads(path.read_text()) == {"url": api.url, "token": secret}
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert list(path.parent.iterdir()) == [path], "no draft is left"
+    assert atrium.made("me")["principal_id"] == world.uuid("viewer"), "before the laptop's instance"
+    refused = atrium("login", "--url", api.url, stdin="atr_token_x\n")
+    assert refused.exit == Exit.UNAUTHORIZED
+    assert json.loads(path.read_text())["token"] == secret, "the profile is as it was"
+
+
+def test_profile_is_private_from_the_moment_that_it_is_there(
+    world: World, atrium: Atrium, api: Between, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+
+    def replace(draft: Path, path: Path) -> Path:
+        modes.append(draft.stat().st_mode & 0o777)
+        assert json.loads(draft.read_text())["url"] == api.url, "it is whole"
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(OSError, match="disk full"):
+        atrium("login", "--url", api.url, stdin=f"{world.principal('viewer')['token']}\n")
+    assert modes == [0o600]
+    assert list(kept(atrium).parent.iterdir()) == []
+
+
+def test_profiles_stand_side_by_side_and_what_is_nearest_counts(world: World, atrium: Atrium, api: Between) -> None:
+    for name in ("viewer", "contributor"):
+        assert (
+            atrium("login", "--profile", name, "--url", api.url, ATRIUM_TOKEN=world.principal(name)["token"]).exit == 0
+        )
+
+    def who(*words: str, **more: str) -> str:
+        return str(atrium.made("whoami", *words, **more)["name"])
+
+    assert who() == "Owner of Acme", "the laptop's"
+    assert who(ATRIUM_PROFILE="viewer") == "Viewer of Acme"
+    outsider = {"ATRIUM_TOKEN": world.principal("outsider")["token"], "ATRIUM_URL": api.url}
+    assert who(ATRIUM_PROFILE="viewer", **outsider) == "Outsider of Acme"
+    assert who(ATRIUM_TOKEN=outsider["ATRIUM_TOKEN"]) == "Outsider of Acme", "at the laptop's instance"
+    assert who("--profile", "contributor", ATRIUM_PROFILE="viewer", **outsider) == "Contributor of Acme"
+    assert who("--profile", "laptop", **outsider) == "Owner of Acme"
+    # The secret of a profile goes to no other URL.
+    done = atrium("me", ATRIUM_PROFILE="viewer", ATRIUM_URL="https://elsewhere.example")
+    assert done.seen == (Exit.USAGE, "", "Error: ATRIUM_URL is set. Set ATRIUM_TOKEN, too.\n")
+
+
+def test_secret_goes_over_https_or_stays_on_this_machine() -> None:
+    for url in ("https://api.example/prod", "http://127.0.0.1:3000", "http://localhost:3000", "http://[::1]:3000"):
+        assert places.Place(url, "s").url == url
+    for url in (
+        "http://api.example",
+        "http://127.0.0.1.evil.example",
+        "ftp://127.0.0.1",
+        "api.example",
+        "https://a?b=c",
+    ):
+        with pytest.raises(Failure):
+            places.Place(url, "s")
+    for secret in ("", "two words", "a\nb", "é"):
+        with pytest.raises(Failure):
+            places.Place("https://api.example", secret)
+    assert "secret" not in repr(places.Place("https://api.example", "secret"))
+
+
+def test_enrolled_persons_login_makes_the_credential_whole_and_nobody_sees_its_secret(
+    world: World, atrium: Atrium, api: Between
+) -> None:
+    person = world.new_principal().rpartition("/")[2]
+    words = ("credentials", "create", person, "--kind", "token", "--name", "Laptop", "--enrol", "--only", "secret")
+    first = atrium(*words).out.strip()
+    enrolled = atrium("login", "--url", api.url, stdin=f"{first}\n")
+    assert enrolled.exit == 0
+    assert enrolled.err == "This credential enrols you, and is good for nothing else yet: atrium login --rotate\n"
+    api.faults.extend([None, "lost"])  # of me, and of the first rotation
+    whole = atrium("login", "--url", api.url, "--rotate", stdin=f"{first}\n")
+    assert (whole.exit, whole.err) == (0, "")
+    token = json.loads(kept(atrium).read_text())["token"]
+    assert token != first
+    assert token not in whole.out
+    me = atrium.made("me")
+    assert (me["principal_id"], me["credential"]["permissions"]) == (person, None)
+    assert kept(atrium).stat().st_mode & 0o777 == 0o600
+    assert atrium("spaces", "list").exit == 0, "before, GET /v1/me alone"
+
+
+def test_login_without_a_terminal_asks_for_nothing(world: World, atrium: Atrium) -> None:
+    done = atrium("login", stdin="secret\n")
+    assert done.seen == (Exit.USAGE, "", "Error: Give the URL: --url, or ATRIUM_URL.\n")
+    named = atrium("login", "--profile", "laptop", "--url", "http://127.0.0.1:1", stdin="secret\n")
+    assert named.exit == Exit.USAGE
+    assert named.err == "Error: The profile laptop is the instance of `make run`. Choose another name.\n"
+
+
+def test_rotation_of_a_key_in_use_stays_in_the_profile(world: World, atrium: Atrium, api: Between) -> None:
+    one = made(world, "contributor", by="contributor")
+    assert atrium("login", "--url", api.url, "--rotate", stdin=f"{one['secret']}\n").exit == 0
+    assert atrium.made("me")["credential"]["id"] == one["id"]
+    assert json.loads(kept(atrium).read_text())["token"] != one["secret"]
