@@ -123,6 +123,7 @@ Atrium serves {url}, and its reference {url}/docs
     -d '{{"projectName":"Apollo","clientName":"Acme","description":"To the moon"}}'
   curl {url}/v1/spaces/{space}/projects -H "Authorization: Bearer $TOKEN"
 
+From a command line: cli/atrium whoami, and cli/atrium --help
 A bearer token may be an access token, too: TOKEN=$(make -s token SUB=viewer@acme.example)
 More callers, spaces and roles: {directory / "dev.json"}. Events are appended to {directory / "events.jsonl"}.
 {changes} Ctrl-C stops everything.

@@ -3,7 +3,7 @@
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -22,7 +22,7 @@ from atrium_cli.places import place
 # The most that a page may have.
 PAGE = 100
 
-# What commands take besides the fields of their requests.
+# The options that are no fields of requests.
 _PROFILE = ("profile", str, typer.Option(help="The profile to use (atrium login); laptop for the one of make run."))
 _JSON = ("json", bool, typer.Option("--json", help="Print JSON."))
 _LIMIT = ("limit", int, typer.Option(min=1, help="How many entries at most."))
@@ -107,7 +107,7 @@ def _list(command: Command, api: Client, path: str, query: Query, given: Mapping
         follow(api, path, query, lambda event: _show_event(command, event, given), limit)
         return
     limit = limit or command.limit
-    items = [item for page in _pages(api, path, query, limit) for item in page]
+    items, has_more = _items(api, path, query, limit)
     if given["only"]:
         for item in items:
             _show_only(item, given["only"])
@@ -117,6 +117,8 @@ def _list(command: Command, api: Client, path: str, query: Query, given: Mapping
         showing.many(items, command.columns)
     else:
         showing.note("There are none.")
+    if has_more:
+        showing.note(f"These are {len(items)}, and there are more: --limit")
 
 
 def _show_event(command: Command, event: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -128,19 +130,17 @@ def _show_event(command: Command, event: Mapping[str, Any], given: Mapping[str, 
         showing.many([event], command.columns, header=False)
 
 
-def _pages(api: Client, path: str, query: Query, limit: int | None) -> Iterator[Sequence[Any]]:
-    """The entries of each page, together at most `limit`."""
-    left, cursor = limit, None
-    while left is None or left > 0:
-        size = PAGE if left is None else min(left, PAGE)
+def _items(api: Client, path: str, query: Query, limit: int | None) -> tuple[list[Any], bool]:
+    """The entries of all pages, at most `limit`, and whether there are more."""
+    items: list[Any] = []
+    cursor = None
+    while True:
+        size = PAGE if limit is None else min(limit - len(items), PAGE)
         page = api.read(path, [*query, ("limit", str(size)), *([("cursor", cursor)] if cursor else [])])
-        yield page["data"]
-        left = left and left - len(page["data"])
-        cursor = page["meta"]["next_cursor"]
-        if not page["meta"]["has_more"]:
-            return
-    if limit is not None:
-        showing.note(f"These are {limit}, and there are more: --limit")
+        items += page["data"]
+        cursor, has_more = page["meta"]["next_cursor"], page["meta"]["has_more"]
+        if not has_more or len(items) == limit:
+            return items, has_more
 
 
 def _show(command: Command, answer: Answer, given: Mapping[str, Any]) -> None:
@@ -180,7 +180,7 @@ def _parameters(command: Command) -> list[str]:
 
 
 def _function(command: Command) -> Callable[..., None]:
-    """What typer makes a command of: a function whose parameters are those of the table."""
+    """A function whose parameters are those of the table; typer makes a command of it."""
     parameters = [
         _parameter(name, str, typer.Argument(help=PARAMETERS[name], metavar=name.upper()), True)
         for name in _parameters(command)

@@ -9,7 +9,7 @@ from atrium_cli import showing
 from atrium_cli.fields import Field
 from atrium_cli.showing import Column
 
-# What stands below the name of each group.
+# The help of each group of commands.
 GROUPS: Mapping[str, str] = {
     "tenant": "The tenant.",
     "spaces": "Spaces, and their members.",

@@ -76,7 +76,7 @@ class Failure(Exception):
 
 
 def refusal(status: int, headers: Mapping[str, str], body: Any) -> Failure:
-    """What an answer with a status from 300 on says."""
+    """The failure of an answer with a status from 300 on."""
     detail = body.get("detail") if isinstance(body, dict) else None
     if 300 <= status < 400:
         detail = f"The answer leads to {headers.get('location')}: is the URL right?"

@@ -1,4 +1,4 @@
-"""What commands take: the parameters of paths, the fields of queries and of bodies, in the API's own words."""
+"""The values that commands take: parameters of paths, fields of queries and of bodies, in the API's own words."""
 
 import json
 import sys

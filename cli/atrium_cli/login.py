@@ -3,6 +3,7 @@
 import os
 import sys
 from getpass import getpass
+from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
@@ -44,13 +45,15 @@ def login(
     api = Client(to)
     me = api.read("/v1/me")
     path = places.write(profile, to)
+    home = Path.home()
+    shown = f"~/{path.relative_to(home)}" if path.is_relative_to(home) else path
     credential = me["credential"]
     if rotate:
         at = f"/v1/principals/{me['principal_id']}/credentials/{credential['id']}/rotate"
         places.write(profile, Place(to.url, _rotated(api, at)))
     elif credential and credential["permissions"] == []:
         note("This credential enrols you, and is good for nothing else yet: atrium login --rotate")
-    out(f"Logged in to {to.url} as {me['name']}. The profile is {path}.")
+    out(f"Logged in to {to.url} as {me['name']}. The profile is {shown}.")
 
 
 def _rotated(api: Client, path: str) -> str:

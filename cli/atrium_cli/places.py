@@ -120,7 +120,7 @@ def _laptop() -> Place | None:
     )
     for directory in directories:
         path = directory / "dev.json"
-        # What another user of the machine wrote into a folder above is not followed.
+        # A file that another user of the machine wrote into a folder above is not followed.
         if path.exists() and (not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()):
             dev: Any = json.loads(path.read_text())
             return Place(dev["base_url"], dev["tenants"]["acme"]["principals"]["owner"]["token"])

@@ -1,6 +1,7 @@
-"""What commands print: tables for people, JSON for programs, errors and notes on stderr."""
+"""All that commands print: tables for people, JSON for programs, errors and notes on stderr."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,11 +30,20 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def _narrowing(value: Sequence[str] | None) -> str:
+    """No narrowing is much more than a narrowing to nothing."""
+    return "all" if value is None else "\n".join(value) or "none"
+
+
+def _end(value: str | None) -> str:
+    return value or "never"
+
+
 def _named(value: Any) -> str:
     """The fields of an object, one on each line."""
     if not isinstance(value, Mapping):
         return _plain(value)
-    return "\n".join(f"{name} {' '.join(_plain(item).split())}" for name, item in value.items())
+    return "\n".join(f"{name} {' '.join(_told(name, item).split())}" for name, item in value.items())
 
 
 def _spaces(value: Sequence[Mapping[str, Any]]) -> str:
@@ -43,12 +53,22 @@ def _spaces(value: Sequence[Mapping[str, Any]]) -> str:
 # How the fields of one thing are told, where it is not plainly.
 _TOLD: Mapping[str, Callable[[Any], str]] = {
     "role_id": _role,
+    "permissions": _narrowing,
+    "space_ids": _narrowing,
+    "project_ids": _narrowing,
+    "expires_at": _end,
+    "last_used_at": _end,
     "issued_by": _named,
     "actor": _named,
     "credential": _named,
     "spaces": _spaces,
     "resource": lambda value: json.dumps(value, ensure_ascii=False, indent=1),
 }
+
+
+def _told(name: str, value: Any) -> str:
+    return _TOLD.get(name, _plain)(value)
+
 
 # ---------------------------------------------------------------- lists
 
@@ -64,17 +84,21 @@ class Column:
 
 
 def _field(name: str, *, whole: bool = False) -> Column:
-    return Column(name, lambda item: _TOLD.get(name, _plain)(item[name]), whole)
+    return Column(name, lambda item: _told(name, item[name]), whole)
+
+
+def _lines(first: str, *others: str) -> str:
+    return "\n  ".join((first, *others))
 
 
 def _stacked(*names: str) -> Column:
     """Several fields in one cell: an id takes half of a terminal's line."""
-    return Column(", ".join(names), lambda item: "\n".join(_plain(item[name]) for name in names if item[name]), True)
+    return Column(", ".join(names), lambda item: _lines(*(item[name] for name in names if item[name])), True)
 
 
 def _moment(name: str) -> Column:
     """To the second."""
-    return Column(name, lambda item: f"{item[name][:19]}Z" if item[name] else "-", True)
+    return Column(name, lambda item: f"{item[name][:19]}Z" if item[name] else "never", True)
 
 
 def _about(event: Item) -> str:
@@ -83,7 +107,7 @@ def _about(event: Item) -> str:
     resource = event["resource"] or {}
     id = resource.get("id") or resource.get("principal_id") or event.get("principal_id") or "-"
     actor = event["actor"]
-    return f"{kind} {id}\nby {actor['kind']} {actor['principal_id'] or ''}".rstrip()
+    return _lines(f"{kind} {id}", f"by {actor['kind']} {actor['principal_id'] or ''}".rstrip())
 
 
 SPACES = (_stacked("id", "name"), _field("description"))
@@ -95,14 +119,14 @@ SPACE_MEMBERS = (
 MEMBERS = SPACE_MEMBERS
 PRINCIPALS = (_stacked("id", "name", "email"), _field("kind"), _field("status"), _field("tenant_role"))
 PRINCIPAL_PROJECTS = (
-    Column("project_id, space_id", lambda item: f"{item['project_id']}\n{item['space_id']}", True),
+    Column("project_id, space_id", lambda item: _lines(item["project_id"], item["space_id"]), True),
     Column("name", lambda item: item["name"]),
     Column("role", lambda item: _role(item["role_id"]) + (", named manager" if item["is_manager"] else "")),
 )
 CREDENTIALS = (_stacked("id", "name"), _field("kind"), _field("status"), _moment("expires_at"))
 PROJECTS = (_stacked("id", "name"), _field("status"), _moment("updated_at"))
 EVENTS = (
-    Column("time, type", lambda event: f"{event['time'][:19]}Z\n{event['type']}", True),
+    Column("time, type", lambda event: _lines(f"{event['time'][:19]}Z", event["type"]), True),
     Column("about, by", _about, True),
 )
 
@@ -119,24 +143,29 @@ def out(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """What a script does not want among its data."""
+    """Prints on stderr, where a script does not take it for data."""
     print(fit_for_a_terminal(text), file=sys.stderr, flush=True)
+
+
+def _emphasis() -> str:
+    """The only style there is, on a terminal."""
+    return "" if os.environ.get("NO_COLOR") else "bold"
 
 
 def one(item: Item, etag: str | None = None) -> None:
     """One thing, a field on each line."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, style="bold")
+    table.add_column(no_wrap=True, style=_emphasis())
     table.add_column(overflow="fold")
     for name, value in item.items():
-        table.add_row(name, _text(_TOLD.get(name, _plain)(value)))
+        table.add_row(name, _text(_told(name, value)))
     if etag:
         table.add_row("ETag", _text(etag))
     _print(table)
 
 
 def many(items: Iterable[Item], columns: Sequence[Column], *, header: bool = True) -> None:
-    table = Table(box=None, show_header=header, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, show_header=header, pad_edge=False, padding=(0, 2, 0, 0), header_style=_emphasis())
     for column in columns:
         table.add_column(column.head, no_wrap=column.whole, overflow="fold")
     for item in items:

@@ -1,6 +1,7 @@
 """The commands, with their whole outputs."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -44,11 +45,11 @@ def test_spaces_are_made_shown_changed_and_deleted(world: World, atrium: Atrium)
         lines(
             "id, name                              description",
             research,
-            "research",
+            "  research",
             default,
-            "Acme",
+            "  Acme",
             f"{shown['id']}  What may come of it.",
-            "Research [2]",
+            "  Research [2]",
         ),
         "",
     )
@@ -89,8 +90,8 @@ def test_principals_are_made_found_suspended_resumed_and_deleted(world: World, a
         lines(
             "id, name, email                       kind  status  tenant_role",
             f"{ada['id']}  user  active  member",
-            "Ada Lovelace",
-            "ada@acme.example",
+            "  Ada Lovelace",
+            "  ada@acme.example",
         ),
         "",
     )
@@ -116,9 +117,9 @@ def test_projects_are_made_changed_listed_and_deleted(world: World, atrium: Atri
     assert mine.seen == (
         0,
         lines(
-            "project_id, space_id                  name     role",
-            f"{project['id']}  Website  manager, named manager",
-            space,
+            "project_id, space_id                    name     role",
+            f"{project['id']}    Website  manager, named manager",
+            f"  {space}",
         ),
         "",
     )
@@ -130,7 +131,7 @@ def test_projects_are_made_changed_listed_and_deleted(world: World, atrium: Atri
         lines(
             "id, name                              status    updated_at",
             f"{project['id']}  archived  {archived['updated_at'][:19]}Z",
-            "Website",
+            "  Website",
         ),
         "",
     )
@@ -157,7 +158,7 @@ def test_credentials_are_narrowed_changed_rotated_and_revoked(world: World, atri
         f"secret        {fields['secret']}\n", ""
     )
     listed = atrium("credentials", "list", "me").out.splitlines()
-    at = listed.index("CI")
+    at = listed.index("  CI")
     assert listed[0].split() == ["id,", "name", "kind", "status", "expires_at"]
     assert listed[at - 1].split() == [fields["id"], "api_key", "active", f"{credential['expires_at'][:19]}Z"]
     changed = atrium.made("credentials", "update", "me", fields["id"], "--name", "Backup", "--days", "7")
@@ -188,10 +189,10 @@ def test_me_and_the_tenant_are_shown(world: World, atrium: Atrium) -> None:
             f"credential    id {me.body['credential']['id']}",
             "              kind token",
             "              name -",
-            "              permissions -",
-            "              space_ids -",
-            "              project_ids -",
-            "              expires_at -",
+            "              permissions all",
+            "              space_ids all",
+            "              project_ids all",
+            "              expires_at never",
             f"ETag          {me.headers['etag']}",
         ),
         "",
@@ -211,9 +212,9 @@ def test_events_tell_who_changed_what(world: World, atrium: Atrium) -> None:
         lines(
             "time, type            about, by",
             f"{newest['time'][:19]}Z  member {world.uuid('viewer')}",
-            f"member.added          {by}",
+            f"  member.added          {by}",
             f"{first['time'][:19]}Z  project {project}",
-            f"project.created       {by}",
+            f"  project.created       {by}",
         ),
         "",
     )
@@ -246,6 +247,14 @@ def test_tables_fit_into_80_columns_and_have_no_colour_but_on_a_terminal(world: 
         assert done.exit == 0, done
         assert "\x1b" not in done.out
         assert all(len(line) <= 80 and line == line.rstrip() for line in done.out.splitlines()), done.out
+
+
+def test_names_are_bold_on_a_terminal_unless_no_colour_is_wanted(atrium: Atrium) -> None:
+    bold = atrium("tenant", FORCE_COLOR="1").out
+    assert bold.startswith("\x1b[1mid")
+    plain = atrium("tenant").out
+    assert re.sub("\x1b\\[[0-9;]*m", "", bold).split() == plain.split()
+    assert atrium("tenant", FORCE_COLOR="1", NO_COLOR="1").out.split() == plain.split()
 
 
 def test_roles_of_the_command_line_are_those_of_the_api(world: World) -> None:

@@ -13,7 +13,7 @@ from tests.support.credentials import made
 
 
 def kept(atrium: Atrium, profile: str = "default") -> Path:
-    return atrium.directory / f"config/atrium/profiles/{profile}.json"
+    return atrium.directory / f".config/atrium/profiles/{profile}.json"
 
 
 def test_laptops_instance_is_used_without_any_set_up(
@@ -39,7 +39,11 @@ def test_login_checks_the_credential_and_keeps_it_for_its_owner_alone(
 ) -> None:
     secret, path = world.principal("viewer")["token"], kept(atrium)
     done = atrium("login", "--url", f"{api.url}/", stdin=f"{secret}\n")
-    assert done.seen == (0, f"Logged in to {api.url} as Viewer of Acme. The profile is {path}.\n", "")
+    assert done.seen == (
+        0,
+        f"Logged in to {api.url} as Viewer of Acme. The profile is ~/.config/atrium/profiles/default.json.\n",
+        "",
+    )
     assert json.loads(path.read_text()) == {"url": api.url, "token": secret}
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert list(path.parent.iterdir()) == [path], "no draft is left"
@@ -105,7 +109,7 @@ def test_secret_goes_over_https_or_stays_on_this_machine() -> None:
     assert "secret" not in repr(places.Place("https://api.example", "secret"))
 
 
-def test_enrolled_persons_login_makes_the_credential_whole_and_nobody_sees_its_secret(
+def test_enrolled_persons_login_makes_the_credential_whole_and_shows_no_secret(
     world: World, atrium: Atrium, api: Between
 ) -> None:
     person = world.new_principal().rpartition("/")[2]

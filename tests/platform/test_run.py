@@ -25,6 +25,7 @@ from local.database import free_port
 from local.template import ROOT, TABLE_NAME
 from tests.support.client import A_UUID, AN_ID, curls, flat_id, v1_id
 from tests.support.clock import NET
+from tests.support.command import environment
 from tests.support.processes import Instance, running, wait_for
 from tests.support.requests import FLAT
 from tests.support.rows import Rows
@@ -212,6 +213,15 @@ def test_the_curls_of_the_welcome_text_work(instance: Instance) -> None:
     (token,) = re.findall(r"^  TOKEN=(.*)$", text, re.MULTILINE)
     commands = curls(text.replace("$TOKEN", token))
     assert [instance.world.raw(*command).status for command in commands] == [200, 201, 200]
+
+
+def test_the_command_line_of_the_welcome_text_finds_the_instance(instance: Instance, tmp_path: Path) -> None:
+    assert "\nFrom a command line: cli/atrium whoami, and cli/atrium --help\n" in instance.output()
+    variables = {**os.environ, **environment(tmp_path), "DATA_DIR": str(instance.directory)}
+    done = subprocess.run(
+        [ROOT / "cli/atrium", "whoami", "--only", "name"], env=variables, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Owner of Acme\n", "")
 
 
 def test_an_access_token_of_the_instances_issuer_is_accepted(instance: Instance) -> None:

@@ -47,7 +47,7 @@ class Atrium:
         (data / "dev.json").write_text(json.dumps({"base_url": url, **world.dev}))
 
     def __call__(self, *words: str, stdin: str = "", **more: str) -> Done:
-        unset = dict.fromkeys(("ATRIUM_URL", "ATRIUM_TOKEN", "ATRIUM_PROFILE", "COLUMNS", "FORCE_COLOR"))
+        unset = dict.fromkeys(("ATRIUM_URL", "ATRIUM_TOKEN", "ATRIUM_PROFILE", "COLUMNS", "FORCE_COLOR", "NO_COLOR"))
         result = CliRunner().invoke(
             app, words, prog_name="atrium", input=stdin, env={**unset, **self.environment, **more}
         )
@@ -66,12 +66,12 @@ def environment(directory: Path) -> dict[str, str]:
     """Of a user whose home and data are there."""
     return {
         "HOME": str(directory),
-        "XDG_CONFIG_HOME": str(directory / "config"),
+        "XDG_CONFIG_HOME": str(directory / ".config"),
         "DATA_DIR": str(directory / "data"),
     }
 
 
-# What happens to a request: it is carried out ("lost"), or not ("unsent"), and the connection ends without an answer;
+# The fate of a request: it is carried out ("lost"), or not ("unsent"), and the connection ends without an answer;
 # this status is the answer, at once; it is passed on without its cursor ("anew"); or nothing (None).
 Fault = str | int | None
 
