@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import NO_CONTENT, HTTPException
 from importlib.metadata import PackageNotFoundError, version
 from socket import gaierror
 from ssl import SSLCertVerificationError
@@ -94,23 +94,29 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = json.dumps(body).encode()
-        url = f"{self._place.url}{path}{'?' if query else ''}{urlencode(query)}"
-        waits = iter(WAITS)
-        while True:
-            pause = next(waits, None)
-            try:
-                answer = self._once(Request(url, content, headers, method=method))  # noqa: S310 (a Place has no other scheme)
-            except _Lost as lost:
-                if pause is None:
-                    raise Failure(Exit.UNREACHABLE, f"{self._place.url} does not answer: {lost}.") from None
-                self.pause(pause * random.uniform(0.5, 1))
-                continue
-            if answer.status not in AGAIN or pause is None:
-                break
-            asked = answer.headers.get("retry-after", "")
-            self.pause(min(int(asked), MAX_WAIT) if asked.isdecimal() else pause * random.uniform(0.5, 1))
+        url = f"{self._place.url}{path}{'?' if query else ''}{urlencode(query, errors='surrogateescape')}"
+        # A Place has no other scheme than those of HTTP.
+        answer = self._answer(Request(url, content, headers, method=method))  # noqa: S310
         if answer.status >= 300:
             raise refusal(answer.status, answer.headers, answer.body)
+        if answer.status != NO_CONTENT and answer.body is None:
+            raise Failure(Exit.UNREACHABLE, f"{self._place.url} does not answer as Atrium does: is the URL right?")
+        return answer
+
+    def _answer(self, request: Request) -> Answer:
+        """The first answer that is neither lost nor asks to come again, or the last one."""
+        for wait in (*WAITS, None):
+            try:
+                answer = self._once(request)
+            except _Lost as lost:
+                if wait is None:
+                    raise Failure(Exit.UNREACHABLE, f"{self._place.url} does not answer: {lost}.") from None
+                asked = ""
+            else:
+                if answer.status not in AGAIN or wait is None:
+                    break
+                asked = answer.headers.get("retry-after", "")
+            self.pause(min(int(asked), MAX_WAIT) if asked.isdecimal() else wait * random.uniform(0.5, 1))
         return answer
 
     def _once(self, request: Request) -> Answer:

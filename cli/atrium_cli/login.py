@@ -33,6 +33,7 @@ def login(
     rotate: Annotated[
         bool, typer.Option("--rotate", help="Rotates the credential, so that none but this profile has its secret.")
     ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON: the answer of GET /v1/me.")] = False,
 ) -> None:
     """Checks a credential, and keeps it in a profile that only you can read.
 
@@ -43,17 +44,18 @@ def login(
     places.file_of(profile)
     to = Place((url or os.environ.get("ATRIUM_URL") or _asked("URL: ")).rstrip("/"), _secret())
     api = Client(to)
-    me = api.read("/v1/me")
+    answer = api.send("GET", "/v1/me")
+    me = answer.body
     path = places.write(profile, to)
     home = Path.home()
     shown = f"~/{path.relative_to(home)}" if path.is_relative_to(home) else path
     credential = me["credential"]
-    if rotate:
+    if rotate and credential:
         at = f"/v1/principals/{me['principal_id']}/credentials/{credential['id']}/rotate"
         places.write(profile, Place(to.url, _rotated(api, at)))
     elif credential and credential["permissions"] == []:
         note("This credential enrols you, and is good for nothing else yet: atrium login --rotate")
-    out(f"Logged in to {to.url} as {me['name']}. The profile is {shown}.")
+    out(answer.text if json else f"Logged in to {to.url} as {me['name']}. The profile is {shown}.")
 
 
 def _rotated(api: Client, path: str) -> str:

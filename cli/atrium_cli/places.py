@@ -30,10 +30,9 @@ class Place:
 
     def __post_init__(self) -> None:
         """Raises Failure where a secret must not be sent, or is none."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        if not _is_base(self.url):
             raise Failure(Exit.USAGE, "The URL must be like https://api.example/prod.")
-        if parts.scheme == "http" and not self.is_here:
+        if self.url.startswith("http:") and not self.is_here:
             raise Failure(Exit.USAGE, "A secret goes over https only, unless the URL is of this machine.")
         if not re.fullmatch("[!-~]+", self.token):
             raise Failure(Exit.USAGE, "The secret must be visible ASCII, without blanks.")
@@ -46,6 +45,16 @@ class Place:
             return host == "localhost" or ip_address(host).is_loopback
         except ValueError:
             return False
+
+
+def _is_base(url: str) -> bool:
+    """Whether paths can be added to it."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    return bool(fits) and re.fullmatch(r"[!-~]+", url) is not None and not re.search(r"[@?#]", url)
 
 
 def place(profile: str | None) -> Place:

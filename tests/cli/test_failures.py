@@ -147,6 +147,19 @@ def test_answer_that_leads_elsewhere_is_not_followed(atrium: Atrium, api: Betwee
     assert len(api.seen) == 1
 
 
+def test_answer_of_another_server_is_told_as_one(atrium: Atrium, api: Between) -> None:
+    api.faults.append(200)
+    done = atrium("principals", "projects", "me")
+    said = f"Error: {api.url} does not answer as Atrium does: is the URL right?\n"
+    assert done.seen == (Exit.UNREACHABLE, "", said)
+
+
+def test_text_that_is_no_utf_8_is_refused_by_the_api(atrium: Atrium) -> None:
+    for words in (["principals", "list", "--q", "\udcff"], ["spaces", "create", "\udcff"]):
+        done = atrium(*words)
+        assert (done.exit, done.out) == (Exit.REFUSED, ""), done
+
+
 def test_lost_secret_is_told_with_how_to_get_another_one(world: World, atrium: Atrium, api: Between) -> None:
     new = ("credentials", "create", "me", "--kind", "api_key", "--name", "CI")
     api.faults.extend([None, "lost"])  # of the look-up of me, and of the creation

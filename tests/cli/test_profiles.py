@@ -48,6 +48,8 @@ def test_login_checks_the_credential_and_keeps_it_for_its_owner_alone(
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert list(path.parent.iterdir()) == [path], "no draft is left"
     assert atrium.made("me")["principal_id"] == world.uuid("viewer"), "before the laptop's instance"
+    again = atrium("login", "--url", api.url, "--json", stdin=f"{secret}\n")
+    assert (again.exit, again.json) == (0, world("GET", "/v1/me", by="viewer").body)
     refused = atrium("login", "--url", api.url, stdin="atr_token_x\n")
     assert refused.exit == Exit.UNAUTHORIZED
     assert json.loads(path.read_text())["token"] == secret, "the profile is as it was"
@@ -102,6 +104,16 @@ def test_secret_goes_over_https_or_stays_on_this_machine() -> None:
         "https://a?b=c",
     ):
         with pytest.raises(Failure):
+            places.Place(url, "s")
+    for url in (
+        "https://[::1",
+        "https://a:b",
+        "https://a:99999",
+        "https://a b",
+        "https://me:secret@api.example",
+        "https://a\n",
+    ):
+        with pytest.raises(Failure, match="must be like https"):
             places.Place(url, "s")
     for secret in ("", "two words", "a\nb", "é"):
         with pytest.raises(Failure):

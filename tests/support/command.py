@@ -121,7 +121,8 @@ class Between:
         fault = self.faults.popleft() if self.faults else None
         content = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         if isinstance(fault, int):
-            request.reply(fault, b'{"detail":"Busy."}', Retry_After="7", X_Request_Id="r-1", X_Error_Code="try_again")
+            content = b"<html>" if fault == 200 else b'{"detail":"Busy."}'
+            request.reply(fault, content, Retry_After="7", X_Request_Id="r-1", X_Error_Code="try_again")
             return
         if fault != "unsent":
             hidden = ("host", "connection", "content-length")
