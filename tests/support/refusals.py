@@ -419,10 +419,12 @@ def credential_narrowed(world: World) -> Iterator[Met]:
 def enrolment_required(world: World) -> Iterator[Met]:
     new = {"kind": "token", "name": "T"}
     yield v1(
-        world("POST", of(world, "viewer"), new), 403, "A person makes its own credentials. Send one that enrols it."
+        world("POST", of(world, "viewer"), new),
+        403,
+        "A person makes its own credentials. Issue one that enrols the person.",
     )
     one = made(world, "viewer", by="viewer")
-    message = "A person rotates its own credentials. Send it one that enrols it."
+    message = "A person rotates its own credentials. Issue one that enrols the person."
     yield v1(world("POST", f"{one['path']}/rotate", {}), 403, message)
 
 
@@ -444,6 +446,25 @@ def rotated_already(world: World) -> Iterator[Met]:
     assert asked(world, secret, "GET", "/v1/me").status == 200
     message = "It was rotated, and both of its secrets are in use. Rotate it again once the older one has ended."
     yield v1(world("POST", f"{one['path']}/rotate", {}), 409, message)
+
+
+def an_enrolment(world: World) -> Any:
+    return made(world, "viewer", enrol=True)
+
+
+def enrolment_only(world: World) -> Iterator[Met]:
+    message = "Your credential only enrols you. Rotate it, and send the secret of that answer."
+    secret = an_enrolment(world)["secret"]
+    yield v1(asked(world, secret, "GET", world.projects()), 403, message)
+    yield flat(asked(world, secret, "GET", "/projects"), 403, message)
+
+
+def enrolled_already(world: World) -> Iterator[Met]:
+    one = an_enrolment(world)
+    whole = asked(world, one["secret"], "POST", f"{one['path']}/rotate", {}).body["secret"]
+    assert asked(world, whole, "GET", "/v1/me").status == 200
+    message = "The credential was made whole, and its new secret is in use. If not by you, have it revoked."
+    yield v1(asked(world, one["secret"], "POST", f"{one['path']}/rotate", {}), 409, message)
 
 
 def nothing_to_rotate(world: World) -> Iterator[Met]:
@@ -533,6 +554,7 @@ MEETINGS: dict[str, Callable[[World], Iterator[Met]]] = {
         *(project_archived, named_manager, already_member, too_many_members),
         *(space_not_empty, default_space, is_manager),
         *(credential_manage_required, credential_narrowed, enrolment_required, credential_not_found),
+        *(enrolment_only, enrolled_already),
         *(credential_ended, rotated_already, nothing_to_rotate, too_many_credentials, too_many_issued),
         *(version_mismatch, version_is_current, body_too_large, media_type_unsupported, try_again, internal_error),
     )

@@ -159,6 +159,7 @@ class Code(Enum):
     ROLE_ABOVE_OWN = Forbidden
     NOT_AUTHOR = Forbidden
     ENROLMENT_REQUIRED = Forbidden
+    ENROLMENT_ONLY = Forbidden
 
     ROUTE_NOT_FOUND = Refusal
     PROJECT_NOT_FOUND = NotFound
@@ -191,6 +192,7 @@ class Code(Enum):
     TOO_MANY_ISSUED = Conflict
     CREDENTIAL_ENDED = Conflict
     ROTATED_ALREADY = Conflict
+    ENROLLED_ALREADY = Conflict
     NOTHING_TO_ROTATE = Conflict
     IDENTITY_REGISTERED = Duplicate
     SPACE_NOT_EMPTY = Conflict

@@ -24,6 +24,7 @@ def world(staffed: World) -> World:
 
 
 ENROLMENT = (403, "enrolment_required")
+ONLY_ENROLS = (403, "enrolment_only")
 
 
 # ---------------------------------------------------------------- at most as wide, and no later
@@ -154,7 +155,7 @@ def require_enrolment(world: World, holder: str, secret: str) -> None:
     me = asked(world, secret, "GET", "/v1/me")
     assert (me.status, me.body["principal_id"], me.body["spaces"]) == (200, world.uuid(holder), [])
     for path in ("/v1/roles", "/v1/spaces", "/projects", of(world, holder), world.projects()):
-        assert refusal(asked(world, secret, "GET", path)) == NARROWED, path
+        assert refusal(asked(world, secret, "GET", path)) == ONLY_ENROLS, path
 
 
 def test_person_that_is_enrolled_makes_its_credential_whole_by_rotation(world: World) -> None:
@@ -174,8 +175,8 @@ def test_person_that_is_enrolled_makes_its_credential_whole_by_rotation(world: W
     assert asked(world, rotated["secret"], "GET", "/projects").status == 200
     assert asked(world, rotated["secret"], "GET", "/v1/me").body["credential"]["permissions"] is None
     # Whoever else has the first secret neither reads with it nor gets another one.
-    assert refusal(asked(world, one["secret"], "GET", "/projects")) == NARROWED
-    assert refusal(asked(world, one["secret"], "POST", f"{path}/{one['id']}/rotate", {})) == (409, "rotated_already")
+    assert refusal(asked(world, one["secret"], "GET", "/projects")) == ONLY_ENROLS
+    assert refusal(asked(world, one["secret"], "POST", f"{path}/{one['id']}/rotate", {})) == (409, "enrolled_already")
     assert Check(table()).run()["clean"]
 
 

@@ -52,7 +52,7 @@ from atrium.errors import (
 )
 from atrium.models import ENROLS
 from atrium.settings import settings
-from atrium.store.access import beyond_credential
+from atrium.store.access import enrols_only
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import connect, table
 from atrium.store.engine.work import Conditions, Work
@@ -168,7 +168,7 @@ class Api(APIGatewayRestResolver):
         # Parsed also for a route that takes no body, so that every route refuses a body that is not JSON.
         body = self.current_event.json_body if event["body"] else None
         if caller.narrowed == ENROLS and not self.facts.get("enrols"):
-            raise beyond_credential()
+            raise enrols_only()
         with scope(caller.tenant, credentials=self.facts.get("credentials", False)) as self.spent:
             work = Work(
                 table(),

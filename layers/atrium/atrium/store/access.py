@@ -46,6 +46,12 @@ def beyond_credential() -> Forbidden:
     )
 
 
+def enrols_only() -> Forbidden:
+    """The refusal of a caller whose secret only enrols it."""
+    message = "Your credential only enrols you. Rotate it, and send the secret of that answer."
+    return Forbidden(message, Code.ENROLMENT_ONLY)
+
+
 class AsManager(NamedTuple):
     """All that a manager may, asked of whoever would `update` or `delete` a project that is shown whole."""
 

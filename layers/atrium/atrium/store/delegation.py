@@ -107,7 +107,7 @@ class Delegation:
         access, (rows,) = self._open(principal, self._my_key, ranges=[latest])
         holder = self._work.me if self._is_mine(principal) else self._item(principal)
         if not self._is_mine(principal) and holder["kind"] == "user" and not new.enrols:
-            message = "A person makes its own credentials. Send one that enrols it."
+            message = "A person makes its own credentials. Issue one that enrols the person."
             raise Forbidden(message, Code.ENROLMENT_REQUIRED)
         self._require_narrower(new.narrowed)
         self._work.replay()
@@ -177,7 +177,7 @@ class Delegation:
         found, access, _ = self._find(principal, credential, self._my_key)
         holder = self._work.me if self._is_mine(principal) else self._item(principal)
         if not self._is_mine(principal) and holder["kind"] == "user":
-            message = "A person rotates its own credentials. Send it one that enrols it."
+            message = "A person rotates its own credentials. Issue one that enrols the person."
             raise Forbidden(message, Code.ENROLMENT_REQUIRED)
         if found.credential.id != self._caller.credential:
             self._require_wider(found.credential)

@@ -19,7 +19,7 @@ from atrium.credentials import HINT, IDENTITY, digest, new_secret
 from atrium.errors import Code, Conflict, Detail, Invalid, NotFound
 from atrium.ids import new_id
 from atrium.keys import Key
-from atrium.models import Caller, Credential, Issuer, timestamp
+from atrium.models import ENROLS, Caller, Credential, Issuer, timestamp
 from atrium.provisioning import Issue, NewCredential, Revocation, Rotation
 from atrium.store.engine.table import Item, starting_with
 from atrium.store.engine.work import Work
@@ -248,10 +248,7 @@ class Keyring:
         previous = self._secret(row["id"], row["previous"]) if "previous" in row else {}
         if previous and "revoked_at" not in previous and previous["expires_at"] > now:
             if "last_used" in newest:
-                raise Conflict(
-                    "It was rotated, and both of its secrets are in use. Rotate it again once the older one has ended.",
-                    Code.ROTATED_ALREADY,
-                )
+                raise _in_use(self._work.caller)
             self._work.delete(newest_key, "attribute_exists(#pk) AND attribute_not_exists(#last_used)")
             return row["previous"], previous["expires_at"]
         ends = timestamp(datetime.now(UTC) + timedelta(seconds=overlap))
@@ -336,3 +333,12 @@ def has_ended() -> Conflict:
 
 def _no_principal() -> NotFound:
     return NotFound("Principal not found.", Code.PRINCIPAL_NOT_FOUND)
+
+
+def _in_use(caller: Caller) -> Conflict:
+    """The refusal of a rotation while two secrets are good, and the newest one was used."""
+    if caller.narrowed == ENROLS:
+        message = "The credential was made whole, and its new secret is in use. If not by you, have it revoked."
+        return Conflict(message, Code.ENROLLED_ALREADY)
+    message = "It was rotated, and both of its secrets are in use. Rotate it again once the older one has ended."
+    return Conflict(message, Code.ROTATED_ALREADY)
