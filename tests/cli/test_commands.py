@@ -32,7 +32,7 @@ def read(text: str) -> dict[str, str]:
 
 
 def test_spaces_are_made_shown_changed_and_deleted(world: World, atrium: Atrium) -> None:
-    made = atrium("spaces", "create", "Research [2]", "--description", "What may come of it.", "--owner-id", "null")
+    made = atrium("spaces", "create", "Research [red]", "--description", "What may come of it.", "--owner-id", "null")
     shown = read(made.out)
     space = world("GET", f"/v1/spaces/{shown['id']}")
     assert shown == table(space.body, space.headers["etag"])
@@ -49,7 +49,7 @@ def test_spaces_are_made_shown_changed_and_deleted(world: World, atrium: Atrium)
             default,
             "  Acme",
             f"{shown['id']}  What may come of it.",
-            "  Research [2]",
+            "  Research [red]",
         ),
         "",
     )
