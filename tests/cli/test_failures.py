@@ -143,7 +143,7 @@ def test_answer_that_leads_elsewhere_is_not_followed(atrium: Atrium, api: Betwee
     api.faults.append(302)
     done = atrium("me")
     assert done.exit == Exit.UNREACHABLE
-    assert done.err.startswith("Error: The answer leads to None: is the URL right?\n")
+    assert done.err.startswith(f"Error: The answer leads to {api.url}/elsewhere: is the URL right?\n")
     assert len(api.seen) == 1
 
 

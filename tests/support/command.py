@@ -122,7 +122,8 @@ class Between:
         content = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         if isinstance(fault, int):
             content = b"<html>" if fault == 200 else b'{"detail":"Busy."}'
-            request.reply(fault, content, Retry_After="7", X_Request_Id="r-1", X_Error_Code="try_again")
+            more = {"Location": f"{self.url}/elsewhere"} if fault == 302 else {}
+            request.reply(fault, content, **more, Retry_After="7", X_Request_Id="r-1", X_Error_Code="try_again")
             return
         if fault != "unsent":
             hidden = ("host", "connection", "content-length")
