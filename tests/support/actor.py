@@ -5,6 +5,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
+from atrium.store import delegation
 from atrium.store.engine import table as tables
 from atrium.store.engine.table import Table
 from local.functions import call
@@ -52,9 +53,12 @@ def act(
     api: Mapping[str, Any],
     functions: Mapping[str, Function],
     stage: str,
+    max_live: int,
 ) -> None:
-    """Answers the requests that come through the pipe, until it is closed."""
+    """Answers the requests that come through the pipe, until it is closed. A principal has at most `max_live`
+    credentials."""
     begin(environment)
+    delegation.MAX_LIVE = max_live
     made = tables.table()
     gate = made._client = _Gate(made._client, pipe)
     for name, done in {

@@ -224,6 +224,15 @@ class World:
         assert answer.status == 201, answer
         return f"/v1/principals/{answer.body['id']}"
 
+    def new_credential(self, holder: str, *, rotated: bool = False) -> str:
+        """The path of a new credential of a principal, made by the owner, who is an admin."""
+        path = f"/v1/principals/{self.uuid(holder)}/credentials"
+        answer = self("POST", path, {"kind": "api_key", "name": "CI", "enrol": holder != "owner"})
+        assert answer.status == 201, answer
+        path = f"{path}/{answer.body['id']}"
+        assert not rotated or self("POST", f"{path}/rotate", {}).status == 200
+        return path
+
     def new_note(self, task: str, content: str = "Remember", **options: Any) -> str:
         """The flat path of a new note on a task of a v1 path."""
         path = f"{flat_path(task)}/notes"

@@ -34,7 +34,13 @@ failure shows, and
 runs again. `check` holds each run against every order in which the same requests could have come one after the other,
 and against what holds after every commit.
 
-A request succeeds in one of two ways. It changes one project, space or tenant, by exactly one commit on it. Or it
-changes nothing, since a GET shows already what it sends: then it commits its idempotency record, and that alone;
-without a key nothing. (Where a request without a key reads beside `^n`, the GET sees more than it does.)
+A request succeeds in one of two ways. It changes one project, space, principal or tenant, by exactly one commit on it;
+a credential with what it made, those of several principals. Or it changes nothing, since a GET shows already what it
+sends: then it commits its idempotency record, and that alone; without a key nothing. (Where a request without a key
+reads beside `^n`, the GET sees more than it does.)
+
+What two requests may leave behind a deletion is like no order of them: a project in a deleted space, or with a deleted
+manager. So `mended` holds a run against something else. Once the deletion is committed, the purge comes at any step:
+`p`, all that it does at first. It ends when all requests have, 30 seconds after the deletion. Then nothing is left of
+what was deleted, and each project has a living manager.
 """

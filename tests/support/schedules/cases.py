@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from tests.support.client import RECORDS, Transport, World, flat_path
-from tests.support.requests import BOT, FLAT, WITHOUT_SECRETS, Request
+from tests.support.client import RECORDS, Transport, World, flat_id, flat_path
+from tests.support.credentials import made, of
+from tests.support.requests import BOT, FLAT, WRITES, Request
 
 
 def _role(name: str, role: str) -> Callable[[World, str], Request]:
@@ -31,6 +32,24 @@ def _in_owned(method: str, name: str, role: str | None = None) -> Callable[[Worl
     return request
 
 
+def _principal(method: str, name: str, body: Any = None) -> Callable[[World, str], Request]:
+    return lambda w, _: (method, f"/v1/principals/{w.uuid(name)}", body)
+
+
+def _credential(method: str, name: str, suffix: str = "", body: Any = None) -> Callable[[World, str], Request]:
+    """A request to a credential that a world is furnished with."""
+    return lambda w, _: (method, w.principal(name)["path"] + suffix, body)
+
+
+def _issue(holder: str, ends: str | None = None, **more: Any) -> Callable[[World, str], Request]:
+    body = {"kind": "token", "name": "New", **({"expires_at": ends} if ends else {}), **more}
+    return lambda w, _: ("POST", of(w, holder), body)
+
+
+# When the owner's credential `root` ends, and what it made, `child`; and an end before both.
+_ROOT_ENDS, _CHILD_ENDS, _EARLIER = (f"20{year}-01-01T00:00:00.000Z" for year in (90, 85, 75))
+
+
 def _whole(world: World, project: str) -> Request:
     """Sends back a project as the flat dialect shows it."""
     shown = world("GET", flat_path(project)).body
@@ -39,9 +58,11 @@ def _whole(world: World, project: str) -> Request:
 
 # The writes of every route, those that race for a role, and those that set what is there. The project is named by its
 # owner and has the contributor as another member with the role manager, and the viewer; Gemini has the outsider too, as
-# a manager without a role in the space. There is a space that the contributor and the viewer own, too.
+# a manager without a role in the space. There is a space that the contributor and the viewer own, too. Of credentials
+# there are `root`, `child`, which root made, and the enrolment of the viewer, which root made, too; and a service, bot,
+# with one of its own. The owner may have one more.
 REQUESTS: dict[str, Callable[[World, str], Request]] = {
-    **WITHOUT_SECRETS,
+    **WRITES,
     "Rename": lambda w, p: ("PATCH", p, {"name": "Gemini"}),
     "Archive": lambda w, p: ("PATCH", p, {"status": "archived"}),
     "Unarchive": lambda w, p: ("PATCH", p, {"status": "active"}),
@@ -65,14 +86,41 @@ REQUESTS: dict[str, Callable[[World, str], Request]] = {
     "SameInOwned": _in_owned("PATCH", "viewer", "owner"),
     "SameTenant": lambda w, p: ("PATCH", "/v1/tenant", {"name": "Acme"}),
     "SameSpace": lambda w, p: ("PATCH", w.space(), {"name": "Acme"}),
-    "Suspend": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('outsider')}", {"status": "suspended"}),
-    "SuspendHeir": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('viewer')}", {"status": "suspended"}),
-    "DemoteAdmin": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('owner')}", {"tenant_role": "member"}),
-    "DemoteSecond": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('second')}", {"tenant_role": "member"}),
-    "SuspendAdmin": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('owner')}", {"status": "suspended"}),
-    "SuspendSecond": lambda w, p: ("PATCH", f"/v1/principals/{w.uuid('second')}", {"status": "suspended"}),
+    "Suspend": _principal("PATCH", "outsider", {"status": "suspended"}),
+    "SuspendHeir": _principal("PATCH", "viewer", {"status": "suspended"}),
+    "DemoteAdmin": _principal("PATCH", "owner", {"tenant_role": "member"}),
+    "DemoteSecond": _principal("PATCH", "second", {"tenant_role": "member"}),
+    "SuspendAdmin": _principal("PATCH", "owner", {"status": "suspended"}),
+    "SuspendSecond": _principal("PATCH", "second", {"status": "suspended"}),
     "Email": lambda w, p: ("PATCH", w.new_principal(), {"email": "one@acme.example"}),
     "SameEmail": lambda w, p: ("POST", "/v1/principals", {**BOT, "email": "one@acme.example"}),
+    "Issue": _issue("owner", _EARLIER),
+    "IssueLong": _issue("owner", "2080-01-01T00:00:00.000Z"),
+    "Enrol": _issue("viewer", enrol=True),
+    "IssueToBot": _issue("bot", "2080-01-01T00:00:00.000Z"),
+    "NameRoot": _credential("PATCH", "root", body={"name": "Other"}),
+    "EndEarlier": _credential("PATCH", "root", body={"expires_at": _EARLIER}),
+    "Rotate": _credential("POST", "root", "/rotate", {}),
+    "Revoke": _credential("DELETE", "root"),
+    "RevokeIssued": _credential("DELETE", "root", "?issued=true"),
+    "RotateChild": _credential("POST", "child", "/rotate", {}),
+    "RevokeChild": _credential("DELETE", "child"),
+    "EndBot": _credential("PATCH", "bot", body={"expires_at": _EARLIER}),
+    "RotateBot": _credential("POST", "bot", "/rotate", {}),
+    "RevokeBot": _credential("DELETE", "bot"),
+    **{
+        f"Delete{name.title()}": _principal("DELETE", name)
+        for name in ("second", "contributor", "viewer", "outsider", "bot")
+    },
+    "SuspendContributor": _principal("PATCH", "contributor", {"status": "suspended"}),
+    "CreateInAttic": lambda w, p: ("POST", f"{w.new_space()}/projects", {"name": "Apollo"}),
+    "JoinAttic": lambda w, p: (
+        "POST",
+        f"{w.new_space()}/members",
+        {"principal_id": w.uuid("outsider"), "role_id": w.role("owner")},
+    ),
+    "RenameAttic": lambda w, p: ("PATCH", w.new_space(), {"name": "Cellar"}),
+    "SuspendBot": _principal("PATCH", "bot", {"status": "suspended"}),
     "SameProject": lambda w, p: ("PATCH", p, {"status": "active", "manager_id": w.uuid("owner")}),
     "SameWholeProject": _whole,
     "SameMember": _role("viewer", "viewer"),
@@ -107,16 +155,37 @@ _REQUEST = re.compile(
 )
 
 
-# Where the flat dialect changes one field of a task.
-_PART = re.compile(r"/(status|phase|completed|reassign)$")
+# What is behind the path of a thing: a query, or a field of a task in the flat dialect, or what is done with it.
+_PART = re.compile(r"\?.*|/(status|phase|completed|reassign|rotate)$")
+
+# How many credentials a principal may have at once in a schedule: those that the owner has, and one more.
+MAX_LIVE = 7
 
 
 class Furnished(World):
-    """A world whose project has some of everything already, so that all requests are about the same records."""
+    """A world whose project has some of everything already, so that all requests are about the same records. Requests
+    may be by a credential, too: `root`, `child` and `bot` are principals in `dev`, each with its `path`."""
 
     def __init__(self, send: Transport, dev: Mapping[str, Any]) -> None:
         super().__init__(send, dev)
         self._made: dict[tuple[str, str], str] = {}
+        bot = self("POST", "/v1/principals", BOT).body["id"]
+        self._add("bot", {"id": flat_id(bot), "principal_id": bot})
+        self._credential("bot", "bot")
+        self._credential("root", "owner", expires_at=_ROOT_ENDS)
+        self._credential("child", "owner", by="root", expires_at=_CHILD_ENDS)
+        made(self, "viewer", by="root", enrol=True)
+        # No request of a schedule is then the first of the hour that notes the use of a credential.
+        for name in self.dev["tenants"]["acme"]["principals"]:
+            self("GET", "/v1/me", by=name)
+
+    def _add(self, name: str, principal: Any) -> None:
+        self.dev["tenants"]["acme"]["principals"][name] = principal
+
+    def _credential(self, name: str, holder: str, **body: Any) -> None:
+        """A credential of a principal that sends requests under a name of its own."""
+        new = made(self, holder, kind="token", **body)
+        self._add(name, {**self.principal(holder), "token": new["secret"], "path": new["path"]})
 
     def new_record(self, project: str, kind: str, **fields: Any) -> str:
         if (project, kind) not in self._made:
@@ -141,6 +210,13 @@ class Furnished(World):
         if ("", "principals") not in self._made:
             self._made["", "principals"] = super().new_principal()
         return self._made["", "principals"]
+
+    def new_credential(self, holder: str, *, rotated: bool = False) -> str:
+        """The rotated one is another."""
+        kind = "rotated" if rotated else "credential"
+        if (holder, kind) not in self._made:
+            self._made[holder, kind] = super().new_credential(holder, rotated=rotated)
+        return self._made[holder, kind]
 
     def new_note(self, task: str, content: str = "Remember", **options: Any) -> str:
         if (task, "notes") not in self._made:
@@ -180,7 +256,8 @@ class Cases:
             raise ValueError(text)
         method, path, body = REQUESTS[found["name"]](self.world, project)
         key = f"key-{number}" if found["key"] is None else found["key"]
-        headers = {"If-Match": self.world("GET", path).headers["etag"]} if found["match"] else {}
+        subject = _PART.sub("", path)
+        headers = {"If-Match": self.world("GET", subject).headers["etag"]} if found["match"] else {}
         by = found["by"] or "owner"
         self._captures = True
         try:
@@ -188,8 +265,9 @@ class Cases:
         finally:
             self._captures = False
         how = int(found["torn"] or 0), int(found["shown"] or 0)
-        what = _PART.sub("", path), body or {}
-        return Sent(found["name"], self.world.id(by), key, *how, *what, self._captured)
+        # A credential that was revoked before is as it should be.
+        sets = {"status": "revoked"} if method == "DELETE" and "/credentials/" in path else body or {}
+        return Sent(found["name"], self.world.id(by), key, *how, subject, sets, self._captured)
 
     def shows(self, sent: Sent) -> bool:
         """Whether a GET shows what a request sets, so that it has nothing to change."""

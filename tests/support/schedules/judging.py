@@ -1,11 +1,13 @@
 """Judges a run: each commit, each answer, and the orders in which its requests may have come."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import combinations, pairwise, permutations
 from typing import Any
 
 from atrium import keys
+from atrium.credentials import digest
+from atrium.keys import Key
 from atrium.store.engine.table import Item
 from tests.support.client import HEX24, MOMENT, UUID
 from tests.support.schedules.run import Run
@@ -20,14 +22,27 @@ def without_bound(row: Any) -> Any:
     return {**row, "change": {"M": change}}
 
 
-def without_moments(text: str) -> str:
-    """Without the shard of an event, too, which follows from its id, and the id of its request."""
+def without_chance(text: str, known: Container[str]) -> str:
+    """Without the moments that are not known, and with the digest of each secret in its place. Without the shard of an
+    event, too, which follows from its id, and the id of its request."""
     text = re.sub(r"(?<=#L#)\d", "<shard>", text)
     text = re.sub(r'(?<="request": {"S": ")[^"]+', "<request>", text)
-    return re.sub(rf'{MOMENT.pattern}|(?<="ttl": {{"N": ")\d+', "<moment>", text)
+    text = re.sub(r'(?<="ttl": {"N": ")\d+', "<moment>", text)
+    text = MOMENT.sub(lambda found: found[0] if found[0] in known else "<moment>", text)
+    return _A_SECRET.sub(lambda found: digest(found[0]), text)
 
 
-AN_ID = re.compile(rf"{UUID.pattern}|(?<![0-9a-f]){HEX24.pattern}(?![0-9a-f])")
+_A_SECRET = re.compile(r"atr_[a-z]+_[0-9A-Za-z]{49}")
+
+# What each new thing has of its own: an id, in one of its spellings; a credential also the digest of its secret, which
+# is none of a request, and the hint to it, in a row or in a body.
+_OWN = (
+    UUID.pattern,
+    rf"(?<![0-9a-f]){HEX24.pattern}(?![0-9a-f])",
+    r'(?<!#I#)(?<!"fingerprint": {"S": ")(?<![0-9a-f])[0-9a-f]{64}',
+    *(rf"(?<={before})[0-9A-Za-z]{{4}}" for before in ('"hint": {"S": "', r'\\"hint\\":\\"')),
+)
+AN_ID = re.compile("|".join(_OWN))
 
 
 def difference(shown: str, other: str, order: tuple[int, ...]) -> str:
@@ -73,6 +88,18 @@ def judged_project(members: Mapping[str, Item], meta: Item) -> Iterator[str]:
             yield f"{len(members)} members, counted as {meta['members']}"
 
 
+def unmended(rows: Mapping[Key, Any], deleted: Sequence[str]) -> Iterator[str]:
+    """What a purge has left of what was deleted, and projects that it has left to no one."""
+    for key, row in rows.items():
+        if "deleted_at" in row or ("#L#" not in key.pk and any(id in key.pk + key.sk for id in deleted)):
+            yield f"left by the purge: {key}"
+        if "#P#" in key.pk and key.sk == keys.META:
+            tenant, manager, space = row["tenant"]["S"], row["manager"]["S"], row["space"]["S"]
+            needed = keys.principal(tenant, manager), keys.space(tenant, space)
+            if any(each not in rows or "deleted_at" in rows[each] for each in needed):
+                yield f"{key} is managed by {manager} in {space}"
+
+
 def misanswered(run: Run) -> Iterator[str]:
     """Answers that do not tell what the request did; requests with one key that did something twice, or were answered
     differently."""
@@ -81,6 +108,8 @@ def misanswered(run: Run) -> Iterator[str]:
         answer: Any = attempt.answer
         if answer.status >= 500:
             yield f"{attempt.sent.request}: {answer.status} {answer.content.decode()}"
+        if answer.replayed and answer.content != answer.recorded:
+            yield f"{attempt.sent.request}: a secret once more"
         leaves_something = attempt.succeeded and (attempt.changes or attempt.sent.key)
         if attempt.commits != bool(leaves_something):
             yield f"{attempt.sent.request}: {attempt.commits} commits and {answer.status} {dict(answer.headers)}"
@@ -89,7 +118,7 @@ def misanswered(run: Run) -> Iterator[str]:
         if sum(attempt.commits for attempt in twins) > 1:
             yield f"{name}: committed more than once"
         answers: Any = [attempt.answer for attempt in twins if attempt.answer and attempt.answer.status < 300]
-        if len({(answer.status, answer.headers.get("etag"), answer.content) for answer in answers}) > 1:
+        if len({(answer.status, answer.headers.get("etag"), answer.recorded) for answer in answers}) > 1:
             yield f"{name}: answered differently: {answers}"
 
 

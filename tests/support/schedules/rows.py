@@ -79,6 +79,9 @@ class Rows:
         found = self.under(touched)
         return {key: found.get(key) for key in touched if found.get(key) != self.start.get(key)}
 
+    def everything(self) -> dict[Key, Any]:
+        return self._direct.items()
+
     def restore(self, changed: Iterable[Key]) -> None:
         wanted = set(changed)
         self._direct.write([self.start[key] for key in wanted & self.start.keys()], [*(wanted - self.start.keys())])

@@ -34,7 +34,8 @@ class Attempt:
 
 @dataclass
 class Run:
-    """What happened. `options` are, for each step, all that could have been chosen for it."""
+    """What happened. `options` are, for each step, all that could have been chosen for it; `deleted` has the ids of
+    what there is to purge."""
 
     case: str
     attempts: list[Attempt] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Run:
     options: list[Sequence[str]] = field(default_factory=list)
     commits: list[Attempt] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
     changed: dict[Key, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -135,6 +137,9 @@ class Actor:
     def _made(self) -> tuple[str | None, Any, Transaction | None]:
         assert self.waits is not None
         operation, params = self.waits
+        if "ProjectionExpression" in params:
+            # The scheduler needs the keys, too.
+            params = {**params, "ProjectionExpression": f"{params['ProjectionExpression']}, pk, sk"}
         error, answer = self._rows.call(operation, params)
         if self._rows.hidden and operation in ("BatchGetItem", "Query"):
             answer = self._rows.seen(operation, params, answer)
