@@ -58,7 +58,7 @@ class Model(Spaces, Principals, Projects, Members, Records, Notes):
             return tag(call.route, self.tenants[self.people[call.by].tenant].version - before)
         if "Space" in call.route:
             return self._version_of_space(call, before)
-        if call.route == "V1UpdatePrincipal":
+        if call.route in ("V1UpdatePrincipal", "V1DeletePrincipal"):
             person = self.people.get(call.item)
             return tag(call.route, person.version - before if person else 0)
         project = self.projects.get(call.project)
@@ -92,7 +92,6 @@ UNKNOWN = {
             *("UpdateCredential", "DeleteCredential", "RotateCredential"),
         )
     },
-    "V1DeletePrincipal": "most of what it does is done by the purge; tests/routes/deletions has that",
 }
 
 # The method of each route, from the end of each resource's module.

@@ -101,6 +101,17 @@ class Principals(Kernel):
             self.succeeded = True
         return self._shown_principal(person)
 
+    def delete_principal(self) -> Expected:
+        """Of one with no role in a space or a project: what becomes of these is done by the purge."""
+        require(self.me.is_admin, NOT_PRINCIPALS)
+        person = self._the_principal()
+        admins = [self.people[name] for name in self._of_the_tenant() if self.people[name].is_admin]
+        require(admins != [person], LAST_ADMIN)
+        self._match(person.version)
+        del self.people[self.call.item]
+        self.succeeded = True
+        return Expected(204, confirms=True)
+
     def _of_its_own_or_an_admins(self) -> Person:
         require(self.me.is_admin or self.call.item == self.call.by, NOT_PRINCIPALS)
         return self._the_principal()
@@ -146,5 +157,6 @@ OPERATIONS: dict[str, Callable[[Principals], Expected]] = {
     "V1CreatePrincipal": Principals.create_principal,
     "V1GetPrincipal": Principals.get_principal,
     "V1UpdatePrincipal": Principals.update_principal,
+    "V1DeletePrincipal": Principals.delete_principal,
     "V1ListPrincipalProjects": Principals.list_projects_of,
 }

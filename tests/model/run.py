@@ -71,7 +71,13 @@ class Run(RuleBasedStateMachine):
         if "{principal_id}" in ROUTES[route][1]:
             # Those who were made here are known by their ids.
             made = [name for name, person in self.model.people.items() if name == person.id]
-            drawn = {**drawn, "member": pick([*made[::-1], *PEOPLE], drawn["which"])}
+            if route == "V1DeletePrincipal":
+                projects = [*self.model.projects.values(), *self.model.deleted.values()]
+                joined = {name for project in projects for name in project.members}
+                alone = [name for name in made if name not in joined and not self.model.people[name].roles]
+                drawn = {**drawn, "member": pick(alone or [NOTHING], drawn["which"])}
+            else:
+                drawn = {**drawn, "member": pick([*made[::-1], *PEOPLE], drawn["which"])}
         call = self._addressed(call, drawn)
         if drawn.get("if_match"):
             matched = {"now": f'"{self.model.version(call)}"', "old": f'"{self.model.version(call, before=1)}"'}
