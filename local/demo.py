@@ -10,11 +10,15 @@ from typing import Any
 from atrium.credentials import digest, new_secret
 from atrium.permissions import Role
 from local.directory import write_privately
+from local.functions import FunctionFailed
 from local.issuer import ISSUER
 
 TENANTS = ("acme", "globex")
 ROLES = {"owner": "owner", "contributor": "contributor", "viewer": "viewer", "outsider": None}
 TENANT_ROLES = {name: "admin" if name == "owner" else "member" for name in ROLES}
+
+# Each waits up to the deadline of a function before it gives up.
+_ATTEMPTS = 5
 
 Provision = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -39,8 +43,21 @@ def demo(directory: Path, provision: Provision) -> dict[str, Any]:
     return {"roles": {role.key: role.uuid for role in Role}, "tenants": known["tenants"]}
 
 
+def _patiently(provision: Provision, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Provisions, and again while the table is busy: on a machine that has much to do, a new engine and a new process
+    may take longer than the function waits for them."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return provision(request)
+        except FunctionFailed as failure:
+            if failure.error_type != "Unavailable":
+                raise
+    return provision(request)
+
+
 def _tenant(tenant: str, secrets: Mapping[str, Any], provision: Provision) -> dict[str, Any]:
-    made = provision(
+    made = _patiently(
+        provision,
         {
             "request_token": f"demo-{tenant}",
             "tenant": {"name": tenant.title()},
@@ -59,7 +76,7 @@ def _tenant(tenant: str, secrets: Mapping[str, Any], provision: Provision) -> di
                 }
                 for name, role in ROLES.items()
             ],
-        }
+        },
     )
     return {
         "tenant_id": made["tenant_id"],

@@ -1,12 +1,15 @@
 """Provisioning creates a tenant with spaces, principals and credentials in one transaction, once."""
 
+import json
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from atrium.credentials import digest, new_secret
+from local.demo import demo
 from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.support.client import A_MOMENT, A_UUID, AN_ID, World
@@ -252,3 +255,36 @@ def test_one_request_sent_many_times_at_once_makes_one_tenant(crowd: Crowd, temp
         for credential in made["principals"][0]["credentials"]:
             credential.pop("secret", None)
     assert all(made == results[0] for made in results)
+
+
+def test_demo_tenants_are_made_though_the_table_is_busy_at_first(
+    world: World, template: Template, tmp_path: Path
+) -> None:
+    busy = iter([FunctionFailed("Unavailable", "busy")] * 2)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    secrets = json.loads((tmp_path / "demo.json").read_text())["secrets"]
+    (elsewhere / "demo.json").write_text(json.dumps({"secrets": secrets}))
+
+    def provision(request: Mapping[str, Any]) -> Any:
+        for failure in busy:
+            raise failure
+        return call(template.functions["Provision"], request)
+
+    made = demo(elsewhere, provision)["tenants"]
+    assert {name: tenant["tenant_id"] for name, tenant in made.items()} == {
+        name: tenant["tenant_id"] for name, tenant in world.dev["tenants"].items()
+    }
+    assert next(busy, None) is None
+
+
+def test_demo_tenants_are_not_tried_again_after_another_failure(tmp_path: Path) -> None:
+    asked = []
+
+    def provision(request: Mapping[str, Any]) -> Any:
+        asked.append(request)
+        raise FunctionFailed("KeyError", "boom")
+
+    with pytest.raises(FunctionFailed, match="boom"):
+        demo(tmp_path, provision)
+    assert len(asked) == 1
