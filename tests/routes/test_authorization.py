@@ -46,6 +46,7 @@ MADE = {
     "expired": {"default": "owner"},
     "revoked": {"default": "owner"},
     "suspended": {"default": "owner"},
+    "deleted": {"default": "owner"},
     "owner elsewhere": {"research": "owner"},
     **{f"space {role}": {"default": role} for role in ("viewer", "contributor", "manager", "owner")},
     **{f"project {role}": {} for role in ("viewer", "contributor", "manager")},
@@ -79,7 +80,7 @@ def populate(world: World, template: Template) -> None:
         {
             "name": name,
             "email": f"{name.replace(' ', '.')}@acme.example",
-            "tenant_role": "admin" if name in ("admin", "suspended") else "member",
+            "tenant_role": "admin" if name in ("admin", "suspended", "deleted") else "member",
             "roles": {acme["spaces"][space]: role for space, role in roles.items()},
             "credentials": [credentials.get(name, {"kind": "token"})],
         }
@@ -97,6 +98,7 @@ def populate(world: World, template: Template) -> None:
     (found,) = call(template.functions["ListCredentials"], holder)["credentials"]
     call(template.functions["RevokeCredential"], {**holder, "credential_id": found["credential_id"]})
     assert world("PATCH", f"/v1/principals/{world.uuid('suspended')}", {"status": "suspended"}).status == 200
+    assert world("DELETE", f"/v1/principals/{world.uuid('deleted')}").status == 204
 
 
 def furnished(world: World) -> str:
