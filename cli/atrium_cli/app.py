@@ -50,9 +50,9 @@ def _said(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _carry_out(command: Command, given: Mapping[str, Any]) -> None:
+    fields = _fields(command, given)
     api = Client(place(given["profile"]))
     path = _path(command, given, api)
-    fields = _fields(command, given)
     if command.is_list:
         _list(command, api, path, _query(fields), given)
         return
@@ -156,11 +156,15 @@ def _show(command: Command, answer: Answer, given: Mapping[str, Any]) -> None:
     else:
         showing.one(body, answer.headers.get("etag"))
     if command.has_secret and not body["secret"] and body["kind"] != "identity":
-        principal = given["principal_id"]
+        # Its person alone could rotate an enrolment, with the secret that is lost.
+        way, verb = "rotate it, and it has another secret", "rotate"
+        if body["enrol"]:
+            way, verb = "it cannot enrol, so revoke it and make another one", "revoke"
+        profile = f" --profile {given['profile']}" if given["profile"] else ""
         raise Failure(
             Exit.SECRET_LOST,
-            "The answer with the secret was lost, or was given before. The credential is there: rotate it, and it has "
-            f"another secret.\n  atrium credentials rotate {principal} {body['id']}",
+            f"The answer with the secret was lost, or was given before. The credential is there: {way}.\n"
+            f"  atrium credentials {verb} {given['principal_id']} {body['id']}{profile}",
         )
 
 

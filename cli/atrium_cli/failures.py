@@ -33,7 +33,7 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.CONFLICT: "the state of the thing, or its version, does not allow it (409, 412)",
     Exit.BUSY: "the API was busy at each attempt (429, 503): try again later",
     Exit.UNREACHABLE: "the API cannot be reached, or has a fault (other 5xx)",
-    Exit.SECRET_LOST: "the answer with a new secret was lost: rotate the credential",
+    Exit.SECRET_LOST: "a new secret was lost: rotate the credential, but revoke an enrolment",
 }
 
 _OF_STATUS = {

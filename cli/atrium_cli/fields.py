@@ -1,6 +1,7 @@
 """The values that commands take: parameters of paths, fields of queries and of bodies, in the API's own words."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -58,6 +59,13 @@ def or_null(text: str) -> str | None:
     return None if text == "null" else text
 
 
+def _role(text: str) -> str:
+    """The id of a role, which may be called by its name."""
+    if text not in ROLES and not re.fullmatch("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", text):
+        raise Failure(Exit.USAGE, f"--role: there is no role {text}. There are {', '.join(ROLES)}.")
+    return ROLES.get(text, text)
+
+
 def _document(text: str) -> Any:
     """A text, or the JSON object that it is."""
     if not text.startswith("{"):
@@ -105,7 +113,7 @@ ROLE = option(
     "viewer, contributor, manager or owner (of spaces only); or a role's id.",
     "--role",
     "--role-id",
-    turn=lambda role: ROLES.get(role, role),
+    turn=_role,
     required=True,
 )
 KIND = option("kind", "A person or a program.", kind=Literal["user", "service"])

@@ -77,6 +77,10 @@ def test_errors_of_fields_are_told_by_field_with_code_and_request(atrium: Atrium
             "Error: An Idempotency-Key or ETag is in ASCII.",
         ),
         (["projects", "create", NOWHERE, "A", "--description", "{"], "Error: --description: "),
+        (
+            ["spaces", "members", "add", NOWHERE, "--email", "ada@acme.example", "--role", "contributer"],
+            "Error: --role: there is no role contributer. There are viewer, contributor, manager, owner.\n",
+        ),
         (["me", "--profile", "../x"], "Error: A profile's name has letters, digits, dots, dashes and underscores."),
         (
             ["me", "--profile", "nowhere"],
@@ -176,6 +180,26 @@ def test_lost_secret_is_told_with_how_to_get_another_one(world: World, atrium: A
     rotated = atrium("credentials", "rotate", "me", made["id"], "--only", "secret")
     assert (rotated.exit, rotated.err) == (0, "")
     assert world("GET", "/v1/me", by=None, headers={"X-API-Key": rotated.out.strip()}).status == 200
+
+
+def test_lost_secret_of_an_enrolment_is_told_with_how_to_revoke_it(world: World, atrium: Atrium, api: Between) -> None:
+    person = world.new_principal().rpartition("/")[2]
+    new = ("credentials", "create", person, "--kind", "token", "--name", "Laptop", "--enrol")
+    api.faults.append("lost")
+    done = atrium(*new, "--only", "secret")
+    (made,) = atrium.made("credentials", "list", person)
+    revoke = ["credentials", "revoke", person, made["id"]]
+    assert done.seen == (
+        Exit.SECRET_LOST,
+        "",
+        (
+            "Error: The answer with the secret was lost, or was given before. The credential is there: it cannot "
+            f"enrol, so revoke it and make another one.\n  atrium {' '.join(revoke)}\n"
+        ),
+    )
+    assert atrium("credentials", "rotate", person, made["id"]).exit == Exit.FORBIDDEN
+    assert atrium(*revoke).seen == (0, "Revoked.\n", "")
+    assert atrium(*new, "--only", "secret").out.startswith("atr_token_")
 
 
 def test_no_secret_is_in_what_a_failing_command_says(atrium: Atrium, tmp_path: Path) -> None:

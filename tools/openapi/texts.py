@@ -51,6 +51,7 @@ Make credentials of your own by `POST /v1/principals/{principal_id}/credentials`
 projects alone, and with an end. A new one is no wider than the one that you send, and ends no later. Its `secret` is in
 the first answer alone; if that answer is lost, a replay has `null` there: rotate it, and you have another one. Who is
 given one with `enrol` sends `POST …/{credential_id}/rotate` with it, and uses the secret of that answer from then on.
+If the secret of such an enrolment is lost, revoke it and make another one: an admin may not rotate it.
 
 ## Exactly once
 
