@@ -50,6 +50,7 @@ def _said(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _carry_out(command: Command, given: Mapping[str, Any]) -> None:
+    _check_only(command, given)
     fields = _fields(command, given)
     api = Client(place(given["profile"]))
     path = _path(command, given, api)
@@ -61,6 +62,17 @@ def _carry_out(command: Command, given: Mapping[str, Any]) -> None:
     query = _query(fields) if in_query else ()
     answer = api.send(command.method, path, query, body, given.get("idempotency_key"), given.get("if_match"))
     _show(command, answer, given)
+
+
+def _check_only(command: Command, given: Mapping[str, Any]) -> None:
+    """Before a write that makes a secret, which a mistyped name would lose. Raises Failure."""
+    only = given.get("only")
+    if only is None:
+        return
+    if given["json"]:
+        raise Failure(Exit.USAGE, "Give either --only or --json.")
+    if only not in command.answers:
+        raise Failure(Exit.USAGE, f"--only: there is no field {only}. There are {', '.join(command.answers)}.")
 
 
 def _path(command: Command, given: Mapping[str, Any], api: Client) -> str:
@@ -169,9 +181,7 @@ def _show(command: Command, answer: Answer, given: Mapping[str, Any]) -> None:
 
 
 def _show_only(item: Mapping[str, Any], name: str) -> None:
-    if name not in item:
-        raise Failure(Exit.USAGE, f"It is done, but the answer has no field {name}: it has {', '.join(item)}.")
-    value = item[name]
+    value = item.get(name)
     if value is not None:
         showing.out(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 

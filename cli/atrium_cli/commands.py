@@ -22,6 +22,38 @@ GROUPS: Mapping[str, str] = {
 }
 
 
+# The fields of what commands answer, by the words of a command or else of its group.
+_DATES = ("created_at", "updated_at")
+_ME = ("principal_id", "id", "tenant_id", "kind", "name", "email", "tenant_role", "spaces", "credential")
+_CREDENTIAL_FIELDS = (
+    *("id", "kind", "name", "hint", "permissions", "space_ids", "project_ids", "enrol", "issued_by", "created_at"),
+    *("expires_at", "last_used_at", "status"),
+)
+_PROJECT_FIELDS = ("id", "tenant_id", "space_id", "name", "manager_id", "created_by", "status", *_DATES)
+_ANSWERS: Mapping[str, Sequence[str]] = {
+    "me": _ME,
+    "whoami": _ME,
+    "tenant": ("id", "name", *_DATES),
+    "spaces": ("id", "tenant_id", "name", "description", *_DATES),
+    "spaces members": ("tenant_id", "space_id", "principal_id", "role_id", *_DATES),
+    "principals": (
+        *("id", "tenant_id", "kind", "name", "email", "external_id", "tenant_role", "status"),
+        *_DATES,
+    ),
+    "principals projects": ("project_id", "space_id", "name", "role_id", "is_manager"),
+    "credentials": _CREDENTIAL_FIELDS,
+    "credentials create": (*_CREDENTIAL_FIELDS, "secret"),
+    "credentials rotate": (*_CREDENTIAL_FIELDS, "secret", "previous_expires_at"),
+    "projects": (*_PROJECT_FIELDS, "description"),
+    "projects list": _PROJECT_FIELDS,
+    "projects members": ("tenant_id", "project_id", "principal_id", "role_id", "status", *_DATES),
+    "events": (
+        *("id", "type", "time", "tenant_id", "space_id", "project_id", "principal_id", "sequence", "request_id"),
+        *("actor", "resource", "changed", "omitted"),
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Command:
     """A request. `takes` has what the command line takes besides the parameters of the path; `also` fields of the body
@@ -46,6 +78,11 @@ class Command:
     @property
     def group(self) -> str:
         return self.words.rpartition(" ")[0]
+
+    @property
+    def answers(self) -> Sequence[str]:
+        """The fields of its answer, of a list those of an entry; some are there at times only."""
+        return () if self.done else _ANSWERS[self.words if self.words in _ANSWERS else self.group]
 
     @property
     def is_list(self) -> bool:

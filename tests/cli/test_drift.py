@@ -83,7 +83,11 @@ def test_command_takes_what_its_route_takes(command: Command) -> None:
     assert bool(command.done) == ("204" in answers)
     if not command.done:
         (schema,) = (answers[status]["content"]["application/json"]["schema"] for status in answers if status[0] == "2")
-        assert command.has_secret == ("secret" in resolved(schema)["properties"])
+        answer = resolved(schema)["properties"]
+        if command.is_list:
+            answer = resolved(answer["data"]["items"])["properties"]
+        assert command.has_secret == ("secret" in answer)
+        assert sorted(command.answers) == sorted(answer)
 
 
 def leaf(words: list[str]) -> None:

@@ -81,6 +81,12 @@ def test_errors_of_fields_are_told_by_field_with_code_and_request(atrium: Atrium
             ["spaces", "members", "add", NOWHERE, "--email", "ada@acme.example", "--role", "contributer"],
             "Error: --role: there is no role contributer. There are viewer, contributor, manager, owner.\n",
         ),
+        (
+            ["credentials", "create", "me", "--kind", "api_key", "--name", "CI", "--only", "secrt"],
+            "Error: --only: there is no field secrt. There are id, kind, name, hint, permissions, space_ids, ",
+        ),
+        (["events", "--only", "actor_id"], "Error: --only: there is no field actor_id. There are id, type, time, "),
+        (["spaces", "create", "Attic", "--only", "id", "--json"], '{"status": null, "code": null, "detail": "Give ei'),
         (["me", "--profile", "../x"], "Error: A profile's name has letters, digits, dots, dashes and underscores."),
         (
             ["me", "--profile", "nowhere"],
