@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
 from uuid import uuid4
 
-from atrium_cli.failures import Exit, Failure, refusal
+from atrium_cli.failures import Exit, Failure, no_api, refusal
 from atrium_cli.places import Place
 
 # The answers after which the same request is sent again, with the same key: a write happens once, however often.
@@ -100,7 +100,7 @@ class Client:
         if answer.status >= 300:
             raise refusal(answer.status, answer.headers, answer.body)
         if answer.status != NO_CONTENT and answer.body is None:
-            raise Failure(Exit.UNREACHABLE, f"{self._place.url} does not answer as Atrium does: is the URL right?")
+            raise no_api(self._place.url)
         return answer
 
     def _answer(self, request: Request) -> Answer:

@@ -8,7 +8,8 @@ from typing import Any
 
 
 class Exit(IntEnum):
-    """The exit statuses, for scripts. A number keeps its meaning. 1 is a fault in this program, 130 an interruption."""
+    """The exit statuses, for scripts. A number keeps its meaning. 1 is a fault in this program, 130 an interruption,
+    and 141 an output that is no longer read."""
 
     DONE = 0
     USAGE = 2
@@ -21,6 +22,9 @@ class Exit(IntEnum):
     UNREACHABLE = 9
     SECRET_LOST = 10
 
+
+# The exit status where the reader of the output has gone: that of a program which a shell says has ended by SIGPIPE.
+CLOSED = 141
 
 # For README, which has this table.
 MEANINGS: Mapping[Exit, str] = {
@@ -58,6 +62,13 @@ class Failure(Exception):
     code: str | None = None
     request_id: str | None = None
 
+    @property
+    def is_of_no_api(self) -> bool:
+        """Whether it is another server's answer, or a gateway's for a path that Atrium does not have."""
+        status = self.status or 500
+        is_strange = self.code in (None, "route_not_found") and self.exit is not Exit.BUSY
+        return status < 400 or (status < 500 and is_strange)
+
     def text(self) -> str:
         """For a person, on one line or on several."""
         if isinstance(self.detail, list):
@@ -73,6 +84,12 @@ class Failure(Exception):
         """For a program, on one line."""
         shown = {"status": self.status, "code": self.code, "detail": self.detail, "request_id": self.request_id}
         return json.dumps(shown, ensure_ascii=False)
+
+
+def no_api(url: str) -> Failure:
+    return Failure(
+        Exit.UNREACHABLE, f"There is no Atrium API at {url}. Its URL is that of its page /docs, without /docs."
+    )
 
 
 def refusal(status: int, headers: Mapping[str, str], body: Any) -> Failure:

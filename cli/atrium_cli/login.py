@@ -10,8 +10,8 @@ from uuid import uuid4
 import typer
 
 from atrium_cli import places
-from atrium_cli.client import Client
-from atrium_cli.failures import Exit, Failure
+from atrium_cli.client import Answer, Client
+from atrium_cli.failures import Exit, Failure, no_api
 from atrium_cli.places import Place
 from atrium_cli.showing import note, out
 
@@ -42,20 +42,38 @@ def login(
     """
     profile = profile or os.environ.get("ATRIUM_PROFILE") or places.DEFAULT
     places.file_of(profile)
-    to = Place((url or os.environ.get("ATRIUM_URL") or _asked("URL: ")).rstrip("/"), _secret())
+    given = url or os.environ.get("ATRIUM_URL") or _asked("URL: ")
+    to = Place(given.rstrip("/").removesuffix("/docs").rstrip("/"), _secret())
     api = Client(to)
-    answer = api.send("GET", "/v1/me")
+    answer = _me(api, to.url)
     me = answer.body
+    credential = me["credential"]
+    if rotate and credential:
+        # No secret is made that could not be kept. The older one is kept nowhere: it may be good for nothing.
+        places.rehearse(profile, to)
+        at = f"/v1/principals/{me['principal_id']}/credentials/{credential['id']}/rotate"
+        to = Place(to.url, _rotated(api, at))
+    elif credential and credential["permissions"] == []:
+        note("This credential enrols you, and is good for nothing else yet: atrium login --rotate")
     path = places.write(profile, to)
     home = Path.home()
     shown = f"~/{path.relative_to(home)}" if path.is_relative_to(home) else path
-    credential = me["credential"]
-    if rotate and credential:
-        at = f"/v1/principals/{me['principal_id']}/credentials/{credential['id']}/rotate"
-        places.write(profile, Place(to.url, _rotated(api, at)))
-    elif credential and credential["permissions"] == []:
-        note("This credential enrols you, and is good for nothing else yet: atrium login --rotate")
     out(answer.text if json else f"Logged in to {to.url} as {me['name']}. The profile is {shown}.")
+
+
+def _me(api: Client, url: str) -> Answer:
+    """Of GET /v1/me. Raises Failure, which tells a wrong URL from a wrong secret."""
+    try:
+        answer = api.send("GET", "/v1/me")
+    except Failure as failure:
+        if failure.code == "unauthorized":
+            failure.detail = f"The secret is not valid at {url}."
+        if failure.is_of_no_api:
+            raise no_api(url) from None
+        raise
+    if not isinstance(answer.body, dict) or "principal_id" not in answer.body:
+        raise no_api(url)
+    return answer
 
 
 def _rotated(api: Client, path: str) -> str:
@@ -70,7 +88,11 @@ def _rotated(api: Client, path: str) -> str:
 def _secret() -> str:
     if token := os.environ.get("ATRIUM_TOKEN"):
         return token
-    return getpass("Secret: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+    asked = sys.stdin.isatty()
+    secret = getpass("Secret: ") if asked else sys.stdin.readline().strip()
+    if not secret:
+        raise Failure(Exit.USAGE, "No secret was given." if asked else "No secret was given on stdin.")
+    return secret
 
 
 def _asked(question: str) -> str:

@@ -8,6 +8,8 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -95,19 +97,31 @@ def write(profile: str, to: Place) -> Path:
     """Writes a profile, which only its owner may read. The file is replaced at once, never seen half written. Raises
     Failure."""
     path = file_of(profile)
+    with _draft(path, to) as draft:
+        draft.replace(path)
+    return path
+
+
+def rehearse(profile: str, to: Place) -> None:
+    """Finds out whether a profile can be written, and writes none."""
+    with _draft(file_of(profile), to):
+        pass
+
+
+@contextmanager
+def _draft(path: Path, to: Place) -> Iterator[Path]:
+    """Of a profile, beside it. Its mode is 0600 from the beginning; in the end it is gone."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A draft has the mode 0600 from its beginning.
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{profile}.")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.")
+    draft = Path(name)
     try:
         with os.fdopen(descriptor, "w") as file:
             json.dump({"url": to.url, "token": to.token}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-    return path
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _read(profile: str) -> Place | None:

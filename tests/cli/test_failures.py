@@ -160,7 +160,7 @@ def test_answer_that_leads_elsewhere_is_not_followed(atrium: Atrium, api: Betwee
 def test_answer_of_another_server_is_told_as_one(atrium: Atrium, api: Between) -> None:
     api.faults.append(200)
     done = atrium("principals", "projects", "me")
-    said = f"Error: {api.url} does not answer as Atrium does: is the URL right?\n"
+    said = f"Error: There is no Atrium API at {api.url}. Its URL is that of its page /docs, without /docs.\n"
     assert done.seen == (Exit.UNREACHABLE, "", said)
 
 

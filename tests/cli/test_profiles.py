@@ -1,14 +1,16 @@
 """Where the command line finds the API and a credential, and how `atrium login` keeps them."""
 
 import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from atrium_cli import places
-from atrium_cli.failures import Exit, Failure
+from atrium_cli.failures import Exit, Failure, refusal
 from tests.support.client import World
-from tests.support.command import Atrium, Between
+from tests.support.command import Atrium, Between, Fault
 from tests.support.credentials import made
 
 
@@ -148,6 +150,69 @@ def test_login_without_a_terminal_asks_for_nothing(world: World, atrium: Atrium)
     named = atrium("login", "--profile", "laptop", "--url", "http://127.0.0.1:1", stdin="secret\n")
     assert named.exit == Exit.USAGE
     assert named.err == "Error: The profile laptop is the instance of `make run`. Choose another name.\n"
+
+
+@pytest.mark.parametrize("before", [None, '{"url": "https://api.example", "token": "mine"}'])
+@pytest.mark.parametrize("fault", [409, "lost"])
+def test_login_whose_rotation_fails_leaves_the_profile_as_it_was(
+    world: World, atrium: Atrium, api: Between, before: str | None, fault: Fault
+) -> None:
+    person = world.new_principal().rpartition("/")[2]
+    words = ("credentials", "create", person, "--kind", "token", "--name", "Laptop", "--enrol", "--only", "secret")
+    first = atrium(*words).out.strip()
+    path = kept(atrium)
+    path.parent.mkdir(parents=True)
+    if before:
+        path.write_text(before)
+    # Of me, and of the rotations.
+    api.faults.extend([None, *([fault] if fault == 409 else [fault, None] * 3)])
+    done = atrium("login", "--url", api.url, "--rotate", stdin=f"{first}\n")
+    assert (done.exit, done.out) == (Exit.CONFLICT if fault == 409 else Exit.SECRET_LOST, "")
+    assert [each.read_text() for each in path.parent.iterdir()] == ([before] if before else [])
+    assert atrium("login", "--url", api.url, "--rotate", stdin=f"{first}\n").exit == 0, "again"
+
+
+def test_secret_is_rotated_only_where_a_profile_can_be_written(
+    world: World, atrium: Atrium, api: Between, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    with pytest.raises(OSError, match="disk full"):
+        atrium("login", "--url", api.url, "--rotate", stdin=f"{world.principal('viewer')['token']}\n")
+    assert [method for method, _, _ in api.seen] == ["GET"]
+
+
+def test_login_takes_the_address_of_the_documentation(world: World, atrium: Atrium, api: Between) -> None:
+    for url in (f"{api.url}/docs", f"{api.url}/docs/"):
+        assert atrium("login", "--url", url, stdin=f"{world.principal('viewer')['token']}\n").exit == 0
+        assert json.loads(kept(atrium).read_text())["url"] == api.url
+
+
+@pytest.mark.parametrize(("path", "fault"), [("/prod", None), ("", 200), ("", 302)])
+def test_login_at_a_wrong_url_is_told_as_one(atrium: Atrium, api: Between, path: str, fault: Fault) -> None:
+    api.faults.append(fault)
+    done = atrium("login", "--url", f"{api.url}{path}", stdin="atr_token_x\n")
+    said = f"There is no Atrium API at {api.url}{path}. Its URL is that of its page /docs, without /docs."
+    assert done.seen == (Exit.UNREACHABLE, "", f"Error: {said}\n")
+    assert not kept(atrium).exists()
+
+
+def test_answer_of_a_gateway_for_a_stage_that_it_does_not_have_is_of_no_api() -> None:
+    assert refusal(403, {}, {"message": "Forbidden"}).is_of_no_api
+    for status, code in ((403, "request_refused"), (429, None), (502, None)):
+        assert not refusal(status, {"x-error-code": code} if code else {}, {}).is_of_no_api
+
+
+def test_login_with_a_wrong_or_no_secret_is_told_as_that(atrium: Atrium, api: Between) -> None:
+    wrong = atrium("login", "--url", api.url, stdin="atr_token_x\n")
+    assert (wrong.exit, wrong.out) == (Exit.UNAUTHORIZED, "")
+    assert wrong.err.startswith(f"Error: The secret is not valid at {api.url}.\n(unauthorized, status 401, request ")
+    for stdin in ("", "\n"):
+        done = atrium("login", "--url", api.url, stdin=stdin)
+        assert done.seen == (Exit.USAGE, "", "Error: No secret was given on stdin.\n")
+    assert len(api.seen) == 1
 
 
 def test_rotation_of_a_key_in_use_stays_in_the_profile(world: World, atrium: Atrium, api: Between) -> None:
