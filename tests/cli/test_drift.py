@@ -167,3 +167,10 @@ def test_installed_program_runs_and_completes(world: World, atrium: Atrium, inst
     # From the repository, without an installation.
     del variables["PYTHONPATH"]
     assert run(ROOT / "cli/atrium", "tenant", "--only", "name") == "Acme\n"
+    # With a reader that has gone, as `head` has.
+    for words in (["tenant"], ["tenant", "show", "--json"], ["--help"], ["spaces", "show", "no id"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run([ROOT / "cli/atrium", *words], env=variables, stdout=writing, stderr=writing, check=False)
+        os.close(writing)
+        assert done.returncode == 141, words
