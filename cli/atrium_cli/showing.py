@@ -102,12 +102,14 @@ def _moment(name: str) -> Column:
 
 
 def _about(event: Item) -> str:
-    """The kind and the id of what an event is about, and who did it."""
+    """The kind and the id of what an event is about, who did it, and with which credential. A name would cost a request
+    for each id."""
     kind = event["type"].partition(".")[0]
     resource = event["resource"] or {}
     id = resource.get("id") or resource.get("principal_id") or event.get("principal_id") or "-"
     actor = event["actor"]
-    return _lines(f"{kind} {id}", f"by {actor['kind']} {actor['principal_id'] or ''}".rstrip())
+    by = f"by {actor['kind']} {actor['principal_id'] or ''}".rstrip()
+    return _lines(f"{kind} {id}", by, *([f"with {actor['credential_id']}"] if actor["credential_id"] else []))
 
 
 SPACES = (_stacked("id", "name"), _field("description"))
@@ -127,7 +129,7 @@ CREDENTIALS = (_stacked("id", "name"), _field("kind"), _field("status"), _moment
 PROJECTS = (_stacked("id", "name"), _field("status"), _moment("updated_at"))
 EVENTS = (
     Column("time, type", lambda event: _lines(f"{event['time'][:19]}Z", event["type"]), True),
-    Column("about, by", _about, True),
+    Column("about, by, with credential", _about, True),
 )
 
 # ---------------------------------------------------------------- printing

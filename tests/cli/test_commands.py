@@ -206,15 +206,17 @@ def test_events_tell_who_changed_what(world: World, atrium: Atrium) -> None:
     world.new_member(f"{world.projects()}/{project}", "viewer", "viewer")
     newest, first = atrium.made("events", "--project-id", project)
     assert [newest["type"], first["type"]] == ["member.added", "project.created"]
-    by = f"by user {world.uuid('owner')}"
+    by, key = f"by user {world.uuid('owner')}", f"with {newest['actor']['credential_id']}"
     assert atrium("events", "list", "--project-id", project, "--type", "member.*", "--type", "project.*").seen == (
         0,
         lines(
-            "time, type            about, by",
+            "time, type            about, by, with credential",
             f"{newest['time'][:19]}Z  member {world.uuid('viewer')}",
             f"  member.added          {by}",
+            f"                        {key}",
             f"{first['time'][:19]}Z  project {project}",
             f"  project.created       {by}",
+            f"                        {key}",
         ),
         "",
     )

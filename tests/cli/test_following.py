@@ -133,6 +133,9 @@ def test_followed_events_are_tables_for_people(world: World, atrium: Atrium, now
     done = atrium("events", "--follow", "--since", since, "--limit", "1")
     assert done.seen == (
         0,
-        f"{moment}Z  project {project}\n  project.created       by user {world.uuid('owner')}\n",
+        (
+            f"{moment}Z  project {project}\n  project.created       by user {world.uuid('owner')}\n"
+            f"                        with {world('GET', '/v1/me').body['credential']['id']}\n"
+        ),
         "",
     )
