@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ _LIMIT = ("limit", int, typer.Option(min=1, help="How many entries at most."))
 _KEY = ("idempotency_key", str, typer.Option(help="The Idempotency-Key, for a script that may run twice."))
 _IF_MATCH = ("if_match", str, typer.Option(help="The ETag that it must have, as show prints it."))
 _ONLY = ("only", str, typer.Option(help="Print the value of this field, and nothing else."))
+_YES = ("yes", bool, typer.Option("--yes", help="Do not ask, at a terminal, whether it is meant."))
 _FOLLOW = ("follow", bool, typer.Option("--follow", help="Print each event once, from now or --since on."))
 
 
@@ -52,6 +54,7 @@ def _said(function: Callable[..., None]) -> Callable[..., None]:
 def _carry_out(command: Command, given: Mapping[str, Any]) -> None:
     _check_only(command, given)
     fields = _fields(command, given)
+    _confirm(command, given)
     api = Client(place(given["profile"]))
     path = _path(command, given, api)
     if command.is_list:
@@ -73,6 +76,17 @@ def _check_only(command: Command, given: Mapping[str, Any]) -> None:
         raise Failure(Exit.USAGE, "Give either --only or --json.")
     if only not in command.answers:
         raise Failure(Exit.USAGE, f"--only: there is no field {only}. There are {', '.join(command.answers)}.")
+
+
+def _confirm(command: Command, given: Mapping[str, Any]) -> None:
+    """Asks a person at a terminal; a script is asked nothing. Raises Failure."""
+    question = command.asks_of_me if given.get("principal_id") == "me" else command.asks
+    if not question or given["yes"] or not sys.stdin.isatty():
+        return
+    # On stderr, as all that is no data.
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Failure(Exit.USAGE, "Nothing was done.")
 
 
 def _path(command: Command, given: Mapping[str, Any], api: Client) -> str:
@@ -209,6 +223,7 @@ def _function(command: Command) -> Callable[..., None]:
         *((_FOLLOW,) if command.follows else ()),
         *((_KEY,) if command.writes else ()),
         *((_IF_MATCH,) if command.changes else ()),
+        *((_YES,) if command.asks or command.asks_of_me else ()),
         *(() if command.done else (_ONLY,)),
         *(_JSON, _PROFILE),
     ]

@@ -74,6 +74,9 @@ class Command:
     has_secret: bool = False
     follows: bool = False
     default: bool = False
+    # The question before it is done, at a terminal; and the one where its principal is the word me.
+    asks: str = ""
+    asks_of_me: str = ""
 
     @property
     def group(self) -> str:
@@ -200,6 +203,7 @@ COMMANDS: Sequence[Command] = (
         "Deletes a space that has no projects.",
         done="Deleted.",
         examples=["atrium spaces delete SPACE_ID"],
+        asks="Delete this space for ever?",
     ),
     *_members("spaces members", _SPACE, showing.SPACE_MEMBERS),
     # ------------------------------------------------------------ principals
@@ -245,6 +249,7 @@ COMMANDS: Sequence[Command] = (
         "Refuses a principal from its next request on. It keeps its roles.",
         also={"status": "suspended"},
         examples=["atrium principals suspend PRINCIPAL_ID"],
+        asks_of_me="Suspend yourself? Only another admin can let you in again.",
     ),
     Command(
         "principals resume",
@@ -261,6 +266,8 @@ COMMANDS: Sequence[Command] = (
         "Deletes a principal, with its credentials, for ever.",
         done="Deleted.",
         examples=["atrium principals delete PRINCIPAL_ID"],
+        asks="Delete this principal and its credentials for ever?",
+        asks_of_me="Delete yourself and your credentials for ever?",
     ),
     Command(
         "principals projects",
@@ -364,6 +371,7 @@ COMMANDS: Sequence[Command] = (
         "Deletes a project, with all that is in it, for ever.",
         done="Deleted.",
         examples=["atrium projects delete SPACE_ID PROJECT_ID"],
+        asks="Delete this project and all that is in it for ever?",
     ),
     *_members("projects members", _PROJECT, showing.MEMBERS),
     # ------------------------------------------------------------ events

@@ -29,7 +29,7 @@ CLOSED = 141
 # For README, which has this table.
 MEANINGS: Mapping[Exit, str] = {
     Exit.DONE: "it is done",
-    Exit.USAGE: "the command line is wrong, or there is no credential to send",
+    Exit.USAGE: "the command line is wrong, there is no credential, or you said no",
     Exit.REFUSED: "the API refuses what was sent (400, 413, 415, 422 …)",
     Exit.UNAUTHORIZED: "the credential is not valid, or its principal is suspended (401)",
     Exit.FORBIDDEN: "the principal or its credential may not do this (403)",

@@ -1,14 +1,20 @@
 """The commands, with their whole outputs."""
 
 import json
+import os
+import pty
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from atrium_cli.failures import Exit
 from atrium_cli.fields import ROLES
+from local.template import ROOT
 from tests.support.client import World
-from tests.support.command import Atrium
+from tests.support.command import Atrium, environment
 from tests.support.credentials import in_days
 
 
@@ -224,6 +230,37 @@ def test_events_tell_who_changed_what(world: World, atrium: Atrium) -> None:
     shown = atrium("events", "show", first["id"]).out
     assert read(shown)["type"] == "project.created"
     assert json.dumps(first["resource"]["name"]) in shown
+
+
+def test_deletion_is_asked_for_at_a_terminal_alone(world: World, atrium: Atrium, tmp_path: Path) -> None:
+    def at_a_terminal(answer: str, *words: str) -> tuple[int, str]:
+        terminal, stdin = pty.openpty()
+        os.write(terminal, answer.encode())
+        variables = {**os.environ, **environment(tmp_path)}
+        run = [str(ROOT / "cli/atrium"), *words]
+        done = subprocess.run(run, env=variables, stdin=stdin, capture_output=True, text=True, check=False)
+        os.close(terminal)
+        os.close(stdin)
+        assert done.stdout in ("", "Deleted.\n", "suspended\n")
+        return done.returncode, done.stderr
+
+    space = world.new_space().rpartition("/")[2]
+    question = "Delete this space for ever? [y/N] "
+    assert at_a_terminal("n\n", "spaces", "delete", space) == (Exit.USAGE, f"{question}Error: Nothing was done.\n")
+    assert atrium("spaces", "show", space).exit == 0
+    assert at_a_terminal("y\n", "spaces", "delete", space) == (0, question)
+    assert atrium("spaces", "show", space).exit == Exit.NOT_FOUND
+    person = world.new_principal().rpartition("/")[2]
+    assert at_a_terminal("", "principals", "suspend", person, "--only", "status") == (0, "")
+    assert at_a_terminal("", "principals", "delete", person, "--yes") == (0, "")
+    assert atrium("principals", "show", person).exit == Exit.NOT_FOUND
+    for word, question in (
+        ("suspend", "Suspend yourself? Only another admin can let you in again. [y/N] "),
+        ("delete", "Delete yourself and your credentials for ever? [y/N] "),
+    ):
+        done = at_a_terminal("\n", "principals", word, "me")
+        assert done == (Exit.USAGE, f"{question}Error: Nothing was done.\n")
+    assert atrium.made("principals", "show", "me")["status"] == "active"
 
 
 def test_lists_follow_their_cursors_up_to_a_limit(world: World, atrium: Atrium) -> None:
