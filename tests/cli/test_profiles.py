@@ -144,6 +144,23 @@ def test_enrolled_persons_login_makes_the_credential_whole_and_shows_no_secret(
     assert atrium("spaces", "list").exit == 0, "before, GET /v1/me alone"
 
 
+def test_enrolment_is_refused_in_the_words_of_the_api(world: World, atrium: Atrium, api: Between) -> None:
+    person = world.new_principal().rpartition("/")[2]
+    words = ("credentials", "create", person, "--kind", "token", "--name", "Laptop", "--enrol", "--only", "secret")
+    first = atrium(*words).out.strip()
+    early = atrium("spaces", "list", ATRIUM_TOKEN=first)
+    assert early.exit == Exit.FORBIDDEN
+    said = "Error: Your credential only enrols you. Rotate it, and send the secret of that answer.\n(enrolment_only, "
+    assert early.err.startswith(said)
+    assert atrium("login", "--url", api.url, "--rotate", "--profile", "thief", stdin=f"{first}\n").exit == 0
+    assert atrium("me", "--profile", "thief").exit == 0
+    late = atrium("login", "--url", api.url, "--rotate", stdin=f"{first}\n")
+    assert (late.exit, late.out) == (Exit.CONFLICT, "")
+    said = "Error: The credential was made whole, and its new secret is in use. If not by you, have it revoked.\n"
+    assert late.err.startswith(f"{said}(enrolled_already, status 409, request ")
+    assert not kept(atrium).exists()
+
+
 def test_login_without_a_terminal_asks_for_nothing(world: World, atrium: Atrium) -> None:
     done = atrium("login", stdin="secret\n")
     assert done.seen == (Exit.USAGE, "", "Error: Give the URL: --url, or ATRIUM_URL.\n")
