@@ -2,44 +2,26 @@
 // what links into it show, what its search finds, what the keyboard does. Prints it as JSON. Arguments: the API's base
 // URL, the screen's width, a folder for screenshots if they are wanted.
 
-import { readFileSync } from "node:fs";
-
 import { launch, open } from "./browser.mjs";
+import { judged, linked, ready, searched } from "./looking.mjs";
 
 const [base, width, folder] = process.argv.slice(2);
-const AXE = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 const LINKS = ["#/flat-tasks/update_task", "#/v1-decisions/v1_delete_decision", "#/v1-members", "#errors"];
 
 const browser = await launch();
-const seen = { found: {}, wider: {}, linked: {}, search: {} };
+const seen = { found: {}, wider: {}, linked: {} };
 try {
   const page = await open(browser, { viewport: { width: Number(width), height: 844 } });
-  const ready = () => page.waitForSelector("html[data-ready]");
   const look = async (what) => {
-    await page.evaluate(AXE);
     for (const colorScheme of ["light", "dark"]) {
-      await page.emulateMedia({ colorScheme });
-      await page.waitForFunction(
-        (wanted) => document.documentElement.classList.contains("dark-mode") === wanted,
-        colorScheme === "dark",
-      );
-      // The page fades from one scheme's colours to the other's.
-      await page.waitForFunction(() =>
-        document.getAnimations().every((each) => !(each instanceof CSSTransition) || each.playState !== "running"),
-      );
       const name = `${what}, ${colorScheme}`;
-      seen.found[name] = await page.evaluate(async () =>
-        (await axe.run({ resultTypes: ["violations"] })).violations
-          .filter((each) => ["critical", "serious"].includes(each.impact))
-          .flatMap((each) => each.nodes.map((node) => [each.id, node.target.join(" "), node.failureSummary])),
-      );
-      seen.wider[name] = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+      ({ found: seen.found[name], wider: seen.wider[name] } = await judged(page, colorScheme));
       if (folder) await page.screenshot({ path: `${folder}/${width}-${name}.png` });
     }
   };
 
   await page.goto(`${base}/docs`);
-  await ready();
+  await ready(page);
   await look("closed");
 
   // One operation with its schemas and all its refusals, one with the answer that it got.
@@ -68,35 +50,20 @@ try {
   await page.locator("dialog").waitFor({ state: "detached" });
   seen.focus.push(await focused());
 
-  const shown = () => page.locator(".opblock:visible").evaluateAll((all) => all.map((each) => each.id.split("-").at(-1)));
-  for (const phrase of ["e-mail find", "PATCH reassign", "no such thing", ""]) {
-    await page.fill("#search", phrase);
-    seen.search[phrase] = [await shown(), await page.textContent("#found")];
-  }
+  seen.search = await searched(page, ["e-mail find", "PATCH reassign", "no such thing", ""]);
 
-  // Whether the title of what is linked to is seen, from its upper edge to its lower.
-  const linked = () =>
-    page.evaluate(() => {
-      const [group, operation] = location.hash.replace(/^#\/?/, "").split("/");
-      const place = operation ? `operations-${group}-${operation}` : `operations-tag-${group}`;
-      const named = document.getElementById(place) ?? document.getElementById(group);
-      const title = named.querySelector(".opblock-summary-control") ?? named;
-      const { x, y, width, height } = title.getBoundingClientRect();
-      const points = [y + 1, y + height / 2, y + height - 1].map((at) => document.elementFromPoint(x + width / 2, at));
-      return points.every((point) => point !== null && title.contains(point));
-    });
   for (const hash of LINKS) {
     await page.evaluate(() => { history.replaceState(null, "", "#top"); scrollTo(0, 0); });
     const other = hash.startsWith("#/v1") ? "flat" : "v1";
     await page.click(`button[data-show=${other}]`);
     await page.goto(`${base}/docs${hash}`); // the same page: a link in it
     await page.waitForFunction(() => scrollY > 0);
-    const within = await linked();
+    const within = await linked(page);
     await page.reload();
-    await ready();
+    await ready(page);
     if (hash.split("/").length > 2) await page.locator(".opblock .opblock-body").waitFor();
     await page.waitForFunction(() => scrollY > 0);
-    seen.linked[hash] = [within, await linked(), await page.evaluate(() => localStorage.getItem("atrium-dialect"))];
+    seen.linked[hash] = [within, await linked(page), await page.evaluate(() => localStorage.getItem("atrium-dialect"))];
     if (folder) await page.screenshot({ path: `${folder}/${width}${hash.replace(/\W+/g, "-")}.png` });
   }
   seen.sections = await page

@@ -7,6 +7,8 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,47 @@ def in_a_browser(script: str, *arguments: str) -> Any:
     return json.loads(ran.stdout)
 
 
+# Operations of both dialects and of each kind: those that the scripts of the browser use, and some that they do not.
+FEW = {
+    *("list_projects", "create_project", "delete_project", "update_task", "reassign_task", "list_datasets"),
+    *("add_team_member", "find_team_member", "search_team", "v1_get_me", "v1_update_project", "v1_list_members"),
+    *("v1_delete_decision", "v1_list_principals", "v1_list_events", "get_openapi"),
+}
+
+
+def with_few_operations() -> dict[str, Any]:
+    """The committed document with FEW of its operations, and with what they refer to."""
+    paths = {
+        path: {method: each for method, each in item.items() if each["operationId"] in FEW}
+        for path, item in COMMITTED["paths"].items()
+    }
+    paths = {path: item for path, item in paths.items() if item}
+    used = {tag for item in paths.values() for each in item.values() for tag in each["tags"]}
+    every = COMMITTED["components"]
+    components: dict[str, dict[str, Any]] = {"securitySchemes": every["securitySchemes"]}
+    text = json.dumps(paths)
+    while text:
+        found = set(re.findall('"#/components/([^/"]+)/([^/"]+)"', text))
+        new = [(kind, name) for kind, name in sorted(found) if name not in components.setdefault(kind, {})]
+        for kind, name in new:
+            components[kind][name] = every[kind][name]
+        text = "".join(json.dumps(every[kind][name]) for kind, name in new)
+    tags = [tag for tag in COMMITTED["tags"] if tag["name"] in used]
+    return {**COMMITTED, "tags": tags, "paths": paths, "components": components}
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """GET /openapi.json answers this document. A browser takes two seconds of a processor for the whole one, and most
+    of what the page does is the same with few operations.
+    """
+    document, function = with_few_operations(), import_module("get_openapi")
+    monkeypatch.setattr(function, "document", json.dumps(document))
+    function.page.cache_clear()
+    yield document
+    function.page.cache_clear()
+
+
 LANGUAGES = ["curl", "Python", "JavaScript"]
 
 
@@ -171,7 +214,26 @@ def run(samples: dict[str, str], owner: dict[str, str], url: str) -> dict[str, t
     return {language: (int(status), json.loads(body)) for language, (status, _, body) in told.items()}
 
 
-def test_browser_renders_the_page_takes_a_key_and_sends_a_request(shared: World) -> None:
+def shown(document: dict[str, Any]) -> tuple[list[str], dict[str, int]]:
+    """The groups of the page, and how many operations it shows of each dialect."""
+    every = [path for path, item in document["paths"].items() for _ in item]
+    v1 = [path for path in every if path.startswith("/v1/")]
+    flat = [path for path in every if path.startswith("/projects")]
+    numbers = {"all": len(every), "flat": len(every) - len(v1), "v1": len(every) - len(flat)}
+    return [tag["name"] for tag in document["tags"]], numbers
+
+
+def searched(document: dict[str, Any]) -> dict[str, list[Any]]:
+    """What the page finds for some phrases: in the whole document no more than in one of few operations."""
+    every = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+    return {
+        "e-mail find": [["add_team_member", "find_team_member", "search_team", "v1_list_principals"], "4 operations"],
+        "PATCH reassign": [["reassign_task"], "1 operation"],
+        "": [every, ""],
+    }
+
+
+def test_browser_renders_the_page_takes_a_key_and_sends_a_request(shared: World, few: dict[str, Any]) -> None:
     """Under a stage, where a URL made from the root alone would lead nowhere. The next tests have none."""
     owner = shared.principal("owner")
     with served(shared, "/prod") as url:
@@ -180,12 +242,7 @@ def test_browser_renders_the_page_takes_a_key_and_sends_a_request(shared: World)
         sent = run(seen["sent"], owner, url)
     assert seen["errors"] == []
     assert seen["title"] == "Atrium API"
-    assert seen["groups"] == [tag["name"] for tag in COMMITTED["tags"]]
-    every = [path for path, item in COMMITTED["paths"].items() for _ in item]
-    v1 = [path for path in every if path.startswith("/v1/")]
-    flat = [path for path in every if path.startswith("/projects")]
-    shown = {"all": len(every), "flat": len(every) - len(v1), "v1": len(every) - len(flat)}
-    assert seen["operations"] == shown
+    assert (seen["groups"], seen["operations"]) == shown(few)
     assert seen["button"] == "Authorized"
     me = shared("GET", "/v1/me").body
     by_key = me | {"credential": me["credential"] | {"id": A_UUID, "kind": "api_key"}}
@@ -197,7 +254,7 @@ def test_browser_renders_the_page_takes_a_key_and_sends_a_request(shared: World)
         "v1-projects-v1_update_project": {404},  # of the example's ids
         "flat-projects-delete_project": {404},
     }
-    example = COMMITTED["paths"]["/projects"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    example = few["paths"]["/projects"]["post"]["requestBody"]["content"]["application/json"]["example"]
     for language, (_, made) in ran["flat-projects-create_project"].items():
         assert example.items() <= made.items(), language
     assert seen["kept"] == {
@@ -214,17 +271,17 @@ def test_browser_renders_the_page_takes_a_key_and_sends_a_request(shared: World)
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-def test_browser_page_is_accessible_linkable_and_searchable(shared: World, width: int) -> None:
+def test_browser_page_is_accessible_linkable_and_searchable(shared: World, few: dict[str, Any], width: int) -> None:
     with served(shared) as url:
         seen = in_a_browser("reading.mjs", url, str(width))
     looks = [f"{look}, {colours}" for look in ("closed", "open", "the dialog") for colours in ("light", "dark")]
     assert seen["found"] == {look: [] for look in looks}
     assert seen["wider"] == dict.fromkeys(looks, 0)
     # Each refusal is a line, and more when it is asked for.
-    answers = COMMITTED["paths"]["/v1/spaces/{space_id}/projects/{project_id}"]["patch"]["responses"]
+    answers = few["paths"]["/v1/spaces/{space_id}/projects/{project_id}"]["patch"]["responses"]
     assert seen["refusals"] == [status for status in answers if status >= "400"]
     assert seen["unfolded"] == 0
-    project = COMMITTED["paths"]["/projects/{id}/datasets"]["get"]["parameters"][0]["example"]
+    project = few["paths"]["/projects/{id}/datasets"]["get"]["parameters"][0]["example"]
     assert seen["sent"] == f"{url}/projects/{project}/datasets?limit=1000"
     # Escape closes the dialog, and one is where one was.
     assert seen["focus"] == ["credentials", "enter"]
@@ -235,25 +292,34 @@ def test_browser_page_is_accessible_linkable_and_searchable(shared: World, width
         "#/v1-members": [True, True, "flat"],
         "#errors": [True, True, "v1"],
     }
-    sections = re.findall(r"^## (.*)$", COMMITTED["info"]["description"], re.MULTILINE)
+    sections = re.findall(r"^## (.*)$", few["info"]["description"], re.MULTILINE)
     assert seen["sections"] == [[title, title] for title in sections]
-    every = [operation["operationId"] for path in COMMITTED["paths"].values() for operation in path.values()]
-    assert seen["search"] == {
-        "e-mail find": [["add_team_member", "find_team_member", "search_team", "v1_list_principals"], "4 operations"],
-        "PATCH reassign": [["reassign_task"], "1 operation"],
-        "no such thing": [[], "0 operations"],
-        "": [every, ""],
+    assert seen["search"] == {**searched(few), "no such thing": [[], "0 operations"]}
+
+
+def test_browser_shows_every_operation_on_a_phone(shared: World) -> None:
+    with served(shared) as url:
+        seen = in_a_browser("whole.mjs", url)
+    groups, operations = shown(COMMITTED)
+    assert seen == {
+        "errors": [],
+        "linked": True,
+        "found": [],
+        "wider": 0,
+        "groups": groups,
+        "operations": operations,
+        "search": searched(COMMITTED),
     }
 
 
-def test_browser_draws_text_with_the_test_font_on_every_screen(shared: World) -> None:
+def test_browser_draws_text_with_the_test_font_on_every_screen(shared: World, few: dict[str, Any]) -> None:
     with served(shared) as url:
         drawn = in_a_browser("drawn.mjs", url)
     assert list(drawn) == ["desktop light", "desktop dark", "phone light", "phone dark"]
-    first = COMMITTED["paths"]["/projects"]["get"]
+    first = few["paths"]["/projects"]["get"]
     texts = {
-        "title": COMMITTED["info"]["title"],
-        "group": COMMITTED["tags"][0]["name"],
+        "title": few["info"]["title"],
+        "group": few["tags"][0]["name"],
         "method": "GET",
         "path": "/projects",
         "summary": first["summary"],
