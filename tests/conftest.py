@@ -19,6 +19,7 @@ from typing import Any
 import hypothesis
 import pytest
 from moto import mock_aws
+from moto.core.models import botocore_stubber
 
 from atrium.store.engine import table as tables
 from atrium.store.engine.table import Table
@@ -30,7 +31,7 @@ from tests.support import clock
 from tests.support.client import Answer, World, through
 from tests.support.clock import Workers
 from tests.support.proxy import Proxy
-from tests.support.trace import Trace, meeting
+from tests.support.trace import FUNCTIONS, Trace, meeting
 from tests.support.world import KEY, BeforeCommit, Count, Crowd, crowd_on, inline, the_template
 
 # An example may take as long as the machine needs.
@@ -177,7 +178,8 @@ def shared(template: Template, engine: str, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def world_on_moto(template: Template, tmp_path: Path) -> Iterator[World]:
-    """The API in this process, on moto."""
+    """The API in this process, on moto, which is one of boto3's handlers. The functions' clients have none of those."""
+    FUNCTIONS.get_component("event_emitter").register("before-send", botocore_stubber, unique_id="moto")
     with mock_aws(), inline(template, None, tmp_path, call) as made:
         yield made
 

@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
-from botocore.session import get_session
+from botocore.session import Session
 
 from atrium.store.engine import client as clients
 from atrium.store.engine.table import Table
@@ -26,8 +26,9 @@ from local.template import Function, Template
 from tests.support import iam
 from tests.support.clock import NET
 
-# What the functions' clients of the table are made by. Tests that ask the table themselves have boto3's.
-FUNCTIONS = get_session()
+# What the functions' clients of the table are made by, as client.py makes it. Tests that ask the table themselves have
+# boto3's.
+FUNCTIONS = Session(include_builtin_handlers=False)
 
 # botocore's descriptions of services, read once in a process: by far the most of what a client takes to be made. The
 # tests' own clients have botocore's as they are, since some rows of tests have bytes.
