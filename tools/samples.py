@@ -1,7 +1,7 @@
 """The sample events: of each route a request that succeeds, in the envelope that the laptop's gateway makes.
 
 Their tenant and people are those of local/demo.py, whose ids are the same everywhere. The project and its records, and
-whom and what other samples end, do not exist until somebody makes them: tests put the ids of their own in.
+whom and what other samples end, do not exist until a test makes them: tests put the ids of their own in.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Create a credential.
 
-To oneself; or as an admin to a service. For another user an admin issues only one that enrols it: whoever gets the
-secret rotates it, and has a whole credential of its own. A credential is at most as wide as the one that is sent with
+To oneself; or as an admin to a service. For another user an admin issues only one that enrols it: the user
+rotates it, and has a whole credential of its own. A credential is at most as wide as the one that is sent with
 the request, and ends no later. `secret` is in the first answer alone. 409 with 50 credentials that have not ended, and
 for an identity that is registered.
 """

@@ -30,8 +30,8 @@ pytestmark = pytest.mark.timeout(full(600, 1_800))
 
 @dataclass
 class Left:
-    """What a deletion left to be purged: the id of what was deleted, its record of the stream, and how often each event
-    is told by its purge. A test starts with the same rows each time."""
+    """The rows that a deletion left to be purged: the id of what was deleted, its record of the stream, and how often
+    each event is told by its purge. A test starts with the same rows each time."""
 
     world: World
     template: Template
@@ -74,7 +74,7 @@ def left(
     request: pytest.FixtureRequest, world: World, template: Template, before_commit: BeforeCommit
 ) -> Iterator[Left]:
     """A space in which a project slipped in; or a principal with memberships, roles, credentials, and a project that it
-    was made the manager of meanwhile."""
+    was made the manager of at that time."""
     if request.param == "space":
         space = world.projects("research").rpartition("/")[0]
         before_commit(lambda other: other("DELETE", space))

@@ -35,7 +35,7 @@ def to_provision(world: World, sample: Any) -> list[Any]:
 
 def to_purge(world: World, sample: Any) -> list[Any]:
     """A deleted space with members; a deleted principal with a credential, and with a project that it was made the
-    manager of meanwhile; and a deleted project with members and records, as the stream tells of them. The sweep finds
+    manager of by then; and a deleted project with members and records, as the stream tells of them. The sweep finds
     them by itself. All of it was deleted long ago, so that no purge waits."""
     project, joined, space = a_project(world), world.new_project(), world("POST", "/v1/spaces", {"name": "Attic"}).body
     world.new_note(world.new_record(project, "tasks"))

@@ -200,7 +200,7 @@ class World:
         return f"{path}/{answer.body['id']}"
 
     def new_space(self) -> str:
-        """The path of a new space, which is empty and nobody's."""
+        """The path of a new space, which is empty and has no owner."""
         answer = self("POST", "/v1/spaces", {"name": "Attic", "owner_id": None})
         assert answer.status == 201, answer
         return f"/v1/spaces/{answer.body['id']}"

@@ -169,7 +169,7 @@ def answered(p: Place, row: str, **change: Any) -> None:
 
 Seed = Callable[[Place], None]
 
-# What has a tombstone until it is purged.
+# The kinds that have a tombstone until they are purged.
 TOMBSTONES = ("project", "space", "principal")
 
 # Of each kind, ways to do the damage, and what the repair does; None where it is a person's to repair.

@@ -28,7 +28,7 @@ def unhurried() -> Iterator[clock.Clock]:
 
 
 def records() -> list[dict[str, Any]]:
-    """What the stream brings of all rows of the purge queue."""
+    """The records that the stream brings of all rows of the purge queue."""
     rows = sorted(queued(table()), key=lambda row: str(row["sk"]))
     return [
         {"dynamodb": {"NewImage": wire_item(row), "SequenceNumber": str(100 + place)}} for place, row in enumerate(rows)
@@ -56,7 +56,7 @@ def told(world: World, *types: str) -> list[Any]:
 
 
 def in_short(event: Any) -> tuple[str, str, str, str]:
-    """What an event is about, who made the change, and in which request."""
+    """The subject of an event, who made the change, and in which request."""
     about = event["resource"].get("principal_id") or event["resource"]["id"]
     return event["type"], about, event["actor"]["principal_id"], event["request_id"]
 

@@ -26,8 +26,8 @@ from local.template import Function, Template
 from tests.support import iam
 from tests.support.clock import NET
 
-# What the functions' clients of the table are made by, as client.py makes it. Tests that ask the table themselves have
-# boto3's.
+# The parts of which the functions' clients of the table are made, as client.py makes it. Tests that ask the table
+# themselves have boto3's.
 FUNCTIONS = Session(include_builtin_handlers=False)
 
 # botocore's descriptions of services, read once in a process: by far the most of what a client takes to be made. The

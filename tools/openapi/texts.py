@@ -58,9 +58,9 @@ If the secret of such an enrolment is lost, revoke it and make another one: an a
 Every write takes an `Idempotency-Key`, 1 to 255 visible ASCII characters. Send the same request with the same key
 again, after a time-out or a `503`, say, and it happens once: the answer is the first one, byte for byte but for a
 secret, with `Idempotent-Replayed: true`. A key belongs to who sends it, a method and a route, and is remembered for 30
-days: on another route, or from somebody else, the same text is another key. With the same three and another path, query
-or body it is refused (`422`, flat `400`). The order of a body's members and the blanks between them make no other body;
-leaving a field out instead of sending `null` does. A request that was refused does not use its key up.
+days: on another route, or from another caller, the same text is another key. With the same three and another path,
+query or body it is refused (`422`, flat `400`). The order of a body's members and the blanks between them make no other
+body; leaving a field out instead of sending `null` does. A request that was refused does not use its key up.
 
 ## Concurrency
 

@@ -1,4 +1,4 @@
-"""Whoever issues a credential gives no more than it has: by width, by time, and to whom."""
+"""The issuer of a credential gives no more than it has: by width, by time, and to whom."""
 
 import itertools
 import time
@@ -87,7 +87,7 @@ def test_narrower_credential_neither_sees_nor_touches_a_wider_one_of_its_princip
         assert refusal(asked(world, narrow["secret"], method, path, body)) == NARROWED, method
     listed = asked(world, narrow["secret"], "GET", of(world, "person")).body["data"]
     assert {each["id"] for each in listed} == {brief["id"], narrow["id"]}
-    # It sees one that ends later, but does not get its secret.
+    # The narrow one sees one that ends later, but does not get its secret.
     assert asked(world, brief["secret"], "POST", f"{narrow['path']}/rotate", {}).status == 403
     assert asked(world, narrow["secret"], "POST", f"{brief['path']}/rotate", {}).status == 200
     assert asked(world, narrow["secret"], "POST", f"{narrow['path']}/rotate", {}).status == 200
@@ -174,7 +174,7 @@ def test_person_that_is_enrolled_makes_its_credential_whole_by_rotation(world: W
     assert (rotated["enrol"], rotated["expires_at"], rotated["previous_expires_at"]) == (False, None, A_MOMENT)
     assert asked(world, rotated["secret"], "GET", "/projects").status == 200
     assert asked(world, rotated["secret"], "GET", "/v1/me").body["credential"]["permissions"] is None
-    # Whoever else has the first secret neither reads with it nor gets another one.
+    # A thief of the first secret neither reads with it nor gets another one.
     assert refusal(asked(world, one["secret"], "GET", "/projects")) == ONLY_ENROLS
     assert refusal(asked(world, one["secret"], "POST", f"{path}/{one['id']}/rotate", {})) == (409, "enrolled_already")
     assert Check(table()).run()["clean"]
@@ -299,7 +299,7 @@ def test_no_secret_or_token_is_in_the_table_the_ledger_a_replay_or_a_log(
 ) -> None:
     """The whole table is searched after each kind was made, rotated, changed and revoked, with keys."""
     path = of(world, "robot")
-    token = issuer.token("nobody-else")
+    token = issuer.token("no-one-else")
     kinds: list[dict[str, Any]] = [
         {"kind": "token", "name": "T"},
         {"kind": "api_key", "name": "A", "permissions": ["project:read"]},

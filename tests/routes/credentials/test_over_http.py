@@ -155,7 +155,7 @@ def test_rotation_keeps_the_end_and_leaves_both_secrets(world: World) -> None:
     assert answer.headers["etag"] == '"v-2"'
     again = world("POST", f"{one['path']}/rotate", {"overlap_seconds": 600}, key="r")
     assert (again.seen, again.replayed) == ((200, {**answer.body, "secret": None}), True)
-    # The answer was lost: whoever has the older secret rotates again.
+    # The answer was lost: the older secret rotates again.
     third = asked(world, one["secret"], "POST", f"{one['path']}/rotate", {}).body
     assert third["previous_expires_at"] == answer.body["previous_expires_at"]
     assert [asked(world, each, "GET", "/v1/me").status for each in (one["secret"], secret, third["secret"])] == [

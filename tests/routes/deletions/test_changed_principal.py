@@ -19,7 +19,7 @@ CHANGES: dict[str, Callable[[World, str], Answer]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_change_of_a_principal_that_is_deleted_meanwhile_finds_none(
+def test_change_of_a_principal_that_is_deleted_in_between_finds_none(
     world: World, template: Template, before_commit: BeforeCommit, change: str
 ) -> None:
     principal = world.new_principal()
@@ -32,7 +32,7 @@ def test_change_of_a_principal_that_is_deleted_meanwhile_finds_none(
     require_sound()
 
 
-def test_deletion_of_a_principal_that_is_changed_meanwhile_deletes_it_as_it_is_now(
+def test_deletion_of_a_principal_that_is_changed_in_between_deletes_it_as_it_is_now(
     world: World, template: Template, before_commit: BeforeCommit
 ) -> None:
     """No row of the directory stays under the name that it got last."""

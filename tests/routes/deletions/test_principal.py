@@ -178,7 +178,7 @@ def test_memberships_roles_and_credentials_end_with_events_that_name_the_deletio
         assert members(world, project) == {world.uuid("owner")}
     with scope(None, credentials=True):
         assert table().get_all(hashes) == {}
-    # What it did keeps its id.
+    # Its works keep its id.
     assert world("GET", task).body["assigned_to"] == world.uuid("viewer")
     assert rows_about(world.uuid("viewer")) == []
     require_sound()
@@ -218,7 +218,7 @@ def hand_over(world: World, project: str, name: str) -> Answer:
     return world("PATCH", project, {"manager_id": world.uuid(name)})
 
 
-def test_project_handed_to_a_principal_that_is_deleted_meanwhile_goes_to_who_deleted_it(
+def test_project_handed_to_a_principal_that_is_deleted_in_between_goes_to_who_deleted_it(
     world: World, template: Template, before_commit: BeforeCommit
 ) -> None:
     """The hand-over commits between the deletion's read and its commit."""
@@ -248,7 +248,7 @@ def flat_uuid(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def test_project_created_by_a_principal_that_is_deleted_meanwhile_is_handed_over(
+def test_project_created_by_a_principal_that_is_deleted_in_between_is_handed_over(
     world: World, template: Template, before_commit: BeforeCommit
 ) -> None:
     before_commit(lambda other: other("DELETE", path_of(world, "contributor")))
@@ -266,7 +266,7 @@ def test_project_created_by_a_principal_that_is_deleted_meanwhile_is_handed_over
 def test_heir_of_a_deleted_admin_is_another_one_and_a_member_that_is_there_is_promoted(
     world: World, template: Template, before_commit: BeforeCommit
 ) -> None:
-    """Whoever deletes itself is gone, and so are admins that are suspended."""
+    """An admin that deletes itself is gone, and so are admins that are suspended."""
     for name in ("ada", "bob"):
         provision(world, template, name, tenant_role="admin")
     project = world.new_project(by="contributor")

@@ -145,7 +145,7 @@ def member(world: World, name: str, role: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_change_of_a_space_that_is_deleted_meanwhile_finds_none(
+def test_change_of_a_space_that_is_deleted_in_between_finds_none(
     world: World, template: Template, before_commit: BeforeCommit, change: str
 ) -> None:
     before_commit(lambda other: other("DELETE", research(world)))

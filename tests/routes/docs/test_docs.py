@@ -224,7 +224,7 @@ def shown(document: dict[str, Any]) -> tuple[list[str], dict[str, int]]:
 
 
 def searched(document: dict[str, Any]) -> dict[str, list[Any]]:
-    """What the page finds for some phrases: in the whole document no more than in one of few operations."""
+    """The findings of the page for some phrases: in the whole document no more than in one of few operations."""
     every = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
     return {
         "e-mail find": [["add_team_member", "find_team_member", "search_team", "v1_list_principals"], "4 operations"],

@@ -224,7 +224,7 @@ def test_a_change_may_give_every_field_of_what_is_created() -> None:
         assert [name for name in new if new[name] != changed.get(name)] == FOR_GOOD.get(change, []), change
 
 
-# What no change of the thing itself changes. Who owns a space is changed by changing its members.
+# Fields that no change of the thing itself changes. Who owns a space is changed by changing its members.
 FOR_GOOD = {"V1PrincipalChange": ["kind"], "V1SpaceChange": ["owner_id"]}
 
 

@@ -28,7 +28,7 @@ def test_each_member_of_a_space_may_leave(world: World, name: str) -> None:
     assert [space["name"] for space in world("GET", "/v1/me", by=name).body["spaces"]] == ["research"]
     assert world("GET", of_space(world, name)).status == 404
     refused = world("DELETE", of_space(world, "owner"), by="contributor" if name == "viewer" else "viewer")
-    assert refused.status == 403, "nobody else may be removed"
+    assert refused.status == 403, "no other may be removed"
     require_sound()
 
 

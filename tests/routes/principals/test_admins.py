@@ -1,4 +1,4 @@
-"""A tenant always has an active admin, whoever demotes and suspends whom at the same time."""
+"""A tenant always has an active admin, whichever of them demote and suspend each other at the same time."""
 
 import json
 from functools import partial

@@ -92,7 +92,7 @@ def test_principal_has_its_roles_again_once_it_is_active(world: World) -> None:
 
 
 def givings(world: World, project: str) -> dict[str, Callable[[], Answer]]:
-    """What a principal is given: the outsider is no member yet, and the viewer is one."""
+    """The things that a principal is given: the outsider is no member yet, and the viewer is one."""
     outsider = {"principal_id": world.uuid("outsider"), "role_id": world.role("viewer")}
     return {
         "member": lambda: world("POST", f"{project}/members", outsider),
@@ -117,7 +117,7 @@ def test_suspended_principal_is_given_nothing(world: World, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["member", "team", "manager"])
-def test_principal_that_is_suspended_meanwhile_is_given_nothing(
+def test_principal_that_is_suspended_in_between_is_given_nothing(
     world: World, before_commit: BeforeCommit, what: str
 ) -> None:
     """The suspension commits between the reading of the request and its commit."""

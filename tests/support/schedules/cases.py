@@ -155,7 +155,7 @@ _REQUEST = re.compile(
 )
 
 
-# What is behind the path of a thing: a query, or a field of a task in the flat dialect, or what is done with it.
+# The part behind the path of a thing: a query, or a field of a task in the flat dialect, or what is done with it.
 _PART = re.compile(r"\?.*|/(status|phase|completed|reassign|rotate)$")
 
 # How many credentials a principal may have at once in a schedule: those that the owner has, and one more.

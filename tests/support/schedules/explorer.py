@@ -257,7 +257,7 @@ class Explorer:
             run.faults += judged(before, meta, rows, attempt.sent.by)
             if "#P#" in root.pk:
                 run.faults += judged_project(*self._rows.members_and_meta(root.pk))
-        # What a credential made may be of several principals.
+        # The credentials that one made may be of several principals.
         if len(changed) != 1 and not (types and types <= {"credential.updated", "credential.revoked"}):
             run.faults.append(f"a commit on {changed}")
 

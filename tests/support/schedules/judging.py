@@ -34,8 +34,8 @@ def without_chance(text: str, known: Container[str]) -> str:
 
 _A_SECRET = re.compile(r"atr_[a-z]+_[0-9A-Za-z]{49}")
 
-# What each new thing has of its own: an id, in one of its spellings; a credential also the digest of its secret, which
-# is none of a request, and the hint to it, in a row or in a body.
+# The texts that each new thing has of its own: an id, in one of its spellings; a credential also the digest of its
+# secret, which is none of a request, and the hint to it, in a row or in a body.
 _OWN = (
     UUID.pattern,
     rf"(?<![0-9a-f]){HEX24.pattern}(?![0-9a-f])",
@@ -89,7 +89,7 @@ def judged_project(members: Mapping[str, Item], meta: Item) -> Iterator[str]:
 
 
 def unmended(rows: Mapping[Key, Any], deleted: Sequence[str]) -> Iterator[str]:
-    """What a purge has left of what was deleted, and projects that it has left to no one."""
+    """The rows that a purge has left of what was deleted, and projects that it has left to no one."""
     for key, row in rows.items():
         if "deleted_at" in row or ("#L#" not in key.pk and any(id in key.pk + key.sk for id in deleted)):
             yield f"left by the purge: {key}"

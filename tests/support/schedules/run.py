@@ -34,8 +34,8 @@ class Attempt:
 
 @dataclass
 class Run:
-    """What happened. `options` are, for each step, all that could have been chosen for it; `deleted` has the ids of
-    what there is to purge."""
+    """The course of a run. `options` are, for each step, all that could have been chosen for it; `deleted` has the ids
+    of what there is to purge."""
 
     case: str
     attempts: list[Attempt] = field(default_factory=list)

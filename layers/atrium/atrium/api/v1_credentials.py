@@ -111,7 +111,7 @@ class NewCredential(Sent):
         if (self.kind == IDENTITY) != (self.token is not None):
             raise PydanticCustomError("access_token", "An identity needs a token, and no other kind takes one")
         if self.kind == IDENTITY and self.enrol:
-            raise PydanticCustomError("enrolment", "An identity enrols nobody: it has no secret to rotate")
+            raise PydanticCustomError("enrolment", "An identity enrols no person: it has no secret to rotate")
         return self
 
     def wanted(self) -> delegation.NewCredential:

@@ -1,4 +1,4 @@
-"""What made a credential, as credentials and events show it."""
+"""The maker of a credential, as credentials and events show it."""
 
 from typing import Annotated
 

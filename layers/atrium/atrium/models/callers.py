@@ -30,7 +30,7 @@ class Narrowing(NamedTuple):
         return frozenset() if is_outside else self.permissions
 
     def lists(self) -> dict[str, list[str]]:
-        """What it is narrowed to, by name, without what is every one."""
+        """The parts to which it is narrowed, by name."""
         return {name: sorted(ids) for name, ids in self._asdict().items() if ids is not None}
 
     @classmethod

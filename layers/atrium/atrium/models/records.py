@@ -1,4 +1,4 @@
-"""What is below a project: tasks with their notes, datasets, experiments, decisions."""
+"""The things below a project: tasks with their notes, datasets, experiments, decisions."""
 
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal

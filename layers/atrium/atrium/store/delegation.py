@@ -1,4 +1,4 @@
-"""Credentials as their principals, and the admins of a tenant, make, see and change them: nobody gets more than it has.
+"""Credentials as their principals, and the admins of a tenant, make, see and change them: no one gets more than it has.
 
 A principal has its own credentials in its hands, with one that is at least as wide: it sees, changes and ends those
 that are no wider than the credential it sends, and makes and rotates those that end no later besides. An admin does it
@@ -331,8 +331,8 @@ class Delegation:
     # ------------------------------------------------------------ ending several
 
     def _descendants(self, issued: Sequence[Item]) -> Sequence[Stored]:
-        """What a credential made, by these rows, and what that made, as far as it has not been revoked. Raises
-        Conflict."""
+        """The credentials that one made, by these rows, and those that they made, as far as they are not revoked.
+        Raises Conflict."""
         living, examined, tenant = [], 0, self._caller.tenant
         while issued:
             places = [_made(row) for row in issued]

@@ -1,4 +1,4 @@
-"""What the purge queue holds: a row for each deletion whose rows are not all gone yet."""
+"""The purge queue: a row for each deletion whose rows are not all gone yet."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What follows from the deletion of a space or a principal, and has events: roles end, projects go, or go to another.
+"""All that a deletion of a space or a principal entails with events: roles end, projects go, or go to another.
 
 Each is a change like any other, one transaction, made for the purge and not for a request. Its events name the deletion
 as their cause: they have its actor and its request.

@@ -356,7 +356,7 @@ class Directory:
 
 def enter(work: Work, made: Principal) -> Root:
     """Writes all rows of a new principal but its own, and tells its event. Returns the root, whose row is written by
-    whoever knows all of its events."""
+    one who knows all of its events."""
     root = principal_root(made.tenant, made.id, None)
     tell(work, root, "principal.created", made.resource())
     for key, entry in found_by(made).items():

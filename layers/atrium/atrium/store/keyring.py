@@ -319,7 +319,7 @@ class Keyring:
 # The row of a credential as it was read. Whatever changes it raises its version, but for what it makes.
 _AS_SEEN = "#version = :seen_version AND #issued = :seen_issued"
 
-# What of the row is no part of the credential.
+# The attributes of the row that are no part of the credential.
 _KEPT = ("sha256", "previous", "issuer", "subject")
 
 

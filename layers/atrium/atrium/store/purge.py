@@ -91,7 +91,7 @@ class Purge:
             raise NotDeleted
 
     def _page(self) -> list[Doomed]:
-        """What is to be removed next. Of a space or a principal whose tombstone is gone nothing is left."""
+        """The rows to be removed next. Of a space or a principal whose tombstone is gone nothing is left."""
         if self._root is None and self._deletion.kind in ("space", "principal"):
             return []
         match self._deletion.kind:

@@ -93,7 +93,7 @@ def _narrowing(narrowing: Narrowing | None) -> Item:
 
 
 def issuer_row(issuer: Issuer | None) -> Item:
-    """What the row of a credential, an event or a tombstone has of the credential that made the one in question."""
+    """The attribute that the row of a credential, an event or a tombstone has of what made the credential."""
     return {"issued_by": issuer._asdict()} if issuer else {}
 
 

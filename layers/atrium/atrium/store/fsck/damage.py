@@ -72,7 +72,7 @@ def is_alive(meta: Item) -> bool:
 
 
 def unqueued(key: Key, root: Item, deletion: Deletion, overdue: str) -> Rule:
-    """What was deleted is in the purge queue. Its row of the queue answers for how long it has been there."""
+    """Each deletion is in the purge queue. Its row of the queue answers for how long it has been there."""
     (row,) = yield from read(deletion.queued)
     if row is not None:
         return []

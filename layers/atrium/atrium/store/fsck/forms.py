@@ -61,7 +61,7 @@ class _By(_Row):
 
 
 class _Tombstone(_Row):
-    """What a deleted space or principal has, besides its own attributes."""
+    """The attributes that a deleted space or principal has, besides its own attributes."""
 
     deleted_at: _Moment
     deleted_by: _By
