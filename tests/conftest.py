@@ -120,9 +120,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """The workers of a run share an engine: three machines of Java less that start and get warm."""
+    """The workers of a run share an engine: three machines of Java less that start and get warm. They share a
+    translated template, too, which each of them would else translate on the first run after a change.
+    """
     options = session.config.option
     if getattr(options, "numprocesses", 0) and not options.collectonly and "ENGINE" not in os.environ:
+        the_template()
         engine = _of_all_workers.enter_context(database(None, KEY))
         engine.wait_until_ready()
         os.environ |= {"ENGINE": engine.endpoint, "ENGINE_KEY": KEY}
