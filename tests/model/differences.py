@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from tests.model.state import Moment
+from tests.model.state import Shown
 from tests.support.client import Like
 
 
 def differences(expected: Any, shown: Any, where: str = "") -> str:
     """The place of the first difference and both values; "" without one."""
-    if isinstance(expected, Moment):
-        return "" if expected.is_shown_as(shown) else f"{where}: {shown} is another moment than {vars(expected)}"
+    if isinstance(expected, Shown):
+        return "" if expected.is_shown_as(shown) else f"{where}: {shown} for {type(expected).__name__} {vars(expected)}"
     if isinstance(expected, Like):
         return "" if expected == shown else f"{where}: {shown!r} for {expected!r}"
     if type(expected) is not type(shown):

@@ -41,6 +41,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "V1AddSpaceMember": ("role",),
     "V1UpdateSpaceMember": ("role",),
     "V1CreatePrincipal": ("name",),
+    "V1CreateCredential": ("kind", "name"),
     "AddTeamMember": ("principal",),
     "FindTeamMember": ("email",),
     "UpdateTask": ("name", "description"),
@@ -64,6 +65,9 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "V1UpdateSpaceMember": ("role",),
     "V1CreatePrincipal": ("name", "kind", "email", "external_id", "tenant_role"),
     "V1UpdatePrincipal": ("name", "email", "external_id", "tenant_role", "status"),
+    "V1CreateCredential": ("kind", "name", "expires_at", "permissions", "space_ids", "project_ids", "enrol", "token"),
+    "V1UpdateCredential": ("name", "expires_at"),
+    "V1RotateCredential": ("overlap_seconds",),
     "V1AddTaskNote": ("content",),
     **{
         f"V1{does}{kind.title()}": (*fields, *more)

@@ -74,8 +74,8 @@ class Kernel(Views):
         self.succeeded = False
         self._kept: dict[tuple[str, str, str], Kept] = {}
         self._met: Kept | None = None
-        # The space, or the tenant, that the call changed.
-        self.touched: Space | Tenant | None = None
+        # The space, the tenant, or the principal with its credentials, that the call changed.
+        self.touched: Space | Tenant | Person | None = None
 
     def _judge_body(self) -> None:
         """Refuses a body for reasons that do not depend on the state, the first of them alone."""
@@ -182,9 +182,9 @@ class Kernel(Views):
         self.succeeded = True
 
     def _commit_on(
-        self, root: Space | Tenant, type: str, resource: dict[str, Any], changed: Iterable[str] | None = None
+        self, root: Space | Tenant | Person, type: str, resource: dict[str, Any], changed: Iterable[str] | None = None
     ) -> None:
-        """Counts one change of a space, or of the tenant, and makes one event."""
+        """Counts one change of a space, the tenant or a principal, and makes one event."""
         root.sequence += 1
         root.event = {"type": type, "time": self.now, "by": self.call.by, "resource": resource}
         if changed is not None:

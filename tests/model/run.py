@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from atrium import ids
 from atrium.automation import streams
-from atrium.store import records
+from atrium.models import timestamp
+from atrium.store import keyring, records
 from atrium.store.engine import work
 from atrium.store.engine.table import table
 from atrium.store.engine.wire import wire_item
@@ -40,7 +41,7 @@ from tests.model.strategies import (
     WHICH,
     body,
 )
-from tests.support.client import Answer
+from tests.support.client import Answer, flat_id
 from tests.support.deletions import unhurried
 from tests.support.faults import Crash
 
@@ -67,8 +68,13 @@ class Run(RuleBasedStateMachine):
     # ------------------------------------------------------------ the request of a route
 
     def request(self, route: str, drawn: Mapping[str, Any]) -> None:
-        call = Call(route, by=drawn["by"], query=drawn.get("query", {}), body=drawn.get("body"))
-        if "{principal_id}" in ROUTES[route][1]:
+        body = drawn.get("body")
+        if body and isinstance(body.get("expires_at"), int):
+            body = {**body, "expires_at": timestamp(self.speaker.now() + timedelta(days=body["expires_at"]))}
+        call = Call(route, by=drawn["by"], query=drawn.get("query", {}), body=body)
+        if "Credential" in route:
+            drawn = {**drawn, **self._a_holder(call, drawn["which"])}
+        elif "{principal_id}" in ROUTES[route][1]:
             # Those who were made here are known by their ids.
             made = [name for name, person in self.model.people.items() if name == person.id]
             if route == "V1DeletePrincipal":
@@ -92,6 +98,17 @@ class Run(RuleBasedStateMachine):
         self.start.tally.asked[route] += 1
         self.start.tally.done[route] += answer.status < 300
 
+    def _a_holder(self, call: Call, which: int) -> dict[str, str]:
+        """The caller, or a service; or a credential, mostly of the caller. The one that it sends is only read."""
+        if "{credential_id}" not in ROUTES[call.route][1]:
+            services = [name for name, person in self.model.people.items() if person.kind == "service"]
+            return {"member": pick([call.by, *services[::-1], call.by, *PEOPLE], which)}
+        latest = self.known.credentials[::-1]
+        sent = [(call.by, self.model.people[call.by].sends)] if call.route == "V1GetCredential" else []
+        own = [place for place in latest if place[0] == call.by]
+        holder, credential = pick([*own, *own, *sent, *(place for place in latest if place[0] != call.by)], which)
+        return {"member": holder, "credential": credential}
+
     def _addressed(self, call: Call, drawn: Mapping[str, Any]) -> Call:
         """The call with an address: mostly of a created resource, which may be deleted by now."""
         path, which, stray = ROUTES[call.route][1], drawn["which"], drawn["stray"]
@@ -101,6 +118,7 @@ class Run(RuleBasedStateMachine):
                 project, item = pick(self.known.records[kind], which)
         if "{note_id}" in path:
             project, item, note = pick(self.known.notes, which)
+        note = drawn.get("credential", note)
         found = self.model.projects.get(project) or self.model.deleted.get(project)
         space = drawn.get("space") or (found.space if found else "acme/default")
         match stray:
@@ -179,6 +197,17 @@ class Run(RuleBasedStateMachine):
         self.speaker.sent.append(call)
         self._step(call, fault)
 
+    @rule(enrol=st.booleans(), fault=FAULT)
+    def a_service_gets_a_credential(self, enrol: bool, fault: tuple[str, str] | None) -> None:
+        service = Call("V1CreatePrincipal", body={"name": "Robot", "kind": "service"}, key=self._key())
+        self.speaker.sent.append(service)
+        answer = self._step(service)
+        if answer.status == 201:
+            body = {"kind": "api_key", "name": "Robot's", "enrol": enrol}
+            call = Call("V1CreateCredential", item=flat_id(answer.body["id"]), body=body, key=self._key())
+            self.speaker.sent.append(call)
+            self._step(call, fault)
+
     def _key(self) -> str:
         return f"k{len(self.speaker.sent)}"
 
@@ -222,11 +251,13 @@ class Run(RuleBasedStateMachine):
         self._is_whole = True
 
     def _gone(self) -> set[str]:
-        """The ids of deleted spaces, projects and tasks, whose rows are purged."""
+        """The ids of deleted spaces, projects and tasks, and of credentials of deleted principals, whose rows are
+        purged."""
+        held = {id for holder, id in self.known.credentials if holder not in self.model.people}
         spaces = {id for name, id in self.model.spaces.items() if name not in self.model.places}
         tasks = {id for project in self.model.projects.values() for id in project.records["task"]}
         made = {id for _, id in self.known.records["task"]}
-        return {*self.known.projects} - self.model.projects.keys() | made - tasks | spaces
+        return {*self.known.projects} - self.model.projects.keys() | made - tasks | spaces | held
 
     # ------------------------------------------------------------ the end
 
@@ -248,6 +279,8 @@ class Run(RuleBasedStateMachine):
             self.speaker.ask(Call("ListProjects", by=by))
             for space in self.model.spaces:
                 self.speaker.ask(Call("V1ListProjects", by=by, space=space))
+        for holder in dict.fromkeys(holder for holder, _ in self.known.credentials):
+            self.speaker.ask(Call("V1ListCredentials", item=holder, query={"limit": 100}))
         for project in list(self.model.projects.values()):
             by = "owner" if project.space.startswith("acme") else "stranger"
             asked = Call("GetReport", by=by, project=project.id)
@@ -331,6 +364,7 @@ def set_clock(patch: pytest.MonkeyPatch, ahead: timedelta) -> None:
     for module, name, value in (
         (work, "datetime", moments),
         (records, "datetime", moments),
+        (keyring, "datetime", moments),
         (work, "time", clock),
         (ids, "time", clock),
     ):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -18,10 +19,10 @@ from tests.model.answers import DIGEST, Call, Expected
 from tests.model.differences import differences
 from tests.model.fields import KINDS, is_v1, spelled
 from tests.model.model import Model
-from tests.model.state import Moment, Person, Project, Space, Tenant
+from tests.model.state import Credential, Hint, Moment, Person, Project, Space, Tenant
 from tests.model.strategies import NOTHING
 from tests.support.changes import last_event
-from tests.support.client import HEX24, UUID, Answer, World, flat_id, v1_id
+from tests.support.client import HEX24, UUID, Answer, World, every_page, flat_id, v1_id
 from tests.support.clock import NET
 from tests.support.faults import Crash, FaultyClient, faulty
 from tests.support.routes import routes
@@ -32,11 +33,13 @@ ROUTES = routes(the_template())
 
 @dataclass
 class Known:
-    """The ids of all resources ever created: projects, records by kind, notes; each after the ids of its parents."""
+    """The ids of all resources ever created: projects, records by kind, notes; each after the ids of its parents;
+    credentials after the names of their holders."""
 
     projects: list[str]
     records: dict[str, list[tuple[str, str]]]
     notes: list[tuple[str, str, str]]
+    credentials: list[tuple[str, str]]
     spaces: list[str]
 
 
@@ -51,7 +54,7 @@ class Speaker:
             for name, id in known["spaces"].items()
         }
         self.model = Model(people(world), spaces, world.dev["roles"])
-        self.known = Known([], {kind: [] for kind in KINDS}, [], [])
+        self.known = Known([], {kind: [] for kind in KINDS}, [], [], [])
         self.pages: list[Call] = []
         self.sent: list[Call] = []
         # The answer by caller, route and key; the cursor by list (path and filters) and last id.
@@ -85,6 +88,8 @@ class Speaker:
         if touched:
             if call.route == "V1CreateSpace":
                 self.known.spaces.append(f"{self.model.people[call.by].tenant}/{fresh}")
+            if call.route == "V1CreateCredential":
+                self.known.credentials.append((call.item, fresh))
             self._require_event(touched, self.model.people[call.by].tenant)
         if expected.more:
             self._turn(call, answer, expected.more)
@@ -130,7 +135,8 @@ class Speaker:
         spell = v1_id if is_v1(call.route) else str
         item = self._id(call.item) if call.item in (*self.model.people, "nobody") else call.item
         names = ("member_id", "user_id", "principal_id", *(f"{kind}_id" for kind in KINDS))
-        values = {"project_id": call.project, "id": call.project, "note_id": call.note, **dict.fromkeys(names, item)}
+        values = {"project_id": call.project, "id": call.project, "note_id": call.note, "credential_id": call.note}
+        values |= {**dict.fromkeys(names, item)}
         values["space_id"] = self.model.spaces.get(call.space, NOTHING)
         return {name: spell(value) for name, value in values.items() if value}
 
@@ -164,7 +170,7 @@ class Speaker:
             if expected.replayed and place in self.answers:
                 assert answer.content == self.answers[place], call
             if self.model.succeeded or expected.replayed:
-                self.answers[place] = answer.content
+                self.answers[place] = answer.recorded
         links = answer.headers.get("link", "")
         assert ('rel="next"' in links) == (expected.more is not None and not is_v1(call.route)), (call, answer)
 
@@ -189,12 +195,14 @@ class Speaker:
         made = "Create" in call.route or call.route.endswith("AddTaskNote")
         assert not made or self.ahead + datetime.now(UTC) - born(fresh) < timedelta(seconds=NET)
 
-    def _require_event(self, changed: Project | Space | Tenant, tenant: str) -> None:
-        """Compares the event on the project, the space or the tenant, which the stream will publish, with the
-        model's."""
+    def _require_event(self, changed: Project | Space | Tenant | Person, tenant: str) -> None:
+        """Compares the event on the project, the space, the tenant or the principal, which the stream will publish,
+        with the model's. The model does not count all changes of a principal."""
         id = self.model.spaces[f"{tenant}/default"]
         if isinstance(changed, Project):
             key = keys.project(id, changed.id)
+        elif isinstance(changed, Person):
+            key = keys.principal(id, changed.id)
         else:
             key = keys.space(id, changed.id) if isinstance(changed, Space) else keys.tenant(id)
         row = self._client.get_item(
@@ -202,7 +210,7 @@ class Speaker:
         )["Item"]
         found = last_event(row)
         event = changed.event
-        assert found["sequence"] == changed.sequence
+        assert isinstance(changed, Person) or found["sequence"] == changed.sequence
         actor = {name: found["actor"][name] for name in ("principal_id", "kind")}
         assert actor == {"principal_id": v1_id(self._id(event["by"])), "kind": "user"}
         wanted = {name: event[name] for name in ("type", "time", "resource")} | {"changed": event.get("changed")}
@@ -259,7 +267,33 @@ def people(world: World) -> dict[str, Person]:
             made = Moment(datetime.fromtimestamp(0, UTC), datetime.now(UTC))
             email, own = f"{name}@{tenant}.example", principal["tenant_role"]
             found[called] = Person(principal["id"], tenant, full_name, email, role, made, made, tenant_role=own)
+            found[called].sends, found[called].credentials = given(world, name, tenant)
     return found
+
+
+def given(world: World, name: str, tenant: str) -> tuple[str, dict[str, Credential]]:
+    """The id of the credential with which a principal sends its requests, and all that it has, by their ids."""
+    me = world("GET", "/v1/me", by=name, tenant=tenant).body
+    path = f"/v1/principals/{me['principal_id']}/credentials"
+    credentials = {}
+    for shown in every_page(partial(world, by=name, tenant=tenant), path):
+        answer = world("GET", f"{path}/{shown['id']}", by=name, tenant=tenant)
+        id, ends = flat_id(shown["id"]), shown["expires_at"]
+        credentials[id] = Credential(
+            id,
+            shown["kind"],
+            shown["name"],
+            {part: shown[part] for part in ("permissions", "space_ids", "project_ids")},
+            shown["issued_by"],
+            Moment.at(shown["created_at"]),
+            Moment.at(ends) if ends else None,
+            shown["enrol"],
+            hint=Hint(shown["hint"]),
+            is_revoked=shown["status"] == "revoked",
+            is_given=True,
+            version=answer.version,
+        )
+    return flat_id(me["credential"]["id"]), credentials
 
 
 def id_in(answer: Answer) -> str:

@@ -49,6 +49,14 @@ class Start:
                 self.speaker.ask(Call(f"V1Create{kind.title()}", space=space, project=project, body=fields))
             task = self.speaker.known.records["task"][-1][1]
             self.speaker.ask(Call("AddTaskNote", project=project, item=task, body={"content": "Remember"}))
+        for by, holder, fields in (
+            ("owner", "owner", {}),
+            ("outsider", "outsider", {}),
+            ("contributor", "contributor", {}),
+            ("owner", "viewer", {"enrol": True}),
+        ):
+            made = {"kind": "api_key", "name": "CI", **fields}
+            self.speaker.ask(Call("V1CreateCredential", by=by, item=holder, body=made))
         # The last one is archived.
         self.speaker.ask(Call("V1UpdateProject", space=space, project=project, body={"status": "archived"}))
         self._rows = self._all()

@@ -1,5 +1,6 @@
 """The state that the model keeps: projects with their members, records and notes."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,12 +9,33 @@ from tests.model.fields import KINDS, is_v1
 from tests.support.client import MOMENT
 
 
-class Moment:
+class Shown:
+    """A value that the server chooses: the model learns it from the first answer that shows it."""
+
+    def is_shown_as(self, text: Any) -> bool:
+        raise NotImplementedError
+
+
+class Moment(Shown):
     """The time of an answer: an interval at first, exact after an answer has shown it."""
 
     def __init__(self, begun: datetime, ended: datetime) -> None:
         self.begun, self.ended = begun, ended
         self._text: str | None = None
+
+    @classmethod
+    def at(cls, text: str) -> "Moment":
+        """One that is known."""
+        moment = cls(*[datetime.fromisoformat(text)] * 2)
+        moment._text = text
+        return moment
+
+    @property
+    def text(self) -> str | None:
+        return self._text
+
+    def is_over(self, now: "Moment") -> bool:
+        return self.ended <= now.begun
 
     def is_shown_as(self, text: Any) -> bool:
         if not isinstance(text, str) or MOMENT.fullmatch(text) is None:
@@ -23,6 +45,42 @@ class Moment:
         if self._text is None and begun <= datetime.fromisoformat(text) <= self.ended:
             self._text = text
         return self._text == text
+
+
+def earlier(moment: Moment, other: Moment | None) -> Moment:
+    return other if other is not None and other.ended <= moment.begun else moment
+
+
+class Hint(Shown):
+    """The last characters of a credential's newest secret."""
+
+    def __init__(self, text: str | None = None) -> None:
+        self.text = text
+
+    def is_shown_as(self, text: Any) -> bool:
+        if self.text is None and isinstance(text, str) and re.fullmatch("[0-9A-Za-z]{4}", text):
+            self.text = text
+        return bool(self.text == text)
+
+
+class Secret(Shown):
+    """A new secret, which is compared after its hint."""
+
+    def __init__(self, kind: str, hint: Hint) -> None:
+        self._prefix = {"token": "atr_token_", "api_key": "atr_key_"}[kind]
+        self._hint = hint
+
+    def is_shown_as(self, text: Any) -> bool:
+        form = f"{self._prefix}[0-9A-Za-z]{{45}}{self._hint.text}"
+        return isinstance(text, str) and re.fullmatch(form, text) is not None
+
+
+class AnyUse(Shown):
+    """When a credential was last used with which requests are sent here, or null: the authorizer says so now and
+    then."""
+
+    def is_shown_as(self, text: Any) -> bool:
+        return text is None or MOMENT.fullmatch(text) is not None
 
 
 class Membership:
@@ -43,8 +101,36 @@ class Membership:
 
 
 @dataclass
+class Credential:
+    """`narrowed` and `issued_by` are as answers show them. After a rotation the older secret is good until
+    `older_ends`. One that enrols ends at `ends_when_whole` after its rotation. Those that are given were there before
+    the model."""
+
+    id: str
+    kind: str
+    name: str | None
+    narrowed: dict[str, Any]
+    issued_by: dict[str, str] | None
+    created_at: Moment
+    expires_at: Moment | None
+    enrols: bool
+    hint: Hint = field(default_factory=Hint)
+    older_ends: Moment | None = None
+    ends_when_whole: Moment | None = None
+    is_revoked: bool = False
+    is_given: bool = False
+    version: int = 1
+
+    def status(self, now: Moment) -> str:
+        if self.is_revoked:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at.is_over(now) else "active"
+
+
+@dataclass
 class Person:
-    """`roles` are those in spaces, by the names of the spaces."""
+    """`roles` are those in spaces, by the names of the spaces; requests are sent with the credential that it `sends`.
+    `sequence` counts the changes of its credentials alone."""
 
     id: str
     tenant: str
@@ -58,6 +144,10 @@ class Person:
     tenant_role: str = "member"
     status: str = "active"
     version: int = 1
+    sequence: int = 0
+    event: dict[str, Any] = field(default_factory=dict)
+    sends: str = ""
+    credentials: dict[str, Credential] = field(default_factory=dict)
 
     @property
     def is_admin(self) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.model.fields import KINDS, NOT_BLANK, PHASES, STATUSES, is_v1
+from tests.support.client import v1_id
 from tests.support.faults import FAULTS
 from tests.support.requests import PAGED
 
@@ -14,6 +15,7 @@ PEOPLE = ("viewer", "outsider", "contributor", "owner", "stranger", "nobody")
 NAMES = st.sampled_from(["Apollo", "Gemini", " Mercury ", "Vostok 1"])
 TEXTS = st.sampled_from(["To the moon", "And back\nagain", '"ü" 🚀'])
 DAYS = st.sampled_from(["2026-01-15", "2025-12-31"])
+NOTHING = "f" * 24
 NONE: st.SearchStrategy[Any] = st.none()
 
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
@@ -40,6 +42,16 @@ SOMEBODY = {
     "external_id": NONE | st.sampled_from(["00u1", "00u2", "00U1"]),
     "tenant_role": st.sampled_from([*["member"] * 5, "admin"]),
     "status": st.sampled_from([*["active"] * 4, "suspended"]),
+}
+# An end is drawn in days from the request, and sent as a time.
+KEY = {
+    "kind": st.sampled_from(["token", "api_key"]),
+    "expires_at": st.sampled_from([5, 3, 1, 40, -1]),
+    "enrol": st.booleans(),
+    "permissions": NONE | st.sampled_from([["project:read"], ["project:read", "record:write"]]),
+    "space_ids": NONE | st.just([v1_id(NOTHING)]),
+    "project_ids": NONE | st.just([v1_id(NOTHING)]),
+    "overlap_seconds": st.sampled_from([0, 3_600, 30 * 86_400]),
 }
 PROJECT = {"description": NONE | TEXTS | st.fixed_dictionaries({"summary": TEXTS, "more": st.just([1, {}])})}
 
@@ -89,6 +101,13 @@ BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
     "V1CreatePrincipal": body(("name",), ("kind", "email", "external_id", "tenant_role"), **SOMEBODY),
     "V1UpdatePrincipal": body((), ("name", "email", "external_id", "tenant_role", "status"), **SOMEBODY),
+    "V1CreateCredential": body(
+        ("kind", "name"),
+        ("expires_at", "enrol", "permissions", "space_ids", "project_ids"),
+        **KEY | {"expires_at": NONE | KEY["expires_at"]},
+    ),
+    "V1UpdateCredential": body(("name",), ("expires_at",), **KEY) | body((), ("name", "expires_at"), **KEY),
+    "V1RotateCredential": body((), ("overlap_seconds",), **KEY),
     "UpdateTask": body(("name", "description"), task_fields("UpdateTask")),
     "CreateTask": body(REQUIRED_OF["task"], task_fields("CreateTask")),
     "V1CreateTask": body(REQUIRED_OF["task"], task_fields("V1CreateTask")),
@@ -113,6 +132,7 @@ QUERIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "status": st.sampled_from(["active", "suspended"]),
         },
     ),
+    "V1DeleteCredential": st.fixed_dictionaries({}, optional={"issued": st.sampled_from(["true", "false"])}),
     "SearchTeam": st.sampled_from(["ou", "of acme", "acme", "viewer@", "wer"]).map(lambda text: {"q": text}),
     **{f"V1List{kind.title()}s": OF_A_PHASE for kind in KINDS},
     **{f"List{kind.title()}s": OF_A_PHASE for kind in KINDS if kind != "task"},
@@ -125,4 +145,3 @@ SELDOM = st.sampled_from([*[None] * 15, "now", "*"])
 # Mostly the projects of the start; the third is archived.
 WHICH = st.sampled_from([0, 0, 0, 1, 1, 1, *range(2, 8)])
 STRAY = st.sampled_from([None] * 20 + ["project", "space", "item", "nothing"])
-NOTHING = "f" * 24

@@ -28,7 +28,7 @@ def test_every_route_has_a_rule() -> None:
     missing = sorted(known - set(OPERATIONS))
     assert not missing, (
         f"The model does not know the routes {missing}. In tests/model/, add a row for each to OPERATIONS at the end "
-        "of the module of its resource (projects.py, members.py, records.py, notes.py, spaces.py), with the method "
+        "of the module of its resource (projects.py, members.py, records.py, notes.py, spaces.py, …), with the method "
         'that says what it answers, as in\n    "V1GetMember": Members.get_member,\nIts rule follows from the row. If '
         "the route takes a body, add its required fields to REQUIRED in tests/model/fields.py, and in v1 its optional "
         "ones to KNOWN. Add random values to BODIES or QUERIES in tests/model/strategies.py if a body has optional "
