@@ -520,7 +520,7 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "issued by another": lambda p: p.rows.change(secret(p), issued_by=issuer(p)),
         },
     ),
-    "issued_row_missing": ("written", {"": lambda p: issue_by_itself(p)}),
+    "issued_row_missing": ("written", {"": lambda p: issue_again(p)}),
     "issued_row_of_nothing": (
         "deleted",
         {
@@ -575,13 +575,17 @@ def credential(p: Place) -> Key:
     return next(Key(row["pk"], row["sk"]) for row in p.rows.all() if row["sk"].startswith(keys.CREDENTIAL))
 
 
-def secret(p: Place) -> Key:
-    key = credential(p)
+def secret(p: Place, of: Key | None = None) -> Key:
+    key = of or credential(p)
     return next(keys.credential(row["sha256"]) for row in p.rows.all() if Key(row["pk"], row["sk"]) == key)
 
 
-def issue_by_itself(p: Place) -> None:
-    for key in (credential(p), secret(p)):
+def issue_again(p: Place) -> None:
+    """By another credential, which is left to other damage."""
+    tenant = keys.tenant_of(credential(p).pk)
+    made = [Key(row["pk"], row["sk"]) for row in p.rows.all() if row["sk"].startswith(keys.CREDENTIAL)]
+    last = [key for key in made if keys.tenant_of(key.pk) == tenant][-1]
+    for key in (last, secret(p, last)):
         p.rows.change(key, issued_by=issuer(p))
 
 
