@@ -190,6 +190,14 @@ def test_enrolment_by_a_narrowed_and_ending_credential_gives_no_more_than_that(w
     assert (rotated["permissions"], rotated["expires_at"]) == (["project:read"], ends)
 
 
+def test_older_secret_that_enrols_is_no_damage_beside_a_narrowed_whole_one(world: World) -> None:
+    space = world.dev["tenants"]["acme"]["spaces"]["default"]
+    for narrowed in ({"space_ids": [space]}, {"permissions": ["project:read"]}, {"project_ids": [space]}):
+        one = made(world, "person", by="admin", enrol=True, **narrowed)
+        assert asked(world, one["secret"], "POST", f"{one['path']}/rotate", {}).status == 200
+    assert Check(table()).run()["clean"]
+
+
 # ---------------------------------------------------------------- identities
 
 

@@ -3,7 +3,7 @@
 from atrium import keys
 from atrium.credentials import IDENTITY
 from atrium.keys import Key
-from atrium.models import Narrowing
+from atrium.models import ENROLS, Narrowing
 from atrium.store.engine.table import Item
 from atrium.store.fsck.damage import Damage, Rule, is_right, malformed, read
 from atrium.store.rows import to_credential, to_issuer, to_narrowing
@@ -38,7 +38,9 @@ def _is_more(secret: Item, listed: Item) -> bool:
     is_longer = until is not None and (ends is None or ends > until)
     if to_issuer(secret) != of_it.issued_by:
         return True
-    return is_longer or not (of_it.effective or Narrowing()).covers(to_narrowing(secret))
+    # The older secret of one that is whole by now still enrols, which is never more than the whole one is good for.
+    narrowed = to_narrowing(secret)
+    return is_longer or (narrowed != ENROLS and not (of_it.effective or Narrowing()).covers(narrowed))
 
 
 def principal_credential(key: Key, tenant: str, principal: str, credential: str) -> Rule:
