@@ -17,8 +17,8 @@ TENANTS = ("acme", "globex")
 ROLES = {"owner": "owner", "contributor": "contributor", "viewer": "viewer", "outsider": None}
 TENANT_ROLES = {name: "admin" if name == "owner" else "member" for name in ROLES}
 
-# Each waits up to the deadline of a function before it gives up.
-_ATTEMPTS = 5
+# Each request waits up to the deadline of a function before it gives up.
+_RETRIES = 5
 
 Provision = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -46,7 +46,7 @@ def demo(directory: Path, provision: Provision) -> dict[str, Any]:
 def _patiently(provision: Provision, request: Mapping[str, Any]) -> dict[str, Any]:
     """Provisions, and again while the table is busy: on a machine that has much to do, a new engine and a new process
     may take longer than the function waits for them."""
-    for _ in range(_ATTEMPTS):
+    for _ in range(_RETRIES):
         try:
             return provision(request)
         except FunctionFailed as failure:

@@ -133,7 +133,7 @@ class Speaker:
     def _address(self, call: Call) -> dict[str, str]:
         """The values in the path."""
         spell = v1_id if is_v1(call.route) else str
-        item = self._id(call.item) if call.item in (*self.model.people, "nobody") else call.item
+        item = self._id(call.item) if call.item in (*self.model.people, "unknown") else call.item
         names = ("member_id", "user_id", "principal_id", *(f"{kind}_id" for kind in KINDS))
         values = {"project_id": call.project, "id": call.project, "note_id": call.note, "credential_id": call.note}
         values |= {**dict.fromkeys(names, item)}

@@ -1,6 +1,7 @@
 """The state that the model keeps: projects with their members, records and notes."""
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,11 +10,12 @@ from tests.model.fields import KINDS, is_v1
 from tests.support.client import MOMENT
 
 
-class Shown:
+class Shown(ABC):
     """A value that the server chooses: the model learns it from the first answer that shows it."""
 
+    @abstractmethod
     def is_shown_as(self, text: Any) -> bool:
-        raise NotImplementedError
+        """Whether an answer may show it so."""
 
 
 class Moment(Shown):

@@ -10,8 +10,8 @@ from tests.support.faults import FAULTS
 from tests.support.requests import PAGED
 
 CALLERS = (*["owner"] * 6, *["contributor"] * 3, "viewer", *["outsider"] * 2, "stranger")
-MEMBERS = (*["contributor", "viewer", "outsider", "owner"] * 2, "nobody", "stranger")
-PEOPLE = ("viewer", "outsider", "contributor", "owner", "stranger", "nobody")
+MEMBERS = (*["contributor", "viewer", "outsider", "owner"] * 2, "unknown", "stranger")
+PEOPLE = ("viewer", "outsider", "contributor", "owner", "stranger", "unknown")
 NAMES = st.sampled_from(["Apollo", "Gemini", " Mercury ", "Vostok 1"])
 TEXTS = st.sampled_from(["To the moon", "And back\nagain", '"ü" 🚀'])
 DAYS = st.sampled_from(["2026-01-15", "2025-12-31"])
@@ -35,7 +35,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "manager": st.sampled_from(MEMBERS),
     "email": st.sampled_from(["viewer@acme.example", "Outsider@Acme.example", "owner@globex.example", ""]),
 }
-SOMEBODY = {
+PERSON = {
     "name": st.sampled_from(["Ada Lovelace", " Grace ", "Outsider of Acme"]),
     "kind": st.sampled_from(["user", "user", "service"]),
     "email": NONE | st.sampled_from(["ada@acme.example", "Grace@Acme.example", "viewer@acme.example", "b@c.example"]),
@@ -99,8 +99,8 @@ BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "V1UpdateProject": body(
         (), ("name", "description", "status", "manager"), status=st.sampled_from(["active", "archived"]), **PROJECT
     ),
-    "V1CreatePrincipal": body(("name",), ("kind", "email", "external_id", "tenant_role"), **SOMEBODY),
-    "V1UpdatePrincipal": body((), ("name", "email", "external_id", "tenant_role", "status"), **SOMEBODY),
+    "V1CreatePrincipal": body(("name",), ("kind", "email", "external_id", "tenant_role"), **PERSON),
+    "V1UpdatePrincipal": body((), ("name", "email", "external_id", "tenant_role", "status"), **PERSON),
     "V1CreateCredential": body(
         ("kind", "name"),
         ("expires_at", "enrol", "permissions", "space_ids", "project_ids"),

@@ -84,8 +84,8 @@ class WholeProject(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a project has, for reading it in one piece. `after` names, for each kind of which there is more, the last
-    record shown, or None if none of it is."""
+    """All that a project has, for reading it in one piece. `after` names, for each kind of which there is more, the
+    last record shown, or None if none of it is."""
 
     tasks: tuple[Task, ...]
     datasets: tuple[Dataset, ...]

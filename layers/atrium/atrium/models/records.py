@@ -13,7 +13,7 @@ Priority = Literal["high", "medium", "low"]
 
 @dataclass(frozen=True)
 class Record:
-    """What hangs below a project. A subclass is a kind, its own attributes the fields of the kind."""
+    """A thing below a project. A subclass is a kind, its own attributes the fields of the kind."""
 
     kind: ClassVar[str]
 

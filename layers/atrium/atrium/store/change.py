@@ -146,7 +146,7 @@ class Change:
     def __init__(self, work: Work, project: Project, archived: Takes) -> None:
         self._work = work
         self._archived = archived
-        # What is written on META, and by how many its members grow.
+        # The attributes to write on META, and by how many its members grow.
         self._fields: dict[str, Any] = {}
         self._joined = 0
         self.project = project

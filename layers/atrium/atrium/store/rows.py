@@ -102,7 +102,7 @@ def to_issuer(row: Item) -> Issuer | None:
 
 
 def to_narrowing(row: Item) -> Narrowing | None:
-    """What a credential is narrowed to, by the row under its digest; None for one that is whole."""
+    """The narrowing of a credential, by the row under its digest; None for one that is whole."""
     return Narrowing.of(row) if any(name in row for name in Narrowing._fields) else None
 
 

@@ -36,11 +36,10 @@ def _is_more(secret: Item, listed: Item) -> bool:
         return "revoked_at" not in secret
     ends, until = secret.get("expires_at"), of_it.expires_at
     is_longer = until is not None and (ends is None or ends > until)
-    if to_issuer(secret) != of_it.issued_by:
-        return True
+    is_anothers = to_issuer(secret) != of_it.issued_by
     # The older secret of one that is whole by now still enrols, which is never more than the whole one is good for.
     narrowed = to_narrowing(secret)
-    return is_longer or (narrowed != ENROLS and not (of_it.effective or Narrowing()).covers(narrowed))
+    return is_anothers or is_longer or (narrowed != ENROLS and not (of_it.effective or Narrowing()).covers(narrowed))
 
 
 def principal_credential(key: Key, tenant: str, principal: str, credential: str) -> Rule:
