@@ -44,7 +44,7 @@ _chance = random.SystemRandom()
 
 
 class NotDeleted(Exception):
-    """The purge queue names what is not deleted. Somebody wrote it who is not Atrium; nothing was removed."""
+    """The purge queue names a thing that is not deleted. No request of Atrium wrote that; nothing was removed."""
 
 
 # Some rows to remove: how many, and how.
