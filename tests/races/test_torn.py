@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 import boto3
@@ -146,11 +146,11 @@ def test_each_restored_part_of_each_write_is_found_or_listed_as_undetectable(
             continue
         done.add(shape)
         assert clean(check()), route
-        # One row alone, or all but one, in turn; every part under `make prove`.
+        # Of each second row: it alone, or all but it, in turn; every part under `make prove`.
         most = len(written.kinds) - 1
         one = (1, most)[len(done) % 2]
         for size in range(full(one, 1), full(one, most) + 1):
-            for part in combinations(written.kinds, size):
+            for part in islice(combinations(written.kinds, size), len(done) // 2 % full(2, 1), None, full(2, 1)):
                 rows.restore(written.in_part(part))
                 present = {written.kinds[key] for key in part}
                 missing = {*written.kinds.values()} - present
