@@ -69,8 +69,8 @@ def test_damage_is_found_once_and_repaired(
     named = kind.partition(",")[0]
     ways[way](place)
     damaged = place.rows.all() if done is None else []
-    # One way of each kind is looked at first, by a run that repairs nothing; so are all of them under `make prove`.
-    for repair in (False, True) if done and full(way == next(iter(ways)), True) else (True,):
+    # Under `make prove` a run that repairs nothing comes first.
+    for repair in (False, True) if done and full(0, 1) else (True,):
         summary = check(repair=repair)
         left = {} if done and repair else {named: 1}
         repaired = {named: 1} if done and repair else {}

@@ -58,15 +58,22 @@ SOME = [
 ]
 
 
-@pytest.mark.parametrize("cases", [[case] for case in CASES] if full(0, 1) else SOME)
+@pytest.mark.parametrize(
+    ("cases", "sizes"),
+    [([case], (1, 7, 50)) for case in CASES] if full(0, 1) else zip(SOME, [(7,), (50,), (1,)], strict=True),
+)
 def test_runs_continuing_at_the_last_ones_end_find_the_same_as_one_run(
-    place: Place, check: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, cases: list[tuple[str, str]]
+    place: Place,
+    check: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    cases: list[tuple[str, str]],
+    sizes: tuple[int, ...],
 ) -> None:
     for kind, way in cases:
         DAMAGE[kind][1][way](place)
     whole = check()
     assert whole["damage"] == dict(sorted(Counter(kind.partition(",")[0] for kind, _ in cases).items()))
-    for rows in (1, 7, 50):
+    for rows in sizes:
         parts = in_parts(check, monkeypatch, rows)
         assert len(parts) > sum(whole["rows"].values()) / rows / 4
         assert [part["complete"] for part in parts] == [False] * (len(parts) - 1) + [True]
