@@ -35,7 +35,7 @@ LONGEST = 8.5
 STEP = 0.5
 
 WRITERS = 16
-CHANGES = full(200, 2_000)
+CHANGES = full(100, 2_000)
 KILLS = full(2, 20)
 
 # Seconds by which the clock of one writer is behind.

@@ -124,12 +124,12 @@ def test_concurrent_writers_cause_no_false_alarm_and_hide_no_damage(crowd: Crowd
             assert deletion is not None
             purge(deletion)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(full(3, 6))]
     for thread in threads:
         thread.start()
     try:
         runs = 0
-        while runs < full(2, 60) or len(statuses) < full(48, 600):
+        while runs < full(2, 60) or len(statuses) < full(24, 600):
             assert all(thread.is_alive() for thread in threads)
             summary = crowd.invoke(function, {"repair": runs % 2 == 1})
             assert clean(summary), summary
