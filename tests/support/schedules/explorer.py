@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing.connection import Connection
 from random import Random
 from typing import Any
@@ -329,7 +328,9 @@ class Explorer:
         text = AN_ID.sub(named, without_chance(json.dumps(answers), known))
         changed = [json.dumps([*key, without_bound(row)], sort_keys=True) for key, row in run.changed.items()]
         rows = [without_chance(row, known) for row in changed]
-        shown = [AN_ID.sub(named, row) for row in sorted(rows, key=partial(AN_ID.sub, as_yet))]
+        # Of rows that differ by new ids alone, as events of equal changes do, the earlier id is the first.
+        in_order = sorted(rows, key=lambda row: (AN_ID.sub(as_yet, row), row))
+        shown = [AN_ID.sub(named, row) for row in in_order]
         # A principal's map of roles has ids as its keys, which are in another order now.
         return "\n".join([text, *(json.dumps(json.loads(row), sort_keys=True) for row in shown)])
 
