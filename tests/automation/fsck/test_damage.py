@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,10 +16,16 @@ from atrium.store.engine.table import Item
 from atrium.store.engine.wire import wire_key
 from local.template import ROOT
 from tests.support.client import RECORDS, v1_id
-from tests.support.damage import CASES, DAMAGE, announced, replay
+from tests.support.damage import CASES, DAMAGE, ROUNDS, announced, replay
 from tests.support.place import GHOST, Place, last, picture
 from tests.support.rows import clean, spelled
 from tests.support.world import full
+
+
+def spoken(cases: list[tuple[str, str]]) -> str:
+    """The name of a test of these cases."""
+    (kind, way), *more = cases
+    return f"{kind}-{way} and {len(more)} more" if more else f"{kind}-{way}"
 
 
 @pytest.fixture(scope="module")
@@ -56,31 +63,31 @@ def test_a_check_writes_nothing(place: Place, check: Callable[..., Any]) -> None
     assert place.rows.all() == before
 
 
-@pytest.mark.parametrize(("kind", "way"), CASES)
+@pytest.mark.parametrize("cases", [[case] for case in CASES] if full(0, 1) else ROUNDS, ids=spoken)
 def test_damage_is_found_once_and_repaired(
     place: Place,
     undamaged: Mapping[Key, Item],
     pictured: list[tuple[int, Any]],
     check: Callable[..., Any],
-    kind: str,
-    way: str,
+    cases: list[tuple[str, str]],
 ) -> None:
-    done, ways = DAMAGE[kind]
-    named = kind.partition(",")[0]
-    ways[way](place)
-    damaged = place.rows.all() if done is None else []
-    # Under `make prove` a run that repairs nothing comes first.
-    for repair in (False, True) if done and full(0, 1) else (True,):
+    """One by one under `make prove`; otherwise all of a round at once."""
+    for kind, way in cases:
+        DAMAGE[kind][1][way](place)
+    damaged = place.rows.all()
+    effects = [(kind.partition(",")[0], DAMAGE[kind][0]) for kind, _ in cases]
+    named = Counter(kind for kind, _ in effects)
+    (repairable,) = {done is not None for _, done in effects}
+    for repair in (False, True):
         summary = check(repair=repair)
-        left = {} if done and repair else {named: 1}
-        repaired = {named: 1} if done and repair else {}
-        assert (summary["damage"], summary["repaired"], summary["left"]) == ({named: 1}, repaired, left), summary
+        repaired, left = (named, {}) if repairable and repair else ({}, named)
+        assert (summary["damage"], summary["repaired"], summary["left"]) == (named, repaired, left), summary
         assert (summary["complete"], summary["clean"]) == (True, not left)
-        (detail,) = summary["details"]
-        assert (detail["kind"], detail["repairable"]) == (named, done is not None)
-        assert detail.get("done") == (done if repair else None)
-    if done is None:
-        assert place.rows.all() == damaged
+        details = Counter((detail["kind"], detail["repairable"], detail.get("done")) for detail in summary["details"])
+        assert details == Counter((kind, repairable, done if repair else None) for kind, done in effects)
+        if not (repairable and repair):
+            assert spelled(place.rows.all()) == spelled(damaged)
+    if not repairable:
         return
     after = place.rows.all()
     # Most repairs restore the rows as they were. Those are clean, and the API answers from nothing else.
