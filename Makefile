@@ -67,7 +67,7 @@ builds: $(READY)
 deploy-test: $(READY) $(MINISTACK) $(BUILT) ## Deploy the build into an AWS on this machine, and use it there
 	$(BIN)/pytest --numprocesses=0 tests/platform/test_cloud.py
 
-prove: $(READY) $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) $(BUILT) ## Run the tests with their full numbers, in about an hour (T="tests/races/test_faults.py -k one_call")
+prove: $(READY) $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) $(BUILT) ## Run the tests with their full numbers, in several hours (T="tests/races/test_faults.py -k one_call")
 	PROVE=1 $(BIN)/pytest --timeout=3600 $(T)
 
 mutants: $(READY) $(ENGINE) ## Break the most critical code place by place, and list the breaks that no test notices (GROUPS=)

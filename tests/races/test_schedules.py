@@ -149,7 +149,7 @@ DELETIONS = of(
     *(f"DeleteViewer,{role}" for role in ("DemoteOtherInOwned@contributor", "RemoveOtherFromOwned", "UpdateTask")),
     *(
         f"DeleteContributor,{own}@contributor"
-        for own in ("V1CreateTask", "V1AddMember", "V1UpdateProject", "V1RemoveMember", "V1DeleteProject")
+        for own in ("V1CreateTask", "V1AddMember", "V1RemoveMember", "V1DeleteProject")
     ),
     *("DeleteContributor,Demote", "DeleteContributor,Remove", "DeleteContributor,V1DeleteProject"),
     *(f"DeleteSecond{by},{last}" for by in ("", "@second") for last in ("DemoteAdmin", "SuspendAdmin")),
@@ -160,6 +160,8 @@ DELETIONS = of(
 SLIPPED_IN = of(
     "Apollo",
     *("DeleteViewer,HandOverToViewer", "DeleteContributor,HandOver", "DeleteContributor@second,HandOver"),
+    # A change of a project hands it over, too.
+    "DeleteContributor,V1UpdateProject@contributor",
     *("DeleteContributor,V1CreateProject@contributor", "DeleteContributor,CreateProject@contributor"),
     *("V1DeleteSpace,CreateInAttic", "V1DeleteSpace@second,CreateInAttic", "V1DeleteSpace,CreateInAttic@second"),
     # Who deleted it is no heir any more.
