@@ -60,7 +60,7 @@ SOME = [
 
 @pytest.mark.parametrize(
     ("cases", "sizes"),
-    [([case], (1, 7, 50)) for case in CASES] if full(0, 1) else zip(SOME, [(7,), (50,), (1,)], strict=True),
+    [([case], (1, 7, 50)) for case in CASES] if full(0, 1) else [*zip(SOME, [(7,), (50,), (1,)], strict=True)],
 )
 def test_runs_continuing_at_the_last_ones_end_find_the_same_as_one_run(
     place: Place,
