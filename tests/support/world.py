@@ -132,7 +132,10 @@ def demo_table(
         make()
         client = boto3.client("dynamodb")
         if environment not in _made_on_moto:
-            _made_on_moto[environment] = provide(), client.scan(TableName=new)["Items"]
+            dev = provide()
+            found = client.scan(TableName=new)
+            assert "LastEvaluatedKey" not in found, "the rows are more than a page"
+            _made_on_moto[environment] = dev, found["Items"]
         else:
             writes = [{"PutRequest": {"Item": row}} for row in _made_on_moto[environment][1]]
             for start in range(0, len(writes), 25):
