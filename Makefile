@@ -77,6 +77,9 @@ mutants: $(READY) $(ENGINE) ## Break the most critical code place by place, and 
 token: $(READY) ## Print an access token of make run's issuer: SUB=viewer@acme.example (DATA_DIR=)
 	@$(BIN)/python -m local.issuer "$(or $(SUB),owner@acme.example)"
 
+webhook-sink: $(READY) ## Receive webhooks of make run, and print and verify each (PORT=4000, SECRET=whsec_…, REFUSE=500x3 or hang, close, 429:30)
+	@exec $(BIN)/python -m local.sink
+
 invoke: $(READY) $(ENGINE) ## Run one function on an event without Docker: F=V1CreateProject E=events/v1/create_project.json
 	@$(BIN)/python -m local.invoke "$(F)" "$(E)"
 
@@ -200,4 +203,4 @@ $(CLIENTS): $(READY) tests/clients/package-lock.json
 	@cd tests/clients && ../../$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-.PHONY: help run test checks types templates style builds prove mutants token invoke fsck events redrive build build-here versioned sbom bench costs generate format pins reset deploy-test sam-local deploy-line sam-local-test
+.PHONY: help run webhook-sink test checks types templates style builds prove mutants token invoke fsck events redrive build build-here versioned sbom bench costs generate format pins reset deploy-test sam-local deploy-line sam-local-test

@@ -17,9 +17,10 @@ from moto.events.models import EventPattern
 from local.bus import Event, instant
 from local.database import Database
 from local.directory import append
-from local.event_sources import MessageQueue, QueueSource, StreamSource, failure
+from local.event_sources import QueueSource, StreamSource, failure
 from local.functions import Invoker
 from local.letters import Letters
+from local.queues import Queues
 from local.stream import StreamReader
 from local.template import ACCOUNT, REGION, TABLE_NAME, EventSource, Function, Rule, Template
 from local.terminal import say
@@ -29,6 +30,10 @@ POLL = 0.25
 
 # Seconds before an asynchronous invocation is retried. Lambda waits one minute, then two.
 _RETRY_AFTER = 1.0
+
+# How many batches of a queue are processed at a time: of one without a limit of its own as many as Lambda begins with,
+# of any other at most so many, each of which may need a process.
+_UNLIMITED, _AT_ONCE = 5, 16
 
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 
@@ -64,14 +69,14 @@ class Automation:
     The terminal already shows the failures of functions. This class retries the event, or makes it a dead letter.
     """
 
-    def __init__(self, template: Template, invoke: Invoker, log: Log) -> None:
+    def __init__(self, template: Template, invoke: Invoker, log: Log, queues: Queues) -> None:
         self._template = template
         self._invoke = invoke
         self._log = log
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._asynchronous = ThreadPoolExecutor(8, thread_name_prefix="asynchronous")
-        self._queues = {arn: MessageQueue(settings) for arn, settings in template.queues.items()}
+        self._queues = queues.by_arn
         self._patterns = [
             (rule, EventPattern.load(rule.pattern)) for rule in template.rules if rule.pattern is not None
         ]
@@ -120,7 +125,7 @@ class Automation:
         stream = engine.client().describe_table(TableName=TABLE_NAME)["Table"]["LatestStreamArn"]
         for source in self._template.event_sources:
             if source.source in self._queues:
-                self._start(source.name, self._read_queue, source)
+                self.read_queue(source)
             elif source.source == self._template.stream:
                 # The engine's own ARN, so that a dead letter's place in the stream can be read.
                 source = replace(source, source=stream)
@@ -157,6 +162,11 @@ class Automation:
             except (BotoCoreError, ClientError) as error:
                 if not self._stopping.wait(1):
                     say(f"{settings.name} cannot read the stream: {error}")
+
+    def read_queue(self, source: EventSource) -> None:
+        """Starts reading a queue, in as many threads as batches of it are processed at a time."""
+        for _ in range(at_once(source)):
+            self._start(source.name, self._read_queue, source)
 
     def _read_queue(self, settings: EventSource) -> None:
         queue = self._queues[settings.source]
@@ -199,6 +209,11 @@ def scheduled_event(rule: Rule) -> dict[str, Any]:
         "resources": [rule.arn],
         "detail": {},
     }
+
+
+def at_once(source: EventSource) -> int:
+    """How many batches of a queue are processed at a time."""
+    return min(source.concurrency or _UNLIMITED, _AT_ONCE)
 
 
 def period(schedule: str) -> int:

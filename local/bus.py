@@ -1,20 +1,25 @@
-"""EventBridge's PutEvents, behind a URL on this machine, with the operations of SQS and Lambda that functions call."""
+"""EventBridge's PutEvents, behind a URL on this machine, with the operations of SQS, Lambda and KMS that functions
+call.
+"""
 
+import hmac
 import json
 import re
 import threading
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
 from local.functions import FunctionFailed, FunctionThrottled, FunctionTimedOut
-from local.letters import Letters
 from local.loopback import UNRECOGNIZED, Handler, listening, signed_with
+from local.queues import Queues
 from local.template import ACCOUNT, REGION
 
 Entry = Mapping[str, Any]
@@ -109,9 +114,11 @@ Invoke = Callable[[str, Any], Any]
 
 
 @contextmanager
-def served(bus: Bus, key: str, letters: Letters | None = None, invoke: Invoke | None = None) -> Iterator[Bus]:
+def served(
+    bus: Bus, key: str, queues: Queues | None = None, invoke: Invoke | None = None, key_file: Path | None = None
+) -> Iterator[Bus]:
     """Serves a bus at its `url`, on a free port of the loopback, for requests signed with an access key id. The same
-    URL serves the queue of dead letters and Lambda's Invoke, if they are given.
+    URL serves queues, Lambda's Invoke, and KMS's GenerateMac with the bytes of a key file, if they are given.
     """
 
     class Endpoint(Handler):
@@ -125,8 +132,10 @@ def served(bus: Bus, key: str, letters: Letters | None = None, invoke: Invoke | 
             try:
                 if operation == "PutEvents":
                     status, answer = bus.put_events(body)
-                elif service == "AmazonSQS" and letters is not None:
-                    status, answer = letters.answer(operation, body)
+                elif service == "AmazonSQS" and queues is not None:
+                    status, answer = queues.answer(operation, body)
+                elif operation == "GenerateMac" and key_file is not None:
+                    status, answer = 200, _mac(body, key_file.read_bytes())
                 elif (invoked := _INVOCATION.fullmatch(self.path)) and invoke is not None:
                     status, answer, headers = _invoked(invoke, unquote(invoked[1]).rpartition(":")[2], body)
                 else:
@@ -153,6 +162,12 @@ def _invoked(invoke: Invoke, name: str, event: Any) -> tuple[int, Any, dict[str,
     except FunctionTimedOut:
         failure = {"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out"}
     return 200, failure, {"X_Amz_Function_Error": "Unhandled"}
+
+
+def _mac(request: Mapping[str, Any], key: bytes) -> dict[str, str]:
+    """The body of the answer to GenerateMac with HMAC_SHA_256; one key stands for all."""
+    mac = hmac.digest(key, b64decode(request["Message"]), "sha256")
+    return {"Mac": b64encode(mac).decode(), "MacAlgorithm": request["MacAlgorithm"], "KeyId": request["KeyId"]}
 
 
 def instant(seconds: float) -> str:

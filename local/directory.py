@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any
 
 from atrium.keys import LAYOUT
@@ -55,13 +56,27 @@ def published(path: Path, content: Mapping[str, Any]) -> Iterator[None]:
 
 def write_privately(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a JSON file that only its owner may read. The file is replaced at once, never seen half written."""
+    _write_privately(path, json.dumps(content, indent=1).encode())
+
+
+def _write_privately(path: Path, content: bytes) -> None:
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(content, file, indent=1)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
+
+
+def webhook_key(directory: Path) -> Path:
+    """The file with the 32 random bytes from which the secrets of webhooks are derived. The first start makes it; it is
+    kept with the data, since another key would give existing webhooks other secrets.
+    """
+    path = directory.resolve() / "webhook-key"
+    if not path.exists():
+        _write_privately(path, token_bytes(32))
+    return path
 
 
 def append(path: Path, line: str) -> None:

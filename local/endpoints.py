@@ -9,14 +9,15 @@ from pathlib import Path
 from local.automation import Log
 from local.bus import Bus, served
 from local.database import database, new_access_key_id
-from local.directory import owned, require_layout
+from local.directory import owned, require_layout, webhook_key
 from local.functions import call
+from local.queues import Queues
 from local.template import Template, create_table
 
 
 @contextmanager
 def endpoints_of(directory: Path, template: Template) -> Iterator[dict[str, str]]:
-    """The endpoints `dynamodb` and `eventbridge` (also for SQS and Lambda) of the instance that runs on a data
+    """The endpoints `dynamodb` and `eventbridge` (also for SQS, Lambda and KMS) of the instance that runs on a data
     directory, and the `access_key_id` that they accept.
 
     Without such an instance, starts an engine on the data, which has the table then, a bus that only logs its events,
@@ -33,8 +34,12 @@ def endpoints_of(directory: Path, template: Template) -> Iterator[dict[str, str]
             stack.callback(engine.flush)
             log = Log(directory)
             bus = Bus(log.event)
+            # Messages are accepted, and lost with this process: no function reads the queues. A delivery of a webhook
+            # is a row of the table as well, and the sweep of the next instance sends what is overdue.
+            queues = Queues(template.queues, log.letters)
+            key_file = webhook_key(directory)
             stack.enter_context(
-                served(bus, key, log.letters, lambda name, event: call(template.functions[name], event))
+                served(bus, key, queues, lambda name, event: call(template.functions[name], event), key_file)
             )
             yield {"dynamodb": engine.endpoint, "eventbridge": bus.url, "access_key_id": key}
             return

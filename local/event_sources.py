@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import md5
+from math import inf
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +30,9 @@ FIRST_RETRY, LATER_RETRIES = 0.1, 1.0
 # Seconds until an unprocessed message is delivered again. In AWS the queue's VisibilityTimeout applies, which is too
 # long to wait for on a laptop.
 REDELIVERED_AFTER = 1.0
+
+# Seconds for which SQS accepts the same deduplication id again without a second message.
+ONCE_WITHIN = 300.0
 
 
 class StreamSource:
@@ -119,75 +123,131 @@ class StreamSource:
             self._dead_letter(self._settings.on_failure, letter)
 
 
-@dataclass
+@dataclass(eq=False)
 class Message:
-    """A message in a queue; times in seconds since 1970."""
+    """A message in a queue; times in seconds since 1970. `group` and `once` are its MessageGroupId and
+    MessageDeduplicationId, which the messages of a FIFO queue have.
+    """
 
     body: str
+    group: str | None = None
+    once: str | None = None
     id: str = field(default_factory=lambda: str(uuid4()))
     sent: float = field(default_factory=time.time)
     receives: int = 0
     first_received: float = 0.0
     hidden_until: float = 0.0
+    sequence: int = 0
 
-    def record(self, queue: str) -> Record:
+    @property
+    def md5(self) -> str:
+        return md5(self.body.encode(), usedforsecurity=False).hexdigest()
+
+    @property
+    def sequence_number(self) -> str:
+        """The message's place in its FIFO queue, in SQS's form."""
+        return f"{self.sequence:020}"
+
+    def record(self, queue: template.Queue) -> Record:
         """The message as in the event that Lambda makes for a function."""
+        attributes = {
+            "ApproximateReceiveCount": str(self.receives),
+            "SentTimestamp": str(int(self.sent * 1000)),
+            "SenderId": "local",
+            "ApproximateFirstReceiveTimestamp": str(int(self.first_received * 1000)),
+        }
+        if self.group is not None:
+            attributes["MessageGroupId"] = self.group
+        if queue.fifo:
+            attributes |= {"MessageDeduplicationId": self.once or "", "SequenceNumber": self.sequence_number}
         return {
             "messageId": self.id,
             "receiptHandle": f"{self.id}-{self.receives}",
             "body": self.body,
-            "attributes": {
-                "ApproximateReceiveCount": str(self.receives),
-                "SentTimestamp": str(int(self.sent * 1000)),
-                "SenderId": "local",
-                "ApproximateFirstReceiveTimestamp": str(int(self.first_received * 1000)),
-            },
+            "attributes": attributes,
             "messageAttributes": {},
-            "md5OfBody": md5(self.body.encode(), usedforsecurity=False).hexdigest(),
+            "md5OfBody": self.md5,
             "eventSource": "aws:sqs",
-            "eventSourceARN": queue,
+            "eventSourceARN": queue.arn,
             "awsRegion": REGION,
         }
 
 
 class MessageQueue:
-    """A queue in memory; its messages are lost when the instance ends."""
+    """A queue in memory; its messages are lost when the instance ends.
+
+    A received message is hidden until it is deleted or put back. In a FIFO queue a hidden message hides all messages of
+    its group, so they are received in the order in which they were sent.
+    """
 
     def __init__(self, settings: template.Queue) -> None:
         self.settings = settings
+        # Received ones, too. Those of a group are in the order in which they were sent.
         self._messages: list[Message] = []
+        self._sequence = 0
+        # The messages that were accepted lately, the oldest first, by what may be accepted once: a deduplication id,
+        # with the group where that is its scope.
+        self._accepted: dict[tuple[str | None, str], Message] = {}
         self._changed = threading.Condition()
 
-    def send(self, body: str) -> None:
-        self.put_back(Message(body), after=0.0)
-
-    def put_back(self, message: Message, after: float) -> None:
-        """Makes a message visible again after so many seconds."""
-        message.hidden_until = time.time() + after
+    def send(self, body: str, delay: float = 0.0, group: str | None = None, once: str | None = None) -> Message:
+        """Accepts a message, which is visible after `delay` seconds. Returns the earlier one if that had the same
+        deduplication id and was sent in the last ONCE_WITHIN seconds: then the queue does not change.
+        """
         with self._changed:
+            now = time.time()
+            message = Message(body, group, once, sent=now, hidden_until=now + delay)
+            if once is not None:
+                while self._accepted and next(iter(self._accepted.values())).sent <= now - ONCE_WITHIN:
+                    del self._accepted[next(iter(self._accepted))]
+                accepted = self._accepted.setdefault((group if self.settings.once_by_group else None, once), message)
+                if accepted is not message:
+                    return accepted
+            self._sequence += 1
+            message.sequence = self._sequence
             self._messages.append(message)
             self._changed.notify_all()
+        return message
 
     def receive(self, most: int, within: float) -> list[Message]:
-        """Waits at most `within` seconds for a message; returns up to `most`, or none."""
+        """Waits at most `within` seconds for a message; returns up to `most`, or none, and hides them."""
         deadline = time.time() + within
         with self._changed:
-            while True:
-                now = time.time()
-                ready = [message for message in self._messages if message.hidden_until <= now][:most]
-                if ready or now >= deadline:
-                    break
-                due = min((message.hidden_until for message in self._messages), default=deadline)
+            while not (ready := self._visible(now := time.time())[:most]) and now < deadline:
+                due = min(
+                    (message.hidden_until for message in self._messages if message.hidden_until > now), default=deadline
+                )
                 self._changed.wait(min(due, deadline) - now)
-            self._messages = [message for message in self._messages if message not in ready]
-        for message in ready:
-            message.receives += 1
-            message.first_received = message.first_received or now
+            for message in ready:
+                message.hidden_until = inf
+                message.receives += 1
+                message.first_received = message.first_received or now
         return ready
+
+    def _visible(self, now: float) -> list[Message]:
+        hidden = [message for message in self._messages if message.hidden_until > now]
+        groups = {message.group for message in hidden} if self.settings.fifo else set()
+        return [message for message in self._messages if message.hidden_until <= now and message.group not in groups]
+
+    def put_back(self, message: Message, after: float) -> None:
+        """Makes a received message visible again after so many seconds. It goes behind the other messages, in a FIFO
+        queue with its whole group, so that messages which fail again and again delay no others.
+        """
+        with self._changed:
+            message.hidden_until = time.time() + after
+            self._messages.sort(
+                key=lambda each: each is message or (self.settings.fifo and each.group == message.group)
+            )
+            self._changed.notify_all()
+
+    def delete(self, message: Message) -> None:
+        with self._changed:
+            self._messages = [each for each in self._messages if each is not message]
+            self._changed.notify_all()
 
 
 class QueueSource:
-    """Delivers the messages of a queue to a function."""
+    """Delivers the messages of a queue to a function. Several threads may do so at the same time."""
 
     def __init__(self, settings: EventSource, queue: MessageQueue, invoke: Invoker, dead_letter: DeadLetter) -> None:
         self._settings = settings
@@ -202,16 +262,19 @@ class QueueSource:
         messages = self._queue.receive(self._settings.batch_size, within)
         if not messages:
             return
-        records = [message.record(self._settings.source) for message in messages]
+        records = [message.record(self._queue.settings) for message in messages]
         failed = _failed(self._settings, self._invoke, records, [message.id for message in messages])
         for message in messages:
             if message.id in failed:
                 self._redeliver(message)
+            else:
+                self._queue.delete(message)
 
     def _redeliver(self, message: Message) -> None:
         policy = self._queue.settings
         if policy.redrive_to and policy.max_receives and message.receives >= policy.max_receives:
             self._dead_letter(policy.redrive_to, {"messageId": message.id, "body": message.body})
+            self._queue.delete(message)
         else:
             self._queue.put_back(message, REDELIVERED_AFTER)
 

@@ -31,6 +31,8 @@ _FUNCTIONS, _LAYERS = ROOT / "functions", ROOT / "layers"
 # Seconds between two checks for changed code.
 LOOK_AGAIN_AFTER = 0.5
 
+_ALL_OTHERS = ""
+
 
 class FunctionFailed(Exception):
     """The function raised, answered something that is not JSON, or its process died. `where` is the traceback."""
@@ -108,24 +110,28 @@ def call(function: Function, event: Mapping[str, Any]) -> Any:
 
 
 class Workers:
-    """A pool of processes, each of which can run every function. All functions share one environment (Globals).
+    """A pool of `size` processes, each of which can run every function. All functions share one environment (Globals).
 
-    Changed code gets a new pool; the old one finishes the requests that it has begun.
+    The functions named in `own` have pools of their own, of so many processes, which start with the first event. They
+    wait for services that are not on this machine, and would keep requests waiting.
+
+    Changed code gets new pools; the old ones finish the requests that they have begun.
     """
 
-    def __init__(self, environment: Mapping[str, str], size: int) -> None:
+    def __init__(self, environment: Mapping[str, str], size: int, own: Mapping[str, int] | None = None) -> None:
         # Workers are forked from a server that has imported the functions' dependencies and has no thread or
         # connection.
         self._methods = multiprocessing.get_context("forkserver")
         self._methods.set_forkserver_preload(["local.preload"])
         self._environment = dict(environment)
-        self._size = size
+        # The size of each pool, by the function that it is for; the one for all other functions has no name.
+        self._sizes = {_ALL_OTHERS: size, **(own or {})}
         self._lock = threading.Lock()
         self._code = _code()
         self._looked = time.monotonic()
         # Pools of older code, each with the thread that waits for it to finish.
         self._ended: list[tuple[ProcessPool, threading.Thread]] = []
-        self._pool = self._new_pool(start_worker)
+        self._pools = self._new_pools(start_worker)
         self._running: Counter[str] = Counter()
 
     def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
@@ -136,7 +142,8 @@ class Workers:
                 raise FunctionThrottled(function.name)
             self._renew()
             self._running[function.name] += 1
-            future = self._pool.schedule(_run, args=(function, event), timeout=function.timeout)
+            pool = self._pools.get(function.name, self._pools[_ALL_OTHERS])
+            future = pool.schedule(_run, args=(function, event), timeout=function.timeout)
         try:
             return self._result(function, future)
         finally:
@@ -158,7 +165,7 @@ class Workers:
         return result["returned"]
 
     def _renew(self) -> None:
-        """Makes a new pool when the code has changed."""
+        """Makes new pools when the code has changed."""
         now = time.monotonic()
         if now - self._looked < LOOK_AGAIN_AFTER:
             return
@@ -168,24 +175,31 @@ class Workers:
             return
         self._code = code
         say("The code has changed.")
-        ended, self._pool = self._pool, self._new_pool(start_worker_anew)
-        ended.close()
-        finishing = threading.Thread(target=ended.join, name="old code", daemon=True)
-        finishing.start()
-        self._ended = [(pool, thread) for pool, thread in self._ended if thread.is_alive()] + [(ended, finishing)]
+        ended, self._pools = self._pools, self._new_pools(start_worker_anew)
+        self._ended = [(pool, thread) for pool, thread in self._ended if thread.is_alive()]
+        for pool in ended.values():
+            pool.close()
+            finishing = threading.Thread(target=pool.join, name="old code", daemon=True)
+            finishing.start()
+            self._ended.append((pool, finishing))
 
-    def _new_pool(self, initializer: Callable[[Mapping[str, str]], None]) -> ProcessPool:
-        pool = ProcessPool(self._size, initializer=initializer, initargs=(self._environment,), context=self._methods)
+    def _new_pools(self, initializer: Callable[[Mapping[str, str]], None]) -> dict[str, ProcessPool]:
+        pools = {name: self._new_pool(initializer, size) for name, size in self._sizes.items()}
         # Processes start with the pool's first task, so submit one now.
-        pool.schedule(os.getpid)
-        return pool
+        pools[_ALL_OTHERS].schedule(os.getpid, args=(), timeout=None)
+        return pools
+
+    def _new_pool(self, initializer: Callable[[Mapping[str, str]], None], size: int) -> ProcessPool:
+        return ProcessPool(size, initializer=initializer, initargs=(self._environment,), context=self._methods)
 
     def stop(self) -> None:
         """Ends every process, busy ones too."""
         for pool, _ in self._ended:
             pool.stop()
-        self._pool.stop()
-        self._pool.join()
+        for pool in self._pools.values():
+            pool.stop()
+        for pool in self._pools.values():
+            pool.join()
         for _, finishing in self._ended:
             finishing.join()
 

@@ -6,22 +6,23 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from local.automation import Automation, Log
+from local.automation import Automation, Log, at_once
 from local.bus import Bus, served
 from local.database import database, new_access_key_id
 from local.demo import demo
-from local.directory import data_directory, owned, published, require_layout
+from local.directory import data_directory, owned, published, require_layout, webhook_key
 from local.environments import Environments
 from local.functions import Workers
 from local.gateway import Gateway
 from local.issuer import AUDIENCE, ISSUER, Issuer, jwks_served
+from local.queues import Queues
 from local.server import Server
-from local.template import Template, create_table, lambda_environment
+from local.template import EventSource, Template, create_table, lambda_environment
 
 WORKERS = 8
 ENVIRONMENTS = 16
@@ -58,15 +59,17 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
     function = template.functions["Provision"]
     bus = Bus(lambda event: automation.take(event))
     log = Log(directory)
-    stack.enter_context(served(bus, key, log.letters, lambda name, event: invoke(template.functions[name], event)))
-    workers = runtime(lambda_environment(function, engine.endpoint, bus.url, key))
+    queues = Queues(template.queues, log.letters)
+    key_file = webhook_key(directory)
+    stack.enter_context(served(bus, key, queues, lambda name, event: invoke(template.functions[name], event), key_file))
+    endpoints = {"dynamodb": engine.endpoint, "eventbridge": bus.url, "access_key_id": key}
+    workers = runtime(lambda_environment(function, **endpoints), template.event_sources)
     stack.callback(workers.stop)
     invoke = engine.durable(workers)
-    automation = Automation(template, invoke, log)
+    automation = Automation(template, invoke, log, queues)
     stack.callback(automation.stop)
     engine.wait_until_ready()
     create_table(engine.client(), template.table)
-    endpoints = {"dynamodb": engine.endpoint, "eventbridge": bus.url, "access_key_id": key}
     stack.enter_context(published(directory / "endpoints.json", endpoints))
     base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     demonstration = {"base_url": base_url, **demo(directory, lambda event: invoke(function, event))}
@@ -81,12 +84,15 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
     Server(gateway, ready).run(sockets=[sock])
 
 
-def runtime(variables: Mapping[str, str]) -> Workers | Environments:
-    """The runner of the functions: of the source tree or, with RUNTIME=lambda, of the build in Lambda's own runtime."""
+def runtime(variables: Mapping[str, str], sources: Sequence[EventSource]) -> Workers | Environments:
+    """The runner of the functions: of the source tree or, with RUNTIME=lambda, of the build in Lambda's own runtime.
+    Functions of which an event source says how many run at a time have so many processes of their own.
+    """
     name = os.environ.get("RUNTIME", "")
     if name not in ("", "lambda"):
         sys.exit(f"RUNTIME={name}: there is no such runtime. There is lambda; without RUNTIME, the code runs as it is.")
-    return Environments(variables, ENVIRONMENTS) if name else Workers(variables, WORKERS)
+    own = {source.function.name: at_once(source) for source in sources if source.concurrency is not None}
+    return Environments(variables, ENVIRONMENTS) if name else Workers(variables, WORKERS, own)
 
 
 def parameters() -> dict[str, str]:

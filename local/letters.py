@@ -15,7 +15,7 @@ Answer = tuple[int, dict[str, Any]]
 
 # SQS's limit for a message, and the characters that a message may not have.
 MAX_BYTES = 1024 * 1024
-_REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Letters:
@@ -41,7 +41,7 @@ class Letters:
         match operation:
             case "SendMessage" if len(request["MessageBody"].encode()) > MAX_BYTES:
                 return 400, {"__type": "com.amazonaws.sqs#InvalidParameterValue", "message": "A message is too long."}
-            case "SendMessage" if _REFUSED.search(request["MessageBody"]):
+            case "SendMessage" if REFUSED.search(request["MessageBody"]):
                 return 400, {"__type": "com.amazonaws.sqs#InvalidMessageContents", "message": "A character is refused."}
             case "SendMessage":
                 self.add(request["QueueUrl"].rpartition("/")[2], json.loads(request["MessageBody"]))

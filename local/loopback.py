@@ -81,9 +81,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def listening(handler: type[Handler], name: str) -> Iterator[str]:
-    """Serves until the context ends, in a thread called `name`; yields the base URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+def listening(handler: type[Handler], name: str, port: int = 0) -> Iterator[str]:
+    """Serves until the context ends, in a thread called `name`, on a free port if none is given; yields the base URL.
+    Raises OSError if the given port is in use.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name=name, daemon=True).start()
     try:

@@ -58,6 +58,7 @@ class AsyncConfig:
 class EventSource:
     """A source that Lambda reads for a function: the ARN `source` is the table's stream or a queue.
 
+    `concurrency` is the number of a queue's batches that are processed at a time (None: no limit of its own).
     `filters` are patterns as JSON texts, one of which a stream record must match. The other fields concern streams:
     `retries` and `max_age` (seconds) have no limit if None, `on_failure` is the ARN of a queue.
     """
@@ -66,6 +67,7 @@ class EventSource:
     function: Function
     source: str
     batch_size: int
+    concurrency: int | None = None
     filters: tuple[str, ...] = ()
     reports_failures: bool = False
     bisects: bool = False
@@ -77,11 +79,20 @@ class EventSource:
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue: a message that was received `max_receives` times in vain moves to the queue `redrive_to` (its ARN)."""
+    """A queue: a message that was received `max_receives` times in vain moves to the queue `redrive_to` (its ARN). In a
+    queue with `fifo` the messages of a group are received one after the other, and an id is accepted once, in the whole
+    queue or, with `once_by_group`, in each group.
+    """
 
     arn: str
     redrive_to: str | None = None
     max_receives: int | None = None
+    fifo: bool = False
+    once_by_group: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.arn.rpartition(":")[2]
 
 
 @dataclass(frozen=True)
@@ -120,7 +131,8 @@ class Template:
         self._values |= {name: name[:-10] for name, _ in self._of_type("AWS::Lambda::LayerVersion")}
         # A Ref to a queue is its URL; a Ref to a bus is its name.
         self._values |= {
-            name: f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}" for name, _ in self._of_type("AWS::SQS::Queue")
+            name: f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{_queue_name(name, properties)}"
+            for name, properties in self._of_type("AWS::SQS::Queue")
         }
         self._values |= {name: self.resolve(item["Name"]) for name, item in self._of_type("AWS::Events::EventBus")}
 
@@ -175,7 +187,13 @@ class Template:
         for name, properties in self._of_type("AWS::SQS::Queue"):
             redrive = self.resolve(properties.get("RedrivePolicy", {}))
             arn = self._attribute(name, "Arn")
-            found[arn] = Queue(arn, redrive.get("deadLetterTargetArn"), redrive.get("maxReceiveCount"))
+            found[arn] = Queue(
+                arn=arn,
+                redrive_to=redrive.get("deadLetterTargetArn"),
+                max_receives=redrive.get("maxReceiveCount"),
+                fifo=_is_fifo(properties),
+                once_by_group=properties.get("DeduplicationScope") == "messageGroup",
+            )
         return found
 
     @cached_property
@@ -221,6 +239,7 @@ class Template:
             function=self.functions[properties["FunctionName"]],
             source=properties["EventSourceArn"],
             batch_size=properties["BatchSize"],
+            concurrency=properties.get("ScalingConfig", {}).get("MaximumConcurrency"),
             filters=tuple(each["Pattern"] for each in properties.get("FilterCriteria", {}).get("Filters", [])),
             reports_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
             bisects=properties.get("BisectBatchOnFunctionError", False),
@@ -271,7 +290,9 @@ class Template:
             case "AWS::IAM::Role", "Arn":
                 return f"arn:aws:iam::{ACCOUNT}:role/{name}"
             case "AWS::SQS::Queue", "Arn":
-                return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+                return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{_queue_name(name, self.resources[name]['Properties'])}"
+            case "AWS::KMS::Key", "Arn":
+                return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}"
             case "AWS::Events::EventBus", "Arn":
                 return f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{self._values[name]}"
             case "AWS::Logs::LogGroup", "Arn":
@@ -357,6 +378,15 @@ def function_arn(name: str) -> str:
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
 
 
+def _is_fifo(properties: Mapping[str, Any]) -> bool:
+    return bool(properties.get("FifoQueue", False))
+
+
+def _queue_name(name: str, properties: Mapping[str, Any]) -> str:
+    """The name of the queue with this logical id; in AWS, too, the name says whether it is a FIFO queue."""
+    return f"{name}.fifo" if _is_fifo(properties) else name
+
+
 def _unless_infinite(figure: int) -> int | None:
     return None if figure == -1 else figure
 
@@ -369,8 +399,8 @@ def _on_failure(properties: Mapping[str, Any]) -> str | None:
 
 def lambda_environment(function: Function, dynamodb: str, eventbridge: str, access_key_id: str) -> dict[str, str]:
     """A function's environment as in Lambda, with the endpoints of the table and the event bus on this machine, which
-    accept requests signed with the access key id. The bus's endpoint also serves SQS and Lambda. Layers are not under
-    /opt here.
+    accept requests signed with the access key id. The bus's endpoint also serves SQS, Lambda and KMS. Layers are not
+    under /opt here, and a webhook may be a server on this machine.
     """
     return {
         **{name: value for name, value in function.environment.items() if not value.startswith("/opt/")},
@@ -380,9 +410,11 @@ def lambda_environment(function: Function, dynamodb: str, eventbridge: str, acce
         "AWS_ENDPOINT_URL_DYNAMODB": dynamodb,
         "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": dynamodb,
         "AWS_ENDPOINT_URL_EVENTBRIDGE": eventbridge,
+        "AWS_ENDPOINT_URL_KMS": eventbridge,
         "AWS_ENDPOINT_URL_LAMBDA": eventbridge,
         "AWS_ENDPOINT_URL_SQS": eventbridge,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "WEBHOOK_LOOPBACK": "allowed",
     }
 
 

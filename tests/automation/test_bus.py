@@ -1,7 +1,9 @@
 """The laptop edition's bus, rules and schedules invoke functions by EventBridge's rules."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from local import automation
-from local.automation import Automation, Log, period, scheduled_event
+from local import template as templates
+from local.automation import Automation, Log, at_once, period, scheduled_event
 from local.bus import Event, served
 from local.functions import FunctionFailed
-from local.template import REGION, ROOT, Function, Template
+from local.queues import Queues
+from local.template import REGION, ROOT, Function, Queue, Template, lambda_environment
 from tests.support.client import Published
+from tests.support.clock import NET
 from tests.support.processes import wait_for
 from tests.support.world import KEY
 
@@ -55,7 +60,8 @@ def automated(tmp_path: Path) -> Iterator[Callable[[Template, Invocations], Auto
     made: list[Automation] = []
 
     def make(template: Template, invoke: Invocations) -> Automation:
-        made.append(Automation(template, invoke, Log(tmp_path)))
+        log = Log(tmp_path)
+        made.append(Automation(template, invoke, log, Queues(template.queues, log.letters)))
         return made[-1]
 
     yield make
@@ -90,7 +96,9 @@ def test_a_rule_invokes_its_function_for_matching_events_of_its_bus(automated: M
 
 
 def test_a_disabled_rule_invokes_no_function(automated: Make, template: Template) -> None:
-    assert {rule.name for rule in template.rules} == {"ProjectRequested", "SweepDeletedTimer"}
+    assert {rule.name for rule in template.rules} == {
+        *("ProjectRequested", "EventPublished", "SweepDeletedTimer", "SweepDeliveriesTimer")
+    }
     invocations = Invocations()
     subject = automated(template, invocations)
     subject.take(put("atrium", "project.created"))
@@ -182,8 +190,120 @@ def _raise(error: Exception) -> Callable[[Any], Any]:
     return hook
 
 
+QUEUES = """
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  WebhookKeyArn: {Type: String, Default: ""}
+Conditions:
+  HasWebhookKey: !Not [!Equals [!Ref WebhookKeyArn, ""]]
+Resources:
+  Deliver:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: functions/
+      Handler: deliver.handler
+      Runtime: python3.13
+      Timeout: 40
+      MemorySize: 256
+      Role: arn:aws:iam::000000000000:role/any
+      Layers: []
+      Environment:
+        Variables:
+          EVENTS: !Ref Events
+          DELIVERIES: !Ref Deliveries
+          WEBHOOK_KEY: !If [HasWebhookKey, !Ref WebhookKeyArn, !GetAtt WebhookKey.Arn]
+      Events:
+        Deliveries:
+          Type: SQS
+          Properties: {Queue: !GetAtt Deliveries.Arn, BatchSize: 1, ScalingConfig: {MaximumConcurrency: 2}}
+        Events:
+          Type: SQS
+          Properties: {Queue: !GetAtt Events.Arn, BatchSize: 10}
+  Events:
+    Type: AWS::SQS::Queue
+    Properties: {VisibilityTimeout: 240}
+  Deliveries:
+    Type: AWS::SQS::Queue
+    Properties: {FifoQueue: true, VisibilityTimeout: 240, DeduplicationScope: messageGroup}
+  WebhookKey:
+    Type: AWS::KMS::Key
+    DeletionPolicy: Retain
+    Properties: {KeySpec: HMAC_256, KeyUsage: GENERATE_VERIFY_MAC}
+  WebhookKeyAlias:
+    Type: AWS::KMS::Alias
+    Properties: {AliasName: alias/webhooks, TargetKeyId: !Ref WebhookKey}
+"""
+
+
+@pytest.fixture
+def with_queues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Template:
+    """A template with a FIFO queue that is read by two invocations at a time."""
+    monkeypatch.setattr(templates, "KEPT", tmp_path / "translated.json")
+    path = tmp_path / "template.yaml"
+    path.write_text(QUEUES)
+    return Template(path)
+
+
+def test_queues_and_keys_have_the_names_of_aws(with_queues: Template) -> None:
+    function = with_queues.functions["Deliver"]
+    assert function.environment == {
+        "EVENTS": "https://sqs.us-east-1.amazonaws.com/000000000000/Events",
+        "DELIVERIES": "https://sqs.us-east-1.amazonaws.com/000000000000/Deliveries.fifo",
+        "WEBHOOK_KEY": "arn:aws:kms:us-east-1:000000000000:key/WebhookKey",
+    }
+    laptop = lambda_environment(function, "http://d", "http://e", "k")
+    assert (laptop["WEBHOOK_LOOPBACK"], laptop["AWS_ENDPOINT_URL_KMS"]) == ("allowed", "http://e")
+    events, deliveries = (
+        "arn:aws:sqs:us-east-1:000000000000:Events",
+        "arn:aws:sqs:us-east-1:000000000000:Deliveries.fifo",
+    )
+    assert with_queues.queues == {
+        events: Queue(events),
+        deliveries: Queue(deliveries, fifo=True, once_by_group=True),
+    }
+    assert {source.source: (source.batch_size, source.concurrency) for source in with_queues.event_sources} == {
+        events: (10, None),
+        deliveries: (1, 2),
+    }
+
+
+def test_a_group_that_hangs_delays_no_other(with_queues: Template, tmp_path: Path) -> None:
+    done: list[str] = []
+    ends = threading.Event()
+
+    def invoke(function: Function, event: Mapping[str, Any]) -> None:
+        (record,) = event["Records"]
+        if record["body"] == "hangs":
+            ends.wait(NET)
+        done.append(record["body"])
+
+    log = Log(tmp_path)
+    queues = Queues(with_queues.queues, log.letters)
+    subject = Automation(with_queues, invoke, log, queues)
+    (source,) = (each for each in with_queues.event_sources if each.concurrency)
+    queue = queues.by_arn[source.source]
+    for body, group in (("hangs", "a"), ("after it", "a"), ("1", "b"), ("2", "b"), ("3", "c")):
+        queue.send(body, group=group, once=body)
+    try:
+        subject.read_queue(source)
+        wait_for(lambda: len(done) == 3)
+        assert sorted(done) == ["1", "2", "3"]
+        assert done.index("1") < done.index("2")
+    finally:
+        ends.set()
+    wait_for(lambda: len(done) == 5)
+    assert done[-2:] == ["hangs", "after it"]
+    subject.stop()
+
+
+def test_a_limit_of_the_template_holds_for_a_queue_up_to_that_of_a_laptop(with_queues: Template) -> None:
+    concurrencies = {source.concurrency: at_once(source) for source in with_queues.event_sources}
+    assert concurrencies == {2: 2, None: 5}
+    assert at_once(replace(with_queues.event_sources[0], concurrency=40)) == 16
+
+
 def test_a_schedule_has_a_period_and_the_event_of_eventbridge(template: Template) -> None:
-    (rule,) = (rule for rule in template.rules if rule.schedule)
+    (rule,) = (rule for rule in template.rules if rule.name == "SweepDeletedTimer")
     assert period(str(rule.schedule)) == 15 * 60
     assert [period(f"rate({each})") for each in ("1 minute", "2 hours", "1 day")] == [60, 7200, 86400]
     with pytest.raises(ValueError, match="not known"):
@@ -196,7 +316,7 @@ def test_a_schedule_has_a_period_and_the_event_of_eventbridge(template: Template
 def test_a_scheduled_function_runs_once_a_period(automated: Make, template: Template) -> None:
     invocations = Invocations()
     subject = automated(template, invocations)
-    (rule,) = (rule for rule in template.rules if rule.schedule)
+    (rule,) = (rule for rule in template.rules if rule.name == "SweepDeletedTimer")
     subject._start("timer", subject._keep_time, rule, 1)
     wait_for(lambda: len(invocations) >= 2)
     assert [name for name, _ in invocations[:2]] == ["SweepDeleted"] * 2

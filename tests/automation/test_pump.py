@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from atrium import keys
-from local.template import REGION, TABLE_NAME, Template
+from local.template import ACCOUNT, REGION, TABLE_NAME, Template
 from tests.support.changes import require_published_form
 from tests.support.client import World, flat_id, flat_path, new_key
 from tests.support.clock import NET
@@ -65,7 +65,7 @@ def client(directory: Path, service: Any) -> Any:
     endpoints = json.loads((directory / "endpoints.json").read_text())
     return boto3.client(
         service,
-        endpoint_url=endpoints["eventbridge" if service == "events" else "dynamodb"],
+        endpoint_url=endpoints["dynamodb" if service == "dynamodb" else "eventbridge"],
         region_name=REGION,
         aws_access_key_id=endpoints["access_key_id"],
         aws_secret_access_key="unused",
@@ -163,9 +163,26 @@ def test_a_project_requested_by_an_event_is_created_once(instance: Instance, tem
         listed = world("GET", world.projects()).body["data"]
         return [project["id"] for project in listed if project["name"] == name]
 
-    wait_for(lambda: made("Asked for later"))
+    wait_for(lambda: made("Asked for") and made("Asked for later"))
     (project,) = made("Asked for")
     wait_for(lambda: events(instance.directory, project) == [(1, "project.created")])
+
+
+def test_a_message_that_is_sent_to_a_queue_reaches_its_function(instance: Instance, template: Template) -> None:
+    world = instance.world
+    acme = world.dev["tenants"]["acme"]
+    (queue,) = (each.name for each in template.queues.values() if each.name == "ProjectRequests")
+    detail = {
+        "id": "order-3",
+        "tenant_id": acme["tenant_id"],
+        "principal_id": acme["principals"]["owner"]["principal_id"],
+        "name": "Asked for by a message",
+    }
+    body = {"id": "1", "source": "crm", "detail-type": "project.requested", "detail": detail}
+    client(instance.directory, "sqs").send_message(
+        QueueUrl=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{queue}", MessageBody=json.dumps(body), DelaySeconds=1
+    )
+    wait_for(lambda: detail["name"] in [each["name"] for each in world("GET", world.projects()).body["data"]])
 
 
 def test_a_parameter_turns_on_the_sample_reaction(instance: Instance, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from local import event_sources
 from local.event_sources import Message, MessageQueue, QueueSource
 from local.functions import FunctionFailed
-from local.template import ROOT, EventSource, Function, Template
+from local.template import ROOT, EventSource, Function, Queue, Template
 from tests.support.clock import NET, unhurried
 from tests.support.event_sources import LeftLetters
 
@@ -113,6 +113,148 @@ def test_a_failed_message_is_hidden_for_its_visibility_timeout(
 
 def test_a_waiting_receiver_gets_a_message_once_it_is_visible(template: Template, requests: EventSource) -> None:
     queue = MessageQueue(template.queues[requests.source])
-    queue.put_back(Message("a"), after=0.1)
+    queue.send("a", delay=0.1)
     (message,) = queue.receive(10, within=NET)
-    assert message.hidden_until <= time.time()
+    assert time.time() >= message.sent + 0.1
+
+
+def test_a_delayed_message_is_hidden_until_its_delay_is_over(
+    template: Template, requests: EventSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = unhurried()
+    monkeypatch.setattr(event_sources, "time", clock)
+    queue = MessageQueue(template.queues[requests.source])
+    queue.send("later", delay=900)
+    queue.send("now")
+    assert bodies(queue.receive(10, within=0)) == ["now"]
+    clock.sleep(899)
+    assert queue.receive(10, within=0) == []
+    clock.sleep(1)
+    assert bodies(queue.receive(10, within=0)) == ["later"]
+
+
+def test_a_message_that_fails_again_and_again_delays_no_other(template: Template, requests: EventSource) -> None:
+    queue = MessageQueue(template.queues[requests.source])
+    queue.send("poison")
+    queue.send("a")
+    (message,) = queue.receive(1, within=0)
+    queue.put_back(message, after=0)
+    assert bodies(queue.receive(10, within=0)) == ["a", "poison"]
+
+
+# ---------------------------------------------------------------- FIFO queues
+
+
+LINE = Queue("arn:aws:sqs:us-east-1:000000000000:Line.fifo", fifo=True)
+
+
+def bodies(messages: list[Message]) -> list[str]:
+    return [message.body for message in messages]
+
+
+def lined_up(*texts: str, settings: Queue = LINE) -> MessageQueue:
+    """A FIFO queue with these messages; the first character of each is its group."""
+    queue = MessageQueue(settings)
+    for text in texts:
+        queue.send(text, group=text[0], once=text)
+    return queue
+
+
+def test_a_message_of_a_fifo_queue_has_the_fields_of_sqs(requests: EventSource, letters: LeftLetters) -> None:
+    queue = lined_up("a1", "b1")
+    seen: list[Any] = []
+    settings = replace(requests, source=LINE.arn, batch_size=10)
+    QueueSource(settings, queue, lambda _, event: seen.append(event), letters.leave).deliver(within=0)
+    first, second = seen[0]["Records"]
+    assert first["eventSourceARN"] == LINE.arn
+    assert {name: first["attributes"][name] for name in ("MessageGroupId", "MessageDeduplicationId")} == {
+        "MessageGroupId": "a",
+        "MessageDeduplicationId": "a1",
+    }
+    numbers = [each["attributes"]["SequenceNumber"] for each in (first, second)]
+    assert numbers == sorted(numbers)
+    assert [len(number) for number in numbers] == [20, 20]
+
+
+def test_a_group_gives_no_message_while_one_is_in_flight() -> None:
+    queue = lined_up("a1", "a2", "b1", "b2")
+    (a1,) = queue.receive(1, within=0)
+    (b1,) = queue.receive(1, within=0)
+    assert bodies([a1, b1]) == ["a1", "b1"]
+    assert queue.receive(10, within=0) == []
+    queue.delete(b1)
+    assert bodies(queue.receive(10, within=0)) == ["b2"]
+    queue.delete(a1)
+    assert bodies(queue.receive(10, within=0)) == ["a2"]
+
+
+def test_a_batch_may_have_several_messages_of_a_group_in_their_order() -> None:
+    queue = lined_up("a1", "b1", "a2", "a3")
+    a1, b1, a2 = queue.receive(3, within=0)
+    assert bodies([a1, b1, a2]) == ["a1", "b1", "a2"]
+    queue.delete(a1)
+    queue.delete(b1)
+    assert queue.receive(10, within=0) == [], "a2 is in flight"
+
+
+def test_a_failed_message_blocks_its_group_until_it_is_visible_and_comes_before_later_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = unhurried()
+    monkeypatch.setattr(event_sources, "time", clock)
+    queue = lined_up("a1", "a2", "b1")
+    (a1,) = queue.receive(1, within=0)
+    queue.put_back(a1, after=30)
+    assert bodies(queue.receive(10, within=0)) == ["b1"]
+    clock.sleep(29)
+    assert queue.receive(10, within=0) == []
+    clock.sleep(1)
+    again = queue.receive(10, within=0)
+    assert [(each.body, each.receives) for each in again] == [("a1", 2), ("a2", 1)]
+
+
+def test_a_group_that_fails_again_and_again_delays_no_other_group() -> None:
+    queue = lined_up("a1", "a2", "b1")
+    (a1,) = queue.receive(1, within=0)
+    queue.put_back(a1, after=0)
+    assert bodies(queue.receive(1, within=0)) == ["b1"]
+    assert bodies(queue.receive(10, within=0)) == ["a1", "a2"]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_group_goes_on_after_a_dead_letter_and_after_a_success(requests: EventSource, letters: LeftLetters) -> None:
+    queue = lined_up("a1", "a2", "a3", settings=replace(LINE, redrive_to="arn:aws:sqs:::Dead.fifo", max_receives=2))
+    seen: list[str] = []
+
+    def invoke(function: Function, event: Mapping[str, Any]) -> Any:
+        seen.extend(each["body"] for each in event["Records"])
+        if seen[-1] == "a1":
+            raise FunctionFailed("KeyError", "broken")
+
+    source = QueueSource(replace(requests, batch_size=1), queue, invoke, letters.leave)
+    for _ in range(5):
+        source.deliver(within=0)
+    assert seen == ["a1", "a1", "a2", "a3"]
+    assert [(arn, letter["body"]) for arn, letter in letters] == [("arn:aws:sqs:::Dead.fifo", "a1")]
+
+
+def test_a_deduplication_id_is_accepted_once_in_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = unhurried()
+    monkeypatch.setattr(event_sources, "time", clock)
+    queue = MessageQueue(LINE)
+    first = queue.send("first", group="a", once="x")
+    (received,) = queue.receive(10, within=0)
+    queue.delete(received)
+    clock.sleep(299)
+    assert queue.send("again", group="b", once="x") is first, "processed, and of another group"
+    assert bodies([queue.send("other", group="a", once="y")]) == ["other"]
+    clock.sleep(1)
+    queue.send("anew", group="a", once="x")
+    assert bodies(queue.receive(10, within=0)) == ["other", "anew"]
+
+
+def test_a_deduplication_id_is_accepted_once_in_each_group_where_that_is_its_scope() -> None:
+    queue = MessageQueue(replace(LINE, once_by_group=True))
+    for group in "aab":
+        queue.send(group, group=group, once="x")
+    assert bodies(queue.receive(10, within=0)) == ["a", "b"]

@@ -24,6 +24,7 @@ from local.template import Function
 # The modules in which a figure bounds how long something takes.
 _BOUNDED = (
     "atrium.automation.streams",
+    "atrium.automation.webhooks",
     "atrium.issuer_keys",
     "atrium.store.credentials",
     "atrium.store.outbox",
@@ -102,8 +103,8 @@ impatient = EndpointCreator.create_endpoint
 class Workers(functions.Workers):
     """The functions' processes, on a clock each."""
 
-    def _new_pool(self, initializer: Callable[[Mapping[str, str]], None]) -> ProcessPool:
-        pool = super()._new_pool(begin)
+    def _new_pool(self, initializer: Callable[[Mapping[str, str]], None], size: int) -> ProcessPool:
+        pool = super()._new_pool(begin, size)
         schedule = pool.schedule
         pool.schedule = lambda run, args, timeout: schedule(run, args=args)
         return pool
@@ -146,6 +147,14 @@ def begin(environment: Mapping[str, str]) -> None:
         setattr(module, name, own)
 
 
+# The modules that ask what moment it is.
+_TELLING = (
+    "atrium.automation.webhooks",
+    "atrium.store.engine.work",
+    "atrium.store.ledger",
+    "atrium.store.recoveries",
+)
+
 # In an event of a test: the moment that it is for the function, in seconds since 1970, if not the present.
 MOMENT = "moment"
 
@@ -153,7 +162,7 @@ MOMENT = "moment"
 @contextmanager
 def telling(moment: float | None) -> Iterator[None]:
     """Inside, the functions' decisions and the ledger are of this moment, in which time stands still."""
-    told = [import_module(name) for name in ("atrium.store.engine.work", "atrium.store.ledger")]
+    told = [import_module(name) for name in _TELLING]
     if moment is not None:
         then = datetime.fromtimestamp(moment, UTC)
         still = SimpleNamespace(now=lambda _: then, fromisoformat=datetime.fromisoformat)
