@@ -46,9 +46,10 @@ SERVICES = {
     },
     "dynamodbstreams": {"GetRecords", "GetShardIterator"},
     "events": {"PutEvents"},
+    "kms": {"GenerateMac"},
     "lambda": {"Invoke"},
     "s3": {"PutObject"},
-    "sqs": {"ChangeMessageVisibility", "DeleteMessage", "ReceiveMessage", "SendMessage"},
+    "sqs": {"ChangeMessageVisibility", "DeleteMessage", "ReceiveMessage", "SendMessage", "SendMessageBatch"},
 }
 # What making a client reads of a service.
 DESCRIPTIONS = {"endpoint-rule-set-1.json.gz", "service-2.json.gz", "service-2.sdk-extras.json"}
