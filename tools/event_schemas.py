@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
-from atrium.api import v1, v1_records, v1_spaces
+from atrium.api import v1, v1_records, v1_spaces, v1_webhooks
+from atrium.models import events
 from atrium.text import MAX_TEXT
 from local.template import ROOT
 
@@ -110,19 +111,70 @@ _RECORDS: dict[str, type[BaseModel]] = {
     "decision": v1_records.DecisionView,
 }
 
-# The resource of each type: after the change, or as it was when it went.
-TYPES: dict[str, type[BaseModel]] = {
-    **{f"project.{verb}": v1.ProjectView for verb in ("created", "updated", "deleted")},
-    **{f"member.{verb}": v1.MemberView for verb in ("added", "role_changed", "removed")},
-    **{f"{kind}.{verb}": view for kind, view in _RECORDS.items() for verb in ("created", "updated", "deleted")},
-    **{f"note.{verb}": Note for verb in ("created", "deleted")},
-    **{f"tenant.{verb}": v1_spaces.TenantView for verb in ("created", "updated")},
-    **{f"space.{verb}": v1.SpaceView for verb in ("created", "updated", "deleted")},
-    **{f"space_member.{verb}": v1_spaces.SpaceMemberView for verb in ("added", "role_changed", "removed")},
-    **{f"principal.{verb}": Principal for verb in ("created", "updated", "suspended", "resumed", "deleted")},
-    **{f"credential.{verb}": Credential for verb in ("created", "updated")},
+
+class Webhook(BaseModel):
+    """A webhook. Of its URL, which may hold a token, the host alone."""
+
+    id: Uuid
+    tenant_id: Uuid
+    host: str
+    events: list[str]
+    space_ids: list[Uuid] | None
+    project_ids: list[Uuid] | None
+    description: str
+    status: Literal["active", "paused", "disabled"]
+    created_at: Moment
+    updated_at: Moment
+
+
+class RotatedWebhook(Webhook):
+    """The same, and when the older secret ends."""
+
+    previous_expires_at: Moment
+
+
+class RedeliveredWebhook(Webhook):
+    """The same, and the event that is delivered once more."""
+
+    event_id: Uuid
+
+
+class RecoveredWebhook(Webhook):
+    """The same, and the recovery with its span of time."""
+
+    recovery_id: Uuid
+    since: Moment
+    until: Moment
+
+
+class DisabledWebhook(Webhook):
+    """The same, and why: it has failed for five days, or has answered that it is gone."""
+
+    reason: Literal["failing", "gone"]
+
+
+# The resource of each kind: after the change, or as it was when it went; and of the types that have another one.
+_RESOURCES: dict[str, type[BaseModel]] = {
+    "project": v1.ProjectView,
+    "member": v1.MemberView,
+    **_RECORDS,
+    "note": Note,
+    "tenant": v1_spaces.TenantView,
+    "space": v1.SpaceView,
+    "space_member": v1_spaces.SpaceMemberView,
+    "principal": Principal,
+    "credential": Credential,
     "credential.rotated": RotatedCredential,
     "credential.revoked": RevokedCredential,
+    "webhook": Webhook,
+    "webhook.rotated": RotatedWebhook,
+    "webhook.redelivered": RedeliveredWebhook,
+    "webhook.recovered": RecoveredWebhook,
+    "webhook.disabled": DisabledWebhook,
+}
+
+TYPES: dict[str, type[BaseModel]] = {
+    type: _RESOURCES.get(type) or _RESOURCES[type.partition(".")[0]] for type in events.TYPES
 }
 
 # The ids of the root, by the kind of what was changed; of a project for every other kind.
@@ -132,6 +184,7 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "space_member": ("space_id",),
     "principal": ("principal_id",),
     "credential": ("principal_id",),
+    "webhook": ("webhook_id",),
 }
 
 
@@ -143,6 +196,7 @@ _SENT: dict[str, type[BaseModel]] = {
     "decision": v1_records.NewDecision,
     "note": v1_records.NewNote,
     "space": v1_spaces.NewSpace,
+    "webhook": v1_webhooks.NewWebhook,
 }
 
 
@@ -163,7 +217,7 @@ def schema(type: str) -> dict[str, Any]:
     """The JSON Schema of an event of the type."""
     kind = type.partition(".")[0]
     own: dict[str, Any] = dict.fromkeys(ROOTS.get(kind, ("space_id", "project_id")), (Uuid, ...))
-    if type.endswith(("updated", "role_changed", "rotated")):
+    if type.endswith(("updated", "role_changed", "rotated", "disabled")):
         own["changed"] = (list[str], ...)
     model = create_model(type, __base__=Event, type=(Literal[type], ...), resource=(TYPES[type] | None, ...), **own)
     whole = model.model_json_schema(mode="serialization", schema_generator=_Untitled)

@@ -49,6 +49,7 @@ GROUPS = (
     Group("v1-decisions", (f"{_OF_A_PROJECT}/decisions",), "What was decided, and why."),
     Group("v1-principals", ("/v1/principals",), "The people and programs of the tenant."),
     Group("v1-credentials", ("/v1/principals/{principal_id}/credentials",), "What a principal sends to be known."),
+    Group("v1-webhooks", ("/v1/webhooks",), "URLs to which events are delivered, and what became of each delivery."),
     Group("v1-events", ("/v1/events",), "What has changed, who changed it, and when."),
     Group("documentation", ("/docs", "/openapi.json"), "This document. No credential is needed."),
 )

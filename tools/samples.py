@@ -34,14 +34,17 @@ _PARAMETERS = {
     "q": "view",
     "principal_id": _VIEWER,
     "credential_id": _CREDENTIAL,
+    "event_id": "64a1f2c3b4e5d6f7a8b9c0f3",
 }
 
 # The same of one route: what ends is not what other samples are about, and those of credentials are about the owner's.
 _PRINCIPAL, _SPACE = "64a1f2c3b4e5d6f7a8b9c0f1", "64a1f2c3b4e5d6f7a8b9c0f2"
+_OF_A_NEW_WEBHOOK = ("TestWebhook", "DeleteWebhook", "RecoverEvents")
 _OF_A_ROUTE = {
     "V1UpdatePrincipal": {"principal_id": _PRINCIPAL},
     "V1DeletePrincipal": {"principal_id": _PRINCIPAL},
     "V1DeleteSpace": {"space_id": _SPACE},
+    **{f"V1{verb}": {"webhook_id": "64a1f2c3b4e5d6f7a8b9c0e2"} for verb in _OF_A_NEW_WEBHOOK},
     "V1DeleteCredential": {"credential_id": "bfc147981c80a3a18773cd68"},
     "V1ListCredentials": {"principal_id": _OWNER},
     **{f"V1{verb}Credential": {"principal_id": _OWNER} for verb in ("Get", "Create", "Update", "Rotate")},

@@ -215,7 +215,8 @@ class _Child:
         match value:
             case {"Ref": str(name)}:
                 return {"Ref": self._parameter(name, value)}
-            case {"Fn::GetAtt": [name, attribute]}:
+            case {"Fn::GetAtt": [name, attribute]} | {"Fn::If": [_, _, {"Fn::GetAtt": [name, attribute]}]}:
+                # The parent decides, since the resource may not be there.
                 return {"Ref": self._parameter(f"{name}{attribute}", value)}
             case {"Fn::Sub": str(text)}:
                 return {"Fn::Sub": re.sub(r"\$\{([\w:]+)\}", self._substituted, text)}

@@ -79,6 +79,8 @@ def test_the_settings_come_from_the_template(publishing: EventSource, template: 
         "PublishEvents": 100,
         "PurgeDeleted": 10,
         "CreateProjectFromEvent": 1,
+        "FanOutEvents": 10,
+        "DeliverEvents": 1,
     }
 
 

@@ -36,6 +36,7 @@ CONDITIONAL = {
     "AccessLogs": "HasAccessLogging",
     "ExportEvents": "HasExport",
     "ExportEventsRole": "HasExport",
+    "WebhookKey": "MakesWebhookKey",
 }
 
 GIVEN = {
@@ -55,6 +56,7 @@ GIVEN = {
     "AccessLogging": "on",
     "LogRetentionDays": "7",
     "ExportBucket": "exports",
+    "WebhookKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k",
 }
 
 
@@ -74,7 +76,7 @@ def test_every_parameter_has_a_default_and_a_description() -> None:
 def test_the_default_stack_has_no_optional_resources(template: Template) -> None:
     assert {name: item["Condition"] for name, item in template.resources.items() if "Condition" in item} == CONDITIONAL
     holding = {name for name, condition in SOURCE["Conditions"].items() if Template()._holds(condition)}
-    assert holding == {"AmazonRootsOnly"}
+    assert holding == {"AmazonRootsOnly", "MakesWebhookKey"}
     for function in of_type(template, "AWS::Lambda::Function").values():
         assert template.resolve(function["Properties"]["ReservedConcurrentExecutions"]) == "AWS::NoValue"
     table = template.resolve(template.resources["Table"]["Properties"])
@@ -87,7 +89,8 @@ def test_the_default_stack_has_no_optional_resources(template: Template) -> None
 
 
 def test_a_domain_is_the_apis_without_a_stage_in_the_path(template: Template, given: Template) -> None:
-    assert all(given._holds(condition) for condition in SOURCE["Conditions"].values() if "Viewer" not in str(condition))
+    unlike = ("HasViewer", "MakesWebhookKey")
+    assert all(given._holds(condition) for name, condition in SOURCE["Conditions"].items() if name not in unlike)
     found = {name: given.resolve(given.resources[name]["Properties"]) for name in ("Domain", "DomainMapping")}
     record = given.resources["DomainRecord"]["Properties"]
     assert found["Domain"]["RegionalCertificateArn"] == GIVEN["CertificateArn"]
@@ -105,7 +108,8 @@ def test_reserved_concurrency_is_each_functions_but_the_authorizers(template: Te
     """The authorizer runs for each request of all routes: a route's limit would bound the whole API."""
     bounds = {name: function.concurrency for name, function in given.functions.items()}
     assert bounds.pop("Authorizer") == 50
-    assert bounds.pop("CreateProjectFromEvent") is None
+    for behind_a_queue in ("CreateProjectFromEvent", "FanOutEvents", "DeliverEvents"):
+        assert bounds.pop(behind_a_queue) is None
     assert set(bounds.values()) == {5}
     assert {function.concurrency for function in template.functions.values()} == {None}
     assert Template(ReservedConcurrency="5").functions["Authorizer"].concurrency is None

@@ -323,7 +323,7 @@ def unspeakable(event, context):
 def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     (tmp_path / "sample_functions.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
-    pool = Workers({}, size=1)
+    pool = Workers({}, size=1, own={"wait": 2})
     yield pool
     pool.stop()
 
@@ -351,6 +351,21 @@ def test_a_function_at_its_concurrency_limit_is_throttled_until_one_ends(tmp_pat
         until.touch()
         assert running.result() == "waited"
     assert workers(bounded, {"until": str(until)}) == "waited"
+
+
+def test_functions_with_processes_of_their_own_keep_no_other_waiting(tmp_path: Path, workers: Workers) -> None:
+    until = tmp_path / "until"
+    with ThreadPoolExecutor(2) as threads:
+        begun = [tmp_path / "one", tmp_path / "two"]
+        running = [
+            threads.submit(workers, function("wait"), {"until": str(until), "begun": str(path)}) for path in begun
+        ]
+        try:
+            wait_for(lambda: all(path.exists() for path in begun))
+            assert workers(function("count"), {})["calls"] == 1
+        finally:
+            until.touch()
+        assert [each.result() for each in running] == ["waited"] * 2
 
 
 def _is_zombie(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -252,3 +253,36 @@ def test_a_laptops_terminal_shows_every_line_but_the_access_log(capfd: pytest.Ca
     told = json.loads(text)
     del told["timestamp"]
     assert (name, told) == ("V1Me", {"message": "Unhandled", "level": "ERROR", "error": ["KeyError"]})
+
+
+def test_a_laptops_terminal_shows_an_attempt_of_a_delivery_as_a_short_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    attempt: dict[str, Any] = {
+        "tenant": "t",
+        "endpoint": "w",
+        "event": "64a1",
+        "type": "project.created",
+        "attempt": 2,
+        "host": "127.0.0.1",
+    }
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdout", FunctionOutput("DeliverEvents"))
+            telemetry.say("Delivered", **attempt, status=204)
+            telemetry.say("Not delivered", **attempt, status=500, next="2026-11-27T11:00:06.000Z")
+            telemetry.say("Not delivered", **attempt, error="timed_out", next=None)
+            telemetry.say("Not delivered", tenant="t")
+            telemetry.say("Not delivered", **{**attempt, "host": None}, status=500, next="soon")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    shown = [line.split(" ", 1)[1] for line in capfd.readouterr().err.splitlines()]
+    assert shown[:3] == [
+        "webhook 127.0.0.1 project.created 64a1 attempt 2: 204",
+        "webhook 127.0.0.1 project.created 64a1 attempt 2: 500, next at 12:00:06",
+        "webhook 127.0.0.1 project.created 64a1 attempt 2: timed_out",
+    ]
+    assert [line.partition(",")[0] for line in shown[3:]] == ['DeliverEvents | {"message":"Not delivered"'] * 2

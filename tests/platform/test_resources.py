@@ -17,7 +17,7 @@ MAX_PARAMETERS = 200
 MAX_TEMPLATE_BYTES = 1_000_000
 
 # Atrium's own, below CloudFormation's 500 resources: a route is a function and a permission to call it.
-PLAIN_BESIDE_ROUTES = 67
+PLAIN_BESIDE_ROUTES = 86
 PLAIN_OF_A_ROUTE = 2
 OF_ONE_STACK_WITH_VERSIONS = 480
 

@@ -54,6 +54,11 @@ def test_dev_json_holds_addresses_roles_tenants_and_credentials(instance: Instan
             assert (principal["principal_id"], principal["id"]) == (A_UUID, AN_ID)
 
 
+def test_the_key_of_webhooks_is_a_file_that_only_its_owner_may_read(instance: Instance) -> None:
+    path = instance.directory / "webhook-key"
+    assert (path.stat().st_size, path.stat().st_mode & 0o777) == (32, 0o600)
+
+
 def asked(
     url: str, headers: Sequence[tuple[str, str]], method: str = "GET", target: str = "/", body: bytes = b""
 ) -> tuple[int, dict[str, str], Any]:

@@ -13,6 +13,7 @@ import pytest
 from moto import mock_aws
 
 from atrium.api.resolver import EXPOSED
+from atrium.store.circuit import GIVEN_UP_AFTER
 from local import template as templates
 from local.template import ROOT, Template, create_table, function_arn
 from tests.support.iam import of_its_calls, statements
@@ -93,6 +94,7 @@ def test_permissions_name_actions_on_our_own_things_and_two_functions_may_scan(t
         template.stream,
         *(function_arn(name) for name in template.functions),
         "arn:aws:s3:::exports/atrium/events/*",
+        template.resolve({"Fn::GetAtt": ["WebhookKey", "Arn"]}),
     }
     for name in template.functions:
         for statement in statements(template, name):
@@ -105,6 +107,7 @@ def test_permissions_name_actions_on_our_own_things_and_two_functions_may_scan(t
 
 
 def test_every_queue_and_stream_has_a_dead_letter_queue(template: Template) -> None:
+    """But the queue of deliveries: what holds up a lane of a webhook there is kept for as long as deliveries are."""
     dead_letters = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
     for name, item in template.resources.items():
         properties = item["Properties"]
@@ -119,7 +122,10 @@ def test_every_queue_and_stream_has_a_dead_letter_queue(template: Template) -> N
                 assert properties["StartingPosition"] == "TRIM_HORIZON"
                 assert properties["FilterCriteria"]["Filters"]
         if item["Type"] == "AWS::SQS::Queue" and name != "DeadLetters":
-            assert properties["RedrivePolicy"]["deadLetterTargetArn"] == dead_letters
+            if name == "WebhookDeliveries":
+                assert properties["MessageRetentionPeriod"] > GIVEN_UP_AFTER.total_seconds()
+            else:
+                assert properties["RedrivePolicy"]["deadLetterTargetArn"] == dead_letters
             consumers = [
                 template.resources[mapping["Properties"]["FunctionName"]["Ref"]]["Properties"]["Timeout"]
                 for mapping in template.resources.values()
@@ -142,7 +148,8 @@ def test_a_queues_policy_names_only_its_queue(template: Template) -> None:
             assert statement["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}, name
             assert statement["Principal"] == {"Service": "events.amazonaws.com"}, name
             covered[queue] = statement["Condition"]["ArnLike"]["aws:SourceArn"]
-    assert set(covered) == {name for name, item in template.resources.items() if item["Type"] == "AWS::SQS::Queue"}
+    queues = {name for name, item in template.resources.items() if item["Type"] == "AWS::SQS::Queue"}
+    assert set(covered) == queues - {"WebhookDeliveries"}, "functions alone send to that one"
     assert {json.dumps(rules) for rules in covered.values()} == {
         json.dumps(
             {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${Bus}/*"},
@@ -153,14 +160,13 @@ def test_a_queues_policy_names_only_its_queue(template: Template) -> None:
 def test_a_burst_in_a_queue_is_limited_only_by_its_mapping(template: Template) -> None:
     """A function's limit below the mapping's would throttle messages, and five failures make a dead letter."""
     bounded = Template(ReservedConcurrency="3")
-    (mapping,) = (
-        item["Properties"]
-        for item in template.resources.values()
-        if item["Type"] == "AWS::Lambda::EventSourceMapping"
-        and item["Properties"]["EventSourceArn"] == {"Fn::GetAtt": ["ProjectRequests", "Arn"]}
-    )
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 5}
-    assert bounded.functions["CreateProjectFromEvent"].concurrency is None
+    behind = {
+        source.function.name: source.concurrency
+        for source in template.event_sources
+        if source.source in template.queues
+    }
+    assert behind == {"CreateProjectFromEvent": 5, "FanOutEvents": 10, "DeliverEvents": 50}
+    assert {bounded.functions[name].concurrency for name in behind} == {None}
 
 
 def test_api_gateway_samples_traces_by_the_stacks_rule(template: Template) -> None:
@@ -216,6 +222,9 @@ def test_every_automation_function_has_its_trigger(template: Template) -> None:
         "SweepDeleted": {"rate(15 minutes)"},
         "CreateProjectFromEvent": {"ProjectRequests"},
         "AddViewer": {"project.created"},
+        "FanOutEvents": {"WebhookEvents"},
+        "DeliverEvents": {"WebhookDeliveries"},
+        "SweepDeliveries": {"rate(1 minute)"},
         "IssueCredential": set(),
         "RotateCredential": set(),
         "RevokeCredential": set(),
@@ -304,7 +313,7 @@ def test_the_gateways_own_answers_speak_both_dialects(template: Template) -> Non
 
 def test_functions_share_one_environment_so_one_worker_can_run_them_all(template: Template) -> None:
     own = {
-        "Redrive": {"PUBLISH_EVENTS", "PURGE_DELETED", "CREATE_PROJECT_FROM_EVENT", "ADD_VIEWER"},
+        "Redrive": {"PUBLISH_EVENTS", "PURGE_DELETED", "CREATE_PROJECT_FROM_EVENT", "ADD_VIEWER", "FAN_OUT_EVENTS"},
         "ExportEvents": {"EXPORT_BUCKET"},
     }
     environments = set()
@@ -324,6 +333,9 @@ def test_functions_share_one_environment_so_one_worker_can_run_them_all(template
         "STACK_NAME": "atrium",
         "TABLE_NAME": "atrium",
         "VIEWER_PRINCIPAL": "",
+        "WEBHOOK_DELIVERIES": "https://sqs.us-east-1.amazonaws.com/000000000000/WebhookDeliveries.fifo",
+        "WEBHOOK_EVENTS": "https://sqs.us-east-1.amazonaws.com/000000000000/WebhookEvents",
+        "WEBHOOK_KEY": "arn:aws:kms:us-east-1:000000000000:key/WebhookKey",
     }
     assert environments == {json.dumps(expected)}
 

@@ -23,13 +23,14 @@ DOCUMENT = ROOT / "docs" / "events.md"
 OF_ADMINISTRATION = (
     *("tenant.created", "principal.suspended", "principal.resumed"),
     *("credential.created", "credential.rotated", "credential.revoked"),
+    "webhook.disabled",
 )
 # The creation of a project, or a space, is the first change of a thing of its own; tests/routes/principals and
 # tests/routes/credentials are about the events of principals.
 CHANGES = {
     route: type
     for route, type in EVENTS.items()
-    if type not in ("project.created", "space.created") and route not in OF_PRINCIPALS
+    if type not in ("project.created", "space.created", "webhook.created") and route not in OF_PRINCIPALS
 }
 
 
@@ -76,9 +77,13 @@ def test_each_writing_route_raises_the_sequence_by_one_and_leaves_its_event(
     }
     assert found["request_id"] == answer.headers["x-request-id"]
     ids = changed.split("/")[3::2]
-    root = dict(zip(("space_id", "project_id") if changed == project else ("space_id",), ids, strict=False))
-    assert {name: id for name, id in found.items() if name in ("space_id", "project_id", "principal_id")} == root
-    if route.startswith("V1") and method != "DELETE":
+    named = ("webhook_id",) if "/webhooks/" in changed else ("space_id",)
+    root = dict(zip(("space_id", "project_id") if changed == project else named, ids, strict=False))
+    told = ("space_id", "project_id", "principal_id", "webhook_id")
+    assert {name: id for name, id in found.items() if name in told} == root
+    if "/webhooks/" in path:
+        assert found["resource"]["id"] == ids[0]
+    elif route.startswith("V1") and method != "DELETE":
         # An event names its space once, so the resource of a note does not.
         assert root | found["resource"] == root | answer.body
     elif answer.body and "_id" in answer.body and "Project" not in route and "Member" not in route:

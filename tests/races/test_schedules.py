@@ -17,7 +17,7 @@ from atrium import keys
 from local.functions import call
 from local.template import Template
 from tests.support.client import World, flat_id
-from tests.support.requests import WRITES
+from tests.support.schedules.cases import WRITES
 from tests.support.schedules.explorer import Explorer, by_chance, explorer
 from tests.support.schedules.run import Run
 from tests.support.world import Count, full, inline

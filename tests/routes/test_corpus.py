@@ -156,7 +156,8 @@ def test_unstorable_field_value_is_refused(attack: Attack) -> None:
 
 # Fields of text that may be blank.
 MAY_BE_BLANK = {"alternatives", "assignedTo", "email"}
-OPTIONAL = {(route, "description") for route in ("V1UpdateProject", "V1CreateSpace", "V1UpdateSpace")}
+_WITH_DESCRIPTIONS = ("V1UpdateProject", "V1CreateSpace", "V1UpdateSpace", "V1CreateWebhook", "V1UpdateWebhook")
+OPTIONAL = {(route, "description") for route in _WITH_DESCRIPTIONS}
 
 
 def test_invisible_text_in_a_required_field_is_refused(attack: Attack) -> None:
@@ -313,6 +314,8 @@ def known_parameters(target: Target) -> set[str]:
     found = {"limit", "cursor"} if target.route in PAGED else set()
     if re.fullmatch("V1List(Tasks|Datasets|Experiments|Decisions)", target.route):
         found.add("phase")
+    if target.route == "V1ListDeliveries":
+        found |= {"status", "since"}
     if target.route == "V1ListEvents":
         found |= {"type", "project_id", "space_id", "actor_id", "since", "until", "order"}
     if target.route == "V1ListPrincipals":
@@ -354,8 +357,10 @@ def test_made_up_cursor_of_an_outsider_has_the_same_answer_as_none(attack: Attac
     well_formed = cursor_behind(new_id(), f"{target.path}?")
     for by, tenant in (("outsider", "acme"), ("owner", "globex")):
         plain = attack.world("GET", target.path, by=by, tenant=tenant)
-        # The lists of events and of principals are those of the caller's own tenant.
-        may = route in FOR_EVERYONE or (route in ("V1ListEvents", "V1ListPrincipals") and tenant == "globex")
+        # The lists of events, principals and webhooks are those of the caller's own tenant.
+        may = route in FOR_EVERYONE or (
+            route in ("V1ListEvents", "V1ListPrincipals", "V1ListWebhooks") and tenant == "globex"
+        )
         assert plain.status == (200 if may else 403 if tenant == "acme" else 404)
         for cursor in ("x", "", well_formed, well_formed[:-1], "x&cursor=y"):
             answer = attack.world("GET", f"{target.path}?cursor={cursor}", by=by, tenant=tenant)

@@ -54,6 +54,8 @@ def test_refusals_of_every_route_have_code_and_help_link(shared: World, route: s
         code = "tenant_update_required"
     elif path == "/v1/spaces":
         code = "space_create_required"
+    elif path.startswith("/v1/webhooks"):
+        code = "webhook_manage_required"
     elif path.startswith("/v1/events"):
         code = "event_read_required"
     elif re.match("/v1/principals/[^/]+/credentials", path):

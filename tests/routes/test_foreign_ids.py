@@ -5,7 +5,7 @@ route with an id and in every place. The caller is of acme, the ids are of globe
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any
 
 import boto3
@@ -29,7 +29,7 @@ from tools import routes as declared
 IDS = full(2, 100)
 
 # The flat dialect's names of a project's and a member's id in paths.
-KINDS = {"id": "project_id", "user_id": "member_id", "principal_id": "member_id"}
+KINDS = {"id": "project_id", "user_id": "member_id", "principal_id": "member_id", "deliverie_id": "event_id"}
 
 Ids = dict[str, list[str]]
 
@@ -105,6 +105,15 @@ def globex(world: World, template: Template) -> Ids:
         ids["credential_id"].append(post(f"/v1/principals/{member}/credentials", new)["id"])
     told = world("GET", f"/v1/events?limit={IDS}", tenant="globex").body["data"]
     ids["event_id"] += [event["id"] for event in told]
+    hooks = []
+    for number in range(min(IDS, 18)):
+        new = {"url": f"https://spy{number}.example.com/", "events": ["*"]}
+        hook = post("/v1/webhooks", new)["id"]
+        job = world("POST", f"/v1/webhooks/{hook}/recover", {"since": "2026-01-01"}, tenant="globex")
+        assert job.status == 202, job
+        hooks.append((hook, job.body["id"]))
+    # A tenant has no more of them.
+    ids["webhook_id"], ids["job_id"] = ([each[place] for each in islice(cycle(hooks), IDS)] for place in (0, 1))
     return ids
 
 
@@ -151,7 +160,7 @@ def test_foreign_id_in_a_path_answers_as_an_unknown_one(
 def test_every_path_with_an_id_is_tried(template: Template) -> None:
     """Every place of an id in a path has a known name."""
     kinds = {KINDS.get(name, name) for _, path in routes(template).values() for name in names_in(path)}
-    known = {"space_id", "project_id", "member_id", "note_id", "event_id", "credential_id"}
+    known = {"space_id", "project_id", "member_id", "note_id", "event_id", "credential_id", "webhook_id", "job_id"}
     known |= {f"{kind[:-1]}_id" for kind in RECORDS}
     assert kinds <= known, (
         f"A path has {sorted(kinds - known)}. Make {IDS} of each in the tenant globex: add them to `globex` in "

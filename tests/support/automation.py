@@ -14,11 +14,14 @@ from atrium import keys
 from atrium.store.engine.table import table
 from atrium.store.engine.wire import wire_item
 from atrium.store.purge import queued
+from local.functions import call
 from local.template import ROOT, Function
 from tests.support.client import World, flat_id, v1_id
 from tests.support.damage import LONG_AGO
 from tests.support.requests import a_project
 from tests.support.rows import Rows, meta_of
+from tests.support.webhooks import new_webhook
+from tests.support.world import the_template
 from tools.event_schemas import TYPES
 
 
@@ -96,6 +99,39 @@ def to_erase(world: World, sample: Any) -> list[Any]:
     return [{"tenant_id": tenant, "project_id": v1_id(flat_id(world.new_project().rpartition("/")[2]))}]
 
 
+def messages(*bodies: Any) -> Any:
+    return {"Records": [{"messageId": str(place), "body": json.dumps(body)} for place, body in enumerate(bodies)]}
+
+
+def of_webhooks(world: World) -> tuple[dict[str, str], Any]:
+    """The ids of a new webhook that nothing is behind, and the event of a new project, as the bus has it."""
+    path = new_webhook(world, url="http://127.0.0.1:9/")["path"]
+    world.new_project()
+    event = world("GET", "/v1/events?type=project.created&limit=1").body["data"][0]
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    return {"tenant": tenant, "webhook": flat_id(path.rpartition("/")[2])}, {"source": "atrium", "detail": event}
+
+
+def to_fan_out(world: World, sample: Any) -> list[Any]:
+    """An event, twice; and a recovery of it."""
+    ids, event = of_webhooks(world)
+    path = f"/v1/webhooks/{v1_id(ids['webhook'])}"
+    job = world("POST", f"{path}/recover", {"since": "2026-01-01"}).body["id"]
+    return [messages(event, event), messages({"recover": {**ids, "recovery": flat_id(job)}})]
+
+
+def to_deliver(world: World, sample: Any) -> list[Any]:
+    """A webhook that is due, and does not answer; its delivery, which waits since; and what is due and there no more.
+    The fan-out has begun the delivery."""
+    ids, event = of_webhooks(world)
+    call(the_template().functions["FanOutEvents"], messages(event))
+    state = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]).get(keys.endpoint_state(*ids.values()))
+    assert state is not None
+    delivery = {**ids, "event": flat_id(event["detail"]["id"]), "attempt": 1}
+    gone = {**ids, "event": "0" * 24, "attempt": 1, "at": "2026-01-01T00:00:00.000Z"}
+    return [messages({**ids, "at": state["due_at"]}), messages(delivery), messages(gone)]
+
+
 # For each function, events that make it do everything it can. The check of the table is in tests/automation/fsck, dead
 # letters are in tests/automation/redrive.
 WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
@@ -109,6 +145,9 @@ WITHOUT_URL: dict[str, Callable[[World, Any], list[Any]]] = {
     "SweepDeleted": to_purge,
     "CreateProjectFromEvent": to_create,
     "AddViewer": to_add_a_viewer,
+    "FanOutEvents": to_fan_out,
+    "DeliverEvents": to_deliver,
+    "SweepDeliveries": lambda world, sample: [sample],
     "Erase": to_erase,
     "ExportEvents": to_export,
 }

@@ -22,6 +22,8 @@ def event(world: World, path: str) -> dict[str, Any]:
     published."""
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
     match path.split("/")[2:]:
+        case ["webhooks", webhook, *_]:
+            root = keys.endpoint(tenant, flat_id(webhook))
         case ["tenant"]:
             root = keys.tenant(tenant)
         case ["spaces", _, "projects", project, *_]:

@@ -14,6 +14,7 @@ import httpx
 from atrium.errors import Code
 from local.bus import Bus, Event
 from local.gateway import Gateway, Request
+from local.queues import Queues
 from tests.support.direct import Direct
 
 Transport = Callable[[str, str, list[tuple[str, str]], bytes], tuple[int, list[tuple[str, str]], bytes]]
@@ -39,7 +40,7 @@ class Answer:
     @property
     def recorded(self) -> bytes:
         """The content as a replay has it: a secret is in the first answer alone."""
-        return re.sub(rb'"secret":"[^"]*"', b'"secret":null', self.content)
+        return re.sub(rb'"secret":"atr_[^"]*"', b'"secret":null', self.content)
 
     @property
     def replayed(self) -> bool:
@@ -118,7 +119,8 @@ class World:
     """Two tenants, acme and globex, each with spaces default and research and four principals, behind an API.
 
     `dev` is what `make run` writes into dev.json; `bus` is where its functions publish, unless it is an instance's;
-    `table` is the way to its table past the API, of a world in this process.
+    `table` is the way to its table past the API, and `queues` are those that functions send to: of a world in this
+    process.
     """
 
     def __init__(
@@ -128,14 +130,20 @@ class World:
         bus: Published | None = None,
         gateway: Gateway | None = None,
         table: Direct | None = None,
+        queues: Queues | None = None,
     ) -> None:
         self._send = send
         self.gateway = gateway
         self.table = table
+        self.queues = queues
         self.dev = dev
         self.bus = bus or Published()
         # The space of which requests change the members; made by the first of them.
         self.lab: str | None = None
+        # The paths of a webhook that tests only read, of its delivery and its recovery; made by the first of them.
+        self.webhook: tuple[str, str, str] | None = None
+        # The paths of other webhooks that are not to be deleted to make room.
+        self.kept: set[str] = set()
 
     def __call__(
         self,

@@ -54,6 +54,8 @@ def deletion_of(p: Place, kind: str) -> tuple[Key, Key]:
             return keys.project(p.tenant, p.deleted), keys.purge(p.tenant, p.deleted)
         case "space":
             return keys.space(p.globex, p.deleted_space), keys.purge_of_space(p.globex, p.deleted_space)
+        case "webhook":
+            return keys.endpoint(p.globex, p.deleted_webhook), keys.purge_of_webhook(p.globex, p.deleted_webhook)
         case _:
             return keys.principal(p.globex, p.deleted_person), keys.purge_of_principal(p.globex, p.deleted_person)
 
@@ -79,6 +81,7 @@ def queued(kind: str, p: Place) -> None:
             {"principal": p.world.id("owner")},
             keys.purge_of_principal(p.tenant, p.world.id("owner")),
         ),
+        "webhook": ({"webhook": p.webhook}, keys.purge_of_webhook(p.tenant, p.webhook)),
     }[kind]
     p.rows.put(key, {"kind": kind, "tenant": p.tenant, "deleted_at": LONG_AGO, **ids})
 
@@ -131,7 +134,7 @@ LATE, LATER = new_ids(2, round(time.time() * 1000))
 
 def numbered_above(root: str | None, p: Place) -> None:
     """An event of a root that is no project has a number that the root has not reached."""
-    named = ("project", "principal", "space")
+    named = ("project", "principal", "webhook", "space")
     row = next(
         row
         for row in p.rows.all()
@@ -170,7 +173,7 @@ def answered(p: Place, row: str, **change: Any) -> None:
 Seed = Callable[[Place], None]
 
 # The kinds that have a tombstone until they are purged.
-TOMBSTONES = ("project", "space", "principal")
+TOMBSTONES = ("project", "space", "principal", "webhook")
 
 # Of each kind, ways to do the damage, and what the repair does; None where it is a person's to repair.
 DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
@@ -297,6 +300,7 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "of a living task": lambda p: p.rows.put(keys.purge(p.tenant, p.project, p.task), {}),
             "of a living space": lambda p: p.rows.put(keys.purge_of_space(p.tenant, p.tenant), {}),
             "of a living principal": lambda p: p.rows.put(keys.purge_of_principal(p.tenant, p.world.id("owner")), {}),
+            "of a living webhook": lambda p: p.rows.put(keys.purge_of_webhook(p.tenant, p.webhook), {}),
             "of nothing": lambda p: p.rows.put(keys.purge(p.tenant, GHOST), {"deleted_at": LONG_AGO}),
             "another shard": lambda p: p.rows.copy(keys.purge(p.tenant, p.deleted), elsewhere(p)),
             "another key": lambda p: p.rows.put(Key("PURGE#0", "!"), {"deleted_at": LONG_AGO, "x": {"y": [1]}}),
@@ -309,6 +313,7 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "kind": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), kind="space"),
             "space": lambda p: p.rows.change(queue_row("space", p), kind=None),
             "principal": lambda p: p.rows.change(queue_row("principal", p), principal=GHOST),
+            "webhook": lambda p: p.rows.change(queue_row("webhook", p), kind=None),
             "another's": lambda p: p.rows.change(keys.purge(p.tenant, p.deleted), project=GHOST),
             "task": lambda p: p.rows.change(keys.purge(p.tenant, p.project, p.deleted_task), deleted_at=7),
         },
@@ -451,6 +456,7 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "a project": lambda p: p.rows.change(p.event, sequence=1_000),
             "a principal": partial(numbered_above, "principal"),
             "a space": partial(numbered_above, "space"),
+            "a webhook": partial(numbered_above, "webhook"),
             "the tenant": partial(numbered_above, None),
         },
     ),
@@ -541,6 +547,48 @@ DAMAGE: dict[str, tuple[str | None, dict[str, Seed]]] = {
             "change": lambda p: answered(p, keys.META, project="x"),
         },
     ),
+    "webhook_malformed": (
+        None,
+        {
+            "attribute": lambda p: p.rows.change(p.endpoint, url=None),
+            "another id": lambda p: p.rows.change(p.endpoint, id=GHOST),
+        },
+    ),
+    "webhook_changes_malformed": (None, {"": lambda p: p.rows.change(keys.endpoint_changes(p.tenant), changes="7")}),
+    "webhook_state_malformed": (None, {"": lambda p: p.rows.change(p.endpoint_state, failures="many")}),
+    "webhook_not_due": ("written", {"": lambda p: p.rows.change(p.endpoint_state, due_at=None)}),
+    "due_row_missing": (
+        "written",
+        {
+            "of a webhook": lambda p: p.rows.delete(due(p, waits=True)),
+            "of a delivery": lambda p: p.rows.delete(due(p, waits=False)),
+        },
+    ),
+    "due_row_overdue": (
+        None,
+        {"": lambda p: p.rows.put(keys.due(LONG_AGO, p.tenant, p.webhook), {"tenant": p.tenant})},
+    ),
+    "due_row_malformed": (
+        None,
+        {
+            "attribute": lambda p: p.rows.change(due(p, waits=True), tenant=None),
+            "another shard": lambda p: p.rows.copy(due(p, waits=False), misplaced(due(p, waits=False))),
+        },
+    ),
+    "delivery_malformed": (None, {"": lambda p: p.rows.change(below(p, keys.DELIVERY), state="lost")}),
+    "recovery_malformed": (None, {"": lambda p: p.rows.change(below(p, "JOB#"), done="many")}),
+    "waiting_of_nothing": (
+        "deleted",
+        {"": lambda p: p.rows.put(keys.open_delivery(p.tenant, p.webhook, GHOST), {})},
+    ),
+    "of_no_webhook": (
+        "deleted",
+        {
+            "state": lambda p: p.rows.put(keys.endpoint_state(p.tenant, GHOST), {}),
+            "delivery": lambda p: p.rows.put(keys.delivery(p.tenant, GHOST, GHOST), {}),
+            "recovery": lambda p: p.rows.put(keys.recovery(p.tenant, GHOST, GHOST), {}),
+        },
+    ),
     "unknown_key": (
         None,
         {
@@ -565,6 +613,28 @@ def elsewhere(p: Place) -> Key:
 
 def research(p: Place) -> str:
     return flat_id(p.world.dev["tenants"]["acme"]["spaces"]["research"])
+
+
+def below(p: Place, prefix: str) -> Key:
+    """A row below the webhook."""
+    rows = (Key(row["pk"], row["sk"]) for row in p.rows.all())
+    return next(key for key in rows if key.pk == p.endpoint_state.pk and key.sk.startswith(prefix))
+
+
+def due(p: Place, *, waits: bool) -> Key:
+    """The row which says that the webhook as a whole is due, or its delivery."""
+    rows = (Key(row["pk"], row["sk"]) for row in p.rows.all() if row["pk"].startswith(keys.DUE_PREFIX))
+    found = [key for key in rows if (keys.due_of(key.sk)[2] is None) == waits]
+    state, delivery = p.rows.get(p.endpoint_state), p.rows.get(below(p, keys.DELIVERY))
+    assert state is not None
+    assert delivery is not None
+    at = state["due_at"] if waits else delivery["next_attempt_at"]
+    return next(key for key in found if key.sk.startswith(at))
+
+
+def misplaced(key: Key) -> Key:
+    shard = int(key.pk.removeprefix(keys.DUE_PREFIX))
+    return Key(f"{keys.DUE_PREFIX}{(shard + 1) % keys.DUE_SHARDS}", key.sk)
 
 
 def replay(p: Place) -> Key:
@@ -622,12 +692,12 @@ _ROUNDS = {
     "space_member_differs": (1, 2),
     "space_member_of_nobody": (1, 1),
     "role_in_no_space": (9,),
-    "deletion_not_queued": (0, 0, 0),
-    "deletion_not_queued, long ago": (2, 6, 7),
-    "purge_overdue": (3, 4, 5, 0),
-    "queue_row_of_living": (0, 0, 0, 0),
-    "queue_row_malformed": (1, 1, 1, 1, 0, 1, 0),
-    "queue_row_malformed, of what is deleted": (4, 5, 3, 8, 6, 1),
+    "deletion_not_queued": (0, 0, 0, 0),
+    "deletion_not_queued, long ago": (2, 6, 7, 1),
+    "purge_overdue": (3, 4, 5, 2, 0),
+    "queue_row_of_living": (0, 0, 0, 0, 0),
+    "queue_row_malformed": (1, 1, 1, 1, 1, 0, 1, 0),
+    "queue_row_malformed, of what is deleted": (4, 5, 3, 8, 3, 6, 1),
     "note_of_nothing": (2,),
     "note_malformed": (9,),
     "record_malformed": (9, 9, 9, 9),
@@ -647,7 +717,7 @@ _ROUNDS = {
     "tenant_malformed": (9,),
     "project_malformed": (11, 12, 13, 14, 15, 16, 17, 18, 19),
     "event_malformed": (9, 10),
-    "event_above_its_root": (11, 9, 9, 9),
+    "event_above_its_root": (11, 9, 9, 9, 9),
     "event_unnumbered": (12,),
     "late_event_of_nothing": (0, 1),
     "late_event_of_nothing, listed elsewhere": (2,),
@@ -665,6 +735,17 @@ _ROUNDS = {
     "issued_row_of_nothing": (0, 0),
     "credential_of_nobody": (12,),
     "replay_malformed": (9, 10, 11, 12, 13, 14, 15),
+    "webhook_malformed": (11, 12),
+    "webhook_changes_malformed": (9,),
+    "webhook_state_malformed": (9,),
+    "webhook_not_due": (2,),
+    "due_row_missing": (0, 1),
+    "due_row_overdue": (9,),
+    "due_row_malformed": (10, 13),
+    "delivery_malformed": (9,),
+    "recovery_malformed": (9,),
+    "waiting_of_nothing": (0,),
+    "of_no_webhook": (0, 0, 0),
     "unknown_key": (9, 9, 9, 9),
 }
 

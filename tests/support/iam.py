@@ -45,7 +45,10 @@ def requests(params: Mapping[str, Any], model: Any, table: str) -> list[Request]
         return [_put_event(entry) for entry in params["Entries"]]
     if service == "sqs":
         queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{params['QueueUrl'].rpartition('/')[2]}"
-        return [Request(f"sqs:{model.name}", queue, {})]
+        # A batch of messages asks for what one asks for.
+        return [Request(f"sqs:{model.name.removesuffix('Batch')}", queue, {})]
+    if service == "kms":
+        return [Request(f"kms:{model.name}", params["KeyId"], {})]
     if service == "s3":
         return [Request(f"s3:{model.name}", f"arn:aws:s3:::{params['Bucket']}/{params['Key']}", {})]
     if service == "lambda":

@@ -48,7 +48,7 @@ EMF = {
                                     "required": ["Name", "Unit"],
                                     "properties": {
                                         "Name": {"type": "string", "minLength": 1, "maxLength": 1024},
-                                        "Unit": {"enum": ["Count", "Milliseconds"]},
+                                        "Unit": {"enum": ["Count", "Milliseconds", "Seconds"]},
                                     },
                                 },
                             },

@@ -8,6 +8,7 @@ from atrium.keys import Key
 from tests.support import credentials
 from tests.support.client import RECORDS, World, flat_id, flat_path, new_key
 from tests.support.rows import Rows
+from tests.support.webhooks import new_webhook
 
 # An id of nothing.
 GHOST = "f" * 24
@@ -29,6 +30,9 @@ class Place:
     # Of the tenant globex.
     deleted_space: str
     deleted_person: str
+    # With a delivery that is due, and one that waits; and one of the tenant globex.
+    webhook: str
+    deleted_webhook: str
 
     @property
     def tenant(self) -> str:
@@ -75,6 +79,14 @@ class Place:
     def listed(self) -> Key:
         return keys.space_project(self.tenant, self.tenant, self.project)
 
+    @property
+    def endpoint(self) -> Key:
+        return keys.endpoint(self.tenant, self.webhook)
+
+    @property
+    def endpoint_state(self) -> Key:
+        return keys.endpoint_state(self.tenant, self.webhook)
+
     def any(self, prefix: str) -> Key:
         return next(Key(row["pk"], row["sk"]) for row in self.rows.all() if row["pk"].startswith(prefix))
 
@@ -86,7 +98,7 @@ def last(path: str) -> str:
 
 def furnish(world: World, rows: Rows) -> Place:
     """Projects, members of every role, records, notes, an archived and a deleted project, a deleted task, replays; in
-    another tenant, a deleted space and a deleted principal."""
+    another tenant, a deleted space, a deleted principal and a deleted webhook. A webhook with all that it can have."""
     path = world.new_project(key=new_key())
     world.new_member(path, "contributor", "contributor")
     world.new_member(path, "outsider", "viewer")
@@ -119,7 +131,29 @@ def furnish(world: World, rows: Rows) -> Place:
     person = f"/v1/principals/{world.uuid('outsider', 'globex')}"
     assert world("DELETE", person, tenant="globex", key=new_key()).status == 204
     away = last(deleted), flat_id(other), last(space), last(person)
-    return Place(world, rows, path, last(path), task, note, *away)
+    return Place(world, rows, path, last(path), task, note, *away, hooked(world, rows), unhooked(world))
+
+
+def hooked(world: World, rows: Rows) -> str:
+    """A webhook that is due, with a delivery that is due and waits, and a recovery."""
+    tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
+    path = new_webhook(world)["path"]
+    for status in ("paused", "active"):
+        assert world("PATCH", path, {"status": status}).status == 200
+    event = world("POST", f"{path}/test", {}).body["event_id"]
+    assert world("POST", f"{path}/deliveries/{event}/redeliver", {}).status == 202
+    rows.put(keys.open_delivery(tenant, last(path), last(event)), {})
+    assert world("POST", f"{path}/recover", {"since": "2026-01-01"}).status == 202
+    return last(path)
+
+
+def unhooked(world: World) -> str:
+    """A deleted webhook of another tenant, with a delivery."""
+    body = {"url": "https://hooks.example.com/", "events": ["*"]}
+    path = f"/v1/webhooks/{world('POST', '/v1/webhooks', body, tenant='globex').body['id']}"
+    assert world("POST", f"{path}/test", {}, tenant="globex").status == 202
+    assert world("DELETE", path, tenant="globex", key=new_key()).status == 204
+    return last(path)
 
 
 def picture(world: World, path: str) -> list[tuple[int, Any]]:

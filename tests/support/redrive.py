@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+from atrium.ids import new_id, to_uuid
 from atrium.settings import settings
 from atrium.store import redrive as resending
 from atrium.store.letters import dead_letters
@@ -53,5 +54,6 @@ def requested(world: World) -> dict[str, Any]:
 
 def created(world: World, project: str) -> dict[str, Any]:
     made = world("GET", project).body
-    ids = {"id": str(uuid4()), "tenant_id": made["tenant_id"], "space_id": made["space_id"], "project_id": made["id"]}
-    return envelope("atrium", "project.created", {**ids, "resource": made})
+    ids = {"tenant_id": made["tenant_id"], "space_id": made["space_id"], "project_id": made["id"]}
+    told = {"id": to_uuid(new_id()), "type": "project.created", **ids, "resource": made}
+    return envelope("atrium", "project.created", told)

@@ -30,6 +30,7 @@ from tests.support.fake import Fake
 from tests.support.faults import faulty
 from tests.support.requests import BOT, FLAT
 from tests.support.rows import Rows, set_status
+from tests.support.webhooks import a_recovery, a_test, new_url, new_webhook
 
 NOWHERE = "0" * 24
 INACTIVE = "The principal of this credential is suspended or deleted."
@@ -490,6 +491,60 @@ def too_many_issued(world: World) -> Iterator[Met]:
     yield v1(world("DELETE", f"{root['path']}?issued=true"), 409, message)
 
 
+def webhook_manage_required(world: World) -> Iterator[Met]:
+    message = "You may not manage the webhooks of this tenant."
+    yield v1(world("GET", "/v1/webhooks", by="viewer"), 403, message)
+
+
+def webhook_not_found(world: World) -> Iterator[Met]:
+    yield v1(world("GET", f"/v1/webhooks/{v1_id(NOWHERE)}"), 404, "Webhook not found.")
+
+
+def delivery_not_found(world: World) -> Iterator[Met]:
+    path = new_webhook(world)["path"]
+    yield v1(world("GET", f"{path}/deliveries/{v1_id(NOWHERE)}"), 404, "Delivery not found.")
+    yield v1(world("POST", f"{path}/deliveries/{v1_id(NOWHERE)}/redeliver", {}), 404, "Delivery not found.")
+
+
+def recovery_not_found(world: World) -> Iterator[Met]:
+    path = new_webhook(world)["path"]
+    yield v1(world("GET", f"{path}/recoveries/{v1_id(NOWHERE)}"), 404, "Recovery not found.")
+
+
+def too_many_webhooks(world: World) -> Iterator[Met]:
+    """At one host, and in the tenant."""
+    url, body = new_url(), {"events": ["*"]}
+    for _ in range(3):
+        new_webhook(world, url=url)
+    message = "A tenant has at most 3 webhooks at one host. Delete one of them first."
+    yield v1(world("POST", "/v1/webhooks", {**body, "url": url}), 409, message)
+    yield v1(world("PATCH", new_webhook(world)["path"], {"url": url}), 409, message)
+    while (answer := world("POST", "/v1/webhooks", {**body, "url": new_url()})).status == 201:
+        pass
+    yield v1(answer, 409, "A tenant has at most 20 webhooks. Delete one first.")
+
+
+def webhook_inactive(world: World) -> Iterator[Met]:
+    path, delivery = a_test(world)
+    assert world("PATCH", path, {"status": "paused"}).status == 200
+    message = "The webhook is paused. Set its status to active first."
+    for suffix in ("test", "recover", f"deliveries/{delivery['event_id']}/redeliver"):
+        body = {"since": "2026-01-01"} if suffix == "recover" else {}
+        yield v1(world("POST", f"{path}/{suffix}", body), 409, message)
+
+
+def webhook_tested_recently(world: World) -> Iterator[Met]:
+    path, _ = a_test(world)
+    message = "The webhook was tested in the last minute. Wait a minute."
+    yield v1(world("POST", f"{path}/test", {}), 409, message)
+
+
+def recovery_running(world: World) -> Iterator[Met]:
+    path = a_recovery(world).rpartition("/recoveries/")[0]
+    message = "A recovery of this webhook is running. Wait for its end."
+    yield v1(world("POST", f"{path}/recover", {"since": "2026-01-01"}), 409, message)
+
+
 def version_is_current(world: World) -> Iterator[Met]:
     message = "If-None-Match names the current version."
     yield from both(world, "DELETE", world.new_project(), 412, message, headers={"If-None-Match": "*"})
@@ -553,6 +608,8 @@ MEETINGS: dict[str, Callable[[World], Iterator[Met]]] = {
         *(space_manage_required, space_create_required, tenant_update_required),
         *(project_archived, named_manager, already_member, too_many_members),
         *(space_not_empty, default_space, is_manager),
+        *(webhook_manage_required, webhook_not_found, delivery_not_found, recovery_not_found, too_many_webhooks),
+        *(webhook_inactive, webhook_tested_recently, recovery_running),
         *(credential_manage_required, credential_narrowed, enrolment_required, credential_not_found),
         *(enrolment_only, enrolled_already),
         *(credential_ended, rotated_already, nothing_to_rotate, too_many_credentials, too_many_issued),

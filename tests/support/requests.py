@@ -16,6 +16,8 @@ from atrium.store.engine.wire import wire_key
 from tests.support.client import RECORDS, World, every_page, flat_id, flat_path, in_camel_case, v1_id
 from tests.support.credentials import in_days, make_room, of
 from tests.support.routes import takes_a_cursor
+from tests.support.webhooks import a_test, new_url, new_webhook, the_webhook
+from tests.support.webhooks import make_room as make_webhook_room
 from tools.event_schemas import ROOTS
 from tools.routes import routes
 
@@ -111,6 +113,30 @@ def on_event(world: World, _project: str) -> Request:
     return "GET", f"/v1/events/{found['data'][0]['id']}", None
 
 
+def on_webhook(method: str, suffix: str = "", body: Any = None) -> Make:
+    """A request to a new webhook."""
+    return lambda world, _project: (method, new_webhook(world)["path"] + suffix, body)
+
+
+def on_webhooks(world: World, _project: str) -> Request:
+    """A request that makes one, at a host that no other one has."""
+    make_webhook_room(world)
+    return "POST", "/v1/webhooks", {"url": new_url(), "events": ["task.*"]}
+
+
+def on_paused_webhook(world: World, _project: str) -> Request:
+    """A request that changes a webhook, which is active again, and has another host."""
+    path = new_webhook(world)["path"]
+    assert world("PATCH", path, {"status": "paused"}).status == 200
+    return "PATCH", path, {"url": new_url(), "events": ["task.*"], "status": "active"}
+
+
+def on_delivery(world: World, _project: str) -> Request:
+    """A request to deliver the event of a test of a new webhook once more."""
+    path, delivery = a_test(world)
+    return "POST", f"{path}/deliveries/{delivery['event_id']}/redeliver", {}
+
+
 def in_lab(method: str, suffix: str, make: Callable[[World], Any] = lambda w: None) -> Make:
     """A request to the world's lab, or below it, with the body that `make` makes. The lab is a space, of which the
     owner and the viewer are members, in these roles, and the outsider is none."""
@@ -196,6 +222,18 @@ TABLE = (
     reads("V1GetMe", lambda w, p: ("GET", "/v1/me", None), round_trips=2),
     reads("V1ListEvents", lambda w, p: ("GET", "/v1/events", None), at_once=5),
     reads("V1GetEvent", on_event),
+    reads("V1ListWebhooks", lambda w, p: ("GET", "/v1/webhooks", None)),
+    writes("V1CreateWebhook", "webhook.created", on_webhooks),
+    reads("V1GetWebhook", lambda w, p: ("GET", the_webhook(w)[0], None)),
+    writes("V1UpdateWebhook", "webhook.updated", on_paused_webhook),
+    writes("V1DeleteWebhook", "webhook.deleted", on_webhook("DELETE")),
+    writes("V1RotateWebhook", "webhook.rotated", on_webhook("POST", "/rotate", {"overlap_seconds": 60})),
+    writes("V1TestWebhook", "webhook.tested", on_webhook("POST", "/test", {})),
+    reads("V1ListDeliveries", lambda w, p: ("GET", f"{the_webhook(w)[0]}/deliveries", None)),
+    reads("V1GetDelivery", lambda w, p: ("GET", the_webhook(w)[1], None)),
+    writes("V1RedeliverEvent", "webhook.redelivered", on_delivery),
+    writes("V1RecoverEvents", "webhook.recovered", on_webhook("POST", "/recover", {"since": "2026-01-01"})),
+    reads("V1GetRecovery", lambda w, p: ("GET", the_webhook(w)[2], None)),
     reads("V1ListRoles", lambda w, p: ("GET", "/v1/roles", None)),
     reads("V1GetTenant", lambda w, p: ("GET", "/v1/tenant", None)),
     writes(

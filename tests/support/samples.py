@@ -7,6 +7,7 @@ from typing import Any
 from local.template import ROOT
 from tests.support.client import World, flat_id, v1_id
 from tests.support.requests import restore_members
+from tests.support.webhooks import a_recovery, a_test, new_webhook
 
 EVENTS = ROOT / "events"
 
@@ -33,11 +34,18 @@ SAMPLE_EVENT = "64a1f2c3b4e5d6f7a8b9c0f3"
 SAMPLE_PRINCIPAL, SAMPLE_SPACE = "64a1f2c3b4e5d6f7a8b9c0f1", "64a1f2c3b4e5d6f7a8b9c0f2"
 
 
+# The webhook with a delivery of the event and a recovery; and the one that is tested, or deleted, or has none yet.
+SAMPLE_WEBHOOK, SAMPLE_RECOVERY = "64a1f2c3b4e5d6f7a8b9c0e1", "64a1f2c3b4e5d6f7a8b9c0e9"
+SAMPLE_NEW_WEBHOOK = "64a1f2c3b4e5d6f7a8b9c0e2"
+
+
 def status_of(sample: str) -> int:
     """What a sample's route answers when it succeeds."""
     dialect, name = sample.removesuffix(".json").split("/")
     if name.startswith(("create_", "add_")):
         return 201
+    if name in ("test_webhook", "redeliver_event", "recover_events"):
+        return 202
     return 204 if dialect == "v1" and name.startswith(("delete_", "remove_")) else 200
 
 
@@ -50,8 +58,10 @@ def made_for_samples(world: World) -> dict[str, str]:
     for kind, id in SAMPLE_RECORDS.items():
         made[id] = world.new_record(project, kind)
     made[SAMPLE_NOTE] = world.new_note(made[SAMPLE_RECORDS["tasks"]])
-    (latest,) = world("GET", "/v1/events?limit=1").body["data"]
-    made[SAMPLE_EVENT] = f"/v1/events/{latest['id']}"
+    webhook, delivery = a_test(world)
+    made |= {SAMPLE_WEBHOOK: webhook, SAMPLE_NEW_WEBHOOK: new_webhook(world)["path"]}
+    made[SAMPLE_EVENT] = f"/v1/events/{delivery['event_id']}"
+    made[SAMPLE_RECOVERY] = a_recovery(world, webhook)
     made |= {SAMPLE_PRINCIPAL: world.new_principal(), SAMPLE_SPACE: world.new_space()}
     return made
 

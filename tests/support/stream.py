@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 
+from atrium.keys import is_root
 from local.template import REGION, TABLE_NAME
 from tests.support.world import KEY, Crowd
 
@@ -44,8 +45,8 @@ class Stream:
 
 
 def changes(records: Iterable[Record]) -> Iterator[Record]:
-    """Those of META rows that match the template's filter."""
+    """Those of roots that match the template's filter."""
     for record in records:
         change = record["dynamodb"]
-        if change["Keys"]["sk"]["S"] == "META" and "sequence" in change.get("NewImage", {}):
+        if is_root(change["Keys"]["sk"]["S"]) and "sequence" in change.get("NewImage", {}):
             yield record

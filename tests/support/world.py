@@ -18,18 +18,21 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from atrium import signatures
 from atrium.access_tokens import access_tokens
 from atrium.api import authorizer
 from atrium.keys import Key
 from atrium.settings import settings
-from atrium.store import letters, outbox
+from atrium.store import letters, outbox, webhook_queues
 from atrium.store.engine import table as tables
 from local.bus import served
 from local.database import Database, new_access_key_id
 from local.demo import demo
+from local.directory import webhook_key
 from local.functions import Invoker, call
 from local.gateway import Gateway
 from local.letters import Letters
+from local.queues import Queues
 from local.template import Template, create_table, lambda_environment
 from tests.support import clock
 from tests.support.client import Answer, Published, World, through
@@ -70,10 +73,13 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
     functions = template.functions
     bus = Published()
     table = endpoint or "https://dynamodb.us-east-1.amazonaws.com"
-    caches = (settings, tables.table, outbox.bus, letters.dead_letters, authorizer.credentials, access_tokens)
-    queue = Letters(directory / "dead-letters.jsonl")
+    caches = (
+        *(settings, tables.table, outbox.bus, letters.dead_letters, webhook_queues.webhook_queues, signatures.kms),
+        *(authorizer.credentials, access_tokens),
+    )
+    queues = Queues(template.queues, Letters(directory / "dead-letters.jsonl"))
     with (
-        served(bus, KEY, queue, lambda name, event: call(functions[name], event)),
+        served(bus, KEY, queues, lambda name, event: call(functions[name], event), webhook_key(directory)),
         enforced(template),
         pytest.MonkeyPatch.context() as patch,
     ):
@@ -85,12 +91,13 @@ def inline(template: Template, endpoint: str | None, directory: Path, invoke: In
         clock.install(Clock(), patch.setattr)
         for cached in caches:
             cached.cache_clear()
+        signatures.remembered.clear()
         with demo_table(template, endpoint, environment["TABLE_NAME"], directory) as (made, dev):
             if made:
                 patch.setenv("TABLE_NAME", made.name)
             Limits().watch(tables.table()._client)
             gateway = Gateway(template.api, functions, invoke, template.stage)
-            yield World(through(gateway), dev, bus, gateway, made)
+            yield World(through(gateway), dev, bus, gateway, made, queues)
         for cached in caches:
             cached.cache_clear()
 
@@ -192,15 +199,17 @@ def crowd_on(engine: Database, template: Template, directory: Path) -> Iterator[
     client = engine.client()
     create_table(client, template.table)
     bus = Published()
-    queue = Letters(directory / "dead-letters.jsonl")
-    invoked = served(bus, KEY, queue, lambda name, event: workers(template.functions[name], event))
+    dead_letters = Letters(directory / "dead-letters.jsonl")
+    queues = Queues(template.queues, dead_letters)
+    key_file = webhook_key(directory)
+    invoked = served(bus, KEY, queues, lambda name, event: workers(template.functions[name], event), key_file)
     with Proxy(engine.endpoint).served() as proxy, invoked:
         environment = lambda_environment(template.functions["Provision"], proxy.url, bus.url, KEY)
         workers = Workers(environment, size=PROCESSES)
         try:
             dev = demo(directory, lambda request: workers(template.functions["Provision"], request))
             world = World(through(Gateway(template.api, template.functions, workers, template.stage)), dev, bus)
-            yield Crowd(world, workers, proxy, environment, client, queue)
+            yield Crowd(world, workers, proxy, environment, client, dead_letters)
         finally:
             workers.stop()
 

@@ -29,6 +29,7 @@ ERROR_TYPES = (
     ),
     *("unknown_role", "email", "search", "string_invisible", "users_only"),
     *("access_token", "beyond_enrolment", "beyond_issuer", "enrolment", "not_earlier", "past", "bool_parsing"),
+    *("span", "webhook_url"),
 )
 
 # The dialects' refusals are those of any route.

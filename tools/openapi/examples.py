@@ -233,6 +233,8 @@ PARAMETERS = {
     "project_id": to_uuid(PROJECT),
     "member_id": to_uuid(MEMBER),
     "principal_id": to_uuid(MANAGER),
+    "webhook_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0e1",
+    "job_id": "64a1f2c3-b4e5-8000-8000-d6f7a8b9c0e9",
     "credential_id": "5a1f09d2-2c31-8000-8000-7be01c66a4d8",
     "q": "ada",
 }

@@ -233,6 +233,7 @@ FIELDS = {
     "until": "Only changes made before this time: a day or a time in ISO 8601; UTC unless it says otherwise.",
     "updated_at": "When it was last changed.",
     "user": "The id of who changed it.",
+    "webhook_id": "The id of the webhook.",
     "EmailQuery.email": "The e-mail address, in any case.",
     "Me.id": "The same id as the flat dialect spells it.",
     "Dataset._id": "The dataset's id, for the path that deletes it.",
@@ -278,6 +279,7 @@ PARAMETERS = {
     "decision_id": "The decision's id, from the list of decisions or from the answer that made it.",
     "event_id": "The event's id, from the list of events, or as it was published.",
     "experiment_id": "The experiment's id, from the list of experiments or from the answer that made it.",
+    "job_id": "The recovery's id, from the answer that began it.",
     "id": "The project's id: an `_id` of `GET /projects`, 24 lower-case hex digits.",
     "member_id": "The member's `principal_id`, from the list of members.",
     "note_id": "The note's id, from the list of notes or from the answer that added it.",
@@ -285,5 +287,6 @@ PARAMETERS = {
     "project_id": "The project's id: an `id` of `GET /v1/spaces/{space_id}/projects`.",
     "space_id": "The space's id: a `space_id` of `GET /v1/me`.",
     "task_id": "The task's id, from the list of tasks or from the answer that made it.",
+    "webhook_id": "The webhook's id, from the list of webhooks or from the answer that made it.",
     "user_id": "The user's id: an `_id` of `GET /projects/{id}/team`.",
 }

@@ -153,6 +153,7 @@ class Code(Enum):
     PRINCIPAL_MANAGE_REQUIRED = Forbidden
     CREDENTIAL_MANAGE_REQUIRED = Forbidden
     EVENT_READ_REQUIRED = Forbidden
+    WEBHOOK_MANAGE_REQUIRED = Forbidden
     TENANT_UPDATE_REQUIRED = Forbidden
     CREDENTIAL_NARROWED = Forbidden
     MANAGER_REQUIRED = Forbidden
@@ -174,6 +175,9 @@ class Code(Enum):
     PRINCIPAL_NOT_FOUND = NotFound
     EVENT_NOT_FOUND = NotFound
     CREDENTIAL_NOT_FOUND = NotFound
+    WEBHOOK_NOT_FOUND = NotFound
+    DELIVERY_NOT_FOUND = NotFound
+    RECOVERY_NOT_FOUND = NotFound
 
     EVENTS_EXPIRED = Gone
 
@@ -198,6 +202,10 @@ class Code(Enum):
     SPACE_NOT_EMPTY = Conflict
     DEFAULT_SPACE = Conflict
     IS_MANAGER = Conflict
+    TOO_MANY_WEBHOOKS = Conflict
+    WEBHOOK_INACTIVE = Conflict
+    WEBHOOK_TESTED_RECENTLY = Conflict
+    RECOVERY_RUNNING = Conflict
 
     VERSION_MISMATCH = VersionRefused
     VERSION_IS_CURRENT = VersionRefused

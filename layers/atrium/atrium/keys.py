@@ -27,10 +27,17 @@ transaction as what they list.
 | a principal by e-mail, or its beginning | same / `EMAIL#<e-mail>` | get, query |
 | a principal by the beginning of a word of its name | same / `NAME#<words>#<principal>` | query |
 | an event of the ledger | `T#<tenant>#L#<shard>` / `<event>` | get, query |
+| its webhooks, by age | `T#<tenant>#H` / `ENDPOINT#<webhook>` | query, get |
+| how often these have become more or others | same / `CHANGES` | get |
+| how a webhook fares | `T#<tenant>#W#<webhook>` / `STATE` | get |
+| its deliveries, by the age of their events | same / `D#<event>` | query, get |
+| those that wait until it answers again, by age | same / `OPEN#<event>` | query |
+| its recoveries | same / `JOB#<recovery>` | get |
+| when a webhook, or one delivery, is due | `DUE#<shard>` / `<time>#<tenant>#<webhook>`, `…#<event>` | query |
 | an idempotency record | `T#<tenant>#I#<sha-256>` / `META` | get |
 | a credential | `KEY#<sha-256>` / `META` | get |
 | what deletions left to be purged | `PURGE#<shard>` / `<tenant>#<project>`, `<tenant>#<project>#<task>` | query |
-| the same of spaces and principals | same / `<tenant>#S#<space>`, `<tenant>#U#<principal>` | query |
+| the same of spaces, principals, webhooks | same / `<tenant>#S#<space>`, `…#U#<principal>`, `…#W#<webhook>` | query |
 | the sweep's pulse | `PULSE` / `META` | update |
 """
 
@@ -72,9 +79,16 @@ PRINCIPAL = "PRINCIPAL#"
 EXTERNAL = "EXTERNAL#"
 EMAIL = "EMAIL#"
 NAME = "NAME#"
+ENDPOINT = "ENDPOINT#"
+DELIVERY = "D#"
+# A delivery that waits until its webhook answers again.
+OPEN = "OPEN#"
 
 # Deletions are spread over this many partitions, so that a burst of them is not one partition's burst.
 PURGE_SHARDS = 8
+
+# So are deliveries of webhooks that are due.
+DUE_SHARDS = 8
 
 # So is the ledger of a tenant: each partition takes some five hundred small events a second.
 LEDGER_SHARDS = 4
@@ -95,6 +109,7 @@ def tenant_of(pk: str) -> str:
 
 CREDENTIAL_PREFIX = "KEY#"
 PURGE_PREFIX = "PURGE#"
+DUE_PREFIX = "DUE#"
 
 # Each sweep writes it, so that the stream is never quiet for long. template.yaml names it in a filter.
 PULSE = Key("PULSE", META)
@@ -196,6 +211,11 @@ def name(tenant: str, words: str, principal: str) -> Key:
     return Key(directory(tenant), f"{NAME}{words}#{principal}")
 
 
+def is_root(sk: str) -> bool:
+    """Whether the row with a sort key, if it counts its changes, is a root."""
+    return sk == META or sk.startswith(ENDPOINT)
+
+
 def _ledger_shard(tenant: str, shard: int | str) -> str:
     return f"{tenant_prefix(tenant)}L#{shard}"
 
@@ -212,6 +232,47 @@ def ledger_shards(tenant: str) -> list[str]:
 def ledger(tenant: str, first: str, last: str) -> list[Span]:
     """The events from one id to another in each partition of a tenant's ledger."""
     return [Span(pk, first, last) for pk in ledger_shards(tenant)]
+
+
+def endpoint(tenant: str, webhook: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}H", ENDPOINT + webhook)
+
+
+def endpoint_changes(tenant: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}H", "CHANGES")
+
+
+def endpoint_state(tenant: str, webhook: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}W#{webhook}", "STATE")
+
+
+def delivery(tenant: str, webhook: str, event: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}W#{webhook}", DELIVERY + event)
+
+
+def open_delivery(tenant: str, webhook: str, event: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}W#{webhook}", OPEN + event)
+
+
+def recovery(tenant: str, webhook: str, recovery: str) -> Key:
+    return Key(f"{tenant_prefix(tenant)}W#{webhook}", f"JOB#{recovery}")
+
+
+def due(at: str, tenant: str, webhook: str, event: str | None = None) -> Key:
+    """The row of a webhook, or of one of its deliveries, that is due at the timestamp `at`."""
+    named = f"{tenant}#{webhook}" + (f"#{event}" if event else "")
+    return Key(f"{DUE_PREFIX}{crc32(named.encode()) % DUE_SHARDS}", f"{at}#{named}")
+
+
+def due_until(at: str) -> list[Span]:
+    """What is due at the timestamp `at`, in each partition."""
+    return [Span(f"{DUE_PREFIX}{shard}", _FIRST, f"{at}#{_LAST}") for shard in range(DUE_SHARDS)]
+
+
+def due_of(sk: str) -> tuple[str, str, str | None]:
+    """The tenant, the webhook and the event, None for a webhook as a whole, of a row of what is due."""
+    _, tenant, webhook, *event = sk.split("#")
+    return tenant, webhook, event[0] if event else None
 
 
 def idempotency(tenant: str, sha256: str) -> Key:
@@ -232,6 +293,10 @@ def purge_of_space(tenant: str, space: str) -> Key:
 
 def purge_of_principal(tenant: str, principal: str) -> Key:
     return _queued(tenant, principal, f"U#{principal}")
+
+
+def purge_of_webhook(tenant: str, webhook: str) -> Key:
+    return _queued(tenant, webhook, f"W#{webhook}")
 
 
 def _queued(tenant: str, id: str, deleted: str) -> Key:
@@ -341,9 +406,18 @@ _PATTERNS = {
     "email": email(_T, "(?P<email>.+)"),
     "name": name(_T, "(?P<words>.*)", _U),
     "event": Key(_ledger_shard(_T, "[0-9]+"), _hex("event")),
+    "endpoint": endpoint(_T, _hex("webhook")),
+    "endpoint_changes": endpoint_changes(_T),
+    "endpoint_state": endpoint_state(_T, _hex("webhook")),
+    "delivery": delivery(_T, _hex("webhook"), _hex("event")),
+    "open_delivery": open_delivery(_T, _hex("webhook"), _hex("event")),
+    "recovery": recovery(_T, _hex("webhook"), _hex("recovery")),
+    "due": Key(f"{DUE_PREFIX}[0-9]+", f"[^#]+#{_T}#{_hex('webhook')}(?:#{_hex('event')})?"),
     "replay": idempotency(_T, _hex("sha256", 64)),
     "credential": credential(_hex("sha256", 64)),
-    "purge": Key(f"{PURGE_PREFIX}[0-9]+", f"{_T}#(?:{_P}(?:#{_hex('task')})?|S#{_hex('space')}|U#{_U})"),
+    "purge": Key(
+        f"{PURGE_PREFIX}[0-9]+", f"{_T}#(?:{_P}(?:#{_hex('task')})?|S#{_hex('space')}|U#{_U}|W#{_hex('webhook')})"
+    ),
     "pulse": PULSE,
 }
 _PRIVATE = f"({EMAIL}|{NAME}|{EXTERNAL}|{CREDENTIAL_PREFIX}|(?=[^#]*@)).*"

@@ -24,6 +24,7 @@ Permission = Literal[
     "principal:manage",
     "credential:manage",
     "event:read",
+    "webhook:manage",
     "tenant:update",
 ]
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)

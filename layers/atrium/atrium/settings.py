@@ -11,6 +11,9 @@ class Settings:
 
     `stack_name` separates the metrics of stacks. `dead_letters` is the URL of the queue of dead letters.
     `event_days` is for how many days the ledger keeps an event, 0 for ever.
+    `webhook_events` and `webhook_deliveries` are the URLs of the queues of events for webhooks and of their deliveries.
+    `webhook_key` is the ARN of the key that new webhooks derive their secrets from; `loopback` says whether a webhook
+    may be a server on the same machine, which is so on a laptop alone.
     `viewer_principal` is the UUID of the principal that AddViewer adds, or empty.
 
     `jwt_issuer` is empty if no access tokens are accepted. `jwt_jwks` is the issuer's JWKS document, or its URL, or
@@ -23,6 +26,10 @@ class Settings:
     bus_name: str
     dead_letters: str
     event_days: int
+    webhook_events: str
+    webhook_deliveries: str
+    webhook_key: str
+    loopback: bool
     viewer_principal: str
     jwt_issuer: str
     jwt_audience: str
@@ -40,6 +47,10 @@ def settings() -> Settings:
         bus_name=os.environ["BUS_NAME"],
         dead_letters=os.environ["DEAD_LETTERS"],
         event_days=int(os.environ["EVENT_DAYS"]),
+        webhook_events=os.environ["WEBHOOK_EVENTS"],
+        webhook_deliveries=os.environ["WEBHOOK_DELIVERIES"],
+        webhook_key=os.environ["WEBHOOK_KEY"],
+        loopback=os.environ.get("WEBHOOK_LOOPBACK") == "allowed",
         viewer_principal=os.environ["VIEWER_PRINCIPAL"],
         jwt_issuer=os.environ["JWT_ISSUER"],
         jwt_audience=os.environ["JWT_AUDIENCE"],

@@ -34,6 +34,10 @@ UNITS = {
     "PurgedDeletions": "Count",
     "SweptDeletions": "Count",
     "OverdueDeletions": "Count",
+    "Deliveries": "Count",
+    "DeliveryFailures": "Count",
+    "OldestDelivery": "Seconds",
+    "WebhooksDisabled": "Count",
 }
 
 # The most values of one metric in one line.

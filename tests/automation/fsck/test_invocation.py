@@ -59,12 +59,12 @@ def test_the_check_uses_all_of_its_permissions_and_only_redrive_may_scan_too(
 ) -> None:
     world, trace = traced
     place = furnish(world, Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]))
-    for kind in ("orphan", "list_row_missing", "members_miscounted", "purge_overdue"):
+    for kind in ("orphan", "list_row_missing", "members_miscounted", "due_row_missing", "purge_overdue"):
         next(iter(DAMAGE[kind][1].values()))(place)
     DAMAGE["purge_overdue"][1]["principal"](place)
     trace.clear()
     summary = trace.invoke(template.functions["Fsck"], {"repair": True})
-    assert (summary["left"], len(summary["repaired"])) == ({}, 4)
+    assert (summary["left"], len(summary["repaired"])) == ({}, 5)
     assert needless(of_its_calls(template, "Fsck"), trace.asked("Fsck")) == set()
     scanning = {name for name in template.functions if "dynamodb:Scan" in str(statements(template, name))}
     assert scanning == {"Fsck", "Redrive"}

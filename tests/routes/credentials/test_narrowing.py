@@ -101,7 +101,7 @@ def test_project_route_succeeds_within_a_narrowed_credential(acme: World, narrow
     if "CreateProject" not in route:
         inside["project_ids"] = [id]
     one = made(acme, "owner", **inside)
-    assert asked(acme, one["secret"], method, path, body).status in (200, 201, 204)
+    assert asked(acme, one["secret"], method, path, body).status in (200, 201, 202, 204)
     assert acme("DELETE", one["path"]).status == 204
 
 
@@ -112,7 +112,7 @@ def test_answer_with_data_is_not_replayed_outside_of_a_narrowed_credential(
     project = a_project(acme)
     method, path, body = WRITES[route](acme, project)
     first = acme(method, path, body, key=f"replay-{route}")
-    assert first.status in (200, 201, 204)
+    assert first.status in (200, 201, 202, 204)
     for name, secret in narrow.elsewhere.items():
         answer = asked(acme, secret, method, path, body, key=f"replay-{route}")
         if method == "DELETE":

@@ -50,7 +50,7 @@ from atrium.errors import (
     VersionRefused,
     WrongMediaType,
 )
-from atrium.models import ENROLS
+from atrium.models import ENROLS, Caller
 from atrium.settings import settings
 from atrium.store.access import enrols_only
 from atrium.store.engine.scope import scope
@@ -88,6 +88,8 @@ class Api(APIGatewayRestResolver):
     def __init__(self, **facts: Unpack[Facts]) -> None:
         super().__init__(enable_validation=True, json_body_deserializer=json_object)
         self.facts = facts
+        # Gives fields of an answer that are kept in none, by the caller and the body: what can be derived again.
+        self.derive: Callable[[Caller, Mapping[str, Any]], Mapping[str, str]] | None = None
         # Counters of the current request.
         self.spent = Spent()
         self.refused_cursor = False
@@ -186,7 +188,10 @@ class Api(APIGatewayRestResolver):
         if not answer.body:
             # API Gateway takes a string, not None.
             return Response(answer.status, body="", headers=headers)
-        body = documents.render(documents.parse(answer.body) | done.once) if done.once else answer.body
+        body = answer.body
+        if done.once or self.derive:
+            kept = documents.parse(body)
+            body = documents.render(kept | done.once | (self.derive(caller, kept) if self.derive else {}))
         return Response(answer.status, "application/json", body, headers)
 
     # ------------------------------------------------------------ what is wrong with a request

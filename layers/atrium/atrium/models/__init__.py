@@ -13,17 +13,30 @@ from atrium.models.pages import Page
 from atrium.models.people import ACTIVE, Me, Person, Principal, PrincipalKind, PrincipalStatus, Space, SpaceRole, Tenant
 from atrium.models.projects import Joined, Project, ProjectRow, Report, ShownTask, Status, WholeProject
 from atrium.models.records import Dataset, Decision, Experiment, Note, Phase, Priority, Record, Task, TaskStatus
+from atrium.models.webhooks import (
+    Circuit,
+    Delivery,
+    DeliveryStatus,
+    Recovery,
+    RecoveryStatus,
+    ShownDelivery,
+    Webhook,
+    WebhookStatus,
+)
 
 __all__ = [
     "ACTIVE",
     "ENROLS",
     "OPERATOR",
     "Caller",
+    "Circuit",
     "Credential",
     "CredentialKind",
     "CredentialStatus",
     "Dataset",
     "Decision",
+    "Delivery",
+    "DeliveryStatus",
     "Event",
     "Experiment",
     "Held",
@@ -44,7 +57,10 @@ __all__ = [
     "Project",
     "ProjectRow",
     "Record",
+    "Recovery",
+    "RecoveryStatus",
     "Report",
+    "ShownDelivery",
     "ShownTask",
     "Space",
     "SpaceMember",
@@ -53,6 +69,8 @@ __all__ = [
     "Task",
     "TaskStatus",
     "Tenant",
+    "Webhook",
+    "WebhookStatus",
     "Who",
     "WholeProject",
     "moment_of",

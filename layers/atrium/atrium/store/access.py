@@ -30,6 +30,7 @@ _REFUSED: dict[Permission, str] = {
     "credential:manage": "You may not manage the credentials of other principals.",
     "tenant:update": "You may not change this tenant.",
     "event:read": "You may not read the events of this tenant.",
+    "webhook:manage": "You may not manage the webhooks of this tenant.",
 }
 
 

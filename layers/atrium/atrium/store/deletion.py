@@ -10,7 +10,7 @@ from atrium.keys import Key
 from atrium.models import timestamp
 from atrium.store.engine.table import Item
 
-Kind = Literal["project", "task", "space", "principal"]
+Kind = Literal["project", "task", "space", "principal", "webhook"]
 
 # The ids that a deletion of a kind has.
 _IDS: dict[str, tuple[str, ...]] = {
@@ -18,6 +18,7 @@ _IDS: dict[str, tuple[str, ...]] = {
     "task": ("project", "task"),
     "space": ("space",),
     "principal": ("principal",),
+    "webhook": ("webhook",),
 }
 
 
@@ -28,7 +29,7 @@ class Unreadable(Exception):
 @dataclass(frozen=True)
 class Deletion:
     """A row of the purge queue: a deleted project of a space, a deleted task of a project that is there, a deleted
-    space, or a deleted principal."""
+    space, a deleted principal, or a deleted webhook."""
 
     kind: Kind
     tenant: str
@@ -37,6 +38,7 @@ class Deletion:
     task: str | None = None
     space: str | None = None
     principal: str | None = None
+    webhook: str | None = None
 
     @classmethod
     def of(cls, row: Item) -> "Deletion":
@@ -65,6 +67,8 @@ class Deletion:
                 return keys.purge_of_space(self.tenant, str(self.space))
             case "principal":
                 return keys.purge_of_principal(self.tenant, str(self.principal))
+            case "webhook":
+                return keys.purge_of_webhook(self.tenant, str(self.webhook))
         return keys.purge(self.tenant, str(self.project), self.task)
 
     @property
@@ -75,6 +79,8 @@ class Deletion:
                 return keys.space(self.tenant, str(self.space))
             case "principal":
                 return keys.principal(self.tenant, str(self.principal))
+            case "webhook":
+                return keys.endpoint(self.tenant, str(self.webhook))
             case "task":
                 return keys.record(self.tenant, str(self.project), "task", str(self.task))
         return keys.project(self.tenant, str(self.project))

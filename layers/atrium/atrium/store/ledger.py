@@ -1,9 +1,9 @@
 """The ledger: one row for each change of anything, written in the transaction of the change.
 
-The root of an event is the thing whose changes are counted together: a project, a space, a principal or the tenant.
-It carries `sequence`, and in `last_events` the ids of the events of its latest change, in their order. So the images of
-the root in the table's stream say which events have a number by now, and the publisher writes the numbers into the
-rows. The rows outlive what they tell of.
+The root of an event is the thing whose changes are counted together: a project, a space, a principal, a
+webhook or the tenant. It carries `sequence`, and in `last_events` the ids of the events of its latest change, in their
+order. So the images of the root in the table's stream say which events have a number by now, and the publisher writes
+the numbers into the rows. The rows outlive what they tell of.
 
 Position in the ledger is by id, and an id has the moment of its decision. A commit follows its ids within
 LAST_CALL_AFTER and a call's time, so behind that no event appears any more, but for one of a clock that is behind.
@@ -44,12 +44,13 @@ UNNUMBERED_AFTER = timedelta(hours=1)
 
 class Root(NamedTuple):
     """The thing whose changes are counted together, by its key and its id: a project with its space, a space, a
-    principal, or none of them for the tenant. `last_events` are those that it has so far."""
+    principal, a webhook, or none of them for the tenant. `last_events` are those that it has so far."""
 
     key: Key
     space: str | None = None
     project: str | None = None
     principal: str | None = None
+    webhook: str | None = None
     last_events: Sequence[str] = ()
 
 
@@ -60,6 +61,8 @@ def root_of(tenant: str, row: Item) -> Key:
             return keys.project(tenant, project)
         case {"principal": principal}:
             return keys.principal(tenant, principal)
+        case {"webhook": webhook}:
+            return keys.endpoint(tenant, webhook)
         case {"space": space}:
             return keys.space(tenant, space)
     return keys.tenant(tenant)
@@ -80,6 +83,7 @@ def tell(work: Work, root: Root, type: str, resource: Mapping[str, Any], changed
         space=root.space,
         project=root.project,
         principal=root.principal,
+        webhook=root.webhook,
         type=type,
         actor=None if caller.kind == OPERATOR else caller.principal,
         actor_kind=caller.kind,

@@ -8,7 +8,7 @@ transaction. A purge that dies leaves that row, and the next one goes on.
 
 A request that has read before a space or a principal was deleted may commit behind it: it makes a project in the space,
 or makes the principal a manager. So such a purge looks again when no request goes on that long, and removes that, too,
-before it ends.
+before it ends. So does that of a webhook, for what delivers to it.
 """
 
 import random
@@ -36,6 +36,10 @@ PAGE = 400
 # A request takes at most 8.5 s from what it has read, and the time of a last call. Behind this time, which the clocks
 # of two machines may differ by too, nothing comes any more.
 SETTLED_AFTER = 30.0
+
+# The same of what delivers events to a webhook: a function that has read the webhook takes at most 40 s, and some more
+# for the clocks.
+DELIVERED_AFTER = 60.0
 
 # The row under a digest is that of the credential, or gone.
 _MINE = "attribute_not_exists(#pk) OR #id = :mine"
@@ -92,7 +96,7 @@ class Purge:
 
     def _page(self) -> list[Doomed]:
         """The rows to be removed next. Of a space or a principal whose tombstone is gone nothing is left."""
-        if self._root is None and self._deletion.kind in ("space", "principal"):
+        if self._root is None and self._deletion.kind in ("space", "principal", "webhook"):
             return []
         match self._deletion.kind:
             case "project":
@@ -103,6 +107,8 @@ class Purge:
                 return list(self._of_space(str(self._deletion.space)))
             case "principal":
                 return list(self._of_principal(str(self._deletion.principal)))
+            case "webhook":
+                return self._of_webhook(str(self._deletion.webhook))
 
     # ------------------------------------------------------------ what is left of each kind
 
@@ -125,6 +131,12 @@ class Purge:
     def _of_task(self) -> list[Doomed]:
         pk = keys.project(self._tenant, str(self._deletion.project)).pk
         rows = self._table.query(starting_with(pk, keys.notes(str(self._deletion.task)), None, PAGE))
+        return [(len(rows), partial(self._table.delete_all, list(map(_key, rows))))] if rows else []
+
+    def _of_webhook(self, webhook: str) -> list[Doomed]:
+        """Its deliveries and all else below it. Rows that say when one is due go when they are."""
+        pk = keys.endpoint_state(self._tenant, webhook).pk
+        rows = self._table.query(Range(*keys.everything(pk), PAGE))
         return [(len(rows), partial(self._table.delete_all, list(map(_key, rows))))] if rows else []
 
     def _of_space(self, space: str) -> Iterator[Doomed]:
@@ -188,7 +200,8 @@ def settling(deletion: Deletion) -> Callable[[], bool]:
     if deletion.kind in ("project", "task"):
         return deadline(0)
     since = time.time() - datetime.fromisoformat(deletion.deleted_at).timestamp()
-    return deadline(SETTLED_AFTER - max(0.0, since))
+    after = DELIVERED_AFTER if deletion.kind == "webhook" else SETTLED_AFTER
+    return deadline(after - max(0.0, since))
 
 
 def queued(table: Table) -> Iterator[Item]:

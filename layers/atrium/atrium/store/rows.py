@@ -11,6 +11,7 @@ from atrium import keys
 from atrium.ids import from_uuid
 from atrium.models import (
     Credential,
+    Delivery,
     Event,
     Issuer,
     Member,
@@ -22,10 +23,12 @@ from atrium.models import (
     Project,
     ProjectRow,
     Record,
+    Recovery,
     Space,
     SpaceMember,
     Task,
     Tenant,
+    Webhook,
 )
 from atrium.permissions import role_named, tenant_role_named
 from atrium.store.engine.table import Item
@@ -225,6 +228,42 @@ def to_event(tenant: str, row: Item) -> Event:
     own = {field.name: row[field.name] for field in fields(Event) if field.name in row}
     own["issued_by"] = to_issuer(row)
     return Event(id=row["event"] if "event" in row else row["sk"], tenant=tenant, **own)
+
+
+def webhook_row(webhook: Webhook) -> Item:
+    own = {name: value for name, value in vars(webhook).items() if name != "tenant" and value is not None}
+    return own | {name: list(own[name]) for name in ("events", "spaces", "projects") if name in own}
+
+
+def to_webhook(tenant: str, row: Item) -> Webhook:
+    own: dict[str, Any] = {field.name: row.get(field.name) for field in fields(Webhook) if field.name != "tenant"}
+    lists = {name: tuple(row[name]) for name in ("events", "spaces", "projects") if row.get(name) is not None}
+    return Webhook(tenant=tenant, **own | lists)
+
+
+# The attributes of a delivery, and of a recovery; their other fields stand in the key.
+_OF_A_DELIVERY = tuple(name for name in Delivery._fields if name not in ("tenant", "webhook", "event"))
+_OF_A_RECOVERY = tuple(name for name in Recovery._fields if name not in ("id", "tenant", "webhook"))
+
+
+def delivery_row(delivery: Delivery) -> Item:
+    own = {name: getattr(delivery, name) for name in _OF_A_DELIVERY}
+    return {name: value for name, value in own.items() if value is not None}
+
+
+def to_delivery(tenant: str, webhook: str, row: Item) -> Delivery:
+    own = {name: row[name] for name in _OF_A_DELIVERY if name in row}
+    return Delivery(tenant=tenant, webhook=webhook, event=row["sk"].removeprefix(keys.DELIVERY), **own)
+
+
+def recovery_row(recovery: Recovery) -> Item:
+    own = {name: getattr(recovery, name) for name in _OF_A_RECOVERY}
+    return {name: value for name, value in own.items() if value is not None}
+
+
+def to_recovery(tenant: str, webhook: str, row: Item) -> Recovery:
+    own: dict[str, Any] = {name: row.get(name) for name in _OF_A_RECOVERY}
+    return Recovery(id=row["sk"].rpartition("#")[2], tenant=tenant, webhook=webhook, **own)
 
 
 def row_of(type: str, resource: Mapping[str, Any], time: str) -> tuple[str, str | None]:

@@ -36,7 +36,7 @@ R = TypeVar("R")
 # All events with an older id are committed.
 _COMMITTED_AFTER = timedelta(minutes=1)
 
-_READ = ("sk", "type", "sequence", "project", "principal", "space", "event", "unsent")
+_READ = ("sk", "type", "sequence", "project", "principal", "webhook", "space", "event", "unsent")
 
 # The first event of a root has the number 1.
 _FIRST = ("tenant.created", "space.created", "principal.created", "project.created")

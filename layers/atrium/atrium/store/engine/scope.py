@@ -17,6 +17,7 @@ class Scope(NamedTuple):
     spent: Spent
     credentials: bool
     purges: bool
+    due: bool
     everything: bool
 
 
@@ -25,15 +26,21 @@ _scope: ContextVar[Scope] = ContextVar("scope")
 
 @contextmanager
 def scope(
-    tenant: str | None, *, credentials: bool = False, purges: bool = False, everything: bool = False
+    tenant: str | None,
+    *,
+    credentials: bool = False,
+    purges: bool = False,
+    due: bool = False,
+    everything: bool = False,
 ) -> Iterator[Spent]:
     """Limits the calls inside to this tenant's partitions. Gives the counters of what is spent inside.
 
-    `credentials` adds the credentials of all tenants, `purges` the whole purge queue and the sweep's pulse.
+    `credentials` adds the credentials of all tenants, `purges` the whole purge queue and the sweep's pulse,
+    `due` the deliveries of all tenants that are due.
     `everything` has no limit and allows Scan; it is for the check of the table, and to find the tenants.
     """
     spent = Spent()
-    token = _scope.set(Scope(tenant, time.monotonic(), spent, credentials, purges, everything))
+    token = _scope.set(Scope(tenant, time.monotonic(), spent, credentials, purges, due, everything))
     try:
         yield spent
     finally:

@@ -252,7 +252,7 @@ class Table:
                 attempt += 1
                 self._pause(attempt)
 
-    def update(self, key: Key, expression: str, when: str, values: Item) -> Item:
+    def update(self, key: Key, expression: str, when: str | None, values: Item) -> Item:
         """Changes one item in a way that may be done again, and returns it. Raises ConditionFailed, or Unavailable."""
         request = expressions(values, UpdateExpression=expression, ConditionExpression=when)
         answer = self._call("UpdateItem", TableName=self.name, Key=wire_key(key), ReturnValues="ALL_NEW", **request)

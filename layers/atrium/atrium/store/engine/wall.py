@@ -27,12 +27,16 @@ def guard(params: dict[str, Any], model: Any, **_: Any) -> None:
     for pk, sk in _touched(model.name, params):
         if pk.startswith(keys.CREDENTIAL_PREFIX):
             inside = inner.credentials
-        elif inner.purges and (pk.startswith(keys.PURGE_PREFIX) or pk == keys.PULSE.pk):
+        elif (inner.purges and (pk.startswith(keys.PURGE_PREFIX) or pk == keys.PULSE.pk)) or (
+            inner.due and pk.startswith(keys.DUE_PREFIX)
+        ):
             inside = True
         elif inner.tenant is None:
             inside = False
         elif pk.startswith(keys.PURGE_PREFIX):
             inside = sk.startswith(f"{inner.tenant}#")
+        elif pk.startswith(keys.DUE_PREFIX):
+            inside = sk.partition("#")[2].startswith(f"{inner.tenant}#")
         else:
             inside = pk.startswith(keys.tenant_prefix(inner.tenant))
         if not inside:

@@ -8,7 +8,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from atrium.credentials import IDENTITY, KINDS
 from atrium.ids import is_id
-from atrium.models import Dataset, Decision, Experiment, PrincipalKind, PrincipalStatus, Project, Record, Task
+from atrium.models import (
+    Circuit,
+    Dataset,
+    Decision,
+    DeliveryStatus,
+    Experiment,
+    PrincipalKind,
+    PrincipalStatus,
+    Project,
+    Record,
+    RecoveryStatus,
+    Task,
+    WebhookStatus,
+)
 from atrium.permissions import PROJECT_ROLES, Permission, Role, TenantRole
 from atrium.store.engine.table import Item
 
@@ -134,6 +147,7 @@ class _Event(_Row):
     space: _Id | None = None
     project: _Id | None = None
     principal: _Id | None = None
+    webhook: _Id | None = None
     type: str
     actor: _Id | None = None
     actor_kind: PrincipalKind | Literal["operator"]
@@ -189,6 +203,72 @@ class _PrincipalCredential(_Row):
     version: int
 
 
+class _Endpoint(_Root):
+    id: _Id
+    url: str
+    host: str
+    events: Annotated[list[str], Field(min_length=1)]
+    spaces: list[_Id] | None = None
+    projects: list[_Id] | None = None
+    description: str
+    status: WebhookStatus
+    circuit: Circuit
+    proven: bool
+    kms_key: str
+    secret: int
+    previous: int | None = None
+    previous_kms_key: str | None = None
+    previous_until: _Moment | None = None
+    tested_at: _Moment | None = None
+    created_at: _Moment
+    updated_at: _Moment
+    version: int
+
+
+class _EndpointChanges(_Row):
+    changes: int
+
+
+class _EndpointState(_Row):
+    failures: int | None = None
+    timeouts: int | None = None
+    failing_since: _Moment | None = None
+    probes: int | None = None
+    due_at: _Moment | None = None
+    job: _Id | None = None
+
+
+class _Delivery(_Row):
+    type: str
+    state: DeliveryStatus
+    attempts: int
+    created_at: _Moment
+    until: _Moment
+    next_attempt_at: _Moment | None = None
+    last_status: int | None = None
+    last_error: str | None = None
+    ttl: int | None = None
+
+
+class _Recovery(_Row):
+    since: _Moment
+    until: _Moment
+    status: RecoveryStatus
+    total: int | None = None
+    done: int
+    recovered: int
+    created_at: _Moment
+    finished_at: _Moment | None = None
+    after: _Id | None = None
+    counted: _Id | None = None
+    ttl: int | None = None
+
+
+class _Due(_Row):
+    tenant: _Id
+    attempt: int | None = None
+
+
 class _Pulse(_Row):
     at: _Moment
 
@@ -223,6 +303,12 @@ _FORMS: Mapping[str, type[_Row]] = {
     "principal_credential": _PrincipalCredential,
     "replay": _Replay,
     "credential": _Credential,
+    "endpoint": _Endpoint,
+    "endpoint_changes": _EndpointChanges,
+    "endpoint_state": _EndpointState,
+    "delivery": _Delivery,
+    "recovery": _Recovery,
+    "due": _Due,
     "pulse": _Pulse,
 }
 

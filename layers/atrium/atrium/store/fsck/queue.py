@@ -27,7 +27,7 @@ def queued(key: Key, overdue: str, tenant: str, **ids: str) -> Rule:
 
 def _named(tenant: str, ids: dict[str, str], deleted_at: str) -> Deletion:
     """The deletion that a key names. That of a project lacks its space."""
-    kind = next(kind for kind in ("task", "project", "space", "principal") if kind in ids)
+    kind = next(kind for kind in ("task", "project", "space", "principal", "webhook") if kind in ids)
     return Deletion(kind, tenant, deleted_at, **ids)
 
 
@@ -40,8 +40,9 @@ def _unreadable(key: Key, row: Item, about: Key, deleted: Item | None, deletion:
         return [Damage("queue_row_malformed", key, seen, {key: None})]
     if deletion.kind == "task" or deleted is None:
         return [Damage("queue_row_malformed", key, seen, deletion=deletion)]
-    own = {"id": deletion.principal or deletion.space}
-    if not (is_project(deleted) if deletion.kind == "project" else is_right(deletion.kind, deleted, **own)):
+    own = {"id": deletion.principal or deletion.space or deletion.webhook}
+    form = "endpoint" if deletion.kind == "webhook" else deletion.kind
+    if not (is_project(deleted) if deletion.kind == "project" else is_right(form, deleted, **own)):
         return malformed("queue_row", key, row)
     if deletion.kind == "project":
         deletion = Deletion("project", deletion.tenant, deletion.deleted_at, deletion.project, space=deleted["space"])

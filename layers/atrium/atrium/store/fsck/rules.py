@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from atrium import keys
 from atrium.keys import Key
-from atrium.store.fsck import credentials, events, people, projects, queue, replays
+from atrium.store.fsck import credentials, events, people, projects, queue, replays, webhooks
 from atrium.store.fsck.damage import Rule
 
 # Rules that need the ids of the key alone.
@@ -25,12 +25,27 @@ _BY_KIND: Mapping[str, Callable[..., Rule]] = {
     "credential": credentials.credential,
     "principal_credential": credentials.principal_credential,
     "issued": credentials.issued,
+    "endpoint_changes": webhooks.endpoint_changes,
+    "endpoint_state": webhooks.endpoint_state,
+    "delivery": webhooks.delivery,
+    "open_delivery": webhooks.open_delivery,
+    "recovery": webhooks.recovery,
+}
+
+
+# Rules that need the moment, too, up to which something is overdue.
+_BY_KIND_AND_MOMENT: Mapping[str, Callable[..., Rule]] = {
+    "space": people.space,
+    "principal": people.principal,
+    "endpoint": webhooks.endpoint,
+    "due": webhooks.due,
+    "purge": queue.queued,
 }
 
 
 def rule_of(key: Key, overdue: str, torn_since: str | None) -> Rule:
-    """The rule of the row under a key. Deletions up to the moment `overdue` should be purged; changes from the moment
-    `torn_since` on may be there in part, since the table was restored."""
+    """The rule of the row under a key. Deletions up to the moment `overdue` should be purged, and deliveries attempted;
+    changes from the moment `torn_since` on may be there in part, since the table was restored."""
     named = keys.named(key)
     if named is None:
         return queue.unknown(key)
@@ -38,12 +53,6 @@ def rule_of(key: Key, overdue: str, torn_since: str | None) -> Rule:
     match named.kind:
         case "project":
             return projects.project(key, overdue)
-        case "space":
-            return people.space(key, overdue, **ids)
-        case "principal":
-            return people.principal(key, overdue, **ids)
-        case "purge":
-            return queue.queued(key, overdue, **ids)
         case "event":
             return events.event(key, ids["tenant"])
         case "replay":
@@ -52,5 +61,7 @@ def rule_of(key: Key, overdue: str, torn_since: str | None) -> Rule:
             return queue.pulse(key)
         case kind if kind in keys.RECORDS:
             return projects.record(key, kind, ids["tenant"], ids["project"], ids["record"])
+        case kind if kind in _BY_KIND_AND_MOMENT:
+            return _BY_KIND_AND_MOMENT[kind](key, overdue, **ids)
         case kind:
             return _BY_KIND[kind](key, **ids)

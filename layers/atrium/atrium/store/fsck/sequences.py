@@ -31,7 +31,7 @@ from atrium.store.ledger import UNNUMBERED_AFTER, root_of
 # The most rows of one query: a megabyte has fewer.
 _PAGE = 10_000
 
-_READ = ("sk", "sequence", "project", "principal", "space", "event", "unsent")
+_READ = ("sk", "sequence", "project", "principal", "webhook", "space", "event", "unsent")
 
 
 @dataclass(slots=True)
