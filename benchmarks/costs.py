@@ -16,7 +16,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from atrium.keys import Key, named
+from atrium.keys import Key, due_until, named
 from atrium.settings import IDEMPOTENCY_DAYS
 from atrium.store.engine import table as tables
 from atrium.telemetry import UNITS
@@ -202,7 +202,11 @@ def section(costs: Mapping[str, Any], template: Template, paid: Mapping[str, Any
     of_key = create["record"] * price["write_units"] + dollars(create, memory, "V1CreateProject", paid)["key"]
     part, default = default_sampling(1e6, price["traces"])
     metrics, alarms, dashboards = standing()
-    idle = metrics * price["metrics"], alarms * price["alarms"], dashboards * price["dashboards"]
+    swept = sweeps(memory["SweepDeliveries"], price, milliseconds["sweep"])
+    idle = (
+        *(metrics * price["metrics"], alarms * price["alarms"], dashboards * price["dashboards"], price["keys"]),
+        swept,
+    )
     texts = f"{', '.join(f'{each:,}' for each in TEXTS[:-1])} and {TEXTS[-1]:,}"
     source = table(
         ("", "$", "of", "source"),
@@ -239,9 +243,25 @@ X-Ray records {assumed["traced"]:.0%} of the requests, by a rule of the stack. X
 
 A stack without requests costs {sum(idle):.2f} a month: {metrics} custom metrics {idle[0]:.2f}, once each has had a
 value in the month; {alarms} metrics of alarms {idle[1]:.2f}; {number(dashboards, "dashboard")} {idle[2]:.2f}, the
-account's first three being free; the sweep, next to nothing."""
+account's first three being free; the key that derives the secrets of webhooks {idle[3]:.2f}, also once its stack is
+deleted; the sweep of deliveries each minute {idle[4]:.2f} (assumed to take {milliseconds["sweep"]} ms); the other
+sweep, next to nothing. Lambda asks each of the three queues for messages all the time, which SQS bills above its first
+million requests a month.
+
+The way of an event to webhooks is not in these figures. Each event, whether its tenant has webhooks or not, takes a
+message of SQS, a read unit, and a tenth of an invocation of `FanOutEvents` or a whole one. A delivery that arrives at
+once takes another message, an invocation of `DeliverEvents` that lasts as long as the receiver takes, four read units
+and three write units at the least."""
     parts = [part if part.startswith("|") else fill(part, 120) for part in text.split("\n\n")]
     return "\n\n".join((BEGIN, *parts, END))
+
+
+def sweeps(memory: int, price: Mapping[str, float], milliseconds: float) -> float:
+    """Dollars of the sweeps of deliveries in a month in which nothing is due. An empty query of a partition takes a
+    unit."""
+    runs = DAYS * 24 * 60
+    compute = milliseconds / 1000 * memory / 1024 * price["compute"]
+    return runs * (price["invocations"] / 1e6 + compute + len(due_until("")) * price["read_units"] / 1e6)
 
 
 def rows(costs: Mapping[str, Any], memory: Mapping[str, int], paid: Mapping[str, Any]) -> Iterator[list[str]]:

@@ -19,6 +19,7 @@ GROUPS: Mapping[str, str] = {
     "projects": "Projects of a space, and their members.",
     "projects members": "The members of a project, and their roles in it.",
     "events": "Who changed what, and when: the newest first, or as it happens (--follow).",
+    "webhooks": "URLs that events are sent to, and what became of each delivery.",
 }
 
 
@@ -30,6 +31,16 @@ _CREDENTIAL_FIELDS = (
     *("expires_at", "last_used_at", "status"),
 )
 _PROJECT_FIELDS = ("id", "tenant_id", "space_id", "name", "manager_id", "created_by", "status", *_DATES)
+_WEBHOOK_FIELDS = (
+    *("id", "tenant_id", "url", "events", "space_ids", "project_ids", "description", "status", "health"),
+    *("secret_version", "previous_secret_expires_at", *_DATES),
+)
+_DELIVERY_FIELDS = (
+    *("event_id", "type", "status", "attempts", "next_attempt_at", "last_status", "last_error", "created_at"),
+)
+_RECOVERY_FIELDS = (
+    *("id", "webhook_id", "since", "until", "status", "total", "done", "recovered", "created_at", "finished_at"),
+)
 _ANSWERS: Mapping[str, Sequence[str]] = {
     "me": _ME,
     "whoami": _ME,
@@ -51,6 +62,21 @@ _ANSWERS: Mapping[str, Sequence[str]] = {
         *("id", "type", "time", "tenant_id", "space_id", "project_id", "principal_id", "sequence", "request_id"),
         *("actor", "resource", "changed", "omitted"),
     ),
+    "webhooks": _WEBHOOK_FIELDS,
+    "webhooks create": (*_WEBHOOK_FIELDS, "secret"),
+    "webhooks rotate": (*_WEBHOOK_FIELDS, "secret"),
+    "webhooks test": _DELIVERY_FIELDS,
+    "webhooks deliveries": _DELIVERY_FIELDS,
+    "webhooks delivery": _DELIVERY_FIELDS,
+    "webhooks redeliver": _DELIVERY_FIELDS,
+    "webhooks recover": _RECOVERY_FIELDS,
+    "webhooks recovery": _RECOVERY_FIELDS,
+}
+
+
+# Commands that are no change or deletion by their methods, and yet are about one thing that is there.
+_POSTS_ABOUT_ONE = {
+    *("credentials rotate", "webhooks rotate", "webhooks test", "webhooks redeliver", "webhooks recover"),
 }
 
 
@@ -98,7 +124,7 @@ class Command:
     @property
     def changes(self) -> bool:
         """Whether it is about one thing that is there, and so takes If-Match."""
-        return self.method in ("PATCH", "DELETE") or self.words == "credentials rotate"
+        return self.method in ("PATCH", "DELETE") or self.words in _POSTS_ABOUT_ONE
 
 
 _SPACE = "/v1/spaces/{space_id}"
@@ -107,6 +133,7 @@ _PROJECT = f"{_PROJECTS}/{{project_id}}"
 _PRINCIPAL = "/v1/principals/{principal_id}"
 _CREDENTIALS = f"{_PRINCIPAL}/credentials"
 _CREDENTIAL = f"{_CREDENTIALS}/{{credential_id}}"
+_WEBHOOK = "/v1/webhooks/{webhook_id}"
 
 
 def _members(group: str, of: str, columns: Sequence[Column]) -> list[Command]:
@@ -392,4 +419,110 @@ COMMANDS: Sequence[Command] = (
         default=True,
     ),
     Command("events show", "GET", "/v1/events/{event_id}", "Shows an event.", examples=["atrium events show EVENT_ID"]),
+    # ------------------------------------------------------------ webhooks
+    Command(
+        "webhooks list",
+        "GET",
+        "/v1/webhooks",
+        "Lists webhooks.",
+        columns=showing.WEBHOOKS,
+        examples=["atrium webhooks list"],
+    ),
+    Command(
+        "webhooks create",
+        "POST",
+        "/v1/webhooks",
+        "Makes a webhook. Its secret verifies what it is sent.",
+        (f.URL, f.EVENT.must(), f.EVENTS_IN_SPACE, f.EVENTS_IN_PROJECT, f.TEXT),
+        [
+            "atrium webhooks create https://hooks.acme.example/atrium --event 'project.*' --event task.created",
+            "SECRET=$(atrium webhooks create https://hooks.acme.example/all --event '*' --only secret)",
+        ],
+        has_secret=True,
+    ),
+    Command(
+        "webhooks show",
+        "GET",
+        _WEBHOOK,
+        "Shows a webhook, without its secret.",
+        examples=["atrium webhooks show WEBHOOK_ID"],
+    ),
+    Command(
+        "webhooks update",
+        "PATCH",
+        _WEBHOOK,
+        "Changes a webhook, pauses it, or makes it active again.",
+        (
+            *(f.NEW_URL, f.EVENT, f.EVENTS_IN_SPACE_OR_ALL, f.EVENTS_IN_PROJECT_OR_ALL, f.TEXT),
+            f.WEBHOOK_STATUS,
+        ),
+        [
+            "atrium webhooks update WEBHOOK_ID --status paused",
+            "atrium webhooks update WEBHOOK_ID --event '*' --space-id null",
+        ],
+    ),
+    Command(
+        "webhooks delete",
+        "DELETE",
+        _WEBHOOK,
+        "Deletes a webhook. Nothing is sent to it any more.",
+        done="Deleted.",
+        examples=["atrium webhooks delete WEBHOOK_ID"],
+        asks="Delete this webhook and its deliveries for ever?",
+    ),
+    Command(
+        "webhooks rotate",
+        "POST",
+        f"{_WEBHOOK}/rotate",
+        "Gives a webhook another secret. In the overlap both sign.",
+        (f.OVERLAP,),
+        ["SECRET=$(atrium webhooks rotate WEBHOOK_ID --overlap-seconds 3600 --only secret)"],
+        has_secret=True,
+    ),
+    Command(
+        "webhooks test",
+        "POST",
+        f"{_WEBHOOK}/test",
+        "Sends a webhook an event of its own; at most once a minute.",
+        examples=["atrium webhooks test WEBHOOK_ID --only event_id"],
+    ),
+    Command(
+        "webhooks deliveries",
+        "GET",
+        f"{_WEBHOOK}/deliveries",
+        "Lists what was sent to a webhook, or is to be; the latest event first.",
+        (f.DELIVERY_STATUS, f.SINCE),
+        ["atrium webhooks deliveries WEBHOOK_ID --status failed --since 2026-11-01"],
+        columns=showing.DELIVERIES,
+        limit=20,
+    ),
+    Command(
+        "webhooks delivery",
+        "GET",
+        f"{_WEBHOOK}/deliveries/{{event_id}}",
+        "Shows a delivery.",
+        examples=["atrium webhooks delivery WEBHOOK_ID EVENT_ID"],
+    ),
+    Command(
+        "webhooks redeliver",
+        "POST",
+        f"{_WEBHOOK}/deliveries/{{event_id}}/redeliver",
+        "Sends an event once more, under the same id.",
+        examples=["atrium webhooks redeliver WEBHOOK_ID EVENT_ID"],
+    ),
+    Command(
+        "webhooks recover",
+        "POST",
+        f"{_WEBHOOK}/recover",
+        "Sends what a webhook has missed in a span of time.",
+        (f.SINCE.must(), f.UNTIL),
+        ["atrium webhooks recover WEBHOOK_ID --since 2026-11-26T08:00:00Z --only id"],
+    ),
+    Command(
+        "webhooks recovery",
+        "GET",
+        f"{_WEBHOOK}/recoveries/{{job_id}}",
+        "Shows how far a recovery is.",
+        examples=["atrium webhooks recovery WEBHOOK_ID JOB_ID"],
+    ),
 )

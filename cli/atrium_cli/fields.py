@@ -59,6 +59,10 @@ def or_null(text: str) -> str | None:
     return None if text == "null" else text
 
 
+def _or_all(ids: list[str]) -> list[str] | None:
+    return None if ids == ["null"] else ids
+
+
 def _role(text: str) -> str:
     """The id of a role, which may be called by its name."""
     if text not in ROLES and not re.fullmatch("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", text):
@@ -94,6 +98,8 @@ PARAMETERS = {
     "member_id": "The member's principal_id.",
     "credential_id": "The credential's id.",
     "event_id": "The event's id.",
+    "webhook_id": "The webhook's id.",
+    "job_id": "The recovery's id, as recover prints it.",
 }
 
 # ---------------------------------------------------------------- fields of queries and bodies
@@ -145,3 +151,26 @@ ACTOR = option("actor_id", "What this principal did.")
 SINCE = option("since", "Not before this day or time.")
 UNTIL = option("until", "Before this day or time.")
 ORDER = option("order", "Newest first (desc, the default), or oldest first.", kind=Literal["asc", "desc"])
+
+URL = argument("url", "Where events are sent to: an https URL.")
+NEW_URL = option("url", "Another URL.")
+EVENT = option(
+    "events",
+    "A type such as task.created, all of a kind such as 'task.*', or '*' for all; repeatable.",
+    "--event",
+    kind=list[str],
+)
+EVENTS_IN_SPACE = option(
+    "space_ids", "Events of this space alone; repeatable.", "--space-id", "--space", kind=list[str]
+)
+EVENTS_IN_PROJECT = option(
+    "project_ids", "Events of this project alone; repeatable.", "--project-id", "--project", kind=list[str]
+)
+EVENTS_IN_SPACE_OR_ALL = replace(
+    EVENTS_IN_SPACE, help="Events of this space alone; repeatable; null for all.", turn=_or_all
+)
+EVENTS_IN_PROJECT_OR_ALL = replace(
+    EVENTS_IN_PROJECT, help="Events of this project alone; repeatable; null for all.", turn=_or_all
+)
+WEBHOOK_STATUS = option("status", "paused, or active.", kind=Literal["active", "paused"])
+DELIVERY_STATUS = option("status", "Those with this status alone.", kind=Literal["pending", "delivered", "failed"])

@@ -112,6 +112,13 @@ def _about(event: Item) -> str:
     return _lines(f"{kind} {id}", by, *([f"with {actor['credential_id']}"] if actor["credential_id"] else []))
 
 
+def _attempts(delivery: Item) -> str:
+    """How the last attempt ended, and when the next one is."""
+    next = delivery["next_attempt_at"]
+    last = delivery["last_status"] or delivery["last_error"] or "-"
+    return _lines(str(last), f"{next[:19]}Z" if next else "-")
+
+
 SPACES = (_stacked("id", "name"), _field("description"))
 SPACE_MEMBERS = (
     _field("principal_id", whole=True),
@@ -126,6 +133,17 @@ PRINCIPAL_PROJECTS = (
     Column("role", lambda item: _role(item["role_id"]) + (", named manager" if item["is_manager"] else "")),
 )
 CREDENTIALS = (_stacked("id", "name"), _field("kind"), _field("status"), _moment("expires_at"))
+WEBHOOKS = (
+    # Not whole: a URL may be longer than a line.
+    Column("id, url", lambda item: _lines(item["id"], item["url"])),
+    _field("status"),
+    _field("health"),
+)
+DELIVERIES = (
+    _stacked("event_id", "type"),
+    Column("status, attempts", lambda item: _lines(item["status"], str(item["attempts"])), True),
+    Column("last, next", _attempts, True),
+)
 PROJECTS = (_stacked("id", "name"), _field("status"), _moment("updated_at"))
 EVENTS = (
     Column("time, type", lambda event: _lines(f"{event['time'][:19]}Z", event["type"]), True),

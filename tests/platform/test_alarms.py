@@ -20,8 +20,11 @@ from tests.support.client import World, flat_path
 from tests.support.clock import unhurried
 from tests.support.faults import faulty, once_before_the_commit
 from tests.support.logs import Said, measured
+from tests.support.mill import Mill
+from tests.support.receiver import receivers
 from tests.support.requests import FLAT
 from tests.support.rows import meta_of
+from tests.support.webhooks import new_webhook
 from tests.support.world import the_template
 from tools import versioned
 
@@ -172,6 +175,21 @@ def live_through_everything(world: World, other: World, template: Template) -> N
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("atrium.automation.streams.SWEPT_AFTER", timedelta(seconds=-1))
         call(template.functions["SweepDeleted"], {})
+    deliver(world, template)
+
+
+def deliver(world: World, template: Template) -> None:
+    """An event arrives at one webhook and ends another; then there is a sweep."""
+    with pytest.MonkeyPatch.context() as patch, receivers(2) as (fine, gone):
+        gone.answer = lambda _: 410
+        for each in (fine, gone):
+            new_webhook(world, url=each.url, events=["project.created"])
+        mill = Mill(world, template, patch)
+        world.new_project()
+        mill.feed()
+        mill.settle()
+        mill.sweep()
+        assert (len(fine.accepted), len(gone.received)) == (1, 1)
 
 
 def test_the_alarms_use_the_exports_of_the_stack(template: Template, watching: Mapping[str, Any]) -> None:
@@ -180,6 +198,8 @@ def test_the_alarms_use_the_exports_of_the_stack(template: Template, watching: M
         f"{STACK}-Table": {"Ref": "Table"},
         f"{STACK}-DeadLetters": {"Fn::GetAtt": ["DeadLetters", "QueueName"]},
         f"{STACK}-ProjectRequests": {"Fn::GetAtt": ["ProjectRequests", "QueueName"]},
+        f"{STACK}-WebhookEvents": {"Fn::GetAtt": ["WebhookEvents", "QueueName"]},
+        f"{STACK}-WebhookDeliveries": {"Fn::GetAtt": ["WebhookDeliveries", "QueueName"]},
         f"{STACK}-PublishEvents": {"Ref": "PublishEvents"},
         f"{STACK}-Logs": {"Ref": "Logs"},
     }
@@ -188,7 +208,8 @@ def test_the_alarms_use_the_exports_of_the_stack(template: Template, watching: M
     assert template.resources["Api"]["Properties"]["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
     metrics = [metric for alarm in alarms(watching).values() for metric in metrics_of(alarm)]
     values = {value for _, _, dimensions in metrics for value in dimensions.values()}
-    assert values == {STACK, "<Table>", "<DeadLetters>", "<ProjectRequests>", "<PublishEvents>"}
+    queues = {"<DeadLetters>", "<ProjectRequests>", "<WebhookEvents>", "<WebhookDeliveries>"}
+    assert values == {STACK, "<Table>", "<PublishEvents>", *queues}
 
 
 def test_every_alarm_notifies_the_topic_and_is_quiet_without_traffic(watching: Mapping[str, Any]) -> None:
@@ -210,12 +231,17 @@ def test_every_alarm_notifies_the_topic_and_is_quiet_without_traffic(watching: M
             "purging-behind",
             "purging-stopped",
             "sweep-stopped",
+            "webhook-events-behind",
+            "webhook-deliveries-behind",
+            "deliveries-behind",
+            "deliveries-stopped",
+            "webhooks-disabled",
         )
     }
     for name, alarm in found.items():
         assert alarm["AlarmActions"] == alarm["OKActions"] == ["arn:topic"], name
-        # Two watch metrics that arrive without traffic too.
-        always = name in ("PublishingStopped", "SweepStopped")
+        # Three watch metrics that arrive without traffic too.
+        always = name in ("PublishingStopped", "SweepStopped", "DeliveriesStopped")
         assert alarm["TreatMissingData"] == ("breaching" if always else "notBreaching"), name
         assert alarm["AlarmDescription"].endswith("."), name
     for item in OBSERVABILITY["Resources"].values():
