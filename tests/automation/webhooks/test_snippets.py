@@ -6,6 +6,7 @@ Its facts are the code's.
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from base64 import b64encode
@@ -93,13 +94,15 @@ def started(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Receiver
         cwd=tmp_path,
         env={**os.environ, "WEBHOOK_SECRET": f"{SECRET},{OLDER}", "PORT": str(port)},
         stderr=subprocess.DEVNULL,
+        # The command `node` of the environment is a program that starts Node.
+        start_new_session=True,
     )
     receiver = Receiver(process, tmp_path, f"http://127.0.0.1:{port}/")
     try:
         wait_for(receiver.is_listening)
         yield receiver
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
