@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,7 @@ from atrium.ids import new_ids
 from atrium.store.engine.table import table
 from atrium.store.engine.wire import plain_item, wire_item, wire_key
 from atrium.store.rows import to_event
+from atrium.store.webhook_queues import LANES
 from local import event_sources
 from local.functions import FunctionFailed, call
 from local.template import Template
@@ -46,6 +48,7 @@ class Mill:
         self._fed: set[str] = set()
         self.before: Callable[[str], object] = lambda _: None
         self.invoked: Counter[str] = Counter()
+        self.took = 0.0
         # Seconds since 1970.
         self.now = time.time()
         # No attempt waits for the pace of its lane.
@@ -156,6 +159,37 @@ class Mill:
                 self.sweep()
             self.settle()
         self.now = end
+
+    def run_at_once(self, seconds: float) -> None:
+        """Does what is to be done in so many seconds, where deliveries take time: `took` says how long the attempts of
+        an invocation took together. As many are under way as the template allows, each in a lane of its own; what waits
+        is attempted in as many threads as there are lanes."""
+        end = self.now + seconds
+        (source,) = (each for each in self._template.event_sources if each.function.name == "DeliverEvents")
+        under_way: list[tuple[float, int, Any]] = []
+        deliveries = self._queues["WebhookDeliveries"]
+        while True:
+            while self._take("WebhookEvents"):
+                pass
+            while len(under_way) < (source.concurrency or 1) and (messages := deliveries.receive(1, within=0)):
+                (message,) = messages
+                self.took = 0.0
+                answer = self._invoke("DeliverEvents", {"Records": [message.record(deliveries.settings)]})
+                assert not answer["batchItemFailures"]
+                alone = "event" in json.loads(message.body)
+                took = self.took if alone else self.took / LANES
+                heappush(under_way, (self.now + took, id(message), message))
+            moments = [under_way[0][0]] if under_way else []
+            moments += [at for at in [self._next()] if at is not None]
+            if not moments or min(moments) > end:
+                self.now = end
+                return
+            self.now = max(self.now, min(moments))
+            while under_way and under_way[0][0] <= self.now:
+                _, _, message = heappop(under_way)
+                deliveries.delete(message)
+            if self._is_minute():
+                self.sweep()
 
     def step(self) -> None:
         """Does what is to be done now, or next."""

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -146,6 +147,47 @@ def test_healthy_webhooks_get_all_in_the_company_of_bad_ones_and_killed_function
             assert {*receiver.accepted[1:]} == {*events}, "0 lost"
             assert {each["status"] for each in deliveries(world, hook)} == {"delivered"}
     count(events=len(events), attempts=attempts, killed=killing.killed)
+
+
+def test_healthy_webhooks_get_all_within_twice_the_time_that_they_need_alone(
+    world: World, mill: Mill, monkeypatch: pytest.MonkeyPatch, count: Count
+) -> None:
+    """In a time in which an answer takes a tenth of a second and a hanging one fifteen seconds."""
+    monkeypatch.setattr(outbound, "SECONDS", 0.02)
+    needed = [
+        in_company(world, mill, [*[200] * 5, *bad], full(12, 100))
+        for bad in ([], [*["hang"] * 5, *[500] * 5, *["close"] * 5])
+    ]
+    alone, together = needed
+    assert 0 < together <= 2 * alone, needed
+    count(hundredths_alone=round(100 * alone), hundredths_together=round(100 * together))
+
+
+def in_company(world: World, mill: Mill, answers: Sequence[Any], events: int) -> float:
+    """How many seconds the webhooks that answer with success need for so many events at once."""
+    with receivers(len(answers)) as them:
+        hooks = [proven_at(world, receiver) for receiver in them]
+        mill.feed()
+        mill.settle()
+        began, arrived = mill.now, [0.0]
+        for receiver, answer in zip(them, answers, strict=True):
+            receiver.answer = partial(after_a_while, mill, arrived, answer)
+            receiver.received.clear()
+        happened = happen(world, mill, events)
+        mill.run_at_once(2 * MINUTE)
+        for receiver, answer in zip(them, answers, strict=True):
+            assert answer != 200 or {*receiver.accepted[1:]} == {*happened}
+        for hook in hooks:
+            assert world("DELETE", hook["path"]).status == 204
+        mill.skip()
+        return max(arrived) - began
+
+
+def after_a_while(mill: Mill, arrived: list[float], answer: Any, _: Received) -> Any:
+    mill.took += 15.0 if answer == "hang" else 0.1
+    if answer == 200:
+        arrived.append(mill.now + mill.took)
+    return answer
 
 
 def proven_at(world: World, receiver: Receiver) -> Any:

@@ -114,8 +114,8 @@ class Webhooks:
         kms_key: str,
     ) -> Webhook:
         """A new webhook, whose secrets are derived with the `kms_key`. Raises Forbidden, VersionRefused, and Conflict
-        for
-        one too many."""
+        for one too many.
+        """
         (rows,) = self._work.read(keys.endpoint_changes(self._tenant), ranges=[endpoints(self._tenant)])
         require_admin(self._work)
         self._work.replay()
