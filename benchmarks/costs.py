@@ -1,7 +1,7 @@
 """Computes what requests cost in dollars: measured units and bytes, times dated prices.
 
-`make costs` writes benchmarks/results/costs.json and the section of docs/operations.md; tests compare both with the
-measurements.
+`make costs` writes benchmarks/results/costs.json and deliveries.json, and the section of docs/operations.md; tests
+compare them with the measurements.
 """
 
 import io
@@ -20,13 +20,16 @@ from atrium.keys import Key, due_until, named
 from atrium.settings import IDEMPOTENCY_DAYS
 from atrium.store.engine import table as tables
 from atrium.telemetry import UNITS
+from benchmarks import webhook_costs
 from benchmarks.report import RESULTS, table
+from benchmarks.webhook_costs import GB, OF_A_LINE, OF_AN_ITEM
 from local.template import ROOT, Template
 from tests.support.capacity import WRITTEN, Meter, units
 from tests.support.client import MISSING, World
 from tests.support.world import inline
 
 RESULT = RESULTS / "costs.json"
+DELIVERIES = RESULTS / "deliveries.json"
 PRICES = ROOT / "benchmarks" / "prices.json"
 OPERATIONS = ROOT / "docs" / "operations.md"
 BEGIN, END = "<!-- written by `make costs` -->", "<!-- until here -->"
@@ -35,10 +38,7 @@ BEGIN, END = "<!-- written by `make costs` -->", "<!-- until here -->"
 TEXTS = (0, 500, 10_000)
 PAGE = 25
 
-GB = 2**30
 DAYS = 30
-# Bytes that are billed in addition to the data: for each stored item, and for each line of a log.
-OF_AN_ITEM, OF_A_LINE = 100, 26
 OF_AN_EVENT = 64 * 1024
 
 # The metrics of requests, which exist once for each dialect; all others exist once for the stack.
@@ -194,7 +194,9 @@ COLUMNS = {
 }
 
 
-def section(costs: Mapping[str, Any], template: Template, paid: Mapping[str, Any]) -> str:
+def section(
+    costs: Mapping[str, Any], deliveries: Mapping[str, Any], template: Template, paid: Mapping[str, Any]
+) -> str:
     memory = {name: function.memory for name, function in template.functions.items()}
     price = {name: each["dollars"] for name, each in paid["prices"].items()}
     assumed, create = paid["assumed"], costs["create a project"]["500"]
@@ -248,10 +250,7 @@ deleted; the sweep of deliveries each minute {idle[4]:.2f} (assumed to take {mil
 sweep, next to nothing. Lambda asks each of the three queues for messages all the time, which SQS bills above its first
 million requests a month.
 
-The way of an event to webhooks is not in these figures. Each event, whether its tenant has webhooks or not, takes a
-message of SQS, a read unit, and a tenth of an invocation of `FanOutEvents` or a whole one. A delivery that arrives at
-once takes another message, an invocation of `DeliverEvents` that lasts as long as the receiver takes, four read units
-and three write units at the least."""
+{webhook_costs.section(deliveries, template, paid)}"""
     parts = [part if part.startswith("|") else fill(part, 120) for part in text.split("\n\n")]
     return "\n\n".join((BEGIN, *parts, END))
 
@@ -288,11 +287,11 @@ def number(count: int, what: str) -> str:
     return f"{'a' if count == 1 else count} {what}{'s' if count != 1 else ''}"
 
 
-def write(costs: Mapping[str, Any], template: Template) -> None:
+def write(costs: Mapping[str, Any], deliveries: Mapping[str, Any], template: Template) -> None:
     """Writes the section between its marks."""
     before, _, rest = OPERATIONS.read_text().partition(BEGIN)
     _, _, behind = rest.partition(END)
-    OPERATIONS.write_text(f"{before}{section(costs, template, prices())}{behind}")
+    OPERATIONS.write_text(f"{before}{section(costs, deliveries, template, prices())}{behind}")
 
 
 def prices() -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
     make costs
 
-Writes benchmarks/results/routes.json and the tables of the last `make bench`, then costs.json and the section of
-docs/operations.md. Tests compare the files with the routes.
+Writes benchmarks/results/routes.json and the tables of the last `make bench`, then costs.json, deliveries.json
+and the section of docs/operations.md. Tests compare the files with the routes.
 """
 
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 from atrium.api.authorizer import credentials
 from atrium.store.engine import table as tables
 from benchmarks import costs as dollars
+from benchmarks import webhook_costs
 from benchmarks.report import RESULTS, write
 from benchmarks.rivals import written
 from local.database import database
@@ -34,9 +35,11 @@ def main() -> None:
         template = Template()
         costs = route_costs(template, engine.endpoint, Path(directory))
         measured = dollars.measured(template, engine.endpoint, Path(directory))
+        deliveries = webhook_costs.measured(template, engine.endpoint, Path(directory))
     written(RESULT, costs, indent=1)
     written(dollars.RESULT, measured, indent=1)
-    dollars.write(measured, template)
+    written(dollars.DELIVERIES, deliveries, indent=1)
+    dollars.write(measured, deliveries, template)
     write(json.loads((RESULTS / "results.json").read_text()), costs)
 
 

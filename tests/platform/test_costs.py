@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.costs import OPERATIONS, RESULT, default_sampling, dollars, measured, prices, section
+from benchmarks import webhook_costs
+from benchmarks.costs import DELIVERIES, OPERATIONS, RESULT, default_sampling, dollars, measured, prices, section
 from local.template import Template
 
 
@@ -23,8 +24,56 @@ def test_requests_take_the_units_and_bytes_of_the_cost_tables(template: Template
                 assert figures[exact] == committed[title][text][exact], (title, text)
 
 
+def test_deliveries_take_the_units_bytes_and_messages_of_the_cost_tables(
+    template: Template, engine: str, tmp_path: Path
+) -> None:
+    committed = json.loads(DELIVERIES.read_text())
+    found = webhook_costs.measured(template, engine, tmp_path)
+    assert found.keys() == committed.keys()
+    for step, figures in found.items():
+        # A timestamp may have one digit less.
+        assert figures == pytest.approx(committed[step], abs=4), step
+        for exact in ("calls", "read", "written", "events", "deliveries"):
+            assert figures[exact] == committed[step][exact], step
+
+
 def test_the_cost_section_equals_the_programs_output(template: Template) -> None:
-    assert section(json.loads(RESULT.read_text()), template, prices()) in OPERATIONS.read_text()
+    costs, deliveries = (json.loads(path.read_text()) for path in (RESULT, DELIVERIES))
+    assert section(costs, deliveries, template, prices()) in OPERATIONS.read_text()
+
+
+def test_a_million_deliveries_cost_their_messages_units_bytes_and_milliseconds() -> None:
+    """Calculated by hand."""
+    amounts = {"messages": 0.4, "fifo_messages": 0.5, "invocations": 0.2, "compute": 0.00001, "read_units": 0.1}
+    amounts |= {"write_units": 0.6, "logs": 0.5, "transfer": 0.1, "storage": 0.3, "recovery": 0.2}
+    paid = {
+        "prices": {name: {"dollars": price} for name, price in amounts.items()},
+        "assumed": {"milliseconds": {"fan_out": 10, "receiver": 100}},
+    }
+    kb = 2**30 // 10**6
+    quiet = {"read": 1, "written": 0, "kept": 0, "logged": 0, "posted": 0}
+    begun = {**quiet, "written": 2, "kept": kb}
+    arrived = {"read": 4, "written": 1, "kept": kb, "logged": kb, "posted": 2 * kb}
+    steps = {"fan out to none": quiet, "fan out to one": begun, "deliver": arrived, "fail": arrived}
+    none, delivered, failed = webhook_costs.dollars(steps, {"FanOutEvents": 1024, "DeliverEvents": 512}, paid).values()
+    # 10,000 GB-seconds.
+    assert {name: each for name, each in none.items() if each} == pytest.approx(
+        {"messages": 1.2, "functions": 0.2 + 0.1, "reads": 0.1}
+    )
+    # 50,000 GB-seconds more.
+    assert delivered == pytest.approx(
+        {
+            "messages": 1.2 + 1.5,
+            "functions": 0.2 + 0.1 + 0.2 + 0.5,
+            "reads": 0.5,
+            "writes": 1.8,
+            "logs": 0.5,
+            "out": 0.2,
+            "kept": 1.0,
+        },
+        rel=1e-3,
+    )
+    assert failed == pytest.approx({**delivered, "reads": 0.4, "writes": 0.6, "kept": 0.5}, rel=1e-3)
 
 
 def test_a_million_requests_cost_their_units_bytes_and_milliseconds() -> None:
