@@ -16,6 +16,7 @@ from moto.events.models import EventPattern
 
 from local import template
 from local.functions import Invoker
+from local.journal import Journal
 from local.template import REGION, EventSource
 
 Record = dict[str, Any]
@@ -140,6 +141,11 @@ class Message:
     sequence: int = 0
 
     @property
+    def told(self) -> dict[str, Any]:
+        """The fields that outlive the instance."""
+        return {name: getattr(self, name) for name in ("id", "body", "group", "once", "sent", "hidden_until")}
+
+    @property
     def md5(self) -> str:
         return md5(self.body.encode(), usedforsecurity=False).hexdigest()
 
@@ -174,14 +180,16 @@ class Message:
 
 
 class MessageQueue:
-    """A queue in memory; its messages are lost when the instance ends.
+    """A queue in memory. With a journal the next instance has its messages, too; their delays start at the old moment,
+    the numbers of their receptions anew.
 
     A received message is hidden until it is deleted or put back. In a FIFO queue a hidden message hides all messages of
     its group, so they are received in the order in which they were sent.
     """
 
-    def __init__(self, settings: template.Queue) -> None:
+    def __init__(self, settings: template.Queue, journal: Journal | None = None) -> None:
         self.settings = settings
+        self._journal = journal
         # Received ones, too. Those of a group are in the order in which they were sent.
         self._messages: list[Message] = []
         self._sequence = 0
@@ -189,6 +197,13 @@ class MessageQueue:
         # with the group where that is its scope.
         self._accepted: dict[tuple[str | None, str], Message] = {}
         self._changed = threading.Condition()
+        for told in journal.waiting if journal else ():
+            self._add(Message(**told))
+
+    def _add(self, message: Message) -> None:
+        self._sequence += 1
+        message.sequence = self._sequence
+        self._messages.append(message)
 
     def send(self, body: str, delay: float = 0.0, group: str | None = None, once: str | None = None) -> Message:
         """Accepts a message, which is visible after `delay` seconds. Returns the earlier one if that had the same
@@ -203,9 +218,9 @@ class MessageQueue:
                 accepted = self._accepted.setdefault((group if self.settings.once_by_group else None, once), message)
                 if accepted is not message:
                     return accepted
-            self._sequence += 1
-            message.sequence = self._sequence
-            self._messages.append(message)
+            self._add(message)
+            if self._journal:
+                self._journal.sent(message.told)
             self._changed.notify_all()
         return message
 
@@ -243,6 +258,8 @@ class MessageQueue:
     def delete(self, message: Message) -> None:
         with self._changed:
             self._messages = [each for each in self._messages if each is not message]
+            if self._journal:
+                self._journal.done(message.id, last=not self._messages)
             self._changed.notify_all()
 
 

@@ -59,7 +59,7 @@ def serve(stack: ExitStack, directory: Path, sock: socket.socket, dev: Path) -> 
     function = template.functions["Provision"]
     bus = Bus(lambda event: automation.take(event))
     log = Log(directory)
-    queues = Queues(template.queues, log.letters)
+    queues = Queues(template.queues, log.letters, directory / "queues")
     key_file = webhook_key(directory)
     stack.enter_context(served(bus, key, queues, lambda name, event: invoke(template.functions[name], event), key_file))
     endpoints = {"dynamodb": engine.endpoint, "eventbridge": bus.url, "access_key_id": key}

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from local.event_sources import MessageQueue
+from local.journal import Journal
 from local.letters import MAX_BYTES, REFUSED, Answer, Letters
 from local.template import Queue
 
@@ -23,10 +25,12 @@ Refusal = tuple[str, str]
 
 
 class Queues:
-    """The queues by ARN. Their messages are in memory, except the dead letters."""
+    """The queues by ARN. Their messages are in memory, except the dead letters, and with a directory in journals."""
 
-    def __init__(self, settings: Mapping[str, Queue], letters: Letters) -> None:
-        self.by_arn = {arn: MessageQueue(each) for arn, each in settings.items()}
+    def __init__(self, settings: Mapping[str, Queue], letters: Letters, directory: Path | None = None) -> None:
+        if directory:
+            directory.mkdir(exist_ok=True)
+        self.by_arn = {arn: MessageQueue(each, _journal(directory, each)) for arn, each in settings.items()}
         self._by_name = {queue.settings.name: queue for queue in self.by_arn.values()}
         self._letters = letters
 
@@ -45,6 +49,10 @@ class Queues:
             case "SendMessageBatch":
                 return _send_batch(queue, request["Entries"])
         return 400, {"__type": "UnknownOperationException", "message": operation}
+
+
+def _journal(directory: Path | None, queue: Queue) -> Journal | None:
+    return Journal(directory / f"{queue.name}.jsonl") if directory and queue.name != DEAD_LETTERS else None
 
 
 def _refused(refusal: Refusal) -> Answer:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from local.bus import served
 from local.directory import webhook_key
 from local.endpoints import endpoints_of
+from local.event_sources import MessageQueue
 from local.letters import Letters
 from local.queues import Queues
 from local.template import ACCOUNT, REGION, Queue, Template
@@ -190,3 +191,41 @@ def test_without_an_instance_messages_are_accepted_and_lost_with_the_command(
         url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/ProjectRequests"
         assert sqs.send_message(QueueUrl=url, MessageBody="{}")["MessageId"]
     assert not (tmp_path / "dead-letters.jsonl").exists()
+
+
+def test_messages_that_are_not_done_are_in_the_queue_of_the_next_instance(tmp_path: Path) -> None:
+    """Also one that was received, one with a delay, and those before a line that a kill has left half written. Done
+    ones are not, and a queue without messages leaves an empty file.
+    """
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:Line.fifo"
+    directory = tmp_path / "queues"
+
+    def the_queue() -> MessageQueue:
+        letters = Letters(tmp_path / "dead-letters.jsonl")
+        return Queues({arn: Queue(arn, fifo=True)}, letters, directory).by_arn[arn]
+
+    first = the_queue()
+    for body, delay in (("done", 0.0), ("taken", 0.0), ("late", 3_600.0), ("last", 0.0)):
+        first.send(body, delay, group=body, once=body)
+    done, taken = first.receive(2, within=0)
+    first.delete(done)
+    assert (done.body, taken.body) == ("done", "taken")
+    (file,) = directory.iterdir()
+    file.write_text(file.read_text() + '{"id": "torn", "bo')
+
+    second = the_queue()
+    got = second.receive(10, within=0)
+    assert [(each.body, each.group, each.once, each.receives) for each in got] == [
+        ("taken", "taken", "taken", 1),
+        ("last", "last", "last", 1),
+    ]
+    assert got[0].id == taken.id
+    for each in got:
+        second.delete(each)
+
+    third = the_queue()
+    (late,) = third._messages
+    assert late.body == "late"
+    assert late.hidden_until == pytest.approx(late.sent + 3_600)
+    third.delete(late)
+    assert (file.read_text(), the_queue()._messages) == ("", [])
