@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.model.fields import is_v1, spelled
-from tests.model.state import Membership
+from tests.model.state import Membership, Moment, Secret, Shown
 
 # The version in an ETag that is a digest of the body.
 DIGEST = "digest"
@@ -40,7 +40,7 @@ class Expected:
 
     status: int
     body: Any = None
-    etag: str | None = None
+    etag: str | Shown | None = None
     membership: Membership | None = None
     more: str | None = None
     confirms: bool = False
@@ -48,8 +48,8 @@ class Expected:
 
     @property
     def recorded(self) -> "Expected":
-        """The answer as it is kept: without the secret."""
-        has_secret = isinstance(self.body, dict) and "secret" in self.body
+        """The answer as it is kept: without the secret of a credential. That of a webhook is derived again."""
+        has_secret = isinstance(self.body, dict) and isinstance(self.body.get("secret"), Secret)
         return replace(self, body=self.body | {"secret": None}) if has_secret else self
 
 
@@ -80,6 +80,18 @@ def not_found(what: str) -> Refused:
     return Refused(404, f"{what} not found.")
 
 
+def inactive_webhook(status: str) -> Refused:
+    return Refused(409, f"The webhook is {status}. Set its status to active first.")
+
+
+def rotated_already(older_ends: Moment | None) -> Refused:
+    message = (
+        f"The secret before this one is good until {older_ends and older_ends.text}. Rotate after that, or with an "
+        "overlap of 0 to end both at once."
+    )
+    return Refused(409, message)
+
+
 NO_PROJECT = Refused(403, "You do not have access to this project.")
 NO_SPACE = Refused(403, "You do not have access to this space.")
 NOT_ADMIN = {
@@ -99,6 +111,11 @@ NOT_TO_MAKE = Refused(403, "A person makes its own credentials. Issue one that e
 NOT_TO_ROTATE = Refused(403, "A person rotates its own credentials. Issue one that enrols the person.")
 CREDENTIAL_ENDED = Refused(409, "The credential has ended. Issue another one.")
 TOO_MANY_CREDENTIALS = Refused(409, "A principal has at most 50 credentials that have not ended. Revoke one first.")
+NOT_WEBHOOKS = Refused(403, "You may not manage the webhooks of this tenant.")
+TOO_MANY_WEBHOOKS = Refused(409, "A tenant has at most 20 webhooks. Delete one first.")
+TOO_MANY_OF_A_HOST = Refused(409, "A tenant has at most 3 webhooks at one host. Delete one of them first.")
+TESTED_JUST_NOW = Refused(409, "The webhook was tested in the last minute. Wait a minute.")
+RECOVERY_RUNS = Refused(409, "A recovery of this webhook is running. Wait for its end.")
 EMAIL_TAKEN = Refused(409, "Another principal has this e-mail address.")
 EXTERNAL_ID_TAKEN = Refused(409, "Another principal has this external id.")
 LAST_ADMIN = Refused(409, "A tenant keeps one active admin.")

@@ -141,9 +141,6 @@ class Credentials(Principals):
     def _require_to_come(self, end: Moment | None) -> None:
         require(end is None or not end.is_over(self.now), invalid("expires_at", "Must be to come", "past"))
 
-    def _in(self, time: timedelta) -> Moment:
-        return Moment(self.now.begun + time, self.now.ended + time)
-
     def _commit_on_holder(
         self, holder: Person, type: str, credential: Credential, changed: list[str] | None = None, **moments: Moment
     ) -> None:

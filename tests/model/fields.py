@@ -42,6 +42,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "V1UpdateSpaceMember": ("role",),
     "V1CreatePrincipal": ("name",),
     "V1CreateCredential": ("kind", "name"),
+    "V1CreateWebhook": ("url", "events"),
+    "V1RecoverEvents": ("since",),
     "AddTeamMember": ("principal",),
     "FindTeamMember": ("email",),
     "UpdateTask": ("name", "description"),
@@ -68,6 +70,10 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "V1CreateCredential": ("kind", "name", "expires_at", "permissions", "space_ids", "project_ids", "enrol", "token"),
     "V1UpdateCredential": ("name", "expires_at"),
     "V1RotateCredential": ("overlap_seconds",),
+    "V1CreateWebhook": ("url", "events", "space_ids", "project_ids", "description"),
+    "V1UpdateWebhook": ("url", "events", "space_ids", "project_ids", "description", "status"),
+    "V1RotateWebhook": ("overlap_seconds",),
+    "V1RecoverEvents": ("since", "until"),
     "V1AddTaskNote": ("content",),
     **{
         f"V1{does}{kind.title()}": (*fields, *more)
@@ -82,6 +88,14 @@ JUDGED_LATE = {("UpdateProject", "client"), ("UpdateProject", "description"), ("
     ("V1UpdateProject", "description"),
     ("V1CreateSpace", "description"),
     ("V1UpdateSpace", "description"),
+    ("V1CreateWebhook", "description"),
+    ("V1UpdateWebhook", "description"),
+}
+# URLs to which nothing is delivered, and why.
+UNFIT_URLS = {
+    "http://a.example.com/": "Must be a URL that begins with https://",
+    "https://a.example.com:444/": "The port must be 443 or 8443",
+    "https://10.0.0.1/": "The host's address must be public",
 }
 # Texts that must not be blank, required or optional.
 NOT_BLANK = {"name", "client", "description", "source", "content", "justification", *KINDS["experiment"][0]} - {"phase"}

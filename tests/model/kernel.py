@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.model.answers import (
@@ -17,8 +17,8 @@ from tests.model.answers import (
     not_found,
     require,
 )
-from tests.model.fields import JUDGED_LATE, KNOWN, NOT_BLANK, PHASES, REQUIRED, may, rank_of, spelled
-from tests.model.state import Member, Membership, Moment, Person, Project, Record, Space, Tenant, tag
+from tests.model.fields import JUDGED_LATE, KNOWN, NOT_BLANK, PHASES, REQUIRED, UNFIT_URLS, may, rank_of, spelled
+from tests.model.state import Member, Membership, Moment, Person, Project, Record, Space, Tenant, Webhook, tag
 from tests.model.views import Views
 
 
@@ -70,12 +70,14 @@ class Kernel(Views):
                 self.places[called].sequence += 1
         self.projects: dict[str, Project] = {}
         self.deleted: dict[str, Project] = {}
+        self.webhooks: dict[str, Webhook] = {}
+        self._webhook_secrets: set[str] = set()
         self.changed: Project | None = None
         self.succeeded = False
         self._kept: dict[tuple[str, str, str], Kept] = {}
         self._met: Kept | None = None
-        # The space, the tenant, or the principal with its credentials, that the call changed.
-        self.touched: Space | Tenant | Person | None = None
+        # The space, the tenant, the principal with its credentials, or the webhook, that the call changed.
+        self.touched: Space | Tenant | Person | Webhook | None = None
 
     def _judge_body(self) -> None:
         """Refuses a body for reasons that do not depend on the state, the first of them alone."""
@@ -93,6 +95,8 @@ class Kernel(Views):
                 *some, last = (f"'{phase}'" for phase in PHASES)
                 message = f"Input should be {', '.join(some)} or {last}"
                 require(value in PHASES, invalid(name, message, "literal_error"))
+            if name == "url":
+                require(value not in UNFIT_URLS, invalid(name, UNFIT_URLS.get(value, ""), "webhook_url"))
         if self.v1 and "colour" in body:
             known = ", ".join(sorted(spelled(route, name) for name in KNOWN[route]))
             raise invalid("colour", f"Unknown field. Known: {known}", "extra_forbidden")
@@ -182,15 +186,22 @@ class Kernel(Views):
         self.succeeded = True
 
     def _commit_on(
-        self, root: Space | Tenant | Person, type: str, resource: dict[str, Any], changed: Iterable[str] | None = None
+        self,
+        root: Space | Tenant | Person | Webhook,
+        type: str,
+        resource: dict[str, Any],
+        changed: Iterable[str] | None = None,
     ) -> None:
-        """Counts one change of a space, the tenant or a principal, and makes one event."""
+        """Counts one change of a space, the tenant, a principal or a webhook, and makes one event."""
         root.sequence += 1
         root.event = {"type": type, "time": self.now, "by": self.call.by, "resource": resource}
         if changed is not None:
             root.event["changed"] = sorted(changed)
         self.touched = root
         self.succeeded = True
+
+    def _in(self, time: timedelta) -> Moment:
+        return Moment(self.now.begun + time, self.now.ended + time)
 
     def _page(self, ids: Iterable[str], default: int) -> tuple[list[str], str | None]:
         """The sorted ids of a page, and the last of them if more follow."""

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.model import credentials, members, notes, principals, projects, records, spaces
+from tests.model import credentials, members, notes, principals, projects, records, spaces, webhooks
 from tests.model.answers import INACTIVE, Call, Expected, Refused
 from tests.model.credentials import Credentials
 from tests.model.fields import is_v1
@@ -26,9 +26,10 @@ from tests.model.projects import Projects
 from tests.model.records import Records
 from tests.model.spaces import Spaces
 from tests.model.state import Moment, tag, version_of
+from tests.model.webhooks import Webhooks
 
 
-class Model(Spaces, Credentials, Projects, Members, Records, Notes):
+class Model(Spaces, Credentials, Projects, Members, Records, Notes, Webhooks):
     def answer(self, call: Call, fresh: str, now: Moment) -> Expected:
         """Performs a request and returns its answer. `fresh` is the id of the created resource."""
         self.call, self.fresh, self.now = call, fresh, now
@@ -56,6 +57,8 @@ class Model(Spaces, Credentials, Projects, Members, Records, Notes):
 
     def version(self, call: Call, before: int = 0) -> str:
         """The current version in the ETag of the addressed resource, or an older one: so many versions `before` it."""
+        if call.route.endswith("Webhook") or call.route in ("V1RedeliverEvent", "V1RecoverEvents"):
+            return self._version_of_webhook(call, before)
         if call.route.endswith("Tenant"):
             return tag(call.route, self.tenants[self.people[call.by].tenant].version - before)
         if "Space" in call.route:
@@ -79,6 +82,18 @@ class Model(Spaces, Credentials, Projects, Members, Records, Notes):
         found = next((records[call.item] for records in project.records.values() if call.item in records), None)
         return tag(call.route, version_of(call.route, found, before) if found else 0)
 
+    def _version_of_webhook(self, call: Call, before: int) -> str:
+        """Those of a delivery before are the ones of its other states, which answers have shown."""
+        webhook = self.webhooks.get(call.item)
+        if call.route != "V1RedeliverEvent":
+            return tag(call.route, webhook.version - before if webhook else 0)
+        delivery = webhook.deliveries.get(call.note) if webhook else None
+        if delivery is None:
+            return tag(call.route, 0)
+        now = delivery.tag(self.now).text
+        older = [text for text in delivery.tags.values() if text != now]
+        return tag(call.route, (older[-1] if before and older else now) or 0)
+
     def _version_of_space(self, call: Call, before: int) -> str:
         space = self.places.get(call.space)
         member = space.members.get(call.item) if space else None
@@ -91,14 +106,6 @@ class Model(Spaces, Credentials, Projects, Members, Records, Notes):
 UNKNOWN = {
     "V1ListEvents": "it lists what was published; the event of each change is compared after the change",
     "V1GetEvent": "the same",
-    **dict.fromkeys(
-        (
-            *("V1ListWebhooks", "V1CreateWebhook", "V1GetWebhook", "V1UpdateWebhook", "V1DeleteWebhook"),
-            *("V1RotateWebhook", "V1TestWebhook", "V1ListDeliveries", "V1GetDelivery", "V1RedeliverEvent"),
-            *("V1RecoverEvents", "V1GetRecovery"),
-        ),
-        "webhooks touch nothing else, and their rules are few; tests/routes/webhooks has them",
-    ),
 }
 
 # The method of each route, from the end of each resource's module.
@@ -110,4 +117,5 @@ OPERATIONS: dict[str, Callable[[Model], Expected]] = {
     **members.OPERATIONS,
     **records.OPERATIONS,
     **notes.OPERATIONS,
+    **webhooks.OPERATIONS,
 }

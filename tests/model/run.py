@@ -28,6 +28,7 @@ from tests.model.model import OPERATIONS
 from tests.model.speaker import ROUTES, failing, say
 from tests.model.start import Start
 from tests.model.strategies import (
+    ADMINS,
     BODIES,
     CALLERS,
     FAULT,
@@ -68,12 +69,12 @@ class Run(RuleBasedStateMachine):
     # ------------------------------------------------------------ the request of a route
 
     def request(self, route: str, drawn: Mapping[str, Any]) -> None:
-        body = drawn.get("body")
-        if body and isinstance(body.get("expires_at"), int):
-            body = {**body, "expires_at": timestamp(self.speaker.now() + timedelta(days=body["expires_at"]))}
-        call = Call(route, by=drawn["by"], query=drawn.get("query", {}), body=body)
+        body, query = self._dated(drawn.get("body")), self._dated(drawn.get("query"))
+        call = Call(route, by=drawn["by"], query=query or {}, body=body)
         if "Credential" in route:
             drawn = {**drawn, **self._a_holder(call, drawn["which"])}
+        elif "{webhook_id}" in ROUTES[route][1]:
+            drawn = {**drawn, **self._a_webhook(route, drawn["which"], drawn["stray"])}
         elif "{principal_id}" in ROUTES[route][1]:
             # Those who were made here are known by their ids.
             made = [name for name, person in self.model.people.items() if name == person.id]
@@ -98,6 +99,16 @@ class Run(RuleBasedStateMachine):
         self.start.tally.asked[route] += 1
         self.start.tally.done[route] += answer.status < 300
 
+    def _dated(self, fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """The moments, which were drawn in days from now, as times."""
+        now = self.speaker.now()
+        moments = {
+            name: timestamp(now + timedelta(days=value))
+            for name, value in (fields or {}).items()
+            if name in ("expires_at", "since", "until") and value is not None
+        }
+        return fields and {**fields, **moments}
+
     def _a_holder(self, call: Call, which: int) -> dict[str, str]:
         """The caller, or a service; or a credential, mostly of the caller. The one that it sends is only read."""
         if "{credential_id}" not in ROUTES[call.route][1]:
@@ -107,7 +118,22 @@ class Run(RuleBasedStateMachine):
         sent = [(call.by, self.model.people[call.by].sends)] if call.route == "V1GetCredential" else []
         own = [place for place in latest if place[0] == call.by]
         holder, credential = pick([*own, *own, *sent, *(place for place in latest if place[0] != call.by)], which)
-        return {"member": holder, "credential": credential}
+        return {"member": holder, "note": credential}
+
+    def _a_webhook(self, route: str, which: int, stray: str | None) -> dict[str, str]:
+        """One of the latest that is not deleted, or one that is; or a delivery or a recovery of it."""
+        webhooks = self.model.webhooks
+        path = ROUTES[route][1]
+        if "{event_id}" in path or "{job_id}" in path:
+            known = (self.known.deliveries if "{event_id}" in path else self.known.recoveries)[::-1]
+            alive = [place for place in known if place[0] in webhooks]
+            webhook, note = pick([*alive[:6], *(place for place in known if place[0] not in webhooks), *known], which)
+            # Of another webhook.
+            other = pick(sorted(webhooks), which) if webhooks and stray == "project" else webhook
+            return {"member": other, "note": note}
+        latest = self.known.webhooks[::-1]
+        there = [id for id in latest if id in webhooks]
+        return {"member": pick([*there[:6], *(id for id in latest if id not in webhooks), *latest], which)}
 
     def _addressed(self, call: Call, drawn: Mapping[str, Any]) -> Call:
         """The call with an address: mostly of a created resource, which may be deleted by now."""
@@ -118,7 +144,7 @@ class Run(RuleBasedStateMachine):
                 project, item = pick(self.known.records[kind], which)
         if "{note_id}" in path:
             project, item, note = pick(self.known.notes, which)
-        note = drawn.get("credential", note)
+        note = drawn.get("note", note)
         found = self.model.projects.get(project) or self.model.deleted.get(project)
         space = drawn.get("space") or (found.space if found else "acme/default")
         match stray:
@@ -170,6 +196,8 @@ class Run(RuleBasedStateMachine):
             call = replace(call, project=NOTHING, body=call.body and {**call.body})
         elif by is None and call.space:
             call = replace(call, space="nowhere")
+        elif by is None and call.item in self.known.webhooks:
+            call = replace(call, item=NOTHING)
         self._step(replace(call, by=by or call.by))
 
     @precondition(lambda self: self._sent_by_the_outsider())
@@ -207,6 +235,33 @@ class Run(RuleBasedStateMachine):
             call = Call("V1CreateCredential", item=flat_id(answer.body["id"]), body=body, key=self._key())
             self.speaker.sent.append(call)
             self._step(call, fault)
+
+    @precondition(lambda self: self._webhooks_of_acme())
+    @rule(
+        route=st.sampled_from(["V1TestWebhook", "V1RotateWebhook", "V1RecoverEvents", "V1RedeliverEvent"]),
+        which=st.integers(0, 2),
+        days=st.sampled_from([0, 1, 8]),
+        fault=FAULT,
+    )
+    def a_webhook_is_asked_twice(self, route: str, which: int, days: int, fault: tuple[str, str] | None) -> None:
+        """Some requests are refused for a while after the first one. The list shows what became of the deliveries."""
+        webhook = pick(self._webhooks_of_acme(), -1 - which)
+        made = [event for place, event in self.known.deliveries if place == webhook]
+        if route == "V1RedeliverEvent" and not made:
+            route = "V1TestWebhook"
+        bodies = {"V1RotateWebhook": {}, "V1RecoverEvents": self._dated({"since": -3})}
+        note = made[-1] if route == "V1RedeliverEvent" else ""
+        for own in (fault, None):
+            call = Call(route, item=webhook, note=note, body=bodies.get(route), key=self._key())
+            self.speaker.sent.append(call)
+            self._step(call, own)
+            if days:
+                self.days_pass(days)
+        self._step(Call("V1ListDeliveries", item=webhook, query={"limit": 1}))
+
+    def _webhooks_of_acme(self) -> list[str]:
+        webhooks = self.model.webhooks
+        return [id for id in self.known.webhooks if id in webhooks and webhooks[id].tenant == "acme"]
 
     def _key(self) -> str:
         return f"k{len(self.speaker.sent)}"
@@ -251,13 +306,14 @@ class Run(RuleBasedStateMachine):
         self._is_whole = True
 
     def _gone(self) -> set[str]:
-        """The ids of deleted spaces, projects and tasks, and of credentials of deleted principals, whose rows are
-        purged."""
+        """The ids of deleted spaces, projects, tasks and webhooks, and of credentials of deleted principals, whose rows
+        are purged."""
         held = {id for holder, id in self.known.credentials if holder not in self.model.people}
         spaces = {id for name, id in self.model.spaces.items() if name not in self.model.places}
         tasks = {id for project in self.model.projects.values() for id in project.records["task"]}
         made = {id for _, id in self.known.records["task"]}
-        return {*self.known.projects} - self.model.projects.keys() | made - tasks | spaces | held
+        webhooks = {*self.known.webhooks} - self.model.webhooks.keys()
+        return {*self.known.projects} - self.model.projects.keys() | made - tasks | spaces | held | webhooks
 
     # ------------------------------------------------------------ the end
 
@@ -281,6 +337,10 @@ class Run(RuleBasedStateMachine):
                 self.speaker.ask(Call("V1ListProjects", by=by, space=space))
         for holder in dict.fromkeys(holder for holder, _ in self.known.credentials):
             self.speaker.ask(Call("V1ListCredentials", item=holder, query={"limit": 100}))
+        for by in ("owner", "stranger"):
+            self.speaker.ask(Call("V1ListWebhooks", by=by, query={"limit": 100}))
+        for webhook in dict.fromkeys(webhook for webhook, _ in self.known.deliveries):
+            self.speaker.ask(Call("V1ListDeliveries", item=webhook, query={"limit": 100}))
         for project in list(self.model.projects.values()):
             by = "owner" if project.space.startswith("acme") else "stranger"
             asked = Call("GetReport", by=by, project=project.id)
@@ -299,6 +359,8 @@ def arguments(route: str, method: str, path: str) -> dict[str, st.SearchStrategy
         "stray": STRAY,
         "fault": FAULT,
     }
+    if path.startswith("/v1/webhooks"):
+        given["by"] = st.sampled_from(ADMINS)
     if route in BODIES or route in REQUIRED:
         given["body"] = BODIES[route] if route in BODIES else body(REQUIRED[route])
     if route in QUERIES:

@@ -19,7 +19,7 @@ from tests.model.answers import DIGEST, Call, Expected
 from tests.model.differences import differences
 from tests.model.fields import KINDS, is_v1, spelled
 from tests.model.model import Model
-from tests.model.state import Credential, Hint, Moment, Person, Project, Space, Tenant
+from tests.model.state import Credential, Hint, Moment, Person, Project, Shown, Space, Tenant, Webhook
 from tests.model.strategies import NOTHING
 from tests.support.changes import last_event
 from tests.support.client import HEX24, UUID, Answer, World, every_page, flat_id, v1_id
@@ -34,13 +34,16 @@ ROUTES = routes(the_template())
 @dataclass
 class Known:
     """The ids of all resources ever created: projects, records by kind, notes; each after the ids of its parents;
-    credentials after the names of their holders."""
+    credentials after the names of their holders; deliveries and recoveries after the ids of their webhooks."""
 
     projects: list[str]
     records: dict[str, list[tuple[str, str]]]
     notes: list[tuple[str, str, str]]
     credentials: list[tuple[str, str]]
     spaces: list[str]
+    webhooks: list[str]
+    deliveries: list[tuple[str, str]]
+    recoveries: list[tuple[str, str]]
 
 
 class Speaker:
@@ -54,7 +57,7 @@ class Speaker:
             for name, id in known["spaces"].items()
         }
         self.model = Model(people(world), spaces, world.dev["roles"])
-        self.known = Known([], {kind: [] for kind in KINDS}, [], [], [])
+        self.known = Known([], {kind: [] for kind in KINDS}, [], [], [], [], [], [])
         self.pages: list[Call] = []
         self.sent: list[Call] = []
         # The answer by caller, route and key; the cursor by list (path and filters) and last id.
@@ -86,10 +89,7 @@ class Speaker:
             self._remember(call, fresh, self.changed.id)
             self._require_event(self.changed, self.changed.space.partition("/")[0])
         if touched:
-            if call.route == "V1CreateSpace":
-                self.known.spaces.append(f"{self.model.people[call.by].tenant}/{fresh}")
-            if call.route == "V1CreateCredential":
-                self.known.credentials.append((call.item, fresh))
+            self._remember_of_tenant(call, fresh)
             self._require_event(touched, self.model.people[call.by].tenant)
         if expected.more:
             self._turn(call, answer, expected.more)
@@ -136,7 +136,7 @@ class Speaker:
         item = self._id(call.item) if call.item in (*self.model.people, "unknown") else call.item
         names = ("member_id", "user_id", "principal_id", *(f"{kind}_id" for kind in KINDS))
         values = {"project_id": call.project, "id": call.project, "note_id": call.note, "credential_id": call.note}
-        values |= {**dict.fromkeys(names, item)}
+        values |= {**dict.fromkeys(names, item), "webhook_id": item, "event_id": call.note, "job_id": call.note}
         values["space_id"] = self.model.spaces.get(call.space, NOTHING)
         return {name: spell(value) for name, value in values.items() if value}
 
@@ -179,12 +179,17 @@ class Speaker:
         if expected.membership and (found := re.fullmatch(r'"v-([0-9a-f]{24})-(\d+)"', shown or "")):
             assert expected.membership.is_shown_as(found[1]), (call, expected, shown)
             shown = f'"{found[2]}"'
+        if isinstance(expected.etag, Shown):
+            found = re.fullmatch(r'"v-([0-9a-f]{64})"', shown or "")
+            assert found, (call, shown)
+            assert expected.etag.is_shown_as(found[1]), (call, expected, shown)
+            return
         if expected.etag == DIGEST:
             shown = re.sub(r"v-[0-9a-f]{32}", DIGEST, shown or "")
         assert shown == (expected.etag and f'"{expected.etag}"'), (call, expected)
 
     def _remember(self, call: Call, fresh: str, project: str) -> None:
-        """Remembers the id of a created resource."""
+        """Remembers the id of a created project, or of what was created in one."""
         if "CreateProject" in call.route:
             self.known.projects.append(fresh)
         for kind in KINDS:
@@ -195,14 +200,30 @@ class Speaker:
         made = "Create" in call.route or call.route.endswith("AddTaskNote")
         assert not made or self.ahead + datetime.now(UTC) - born(fresh) < timedelta(seconds=NET)
 
-    def _require_event(self, changed: Project | Space | Tenant | Person, tenant: str) -> None:
-        """Compares the event on the project, the space, the tenant or the principal, which the stream will publish,
-        with the model's. The model does not count all changes of a principal."""
+    def _remember_of_tenant(self, call: Call, fresh: str) -> None:
+        """Remembers the id of what was created and belongs to no project."""
+        match call.route:
+            case "V1CreateSpace":
+                self.known.spaces.append(f"{self.model.people[call.by].tenant}/{fresh}")
+            case "V1CreateCredential":
+                self.known.credentials.append((call.item, fresh))
+            case "V1CreateWebhook":
+                self.known.webhooks.append(fresh)
+            case "V1TestWebhook":
+                self.known.deliveries.append((call.item, fresh))
+            case "V1RecoverEvents":
+                self.known.recoveries.append((call.item, fresh))
+
+    def _require_event(self, changed: Project | Space | Tenant | Person | Webhook, tenant: str) -> None:
+        """Compares the event on the project, the space, the tenant, the principal or the webhook, which the stream will
+        publish, with the model's. The model does not count all changes of a principal."""
         id = self.model.spaces[f"{tenant}/default"]
         if isinstance(changed, Project):
             key = keys.project(id, changed.id)
         elif isinstance(changed, Person):
             key = keys.principal(id, changed.id)
+        elif isinstance(changed, Webhook):
+            key = keys.endpoint(id, changed.id)
         else:
             key = keys.space(id, changed.id) if isinstance(changed, Space) else keys.tenant(id)
         row = self._client.get_item(
@@ -213,7 +234,9 @@ class Speaker:
         assert isinstance(changed, Person) or found["sequence"] == changed.sequence
         actor = {name: found["actor"][name] for name in ("principal_id", "kind")}
         assert actor == {"principal_id": v1_id(self._id(event["by"])), "kind": "user"}
-        wanted = {name: event[name] for name in ("type", "time", "resource")} | {"changed": event.get("changed")}
+        wanted = {"changed": None, **{name: value for name, value in event.items() if name != "by"}}
+        if isinstance(changed, Webhook):
+            wanted["webhook_id"] = v1_id(changed.id)
         shown = {name: found.get(name) for name in wanted}
         assert not differences(wanted, shown), differences(wanted, shown)
 
@@ -297,9 +320,9 @@ def given(world: World, name: str, tenant: str) -> tuple[str, dict[str, Credenti
 
 
 def id_in(answer: Answer) -> str:
-    """The id of the resource in an answer, in 24 digits."""
+    """The id of the resource in an answer, in 24 digits; of a delivery that of its event."""
     shown = answer.body if isinstance(answer.body, dict) else {}
-    id = shown.get("_id") or shown.get("id") or ""
+    id = shown.get("_id") or shown.get("id") or shown.get("event_id") or ""
     if UUID.fullmatch(id):
         return flat_id(id)
     assert not id or HEX24.fullmatch(id), id

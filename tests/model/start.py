@@ -4,10 +4,13 @@ import copy
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import boto3
 
+from atrium import keys
+from atrium.models import timestamp
 from atrium.store.engine.table import table
 from local.template import Template
 from tests.model.answers import Call
@@ -57,9 +60,45 @@ class Start:
         ):
             made = {"kind": "api_key", "name": "CI", **fields}
             self.speaker.ask(Call("V1CreateCredential", by=by, item=holder, body=made))
+        self._make_webhooks()
         # The last one is archived.
         self.speaker.ask(Call("V1UpdateProject", space=space, project=project, body={"status": "archived"}))
         self._rows = self._all()
+
+    def _make_webhooks(self) -> None:
+        """As many as leave room for two more, after there were as many as there may be. The latest ones have what
+        requests are mostly about."""
+        for number, host in enumerate("fghijk" * 2 + "aaabbc"):
+            self._make_webhook(f"https://{host}.example.com/{number}")
+        *_, rotated, recovered, tested = self.speaker.known.webhooks
+        # The first one is one too many of its host, the last one of the tenant.
+        for host in "adef":
+            self._make_webhook(f"https://{host}.example.com/")
+        for webhook in self.speaker.known.webhooks[-2:]:
+            self.speaker.ask(Call("V1DeleteWebhook", item=webhook))
+        self.speaker.ask(Call("V1ListWebhooks", query={"limit": 10}))
+        self.speaker.ask(self.speaker.pages[-1])
+        # To a host without room, to the same URL and events, and to another host.
+        for body in (
+            {"url": "https://a.example.com/"},
+            {"url": "https://C.example.com:443/17#top", "events": ["*"], "status": "active"},
+            {"url": "https://d.example.com/17", "events": ["task.*"], "status": "paused"},
+            {"url": "https://c.example.com/17", "events": ["*"], "status": "active"},
+        ):
+            self.speaker.ask(Call("V1UpdateWebhook", item=tested, body=body))
+        since = timestamp(self.speaker.now() - timedelta(days=3))
+        for webhook in (recovered, tested):
+            self.speaker.ask(Call("V1TestWebhook", item=webhook))
+        self.speaker.ask(Call("V1RecoverEvents", item=recovered, body={"since": since}))
+        self._ask_twice(Call("V1RotateWebhook", item=rotated, body={}, key="rotated"))
+
+    def _make_webhook(self, url: str) -> None:
+        self._ask_twice(Call("V1CreateWebhook", body={"url": url, "events": ["*", "*"]}, key=url))
+
+    def _ask_twice(self, call: Call) -> None:
+        """The answer to the repeated request has the secret, too."""
+        self.speaker.ask(call)
+        self.speaker.ask(call)
 
     def again(self) -> Speaker:
         """A copy of the speaker in its state at the start."""
@@ -80,8 +119,9 @@ class Start:
             assert not answer["UnprocessedItems"]
 
     def rows_naming(self, ids: Iterable[str]) -> list[str]:
-        """The keys in the table that contain one of the ids."""
-        return [" / ".join(at) for at in self._all() if any(id in part for id in ids for part in at)]
+        """The keys in the table that contain one of the ids. Rows of what is due go when they are, and not here."""
+        rows = [at for at in self._all() if not at[0].startswith(keys.DUE_PREFIX)]
+        return [" / ".join(at) for at in rows if any(id in part for id in ids for part in at)]
 
     def _all(self) -> dict[tuple[str, str], Any]:
         pages = self._client.get_paginator("scan").paginate(TableName=table().name, ConsistentRead=True)

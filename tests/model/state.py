@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.model.fields import KINDS, is_v1
 from tests.support.client import MOMENT
@@ -75,6 +76,45 @@ class Secret(Shown):
     def is_shown_as(self, text: Any) -> bool:
         form = f"{self._prefix}[0-9A-Za-z]{{45}}{self._hint.text}"
         return isinstance(text, str) and re.fullmatch(form, text) is not None
+
+
+class WebhookSecret(Shown):
+    """A secret of a webhook: unknown at first, then the same in each answer and unlike all that were `seen`."""
+
+    def __init__(self, seen: set[str]) -> None:
+        self._seen = seen
+        self._text: str | None = None
+
+    def is_shown_as(self, text: Any) -> bool:
+        if not isinstance(text, str) or re.fullmatch(r"whsec_[0-9A-Za-z+/]{43}=", text) is None:
+            return False
+        if self._text is None and text not in self._seen:
+            self._text = text
+            self._seen.add(text)
+        return self._text == text
+
+
+class DeliveryTag(Shown):
+    """The version of a delivery in its ETag, which is opaque: one for each of its states, by the status and the moment
+    of the next attempt. `seen` has those of the delivery so far."""
+
+    def __init__(self, seen: dict[tuple[str, str | None], str], status: str, next_attempt_at: Moment | None) -> None:
+        self._seen = seen
+        self._status = status
+        self._next = next_attempt_at
+
+    @property
+    def text(self) -> str | None:
+        return self._seen.get(self._state)
+
+    @property
+    def _state(self) -> tuple[str, str | None]:
+        return self._status, self._next.text if self._next else None
+
+    def is_shown_as(self, text: Any) -> bool:
+        if self.text is None and text not in self._seen.values():
+            self._seen[self._state] = text
+        return bool(self.text == text)
 
 
 class AnyUse(Shown):
@@ -190,6 +230,63 @@ class Space:
     sequence: int = 1
     event: dict[str, Any] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
+
+
+@dataclass
+class Delivery:
+    """`next_attempt_at` is None before it is asked for again. It is given up at the moment `until`. `tags` are those of
+    its ETags by its states."""
+
+    event: str
+    type: str
+    created_at: Moment
+    until: Moment
+    next_attempt_at: Moment | None = None
+    tags: dict[tuple[str, str | None], str] = field(default_factory=dict)
+
+    def status(self, now: Moment) -> str:
+        return "failed" if self.until.is_over(now) else "pending"
+
+    def tag(self, now: Moment) -> DeliveryTag:
+        return DeliveryTag(self.tags, self.status(now), self.next_attempt_at)
+
+
+@dataclass
+class Recovery:
+    id: str
+    since: Moment
+    until: Moment
+    created_at: Moment
+
+
+@dataclass
+class Webhook:
+    """The secret before the `newest` is good until `older_ends`. It is tested again after the moment `tested_until`.
+    `version` counts changes of its own fields, `sequence` its events."""
+
+    id: str
+    tenant: str
+    url: str
+    events: list[str]
+    space_ids: list[str] | None
+    project_ids: list[str] | None
+    description: str
+    newest: WebhookSecret
+    created_at: Moment
+    updated_at: Moment
+    status: str = "active"
+    secret_version: int = 1
+    older_ends: Moment | None = None
+    tested_until: Moment | None = None
+    version: int = 1
+    sequence: int = 0
+    event: dict[str, Any] = field(default_factory=dict)
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+    recoveries: dict[str, Recovery] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
 
 
 @dataclass

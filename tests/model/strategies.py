@@ -4,12 +4,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.model.fields import KINDS, NOT_BLANK, PHASES, STATUSES, is_v1
+from tests.model.fields import KINDS, NOT_BLANK, PHASES, STATUSES, UNFIT_URLS, is_v1
 from tests.support.client import v1_id
 from tests.support.faults import FAULTS
 from tests.support.requests import PAGED
 
 CALLERS = (*["owner"] * 6, *["contributor"] * 3, "viewer", *["outsider"] * 2, "stranger")
+ADMINS = (*["owner"] * 8, "contributor", "viewer", "stranger")
 MEMBERS = (*["contributor", "viewer", "outsider", "owner"] * 2, "unknown", "stranger")
 PEOPLE = ("viewer", "outsider", "contributor", "owner", "stranger", "unknown")
 NAMES = st.sampled_from(["Apollo", "Gemini", " Mercury ", "Vostok 1"])
@@ -53,6 +54,32 @@ KEY = {
     "project_ids": NONE | st.just([v1_id(NOTHING)]),
     "overlap_seconds": st.sampled_from([0, 3_600, 30 * 86_400]),
 }
+# The first host has room for none, the second one for one more, the third for two. A tenant has room for two.
+URLS = st.sampled_from(
+    [
+        "https://a.example.com/hook",
+        "https://b.example.com/hook?token=7Qz",
+        "https://B.example.com:443",
+        "https://c.example.com:8443/#top",
+        "https://c.example.com/hook",
+        "https://d.example.com/",
+        "https://e.example.com/",
+    ]
+)
+PLACES = NONE | st.sampled_from([[v1_id(NOTHING)], [v1_id("a" * 24), v1_id(NOTHING), v1_id("a" * 24)]])
+# Moments are drawn in days from the request, and sent as times.
+HOOK: dict[str, st.SearchStrategy[Any]] = {
+    "url": URLS,
+    "events": st.sampled_from([["*"], ["task.*", "project.created", "task.*"], ["webhook.rotated"]]),
+    "space_ids": PLACES,
+    "project_ids": PLACES,
+    "description": TEXTS | st.just(""),
+    "status": st.sampled_from(["active", "paused"]),
+    "overlap_seconds": st.sampled_from([0, 3_600, 10 * 86_400]),
+    "since": st.sampled_from([-0.5, -3.5, -3.5, 1.5]),
+    "until": st.sampled_from([-1.5, 1.5]),
+}
+UNFIT = st.fixed_dictionaries({"url": st.sampled_from(sorted(UNFIT_URLS)), "events": HOOK["events"]})
 PROJECT = {"description": NONE | TEXTS | st.fixed_dictionaries({"summary": TEXTS, "more": st.just([1, {}])})}
 
 
@@ -108,6 +135,16 @@ BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
     "V1UpdateCredential": body(("name",), ("expires_at",), **KEY) | body((), ("name", "expires_at"), **KEY),
     "V1RotateCredential": body((), ("overlap_seconds",), **KEY),
+    "V1CreateWebhook": st.one_of(
+        *[body(("url", "events"), ("space_ids", "project_ids", "description"), **HOOK)] * 5, UNFIT
+    ),
+    "V1UpdateWebhook": st.one_of(
+        body(("url",), ("events", "description", "status"), **HOOK),
+        body((), ("url", "events", "space_ids", "project_ids", "description", "status"), **HOOK),
+        body(("status",), (), **HOOK),
+    ),
+    "V1RotateWebhook": body((), ("overlap_seconds",), **HOOK),
+    "V1RecoverEvents": body(("since",), ("until",), **HOOK),
     "UpdateTask": body(("name", "description"), task_fields("UpdateTask")),
     "CreateTask": body(REQUIRED_OF["task"], task_fields("CreateTask")),
     "V1CreateTask": body(REQUIRED_OF["task"], task_fields("V1CreateTask")),
@@ -133,6 +170,14 @@ QUERIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         },
     ),
     "V1DeleteCredential": st.fixed_dictionaries({}, optional={"issued": st.sampled_from(["true", "false"])}),
+    "V1ListDeliveries": st.fixed_dictionaries(
+        {},
+        optional={
+            **LIMIT,
+            "status": st.sampled_from(["pending", "pending", "failed", "delivered"]),
+            "since": st.sampled_from([-0.5, -3.5, 1.5]),
+        },
+    ),
     "SearchTeam": st.sampled_from(["ou", "of acme", "acme", "viewer@", "wer"]).map(lambda text: {"q": text}),
     **{f"V1List{kind.title()}s": OF_A_PHASE for kind in KINDS},
     **{f"List{kind.title()}s": OF_A_PHASE for kind in KINDS if kind != "task"},
