@@ -86,11 +86,14 @@ class Start:
             {"url": "https://c.example.com/17", "events": ["*"], "status": "active"},
         ):
             self.speaker.ask(Call("V1UpdateWebhook", item=tested, body=body))
-        since = timestamp(self.speaker.now() - timedelta(days=3))
-        for webhook in (recovered, tested):
+        # The second one of each is refused: so soon after a test, while a recovery runs, while an older secret is good.
+        since = {"since": timestamp(self.speaker.now() - timedelta(days=3))}
+        for webhook in (recovered, tested, tested):
             self.speaker.ask(Call("V1TestWebhook", item=webhook))
-        self.speaker.ask(Call("V1RecoverEvents", item=recovered, body={"since": since}))
+        for _ in range(2):
+            self.speaker.ask(Call("V1RecoverEvents", item=recovered, body=since))
         self._ask_twice(Call("V1RotateWebhook", item=rotated, body={}, key="rotated"))
+        self.speaker.ask(Call("V1RotateWebhook", item=rotated, body={}))
 
     def _make_webhook(self, url: str) -> None:
         self._ask_twice(Call("V1CreateWebhook", body={"url": url, "events": ["*", "*"]}, key=url))
