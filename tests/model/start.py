@@ -16,6 +16,7 @@ from local.template import Template
 from tests.model.answers import Call
 from tests.model.fields import KINDS
 from tests.model.speaker import Speaker
+from tests.model.strategies import NOTHING
 from tests.support.client import RECORDS, World
 
 
@@ -92,6 +93,10 @@ class Start:
             self.speaker.ask(Call("V1TestWebhook", item=webhook))
         for _ in range(2):
             self.speaker.ask(Call("V1RecoverEvents", item=recovered, body=since))
+        for note in (self.speaker.known.recoveries[-1][1], NOTHING):
+            self.speaker.ask(Call("V1GetRecovery", item=recovered, note=note))
+        for note in (self.speaker.known.deliveries[-1][1], NOTHING):
+            self.speaker.ask(Call("V1GetDelivery", item=tested, note=note))
         self._ask_twice(Call("V1RotateWebhook", item=rotated, body={}, key="rotated"))
         self.speaker.ask(Call("V1RotateWebhook", item=rotated, body={}))
 
