@@ -148,6 +148,9 @@ def test_every_function_is_deployed_as_the_template_says(cloud: Cloud, template:
         "TABLE_NAME": cloud.outputs["TableName"],
         "BUS_NAME": cloud.outputs["BusName"],
         "DEAD_LETTERS": cloud.outputs["DeadLettersUrl"],
+        "WEBHOOK_EVENTS": cloud.resources["WebhookEvents"]["PhysicalResourceId"],
+        "WEBHOOK_DELIVERIES": cloud.resources["WebhookDeliveries"]["PhysicalResourceId"],
+        "WEBHOOK_KEY": cloud.outputs["WebhookKeyArn"],
     }
     for function in template.functions.values():
         found = cloud.lambdas.get_function(FunctionName=cloud.resources[function.name]["PhysicalResourceId"])

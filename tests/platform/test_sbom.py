@@ -72,7 +72,7 @@ def test_changes_by_the_build_are_listed() -> None:
     changed = {name for name, part in found.items() if "pedigree" in part}
     assert changed == {"aws-lambda-powertools", "boto3", "botocore", "pydantic"}
     # Two descriptions of the table's service, one of each other service, and the list of endpoints.
-    assert found["botocore"]["pedigree"]["notes"].endswith(" and changed 7.")
+    assert found["botocore"]["pedigree"]["notes"].endswith(" and changed 8.")
 
 
 def test_dependencies_start_at_the_layers_requirements_and_reach_every_component() -> None:

@@ -40,7 +40,9 @@ RESULTS = {
     "authorizer": ("principalId", ANY),
     "automation/add_viewer": ("added", False),
     "automation/create_project_from_event": ("batchItemFailures", []),
+    "automation/deliver_events": ("batchItemFailures", []),
     "automation/erase": ("complete", True),
+    "automation/fan_out_events": ("batchItemFailures", []),
     "automation/fsck": ("clean", True),
     "automation/issue_credential": ("secret", ANY),
     "automation/list_credentials": ("credentials", ANY),
@@ -51,6 +53,7 @@ RESULTS = {
     "automation/revoke_credential": ("revoked_at", ANY),
     "automation/rotate_credential": ("previous_expires_at", ANY),
     "automation/sweep_deleted": ("found", 0),
+    "automation/sweep_deliveries": ("due", 0),
 }
 
 failed: list[str] = []
