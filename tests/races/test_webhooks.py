@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.support.client import Answer, World
 from tests.support.webhooks import a_test, new_url, new_webhook
 from tests.support.world import BeforeCommit
@@ -38,6 +40,23 @@ def test_of_two_creations_of_the_twentieth_webhook_one_is_refused(world: World, 
     create = [post("/v1/webhooks", {"url": new_url(), "events": ["*"]}) for _ in range(2)]
     assert meeting(world, before_commit, *create) == [(201, ""), (409, "too_many_webhooks")]
     assert len(world("GET", "/v1/webhooks?limit=100").body["data"]) == 20
+
+
+def test_creation_is_refused_while_the_rows_of_deleted_webhooks_fill_what_one_query_reads(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a query always reads the newest webhook, too. Deleted ones have a row until they are purged."""
+    before = len(world("GET", "/v1/webhooks?limit=100").body["data"])
+    monkeypatch.setattr("atrium.store.webhooks._MOST_ROWS", before + 3)
+    create = post("/v1/webhooks", {"url": new_url(), "events": ["*"]})
+    for _ in range(2):
+        assert world("DELETE", f"/v1/webhooks/{create(world).body['id']}").status == 204
+    last = create(world)
+    assert last.status == 201
+    refused = create(world)
+    assert told(refused) == (409, "too_many_webhooks")
+    assert refused.body["detail"] == "Too many webhooks were deleted a moment ago. Try again in a minute."
+    assert [each["id"] for each in world("GET", "/v1/webhooks?limit=100").body["data"]][-1] == last.body["id"]
 
 
 def test_of_two_webhooks_that_become_the_third_at_a_host_one_is_refused(

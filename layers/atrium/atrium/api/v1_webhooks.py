@@ -224,7 +224,8 @@ class WebhookView(ResourceView):
     ]
     secret_version: Annotated[int, Field(description="The number of its newest secret.")]
     previous_secret_expires_at: Annotated[
-        str | None, Field(description="Until when events are signed with the secret before that, too; null for none.")
+        str | None,
+        Field(description="Until when events are, or were, signed with the secret before that, too; null for none."),
     ]
     created_at: str
     updated_at: str

@@ -33,6 +33,8 @@ from atrium.store.rows import delivery_row, to_webhook, webhook_row
 # happens in a tenant.
 MAX_WEBHOOKS = 20
 MAX_OF_A_HOST = 3
+# The most rows of a tenant's webhooks, with those of deleted ones that are not purged yet: one query reads them all.
+_MOST_ROWS = 200
 
 # A webhook is tested at most once in this time.
 TESTED_AFTER = timedelta(minutes=1)
@@ -56,7 +58,7 @@ class Opened(NamedTuple):
 def endpoints(tenant: str) -> Range:
     """The webhooks of a tenant, the deleted ones too."""
     pk = keys.endpoint(tenant, "").pk
-    return Range(*keys.beginning(pk, keys.ENDPOINT), 10 * MAX_WEBHOOKS)
+    return Range(*keys.beginning(pk, keys.ENDPOINT), _MOST_ROWS)
 
 
 def require_admin(work: Work) -> None:
@@ -120,6 +122,9 @@ class Webhooks:
         require_admin(self._work)
         self._work.replay()
         self._work.match(None)
+        if len(rows) >= _MOST_ROWS:
+            message = "Too many webhooks were deleted a moment ago. Try again in a minute."
+            raise Conflict(message, Code.TOO_MANY_WEBHOOKS)
         self._require_room(address.host, self._of(rows))
         now = self._work.now
         webhook = Webhook(
