@@ -36,7 +36,7 @@ _FUNCTIONS = {"WebhookEvents": "FanOutEvents", "WebhookDeliveries": "DeliverEven
 
 class Mill:
     """Runs the functions behind webhooks of a world. `before` is called before each invocation, and may raise to end
-    it. `invoked` counts the invocations by function."""
+    it; `event` is what the invocation takes. `invoked` counts the invocations by function."""
 
     def __init__(self, world: World, template: Template, patch: pytest.MonkeyPatch) -> None:
         assert world.table is not None
@@ -47,6 +47,7 @@ class Mill:
         self._template = template
         self._fed: set[str] = set()
         self.before: Callable[[str], object] = lambda _: None
+        self.event: Any = None
         self.invoked: Counter[str] = Counter()
         self.took = 0.0
         # Seconds since 1970.
@@ -261,6 +262,7 @@ class Mill:
 
     def _invoke(self, name: str, event: Any) -> Any:
         self.invoked[name] += 1
+        self.event = event
         self.before(name)
         with clock.telling(self.now):
             return call(self._template.functions[name], event)
