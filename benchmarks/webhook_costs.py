@@ -161,7 +161,7 @@ COLUMNS = {
 
 
 def section(steps: Mapping[str, Step], template: Template, paid: Mapping[str, Any]) -> str:
-    """What webhooks cost, as paragraphs of Markdown."""
+    """The costs of webhooks, as paragraphs of Markdown."""
     memory = {name: function.memory for name, function in template.functions.items()}
     milliseconds = paid["assumed"]["milliseconds"]
     spent = dollars(steps, memory, paid)

@@ -52,7 +52,7 @@ def test_all_data_survives_a_kill_of_the_whole_group(tmp_path: Path) -> None:
             instance.kill_group()
             wait_for(lambda instance=instance: not instance.members())  # type: ignore[misc]
             assert (tmp_path / "dev.json").exists(), "a killed instance cannot tidy up"
-    # What these keep is tested without an instance.
+    # Their contents are tested without an instance.
     assert {path.name for path in (tmp_path / "queues").iterdir()} == {
         "ProjectRequests.jsonl",
         "WebhookDeliveries.fifo.jsonl",

@@ -18,7 +18,7 @@ def told(answer: Answer) -> tuple[int, str]:
 def meeting(
     world: World, before_commit: BeforeCommit, first: Callable[[World], Answer], second: Callable[[World], Answer]
 ) -> list[tuple[int, str]]:
-    """What both are answered where the first one commits between what the second one reads and its commit."""
+    """The answers of both where the first one commits between what the second one reads and its commit."""
     answers: list[Answer] = []
 
     def meet(other: World) -> Answer:

@@ -125,7 +125,7 @@ class Attack:
 
 
 _WEBHOOK = re.compile("/v1/webhooks/[0-9a-f-]{36}")
-# What is refused if it is done again at once.
+# Requests that are refused if they are made again at once.
 _ONCE = "(Rotate|Test)Webhook|RecoverEvents"
 
 

@@ -265,7 +265,7 @@ def due(at: str, tenant: str, webhook: str, event: str | None = None) -> Key:
 
 
 def due_until(at: str) -> list[Span]:
-    """What is due at the timestamp `at`, in each partition."""
+    """The rows that are due at the timestamp `at`, in each partition."""
     return [Span(f"{DUE_PREFIX}{shard}", _FIRST, f"{at}#{_LAST}") for shard in range(DUE_SHARDS)]
 
 

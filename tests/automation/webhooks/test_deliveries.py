@@ -59,7 +59,7 @@ def test_only_events_that_match_are_delivered(world: World, mill: Mill) -> None:
         world.new_record(other, "tasks")
         mill.feed()
         mill.settle()
-        # What waits is attempted a few at a time, in no order.
+        # Waiting deliveries are attempted a few at a time, in no order.
         got = [sorted(body_of(each)["type"] for each in receiver.received) for receiver in them]
     created, updated = "task.created", "task.updated"
     assert got == [[created] * 2, [created, created, updated], [created], [created, updated], []]

@@ -87,7 +87,7 @@ class Sent(NamedTuple):
 
 
 class State(NamedTuple):
-    """What the attempts with a webhook came to: failures and time-outs in a row, since when it fails, how many probes
+    """The outcome of the attempts so far: failures and time-outs in a row, since when it fails, how many probes
     it has had since, when it is due as a whole, and its recovery that runs."""
 
     failures: int = 0
@@ -118,8 +118,8 @@ def expiry(event: str) -> Item:
 
 
 def due_row(tenant: str, attempt: int | None = None) -> Item:
-    """What is due: an attempt of a delivery by its number, or a webhook as a whole. The check of the table finds it by
-    its tenant."""
+    """The row of a delivery's attempt that is due, by the attempt's number, or of a webhook that is due as a whole. The
+    check of the table finds it by its tenant."""
     return {"tenant": tenant} | ({} if attempt is None else {"attempt": attempt})
 
 
