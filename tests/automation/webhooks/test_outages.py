@@ -136,7 +136,7 @@ def test_healthy_webhooks_get_all_in_the_company_of_bad_ones_and_killed_function
             hurry(mill, hanging, monkeypatch)
 
         mill.before = before
-        events = happen(world, mill, full(30, 1_000))
+        events = happen(world, mill, full(100, 1_000))
         mill.run(HOUR)
         mill.before = lambda _: None
         for receiver, answer in zip(them, answers, strict=True):
