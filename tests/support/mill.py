@@ -1,4 +1,4 @@
-"""What the cloud does between a change and its deliveries, in one thread and on a clock of its own.
+"""The way from a change to its deliveries as the cloud runs it, in one thread and on a clock of its own.
 
 Events of the ledger get their numbers and go to the queue of events; queues bring their messages, and the sweep runs in
 each minute in which something is due. Time passes only where nothing is left to do, so three days take as long as the
