@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Expired
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,8 @@ class Workers:
     The functions named in `own` have pools of their own, of so many processes, which start with the first event. They
     wait for services that are not on this machine, and would keep requests waiting.
 
-    Changed code gets new pools; the old ones finish the requests that they have begun.
+    Changed code gets new pools; the old ones finish the requests that they have begun. A pool of which an idle process
+    was killed takes nothing more, and is replaced at the next event.
     """
 
     def __init__(self, environment: Mapping[str, str], size: int, own: Mapping[str, int] | None = None) -> None:
@@ -129,10 +131,11 @@ class Workers:
         self._lock = threading.Lock()
         self._code = _code()
         self._looked = time.monotonic()
-        # Pools of older code, each with the thread that waits for it to finish.
+        # Pools that take nothing more, each with the thread that waits for it to finish.
         self._ended: list[tuple[ProcessPool, threading.Thread]] = []
         self._pools = self._new_pools(start_worker)
         self._running: Counter[str] = Counter()
+        self._stopped = False
 
     def __call__(self, function: Function, event: Mapping[str, Any]) -> Any:
         """Invokes as Invoker documents. Failures are shown in the terminal, as they would be in the function's log."""
@@ -141,14 +144,23 @@ class Workers:
                 say(f"{function.name} was throttled: its reserved concurrency is {function.concurrency}")
                 raise FunctionThrottled(function.name)
             self._renew()
+            future = self._scheduled(function, event)
             self._running[function.name] += 1
-            pool = self._pools.get(function.name, self._pools[_ALL_OTHERS])
-            future = pool.schedule(_run, args=(function, event), timeout=function.timeout)
         try:
             return self._result(function, future)
         finally:
             with self._lock:
                 self._running[function.name] -= 1
+
+    def _scheduled(self, function: Function, event: Mapping[str, Any]) -> "Future[Any]":
+        """Gives the event to the function's pool."""
+        name = function.name if function.name in self._pools else _ALL_OTHERS
+        pool = self._pools[name]
+        if not self._stopped and not pool.active:
+            self._finish(pool)
+            pool = self._pools[name] = self._new_pool(start_worker_anew, self._sizes[name])
+        future: Future[Any] = pool.schedule(_run, args=(function, event), timeout=function.timeout)
+        return future
 
     @staticmethod
     def _result(function: Function, future: "Future[Any]") -> Any:
@@ -160,6 +172,9 @@ class Workers:
         except ProcessExpired as error:
             say(f"{function.name} | its process ended with status {error.exitcode}")
             raise FunctionFailed("Runtime.ExitError", f"the process ended with status {error.exitcode}") from None
+        except BrokenProcessPool:
+            say(f"{function.name} | its process ended")
+            raise FunctionFailed("Runtime.ExitError", "the process ended") from None
         if "raised" in result:
             raise FunctionFailed(*result["raised"])
         return result["returned"]
@@ -179,9 +194,13 @@ class Workers:
         self._ended = [(pool, thread) for pool, thread in self._ended if thread.is_alive()]
         for pool in ended.values():
             pool.close()
-            finishing = threading.Thread(target=pool.join, name="old code", daemon=True)
-            finishing.start()
-            self._ended.append((pool, finishing))
+            self._finish(pool)
+
+    def _finish(self, pool: ProcessPool) -> None:
+        """Waits in a thread until the pool, which takes nothing more, has finished."""
+        finishing = threading.Thread(target=pool.join, name="finishing", daemon=True)
+        finishing.start()
+        self._ended.append((pool, finishing))
 
     def _new_pools(self, initializer: Callable[[Mapping[str, str]], None]) -> dict[str, ProcessPool]:
         pools = {name: self._new_pool(initializer, size) for name, size in self._sizes.items()}
@@ -194,6 +213,8 @@ class Workers:
 
     def stop(self) -> None:
         """Ends every process, busy ones too."""
+        with self._lock:
+            self._stopped = True
         for pool, _ in self._ended:
             pool.stop()
         for pool in self._pools.values():

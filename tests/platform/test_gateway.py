@@ -1,10 +1,13 @@
 """The laptop edition's gateway answers like API Gateway, from the same OpenAPI document."""
 
 import json
+import os
 import re
+import signal
 from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -351,6 +354,20 @@ def test_a_function_at_its_concurrency_limit_is_throttled_until_one_ends(tmp_pat
         until.touch()
         assert running.result() == "waited"
     assert workers(bounded, {"until": str(until)}) == "waited"
+
+
+def test_a_process_that_was_killed_while_idle_is_replaced(workers: Workers) -> None:
+    killed = workers(function("count"), {})["pid"]
+    os.kill(killed, signal.SIGKILL)
+
+    def answered() -> bool:
+        # An event that comes before the end of the process is noticed fails with it.
+        with suppress(FunctionFailed):
+            return bool(workers(function("count"), {})["pid"] != killed)
+        return False
+
+    wait_for(answered)
+    assert workers(function("count"), {})["calls"] == 2, "the process is used again"
 
 
 def test_functions_with_processes_of_their_own_keep_no_other_waiting(tmp_path: Path, workers: Workers) -> None:
