@@ -16,7 +16,7 @@ from atrium.store.webhook_queues import Due
 from tests.support.client import World, flat_id, v1_id
 from tests.support.mill import Killed, Mill
 from tests.support.receiver import Received, Receiver, receivers
-from tests.support.webhooks import HOUR, MINUTE, deliveries, proven, verified
+from tests.support.webhooks import HOUR, MINUTE, deliveries, new_webhook, proven, verified
 from tests.support.world import Count, full
 
 DAY = 24 * HOUR
@@ -95,6 +95,42 @@ def test_after_five_days_of_failures_the_webhook_is_disabled_and_recovers_all(
     assert max(Counter(one.accepted).values()) == 1
     assert world("GET", f"{webhook['path']}/recoveries/{job['id']}").body["status"] == "done"
     count(events=len(events), attempts=attempts)
+
+
+def test_failing_webhook_made_active_again_gets_what_waits_before_the_next_sweep(
+    world: World, mill: Mill, one: Receiver
+) -> None:
+    webhook = proven(mill, world, one)
+    one.answer = lambda _: 500
+    events = happen(world, mill, 5)
+    mill.run(HOUR)
+    assert world("GET", webhook["path"]).body["health"] == "failing"
+    one.answer = lambda _: 200
+    assert mill.request("PATCH", webhook["path"], {"status": "paused"}).status == 200
+    assert mill.request("PATCH", webhook["path"], {"status": "active"}).status == 200
+    mill.feed()
+    mill.settle()
+    assert {*events} <= {*one.accepted}
+    assert world("GET", webhook["path"]).body["health"] == "ok"
+
+
+def test_changes_of_the_url_of_a_webhook_that_never_answered_bring_no_attempt_before_the_next_sweep(
+    world: World, mill: Mill, one: Receiver
+) -> None:
+    webhook = new_webhook(world, url=one.url)
+    one.answer = lambda _: 500
+    mill.feed()
+    mill.run(MINUTE)
+    mill.now += 1
+    attempts = len(one.received)
+    assert attempts >= 1
+    for path in ("a", "b", "c"):
+        assert mill.request("PATCH", webhook["path"], {"url": f"{one.url}{path}"}).status == 200
+        mill.feed()
+        mill.settle()
+    assert len(one.received) == attempts
+    mill.run(MINUTE)
+    assert len(one.received) == attempts + 1
 
 
 def test_dead_webhook_with_many_waiting_costs_at_most_100_invocations_a_day(

@@ -120,16 +120,28 @@ def _made_due(line: Line, now: str) -> Sequence[Due]:
 
 def _do(event: Mapping[str, Any], until: Callable[[], bool]) -> None:
     """Does what a request has asked for by an event of a webhook."""
-    if event["type"] not in ("webhook.redelivered", "webhook.recovered") or event["resource"] is None:
+    type, asked = event["type"], event["resource"]
+    if type not in ("webhook.updated", "webhook.redelivered", "webhook.recovered") or asked is None:
         return
     tenant, webhook = from_uuid(event["tenant_id"]), from_uuid(event["webhook_id"])
-    if event["type"] == "webhook.recovered":
-        _recover(tenant, webhook, from_uuid(event["resource"]["recovery_id"]), until)
-        return
-    id = from_uuid(event["resource"]["event_id"])
-    _, _, delivery, _ = Line(table(), tenant, webhook).read(id)
-    if delivery is not None and delivery.state == "pending":
-        webhook_queues().send([Due(tenant, webhook, id, delivery.attempts, delivery.next_attempt_at)])
+    line = Line(table(), tenant, webhook)
+    if type == "webhook.updated":
+        _resume(line)
+    elif type == "webhook.recovered":
+        _recover(tenant, webhook, from_uuid(asked["recovery_id"]), until)
+    else:
+        id = from_uuid(asked["event_id"])
+        _, _, delivery, _ = line.read(id)
+        if delivery is not None and delivery.state == "pending":
+            webhook_queues().send([Due(tenant, webhook, id, delivery.attempts, delivery.next_attempt_at)])
+
+
+def _resume(line: Line) -> None:
+    """Brings what waits for a webhook that was made active again. To one that has never answered only the sweep brings
+    it, once a minute, however often its URL is changed."""
+    webhook, state, _, _ = line.read()
+    if webhook is not None and webhook.circuit != "untried" and state.due_at is not None and state.due_at <= _now():
+        webhook_queues().send([Due(line.tenant, line.webhook, at=state.due_at)])
 
 
 def _recover(tenant: str, webhook: str, recovery: str, until: Callable[[], bool]) -> None:
