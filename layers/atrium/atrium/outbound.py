@@ -135,10 +135,10 @@ def parsed(text: str, *, loopback: bool) -> Url:
     _require_host(host, loopback, on_this_machine)
     port = _DEFAULT_PORTS[scheme]
     if colon:
-        if not _PORT.fullmatch(port_text) or int(port_text) > 65535:
-            raise UnfitUrl("The port must be 443 or 8443")
-        port = int(port_text)
-    if port not in PORTS and not on_this_machine:
+        port = int(port_text) if _PORT.fullmatch(port_text) else 0
+    if on_this_machine and not 1 <= port <= 65535:
+        raise UnfitUrl("The port must be a number from 1 to 65535")
+    if not on_this_machine and port not in PORTS:
         raise UnfitUrl("The port must be 443 or 8443")
     return Url(scheme, host, port, target if target.startswith("/") else f"/{target}")
 

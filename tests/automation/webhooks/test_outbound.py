@@ -285,6 +285,13 @@ def test_unfit_url_is_refused_before_anything_is_looked_up(network: Network, url
     assert (refused.value.message, network.looked_up, network.connections) == (message, [], [])
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "99999", "100000", "08080", "", "http", "-1"])
+def test_wrong_port_of_this_machine_is_refused_with_the_ports_that_a_laptop_takes(port: str) -> None:
+    with pytest.raises(UnfitUrl) as refused:
+        parsed(f"http://localhost:{port}/", loopback=True)
+    assert refused.value.message == "The port must be a number from 1 to 65535"
+
+
 UNFIT = (
     *("127.0.0.1", "127.8.9.10", "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255"),
     *("192.168.1.1", "169.254.0.1", "169.254.169.254", "169.254.170.2", "169.254.100.1", "100.64.0.1"),
