@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 from datetime import datetime
 
+from atrium.ids import to_uuid
+
 # The beginning of a route's log line for CloudWatch. It is not shown, since the gateway prints a line for each request.
 _FOR_CLOUDWATCH = '{"message":"Answered",'
 
@@ -51,5 +53,7 @@ def _attempt(line: str) -> str:
     told = json.loads(line)
     result = told.get("status") or told.get("error")
     after = told.get("next")
+    # The form that the API and the receiver know.
+    event = to_uuid(told["event"])
     again = f", next at {datetime.fromisoformat(after).astimezone():%H:%M:%S}" if after else ""
-    return f"webhook {told['host']} {told['type']} {told['event']} attempt {told['attempt']}: {result}{again}"
+    return f"webhook {told['host']} {told['type']} {event} attempt {told['attempt']}: {result}{again}"

@@ -263,7 +263,7 @@ def test_a_laptops_terminal_shows_an_attempt_of_a_delivery_as_a_short_line(
     attempt: dict[str, Any] = {
         "tenant": "t",
         "endpoint": "w",
-        "event": "64a1",
+        "event": "64a1f2c3b4e5d6f7a8b9c0d1",
         "type": "project.created",
         "attempt": 2,
         "host": "127.0.0.1",
@@ -281,8 +281,8 @@ def test_a_laptops_terminal_shows_an_attempt_of_a_delivery_as_a_short_line(
         time.tzset()
     shown = [line.split(" ", 1)[1] for line in capfd.readouterr().err.splitlines()]
     assert shown[:3] == [
-        "webhook 127.0.0.1 project.created 64a1 attempt 2: 204",
-        "webhook 127.0.0.1 project.created 64a1 attempt 2: 500, next at 12:00:06",
-        "webhook 127.0.0.1 project.created 64a1 attempt 2: timed_out",
+        "webhook 127.0.0.1 project.created 64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1 attempt 2: 204",
+        "webhook 127.0.0.1 project.created 64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1 attempt 2: 500, next at 12:00:06",
+        "webhook 127.0.0.1 project.created 64a1f2c3-b4e5-8000-8000-d6f7a8b9c0d1 attempt 2: timed_out",
     ]
     assert [line.partition(",")[0] for line in shown[3:]] == ['DeliverEvents | {"message":"Not delivered"'] * 2
