@@ -34,9 +34,8 @@ def endpoints_of(directory: Path, template: Template) -> Iterator[dict[str, str]
             stack.callback(engine.flush)
             log = Log(directory)
             bus = Bus(log.event)
-            # Messages are accepted, and lost with this process: no function reads the queues. A delivery of a webhook
-            # is a row of the table as well, and the sweep of the next instance sends what is overdue.
-            queues = Queues(template.queues, log.letters)
+            # No function reads the queues here: their messages are for the next instance.
+            queues = Queues(template.queues, log.letters, directory / "queues")
             key_file = webhook_key(directory)
             stack.enter_context(
                 served(bus, key, queues, lambda name, event: call(template.functions[name], event), key_file)

@@ -177,9 +177,7 @@ def test_the_endpoint_makes_codes_with_the_key_file_that_the_first_start_made(tm
     }
 
 
-def test_without_an_instance_messages_are_accepted_and_lost_with_the_command(
-    template: Template, tmp_path: Path
-) -> None:
+def test_without_an_instance_messages_are_kept_for_the_next_one(template: Template, tmp_path: Path) -> None:
     with endpoints_of(tmp_path, template) as endpoints:
         sqs = boto3.client(
             "sqs",
@@ -191,6 +189,9 @@ def test_without_an_instance_messages_are_accepted_and_lost_with_the_command(
         url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/ProjectRequests"
         assert sqs.send_message(QueueUrl=url, MessageBody="{}")["MessageId"]
     assert not (tmp_path / "dead-letters.jsonl").exists()
+    queues = Queues(template.queues, Letters(tmp_path / "dead-letters.jsonl"), tmp_path / "queues")
+    kept = {queue.settings.name: queue.receive(10, within=0) for queue in queues.by_arn.values()}
+    assert {name: [each.body for each in got] for name, got in kept.items() if got} == {"ProjectRequests": ["{}"]}
 
 
 def test_messages_that_are_not_done_are_in_the_queue_of_the_next_instance(tmp_path: Path) -> None:
