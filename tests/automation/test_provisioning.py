@@ -13,6 +13,7 @@ from local.demo import demo
 from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.support.client import A_MOMENT, A_UUID, AN_ID, World
+from tests.support.clock import HANGS
 from tests.support.world import Crowd, at_once
 
 
@@ -257,30 +258,32 @@ def test_one_request_sent_many_times_at_once_makes_one_tenant(crowd: Crowd, temp
     assert all(made == results[0] for made in results)
 
 
-def test_demo_tenants_are_made_though_the_table_is_busy_at_first(
-    world: World, template: Template, tmp_path: Path
+def test_demo_tenants_are_made_though_the_table_hangs_at_first(
+    crowd: Crowd, template: Template, tmp_path: Path
 ) -> None:
-    busy = iter([FunctionFailed("Unavailable", "busy")] * 2)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
+    dev, busy = crowd.world.dev, list[str]()
     secrets = {
         tenant: {
             name: {kind: each[kind] for kind in ("token", "api_key")} for name, each in known["principals"].items()
         }
-        for tenant, known in world.dev["tenants"].items()
+        for tenant, known in dev["tenants"].items()
     }
-    (elsewhere / "demo.json").write_text(json.dumps({"secrets": secrets}))
+    (tmp_path / "demo.json").write_text(json.dumps({"secrets": secrets}))
+    crowd.proxy.before = lambda *_: HANGS if len(busy) < 2 else None
 
     def provision(request: Mapping[str, Any]) -> Any:
-        for failure in busy:
-            raise failure
-        return call(template.functions["Provision"], request)
+        try:
+            return crowd.invoke(template.functions["Provision"], request)
+        except FunctionFailed as failure:
+            busy.append(str(failure))
+            raise
 
-    made = demo(elsewhere, provision)["tenants"]
+    made = demo(tmp_path, provision)["tenants"]
     assert {name: tenant["tenant_id"] for name, tenant in made.items()} == {
-        name: tenant["tenant_id"] for name, tenant in world.dev["tenants"].items()
+        name: tenant["tenant_id"] for name, tenant in dev["tenants"].items()
     }
-    assert next(busy, None) is None
+    told = "The service is busy. Send the same request again, with the same idempotency key."
+    assert busy == [f"Unavailable: {told}"] * 2
 
 
 def test_demo_tenants_are_not_tried_again_after_another_failure(tmp_path: Path) -> None:

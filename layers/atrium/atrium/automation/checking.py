@@ -44,7 +44,7 @@ class CheckRequest(BaseModel):
 
 
 def checking_handler() -> Handler:
-    """The handler. Its result is the summary of atrium.store.fsck. Raises Refused."""
+    """The handler. Its result is the summary of atrium.store.fsck. Raises Refused and Unavailable."""
     warm(connect)
 
     def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:

@@ -26,7 +26,8 @@ Changed = Issued | Rotated | Revoked
 
 
 def provisioning_handler() -> Handler:
-    """The handler. Its result names everything that was made, with secrets the first time only. Raises Refused."""
+    """The handler. Its result names everything that was made, with secrets the first time only. Raises Refused
+    and Unavailable."""
     warm(connect)
 
     def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -37,22 +38,22 @@ def provisioning_handler() -> Handler:
 
 
 def issuing_handler() -> Handler:
-    """The handler. Its result has the secret the first time only. Raises Refused."""
+    """The handler. Its result has the secret the first time only. Raises Refused and Unavailable."""
     return _keyring_handler(Issue, Keyring.issue)
 
 
 def rotating_handler() -> Handler:
-    """The handler. Its result has the new secret the first time only. Raises Refused."""
+    """The handler. Its result has the new secret the first time only. Raises Refused and Unavailable."""
     return _keyring_handler(Rotation, Keyring.rotate)
 
 
 def revoking_handler() -> Handler:
-    """The handler. Raises Refused."""
+    """The handler. Raises Refused and Unavailable."""
     return _keyring_handler(Revocation, Keyring.revoke)
 
 
 def listing_handler() -> Handler:
-    """The handler. Raises Refused."""
+    """The handler. Raises Refused and Unavailable."""
     warm(connect)
 
     def handler(event: Mapping[str, Any], _: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from atrium import documents
-from atrium.errors import Detail, Invalid, KeyReused, Refusal, Unfit
+from atrium.errors import Detail, Invalid, KeyReused, Refusal, Unavailable, Unfit
 from atrium.store.engine.work import Outcome, Work
 
 M = TypeVar("M", bound=BaseModel)
@@ -25,9 +25,12 @@ class Refused(Exception):
 
 @contextmanager
 def refusals_told() -> Iterator[None]:
-    """Raises Refused in the place of a Refusal that is raised inside."""
+    """Raises Refused in the place of a Refusal that is raised inside, but for Unavailable: it has an errorType of its
+    own, by which an invoker knows that the same event may succeed later."""
     try:
         yield
+    except Unavailable:
+        raise
     except Unfit as refusal:
         raise Refused(f"body.{_SPELLED.get(refusal.field, refusal.field)}: {refusal.message}") from None
     except Invalid as refusal:

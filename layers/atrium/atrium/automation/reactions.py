@@ -47,7 +47,7 @@ class ProjectRequest(BaseModel):
 
 def project_creating_handler() -> Handler:
     """The handler of a queue's batch, an event of the bus, or a ProjectRequest. Its result is the project as in v1, or
-    the failures of the batch. Raises Refused.
+    the failures of the batch. Raises Refused and Unavailable.
     """
     warm(connect)
 
@@ -72,7 +72,7 @@ def project_creating_handler() -> Handler:
 
 def viewer_adding_handler() -> Handler:
     """The handler of the bus's project.created: adds the principal of the settings as a viewer, on behalf of the
-    project's manager. Its result says whether the principal was added. Raises Refused.
+    project's manager. Its result says whether the principal was added. Raises Refused and Unavailable.
     """
     warm(connect)
 
