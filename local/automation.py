@@ -137,6 +137,10 @@ class Automation:
             if rule.schedule is not None:
                 self._start(rule.name, self._keep_time, rule, period(rule.schedule))
 
+    def finish(self) -> None:
+        """Waits until the functions that rules have invoked are done. Takes no event any more."""
+        self._asynchronous.shutdown()
+
     def stop(self) -> None:
         """Stops everything, after waiting a moment for the events in progress. The next instance delivers unfinished
         stream records again.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from local.automation import Log
+from local.automation import Automation, Log
 from local.bus import Bus, served
 from local.database import database, new_access_key_id
 from local.directory import owned, require_layout, webhook_key
@@ -20,8 +20,9 @@ def endpoints_of(directory: Path, template: Template) -> Iterator[dict[str, str]
     """The endpoints `dynamodb` and `eventbridge` (also for SQS, Lambda and KMS) of the instance that runs on a data
     directory, and the `access_key_id` that they accept.
 
-    Without such an instance, starts an engine on the data, which has the table then, a bus that only logs its events,
-    and the functions in this process.
+    Without such an instance, starts an engine on the data, which has the table then, and runs the functions in this
+    process, also those that a rule of the bus invokes. No function reads the queues: their messages are for the next
+    instance.
     """
     with ExitStack() as stack:
         if stack.enter_context(owned(directory)):
@@ -33,13 +34,14 @@ def endpoints_of(directory: Path, template: Template) -> Iterator[dict[str, str]
             # The writes of a command are on disk before its engine ends.
             stack.callback(engine.flush)
             log = Log(directory)
-            bus = Bus(log.event)
-            # No function reads the queues here: their messages are for the next instance.
             queues = Queues(template.queues, log.letters, directory / "queues")
+            automation = Automation(template, call, log, queues)
+            bus = Bus(automation.take)
             key_file = webhook_key(directory)
             stack.enter_context(
                 served(bus, key, queues, lambda name, event: call(template.functions[name], event), key_file)
             )
+            stack.callback(automation.finish)
             yield {"dynamodb": engine.endpoint, "eventbridge": bus.url, "access_key_id": key}
             return
         published = directory / "endpoints.json"

@@ -134,8 +134,18 @@ class Mill:
             client.meta.events.unregister(hook, call)
 
     def due(self) -> list[Any]:
-        """The rows of what is due."""
-        return [row for key, row in self._table.items().items() if key.pk.startswith(keys.DUE_PREFIX)]
+        """The rows of what is due, now or later."""
+        rows = []
+        for span in keys.due_until(_text(self.moment + timedelta(days=30))):
+            found = self._table.answer(
+                "Query",
+                TableName=self._table.name,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": span.pk}},
+            )
+            assert "LastEvaluatedKey" not in found
+            rows += found["Items"]
+        return rows
 
     def _ledger(self) -> list[Any]:
         return [row for key, row in self._table.items().items() if "#L#" in key.pk]
@@ -219,25 +229,11 @@ class Mill:
             for message in self._queues[name]._messages
             if message.hidden_until > self.now
         ]
-        due = min((row["sk"]["S"].partition("#")[0] for row in self._due()), default=None)
+        due = min((row["sk"]["S"].partition("#")[0] for row in self.due()), default=None)
         if due is not None:
             seconds = max(datetime.fromisoformat(due).timestamp(), self.now + 0.001)
             hidden.append(-(-seconds // 60) * 60)
         return min(hidden, default=None)
-
-    def _due(self) -> list[Any]:
-        spans = keys.due_until(_text(self.moment + timedelta(days=30)))
-        rows = []
-        for span in spans:
-            found = self._table.answer(
-                "Query",
-                TableName=self._table.name,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": span.pk}},
-                Limit=1,
-            )
-            rows += found["Items"]
-        return rows
 
     # ------------------------------------------------------------ functions
 

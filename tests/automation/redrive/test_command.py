@@ -18,6 +18,7 @@ from tests.support.client import flat_id, v1_id
 from tests.support.clock import NET
 from tests.support.place import GHOST
 from tests.support.processes import Instance, running, wait_for
+from tests.support.receiver import receivers
 from tests.support.redrive import DONE, requested, waiting
 from tests.support.rows import Rows
 
@@ -46,26 +47,34 @@ def lose_an_event(instance: Instance) -> str:
 def test_make_redrive_sends_dead_letters_and_lost_events_again_with_and_without_a_running_instance(
     tmp_path: Path,
 ) -> None:
+    """What it sends without one starts functions, and reaches webhooks at the next start."""
     assert made_again(tmp_path) == (2, f"{tmp_path} holds no data of `make run`. Set DATA_DIR.\n")
     letters = Letters(tmp_path / "dead-letters.jsonl")
-    with running(tmp_path) as instance:
-        world = instance.world
-        letters.add("DeadLetters", {"messageId": "m-1", "body": json.dumps(requested(world))})
-        assert made_again(tmp_path) == (0, {"sent": 1, **DONE})
-        (project,) = world("GET", world.projects()).body["data"]
-        events = {"complete": True, "after": None, "events": {"sent": 1, "failed": 0, "left": 0}}
-        tenant, id = world.dev["tenants"]["acme"]["tenant_id"], lose_an_event(instance)
-        assert made_again(tmp_path, LEDGER="1") == (0, {"sent": 0, **DONE, **events})
-        span = {"SINCE": str(datetime.now(UTC) - timedelta(hours=3)), "UNTIL": str(datetime.now(UTC) - HOUR)}
-        assert made_again(tmp_path, TENANT=tenant, **span) == (0, events)
-        told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-        assert [event["sequence"] for event in told if event["id"] == v1_id(id)] == [1, 1]
-        letters.add("DeadLetters", {"detail-type": "other"})
-        letters.add("DeadLetters", {"messageId": "m-2", "body": json.dumps(requested(world))})
-        instance.kill_group()
-        wait_for(lambda: not instance.members())
-    status, summary = made_again(tmp_path)
-    assert (status, summary["sent"], summary["left"]) == (1, 1, 1)
-    assert waiting(letters) == [{"detail-type": "other"}]
-    with running(tmp_path) as instance:
-        assert instance.world("GET", instance.world.projects()).body["data"] == [project]
+    events = {"complete": True, "after": None, "events": {"sent": 1, "failed": 0, "left": 0}}
+    with receivers(1) as (receiver,):
+        with running(tmp_path) as instance:
+            world = instance.world
+            letters.add("DeadLetters", {"messageId": "m-1", "body": json.dumps(requested(world))})
+            assert made_again(tmp_path) == (0, {"sent": 1, **DONE})
+            (project,) = world("GET", world.projects()).body["data"]
+            tenant, id = world.dev["tenants"]["acme"]["tenant_id"], lose_an_event(instance)
+            assert made_again(tmp_path, LEDGER="1") == (0, {"sent": 0, **DONE, **events})
+            span = {"SINCE": str(datetime.now(UTC) - timedelta(hours=3)), "UNTIL": str(datetime.now(UTC) - HOUR)}
+            assert made_again(tmp_path, TENANT=tenant, **span) == (0, events)
+            told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+            assert [event["sequence"] for event in told if event["id"] == v1_id(id)] == [1, 1]
+            letters.add("DeadLetters", {"detail-type": "other"})
+            letters.add("DeadLetters", {"messageId": "m-2", "body": json.dumps(requested(world))})
+            webhook = world("POST", "/v1/webhooks", {"url": receiver.url, "events": ["project.created"]}).body["id"]
+            assert world("POST", f"/v1/webhooks/{webhook}/test", {}).status == 202
+            wait_for(lambda: len(receiver.accepted) == 1)
+            id = lose_an_event(instance)
+            instance.kill_group()
+            wait_for(lambda: not instance.members())
+        status, summary = made_again(tmp_path, LEDGER="1")
+        assert [detail["outcome"] for detail in summary.pop("details")] == ["left"]
+        assert (status, {"details": [], **summary}) == (1, {"sent": 1, **DONE, "left": 1, **events})
+        assert waiting(letters) == [{"detail-type": "other"}]
+        with running(tmp_path) as instance:
+            assert instance.world("GET", instance.world.projects()).body["data"] == [project]
+            wait_for(lambda: receiver.accepted[1:] == [v1_id(id)])

@@ -133,6 +133,7 @@ def test_changes_of_the_url_of_a_webhook_that_never_answered_bring_no_attempt_be
     assert len(one.received) == attempts + 1
 
 
+@pytest.mark.timeout(1_200)
 def test_dead_webhook_with_many_waiting_costs_at_most_100_invocations_a_day(
     world: World, mill: Mill, one: Receiver, count: Count
 ) -> None:
@@ -152,6 +153,7 @@ def test_dead_webhook_with_many_waiting_costs_at_most_100_invocations_a_day(
     count(waiting=many, hours=hours, invocations=mill.invoked["DeliverEvents"])
 
 
+@pytest.mark.timeout(1_800)
 def test_healthy_webhooks_get_all_in_the_company_of_bad_ones_and_killed_functions(
     world: World, mill: Mill, monkeypatch: pytest.MonkeyPatch, count: Count
 ) -> None:
