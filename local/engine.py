@@ -1,9 +1,9 @@
 """DynamoDB Local in a Python process, with two settings that the engine has no option for: it listens on a given socket
 of the loopback, and refuses requests from strangers. docs/decisions/0018 gives the reasons.
 
-local/database.py starts this program with the engine's jar and arguments. Standard input is the listening socket.
-AWS_ACCESS_KEY_ID is the key id that requests must be signed with; as an argument, every user of the machine could read
-it.
+local/database.py starts this program with Java's option for its compiler, the engine's jar and arguments. Standard
+input is the listening socket. AWS_ACCESS_KEY_ID is the key id that requests must be signed with; as an argument, every
+user of the machine could read it.
 """
 
 import json
@@ -25,12 +25,12 @@ _WHY = {
 
 
 def main() -> None:
-    jar, *arguments = sys.argv[1:]
+    compiler, jar, *arguments = sys.argv[1:]
     (machine,) = (JAVA_HOME / "lib" / "server").glob("libjvm.*")
     jpype.startJVM(
         "-Xmx512m",
         "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
+        compiler,
         "-Xrs",  # a signal ends the JVM at once and silently
         "--enable-native-access=ALL-UNNAMED",
         f"-Djava.library.path={Path(jar).parent / 'DynamoDBLocal_lib'}",

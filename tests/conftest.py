@@ -88,6 +88,7 @@ LONG = (
     "test_model",
     "test_torn",
     "test_chains",
+    "test_outages",
     "test_damage",
     "test_runs",
     "test_purge",
@@ -131,7 +132,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     options = session.config.option
     if getattr(options, "numprocesses", 0) and not options.collectonly and "ENGINE" not in os.environ:
         the_template()
-        engine = _of_all_workers.enter_context(database(None, KEY))
+        engine = _of_all_workers.enter_context(database(None, KEY, busy=True))
         engine.wait_until_ready()
         os.environ |= {"ENGINE": engine.endpoint, "ENGINE_KEY": KEY}
 

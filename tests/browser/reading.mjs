@@ -1,22 +1,26 @@
-// Reads GET /docs on one screen: what axe-core finds, in light and in dark colours, whether it is wider than the screen,
-// what links into it show, what its search finds, what the keyboard does. Prints it as JSON. Arguments: the API's base
-// URL, the screen's width, a folder for screenshots if they are wanted.
+// Reads GET /docs: the faults that axe-core finds and whether the page is wider than the screen, on a phone and on a
+// desktop, in light and in dark colours; what links into it show, what its search finds, what the keyboard does, on a
+// phone. Prints it as JSON. Arguments: the API's base URL, a folder for screenshots if they are wanted.
 
 import { launch, open } from "./browser.mjs";
 import { judged, linked, ready, searched } from "./looking.mjs";
 
-const [base, width, folder] = process.argv.slice(2);
+const [base, folder] = process.argv.slice(2);
+const WIDTHS = [1400, 390]; // the last one stays
 const LINKS = ["#/flat-tasks/update_task", "#/v1-decisions/v1_delete_decision", "#/v1-members", "#errors"];
 
 const browser = await launch();
 const seen = { found: {}, wider: {}, linked: {} };
 try {
-  const page = await open(browser, { viewport: { width: Number(width), height: 844 } });
+  const page = await open(browser, { viewport: { width: WIDTHS.at(-1), height: 844 } });
   const look = async (what) => {
-    for (const colorScheme of ["light", "dark"]) {
-      const name = `${what}, ${colorScheme}`;
-      ({ found: seen.found[name], wider: seen.wider[name] } = await judged(page, colorScheme));
-      if (folder) await page.screenshot({ path: `${folder}/${width}-${name}.png` });
+    for (const width of WIDTHS) {
+      await page.setViewportSize({ width, height: 844 });
+      for (const colorScheme of ["light", "dark"]) {
+        const name = `${what}, ${width}, ${colorScheme}`;
+        ({ found: seen.found[name], wider: seen.wider[name] } = await judged(page, colorScheme));
+        if (folder) await page.screenshot({ path: `${folder}/${name}.png` });
+      }
     }
   };
 
@@ -64,7 +68,7 @@ try {
     if (hash.split("/").length > 2) await page.locator(".opblock .opblock-body").waitFor();
     await page.waitForFunction(() => scrollY > 0);
     seen.linked[hash] = [within, await linked(page), await page.evaluate(() => localStorage.getItem("atrium-dialect"))];
-    if (folder) await page.screenshot({ path: `${folder}/${width}${hash.replace(/\W+/g, "-")}.png` });
+    if (folder) await page.screenshot({ path: `${folder}/${hash.replace(/\W+/g, "-")}.png` });
   }
   seen.sections = await page
     .locator("#groups [data-dialect=guide] a")
