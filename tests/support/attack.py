@@ -17,6 +17,7 @@ from atrium.text import address
 from tests.support.client import RECORDS, Answer, World, in_camel_case
 from tests.support.corpus import MARK
 from tests.support.requests import EVERY_ROUTE, WRITES, a_project
+from tests.support.webhooks import delete_webhook, purge_in_time
 
 INTERNALS = re.compile(
     r"traceback|boto|dynamodb|amazonaws|arn:|pydantic|powertools|/functions|/layers|\.py\b|\bat 0x|"
@@ -114,13 +115,18 @@ class Attack:
         """Takes back what was made; what was deleted is made anew when it is asked for."""
         if re.search("Create|Add", target.route):
             made = next(answer.body[name] for name in ("principal_id", "_id", "id") if name in answer.body)
-            assert self.world("DELETE", f"{target.path}/{made}").status in (200, 204)
+            if target.route == "V1CreateWebhook":
+                delete_webhook(self.world, f"{target.path}/{made}")
+            else:
+                assert self.world("DELETE", f"{target.path}/{made}").status in (200, 204)
         elif "Remove" in target.route:
             member = {"principal_id": self.world.uuid("viewer"), "role_id": self.world.role("viewer")}
             again = member if target.v1 else {"id": self.world.id("viewer")}
             assert self.world("POST", target.path.rpartition("/")[0], again).status == 201
         elif target.method == "DELETE" or re.search(_ONCE, target.route):
             self.world.kept -= {*_WEBHOOK.findall(target.path)}
+            if target.route == "V1DeleteWebhook":
+                purge_in_time(self.world)
             del self._targets[target.route]
 
 

@@ -144,6 +144,8 @@ class World:
         self.webhook: tuple[str, str, str] | None = None
         # The paths of other webhooks that are not to be deleted to make room.
         self.kept: set[str] = set()
+        # How many webhooks tests have deleted.
+        self.deleted = 0
 
     def __call__(
         self,

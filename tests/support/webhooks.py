@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tests.support.client import World
+from tests.support.deletions import purge_all
 from tests.support.receiver import Received, Receiver
+from tests.support.world import the_template
 
 if TYPE_CHECKING:
     from tests.support.mill import Mill
 
 # A tenant has 20 webhooks at most.
 _ROOM = 18
+
+# So many deletions are purged together.
+_PURGED_AFTER = 50
 
 
 def new_webhook(world: World, **body: Any) -> Any:
@@ -34,7 +39,21 @@ def make_room(world: World) -> None:
     made = [f"/v1/webhooks/{each['id']}" for each in world("GET", "/v1/webhooks?limit=100").body["data"]]
     others = [path for path in made if path not in world.kept]
     for path in others[4:-6] if len(made) >= _ROOM else ():
-        assert world("DELETE", path).status == 204
+        delete_webhook(world, path)
+
+
+def delete_webhook(world: World, path: str) -> None:
+    assert world("DELETE", path).status == 204
+    purge_in_time(world)
+
+
+def purge_in_time(world: World) -> None:
+    """Called after a deletion of a webhook. In this process no stream has them purged, and a tenant with two hundred
+    deleted ones gets no other.
+    """
+    world.deleted += 1
+    if world.table is not None and world.deleted % _PURGED_AFTER == 0:
+        purge_all(the_template())
 
 
 def the_webhook(world: World) -> tuple[str, str, str]:
