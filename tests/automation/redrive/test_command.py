@@ -63,7 +63,7 @@ def lose_an_event(instance: Instance) -> str:
 def test_make_redrive_sends_dead_letters_and_lost_events_again_with_and_without_a_running_instance(
     tmp_path: Path,
 ) -> None:
-    """What it sends without one starts functions, and reaches webhooks at the next start."""
+    """Without one the functions run in the command, and webhooks get the event at the next start."""
     assert made_again(tmp_path) == (2, f"{tmp_path} holds no data of `make run`. Set DATA_DIR.\n")
     letters = Letters(tmp_path / "dead-letters.jsonl")
     events = {"complete": True, "after": None, "events": {"sent": 1, "failed": 0, "left": 0}}
