@@ -16,12 +16,15 @@ from local import automation
 from local import template as templates
 from local.automation import Automation, Log, at_once, period, scheduled_event
 from local.bus import Event, served
+from local.endpoints import endpoints_of
 from local.functions import FunctionFailed
+from local.letters import Letters
 from local.queues import Queues
-from local.template import REGION, ROOT, Function, Queue, Template, lambda_environment
+from local.template import REGION, ROOT, Function, Queue, Template, function_arn, lambda_environment
 from tests.support.client import Published
 from tests.support.clock import NET
 from tests.support.processes import wait_for
+from tests.support.redrive import waiting
 from tests.support.world import KEY
 
 
@@ -72,11 +75,6 @@ def automated(tmp_path: Path) -> Iterator[Callable[[Template, Invocations], Auto
 Make = Callable[[Template, Invocations], Automation]
 
 
-def all_done(subject: Automation) -> None:
-    """Waits for all running invocations. No function is invoked afterwards."""
-    subject._asynchronous.shutdown()
-
-
 def test_a_rule_invokes_its_function_for_matching_events_of_its_bus(automated: Make, with_viewer: Template) -> None:
     invocations = Invocations()
     subject = automated(with_viewer, invocations)
@@ -88,7 +86,7 @@ def test_a_rule_invokes_its_function_for_matching_events_of_its_bus(automated: M
         subject.take(put(source, kind, bus=bus))
     wanted = put("atrium", "project.created", '{"project_id": "p"}')
     subject.take(wanted)
-    all_done(subject)
+    subject.finish()
     assert invocations == [("AddViewer", wanted.envelope)]
     assert list(wanted.envelope) == [
         *("version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail")
@@ -102,8 +100,28 @@ def test_a_disabled_rule_invokes_no_function(automated: Make, template: Template
     invocations = Invocations()
     subject = automated(template, invocations)
     subject.take(put("atrium", "project.created"))
-    all_done(subject)
+    subject.finish()
     assert invocations == []
+
+
+def test_a_command_beside_no_instance_waits_for_the_functions_that_rules_invoke(
+    with_viewer: Template, tmp_path: Path
+) -> None:
+    """This one fails, is retried for three seconds, and leaves a dead letter."""
+    with endpoints_of(tmp_path, with_viewer) as endpoints:
+        bus = boto3.client(
+            "events",
+            endpoint_url=endpoints["eventbridge"],
+            region_name=REGION,
+            aws_access_key_id=endpoints["access_key_id"],
+            aws_secret_access_key="unused",
+        )
+        entry = {"EventBusName": "atrium-events", "Source": "atrium", "DetailType": "project.created", "Detail": "{}"}
+        assert bus.put_events(Entries=[entry])["FailedEntryCount"] == 0
+    (letter,) = waiting(Letters(tmp_path / "dead-letters.jsonl"))
+    assert letter["requestContext"]["functionArn"] == function_arn("AddViewer")
+    assert letter["requestContext"]["approximateInvokeCount"] == 3
+    assert letter["requestPayload"]["detail-type"] == "project.created"
 
 
 @pytest.mark.usefixtures("quick")
@@ -116,7 +134,7 @@ def test_a_failing_event_is_retried_and_then_becomes_a_dead_letter(
         assert not (tmp_path / "dead-letters.jsonl").exists()
         subject = automated(with_viewer, invocations)
         subject.take(event)
-        all_done(subject)
+        subject.finish()
     assert len(enough) == 3
     letter = json.loads((tmp_path / "dead-letters.jsonl").read_text())
     assert (len(never), letter["queue"], letter["requestPayload"]) == (3, "DeadLetters", event.envelope)
