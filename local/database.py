@@ -101,8 +101,8 @@ class Database:
 @contextmanager
 def database(directory: Path | None, access_key_id: str, *, busy: bool = False) -> Iterator[Database]:
     """Runs an engine for requests signed with an access key id, with its data in the directory, or else in memory. One
-    that will be busy for minutes compiles its code further: ten seconds of a core at first, then a third less for each
-    call.
+    that will be busy for minutes compiles its code further, which makes its first seconds dearer and all later calls
+    cheaper.
     """
     (jar,) = _PACKAGE.glob("*/DynamoDBLocal.jar")
     place = ["-inMemory"] if directory is None else ["-dbPath", str(directory.resolve())]
