@@ -36,6 +36,7 @@ from tests.support.schedules.judging import (
 )
 from tests.support.schedules.rows import Rows, Transaction, written_by
 from tests.support.schedules.run import Actor, Attempt, Run
+from tests.support.snapshot import Snapshot
 
 # More steps than any run takes: two requests that keep each other from committing would go on for ever.
 _MOST_STEPS = 60
@@ -72,6 +73,7 @@ class Explorer:
         self._table = Table(rows.name, dynamodb())
         start = json.dumps([*rows.start.values(), cases.world.dev])
         self._known = {flat_id(id) if "-" in id else id for id in AN_ID.findall(start)} | {*MOMENT.findall(start)}
+        self._start = {key: plain_item(row) for key, row in rows.start.items()}
         self._sound: set[str] = set()
         self._one_by_one: dict[tuple[str, tuple[int, ...]], Run] = {}
         self._touched: set[Key] = set()
@@ -270,13 +272,14 @@ class Explorer:
 
     def _image(self, root: Key) -> Item:
         """The row of a root before the last commit on it, empty for none."""
-        return self._images.get(root, plain_item(self._rows.start.get(root, {})))
+        return self._images.get(root, self._start.get(root, {}))
 
     def _check_the_table(self, run: Run) -> None:
         """The check of the table, for what is left where no run before has left the same."""
         left = self._text(run)
         if left not in self._sound:
-            found = Check(self._table).run()
+            now = self._start | {key: row and plain_item(row) for key, row in run.changed.items()}
+            found = Check(Snapshot({key: row for key, row in now.items() if row is not None})).run()
             # No publisher runs here, and after an hour the check asks for its numbers.
             if found["damage"].keys() - {"event_unnumbered"} or found["unsettled"]:
                 run.faults.append(f"fsck: {found}")
@@ -370,7 +373,9 @@ def explorer(template: Template, world: World, endpoint: str, environment: Mappi
         processes.append(process)
     try:
         tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-        yield Explorer(template, cases, Rows(endpoint, environment, tenant), pipes)
+        rows = Rows(endpoint, environment, tenant)
+        yield Explorer(template, cases, rows, pipes)
+        assert rows.everything() == rows.start, "no run saw all that it changed"
     finally:
         for pipe, process in zip(pipes, processes, strict=True):
             pipe.close()
