@@ -13,10 +13,11 @@ const browser = await launch();
 const seen = { found: {}, wider: {}, linked: {} };
 try {
   const page = await open(browser, { viewport: { width: WIDTHS.at(-1), height: 844 } });
-  const look = async (what) => {
-    for (const width of WIDTHS) {
+  // In all screens, or in two with each width and each scheme of colours.
+  const look = async (what, ...schemes) => {
+    for (const [place, width] of WIDTHS.entries()) {
       await page.setViewportSize({ width, height: 844 });
-      for (const colorScheme of ["light", "dark"]) {
+      for (const colorScheme of schemes.length ? [schemes[place]] : ["light", "dark"]) {
         const name = `${what}, ${width}, ${colorScheme}`;
         ({ found: seen.found[name], wider: seen.wider[name] } = await judged(page, colorScheme));
         if (folder) await page.screenshot({ path: `${folder}/${name}.png` });
@@ -26,7 +27,7 @@ try {
 
   await page.goto(`${base}/docs`);
   await ready(page);
-  await look("closed");
+  await look("closed", "light", "dark");
 
   // One operation with its schemas and all its refusals, one with the answer that it got.
   const operation = page.locator("#operations-v1-projects-v1_update_project");
@@ -47,7 +48,7 @@ try {
   await page.focus("#enter");
   await page.keyboard.press("Enter");
   await page.locator("dialog").waitFor();
-  await look("the dialog");
+  await look("the dialog", "dark", "light");
   const focused = () => page.evaluate(() => document.activeElement.closest("dialog")?.className ?? document.activeElement.id);
   seen.focus = [await focused()];
   await page.keyboard.press("Escape");

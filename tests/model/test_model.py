@@ -47,7 +47,7 @@ def test_api_answers_as_the_model(
     run_state_machine_as_test(
         Run,
         settings=settings(
-            max_examples=full(12, 400),
+            max_examples=full(10, 400),
             stateful_step_count=50,
             derandomize=not full(0, 1),
             database=None,

@@ -17,7 +17,7 @@ def test_a_write_is_on_disk_when_the_invoker_returns(template: Template, tmp_pat
     """
     function = template.functions["Provision"]
     key = {"pk": {"S": "-"}, "sk": {"S": "-"}}
-    rounds = full(3, 20)
+    rounds = full(2, 20)
     for number in range(rounds + 1):
         with database(tmp_path, KEY) as engine:
             engine.wait_until_ready()

@@ -363,8 +363,6 @@ def test_data_of_an_older_layout_is_refused_in_one_line_and_left_alone(tmp_path:
         assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
     assert data.read_bytes() == b"of an older Atrium"
     data.unlink()
-    with running(tmp_path):
-        pass
     with running(tmp_path) as instance:
         assert instance.world("GET", "/v1/me").status == 200
 

@@ -250,26 +250,38 @@ def test_the_sample_reaction_is_off_until_configured() -> None:
         Template(Viewer="x")
 
 
+SMALL = """
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties: {BillingMode: PAY_PER_REQUEST}
+  Hello:
+    Type: AWS::Serverless::Function
+    Properties: {CodeUri: functions/, Handler: hello.handler, Runtime: python3.13, Timeout: 15}
+"""
+
+
 def test_a_kept_translation_is_read_for_the_same_template_alone(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = tmp_path / "folder" / "translated.json"
+    path, kept = tmp_path / "template.yaml", tmp_path / "folder" / "translated.json"
     monkeypatch.setattr(templates, "KEPT", kept)
-    assert Template().resources == template.resources
+    path.write_text(SMALL)
+    resources = Template(path).resources
+    assert set(resources) == {"Table", "Hello", "HelloRole"}
     first = kept.read_text()
     # Each process reads the file instead of translating, so what stands there is what it gets.
     marked = json.loads(first)
     marked["resources"]["Table"]["Properties"]["Marked"] = True
     kept.write_text(json.dumps(marked))
-    assert Template().resources == marked["resources"]
-    changed = tmp_path / "template.yaml"
-    changed.write_text((ROOT / "template.yaml").read_text().replace("Timeout: 15", "Timeout: 14"))
-    other = Template(changed)
-    assert other.functions["GetProject"].timeout == 14
+    assert Template(path).resources == marked["resources"]
+    path.write_text(SMALL.replace("Timeout: 15", "Timeout: 14"))
+    assert Template(path).resources["Hello"]["Properties"]["Timeout"] == 14
     assert kept.read_text() != first
+    path.write_text(SMALL)
     for broken in (first[:-1], ""):
         kept.write_text(broken)
-        assert Template().resources == template.resources
+        assert Template(path).resources == resources
         assert kept.read_text() == first
     assert [*kept.parent.iterdir()] == [kept]
 

@@ -117,7 +117,7 @@ def marked(target: Target) -> str:
 @pytest.mark.timeout(3_600)
 def test_random_body_causes_no_server_error(attack: Attack, count: Count) -> None:
     @given(route=st.sampled_from(TAKES_BODY), body=BODIES)
-    @settings(slow, max_examples=full(600, 100_000))
+    @settings(slow, max_examples=full(400, 100_000))
     def attempt(route: str, body: Callable[[str], bytes]) -> None:
         target = attack.target(route)
         attack.failures = []
@@ -142,7 +142,7 @@ def test_random_credential_is_refused(attack: Attack) -> None:
     secret = attack.world.principal("owner")["token"]
 
     @given(route=st.sampled_from(sorted(EVERY_ROUTE)), made=SECRETS, form=HEADERS, both=st.booleans())
-    @settings(slow, max_examples=full(250, 50_000))
+    @settings(slow, max_examples=full(150, 50_000))
     def attempt(route: str, made: Callable[[str], str], form: str, both: bool) -> None:
         text = made(secret)
         if text.strip(" \t") == secret:

@@ -164,7 +164,7 @@ def test_no_credential_of_a_chain_can_do_more_than_its_root_or_outlives_it(world
             for each in others:
                 assert not each.beyond(root), (root, each)
             if others:
-                require_no_more(world, root, others[-1], chains.spaces, chains.projects)
+                require_no_more(chains, root, others[-1])
             count(chains=1, links=len(others))
         left -= len(some)
         restore(world, before)
@@ -172,8 +172,9 @@ def test_no_credential_of_a_chain_can_do_more_than_its_root_or_outlives_it(world
     assert chains.refused
 
 
-def require_no_more(world: World, root: Link, last: Link, spaces: list[str], projects: list[str]) -> None:
-    """The last link does nothing that its root is refused for its narrowing."""
+def require_no_more(chains: Chains, root: Link, last: Link) -> None:
+    """The last link does nothing that its root is refused for its narrowing. `make test` tries half of it."""
+    world, spaces, projects = chains.world, chains.spaces, chains.projects
     if not any(most is not None for most in root.narrowed.values()):
         return
     tries: list[tuple[str, str, Any]] = [
@@ -182,6 +183,6 @@ def require_no_more(world: World, root: Link, last: Link, spaces: list[str], pro
         ("PATCH", f"/v1/spaces/{spaces[0]}/projects/{projects[2]}", {"name": "P"}),
         ("GET", "/v1/events?limit=1", None),
     ]
-    for method, path, body in tries:
+    for method, path, body in chains.chance.sample(tries, full(2, 4)):
         if refusal(asked(world, root.secret, method, path, body)) == NARROWED:
             assert asked(world, last.secret, method, path, body).status == 403, (method, path)

@@ -273,8 +273,8 @@ def test_browser_renders_the_page_takes_a_key_and_sends_a_request(shared: World,
 def test_browser_page_is_accessible_linkable_and_searchable(shared: World, few: dict[str, Any]) -> None:
     with served(shared) as url:
         seen = in_a_browser("reading.mjs", url)
-    screens = [f"{width}, {colours}" for width in (1400, 390) for colours in ("light", "dark")]
-    looks = [f"{look}, {screen}" for look in ("closed", "open", "the dialog") for screen in screens]
+    looks = [f"open, {width}, {colours}" for width in (1400, 390) for colours in ("light", "dark")]
+    looks += ["closed, 1400, light", "closed, 390, dark", "the dialog, 1400, dark", "the dialog, 390, light"]
     assert seen["found"] == {look: [] for look in looks}
     assert seen["wider"] == dict.fromkeys(looks, 0)
     # Each refusal is a line, and more when it is asked for.
