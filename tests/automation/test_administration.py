@@ -1,12 +1,10 @@
 """The events of tenants, spaces, principals and credentials, which functions without a URL make."""
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
@@ -16,7 +14,7 @@ from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.support.changes import require_published_form
 from tests.support.client import World, flat_id
-from tests.support.rows import Rows
+from tests.support.rows import Rows, rows_here
 from tests.support.world import Count
 
 ADA: dict[str, Any] = {
@@ -38,7 +36,7 @@ REQUEST: dict[str, Any] = {
 
 @pytest.fixture
 def rows(world: World) -> Rows:
-    return Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    return rows_here()
 
 
 def published(world: World, template: Template, rows: Rows, tenant: str) -> list[Any]:

@@ -1,13 +1,11 @@
 """An operator empties what the ledger holds of a project, or of one thing."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
@@ -19,7 +17,7 @@ from local.functions import FunctionFailed, call
 from local.template import ROOT, Template
 from tests.support.changes import require_published_form
 from tests.support.client import A_MOMENT, RECORDS, World, flat_id, flat_path, v1_id
-from tests.support.rows import Rows, clean, meta_of
+from tests.support.rows import Rows, clean, meta_of, rows_here
 
 Erase = Callable[..., Any]
 SECRET = "To the moon, by Tuesday"
@@ -27,7 +25,7 @@ SECRET = "To the moon, by Tuesday"
 
 @pytest.fixture
 def rows(world: World) -> Rows:
-    return Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    return rows_here()
 
 
 @pytest.fixture

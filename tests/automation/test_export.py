@@ -20,8 +20,9 @@ from atrium.store.engine.table import table
 from local.functions import FunctionFailed, call
 from local.template import ROOT, Template
 from tests.support.client import World, flat_id, v1_id
-from tests.support.feed import rows_of, tenant_of
+from tests.support.feed import tenant_of
 from tests.support.iam import ALWAYS, needless, statements
+from tests.support.rows import rows_here
 from tests.support.trace import Trace
 
 BUCKET = "exports"
@@ -74,7 +75,7 @@ def day(days_ago: int) -> str:
 
 def add(world: World, moment: datetime, count: int, **changes: Any) -> list[str]:
     """Events of one moment, as copies of the tenant's first; their ids."""
-    tenant, rows = tenant_of(world), rows_of(world)
+    tenant, rows = tenant_of(world), rows_here()
     model = next(row for row in rows.all() if row["pk"] in keys.ledger_shards(tenant))
     made = new_ids(count, round(moment.timestamp() * 1000))
     rows.put_all({keys.event(tenant, id): {**model, "sequence": 1, **changes} for id in made})

@@ -1,12 +1,10 @@
 """Events of a writer whose clock was behind are listed again, where readers of the ledger have not been yet."""
 
 import json
-import os
 import time
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
@@ -20,7 +18,7 @@ from atrium.store.rows import to_event
 from local.functions import call
 from local.template import Template
 from tests.support.client import World, flat_id, v1_id
-from tests.support.rows import Rows, clean, meta_of
+from tests.support.rows import Rows, clean, meta_of, rows_here
 
 Record = dict[str, Any]
 BEHIND = 60
@@ -28,7 +26,7 @@ BEHIND = 60
 
 @pytest.fixture
 def rows(world: World) -> Rows:
-    return Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    return rows_here()
 
 
 def clock_behind(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:

@@ -1,13 +1,11 @@
 """Every sample event runs through its handler, with the documented effect."""
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
@@ -16,7 +14,7 @@ from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.support.changes import require_published_form
 from tests.support.client import World, v1_id
-from tests.support.rows import Rows, meta_of
+from tests.support.rows import meta_of, rows_here
 from tests.support.samples import EVENTS, made_for_samples, prepared, status_of
 
 SAMPLES = sorted(str(path.relative_to(EVENTS)) for path in EVENTS.rglob("*.json"))
@@ -80,7 +78,7 @@ def test_the_streams_sample_is_published(world: World, template: Template) -> No
     assert run(template, "publish_events") == {"batchItemFailures": []}
     assert world.bus.details == [], "the ledger keeps no event of that time"
     made = meta_of(world, world.new_project())
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     (event,) = image["last_events"]
     rows.copy(keys.event(made["tenant"], made["last_events"][0]), keys.event(image["tenant"], event))
     assert run(template, "publish_events") == {"batchItemFailures": []}

@@ -10,11 +10,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import boto3
 from hypothesis import currently_in_test_context, note
 
 from atrium import keys
-from atrium.store.engine.table import table
 from tests.model.answers import DIGEST, Call, Expected
 from tests.model.differences import differences
 from tests.model.fields import KINDS, is_v1, spelled
@@ -65,7 +63,6 @@ class Speaker:
         self.cursors: dict[tuple[str, str], str] = {}
         self.ahead = timedelta()
         self.changed: Project | None = None
-        self._client = boto3.client("dynamodb")
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
@@ -226,10 +223,7 @@ class Speaker:
             key = keys.endpoint(id, changed.id)
         else:
             key = keys.space(id, changed.id) if isinstance(changed, Space) else keys.tenant(id)
-        row = self._client.get_item(
-            TableName=table().name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}}, ConsistentRead=True
-        )["Item"]
-        found = last_event(row)
+        found = last_event(key)
         event = changed.event
         assert isinstance(changed, Person) or found["sequence"] == changed.sequence
         actor = {name: found["actor"][name] for name in ("principal_id", "kind")}

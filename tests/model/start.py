@@ -5,19 +5,16 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
-
-import boto3
 
 from atrium import keys
 from atrium.models import timestamp
-from atrium.store.engine.table import table
 from local.template import Template
 from tests.model.answers import Call
 from tests.model.fields import KINDS
 from tests.model.speaker import Speaker
 from tests.model.strategies import NOTHING
 from tests.support.client import RECORDS, World
+from tests.support.direct import direct
 
 
 @dataclass
@@ -37,7 +34,7 @@ class Start:
         self.template = template
         self.tally = Tally()
         self.speaker = Speaker(world)
-        self._client = boto3.client("dynamodb")
+        self._table = direct()
         for space, roles in (
             ("acme/default", {"contributor": "contributor", "viewer": "viewer"}),
             ("acme/research", {"outsider": "manager"}),
@@ -64,7 +61,7 @@ class Start:
         self._make_webhooks()
         # The last one is archived.
         self.speaker.ask(Call("V1UpdateProject", space=space, project=project, body={"status": "archived"}))
-        self._rows = self._all()
+        self._rows = self._table.items()
 
     def _make_webhooks(self) -> None:
         """As many as leave room for two more, after there were as many as there may be. The latest ones have what
@@ -110,27 +107,16 @@ class Start:
 
     def again(self) -> Speaker:
         """A copy of the speaker in its state at the start."""
-        kept = (self.speaker.world, self.speaker._client)
-        return copy.deepcopy(self.speaker, {id(one): one for one in kept})
+        world = self.speaker.world
+        return copy.deepcopy(self.speaker, {id(world): world})
 
     def restore(self) -> None:
         """Restores the rows of the table at the start."""
-        now = self._all()
-        requests: list[Any] = [
-            {"DeleteRequest": {"Key": {name: row[name] for name in ("pk", "sk")}}}
-            for at, row in now.items()
-            if at not in self._rows
-        ]
-        requests += [{"PutRequest": {"Item": row}} for at, row in self._rows.items() if now.get(at) != row]
-        for place in range(0, len(requests), 25):
-            answer = self._client.batch_write_item(RequestItems={table().name: requests[place : place + 25]})
-            assert not answer["UnprocessedItems"]
+        now = self._table.items()
+        changed = [row for key, row in self._rows.items() if now.get(key) != row]
+        self._table.write(changed, [*(now.keys() - self._rows.keys())])
 
     def rows_naming(self, ids: Iterable[str]) -> list[str]:
         """The keys in the table that contain one of the ids. Rows of what is due go when they are, and not here."""
-        rows = [at for at in self._all() if not at[0].startswith(keys.DUE_PREFIX)]
+        rows = [at for at in self._table.items() if not at.pk.startswith(keys.DUE_PREFIX)]
         return [" / ".join(at) for at in rows if any(id in part for id in ids for part in at)]
-
-    def _all(self) -> dict[tuple[str, str], Any]:
-        pages = self._client.get_paginator("scan").paginate(TableName=table().name, ConsistentRead=True)
-        return {(row["pk"]["S"], row["sk"]["S"]): row for page in pages for row in page["Items"]}

@@ -19,13 +19,13 @@ from tests.support.client import World
 from tests.support.clock import NET
 from tests.support.faults import faulty
 from tests.support.logs import Said, measured
-from tests.support.rows import Rows, meta_of
+from tests.support.rows import meta_of, rows_here
 
 
 def test_the_lag_of_each_published_event_is_logged(world: World, template: Template, said: Said) -> None:
     meta = meta_of(world, world.new_project())
     (earlier,) = new_ids(1, round((datetime.now(UTC) - timedelta(seconds=90)).timestamp() * 1000))
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     rows.copy(keys.event(meta["tenant"], meta["last_events"][-1]), keys.event(meta["tenant"], earlier))
     record = {"dynamodb": {"NewImage": wire_item({**meta, "last_events": [earlier]}), "SequenceNumber": "1"}}
     said()

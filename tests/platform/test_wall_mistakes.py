@@ -1,6 +1,5 @@
 """A mistake in the code above the wall neither shows nor changes anything of another tenant."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -8,7 +7,6 @@ from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
@@ -33,7 +31,7 @@ from local.template import Template
 from tests.support.automation import WITHOUT_URL, sample
 from tests.support.client import World, flat_id, flat_path, new_key, v1_id
 from tests.support.requests import EVERY_ROUTE, a_project
-from tests.support.rows import Rows
+from tests.support.rows import Rows, rows_here
 
 
 @dataclass
@@ -96,7 +94,7 @@ def scene(shared: World, template: Template) -> Scene:
     foreign = shared.new_project("Secret of Globex", tenant="globex")
     task = {"name": "Secret", "description": "Secret", "phase": "business"}
     assert shared("POST", f"{flat_path(foreign)}/tasks", task, tenant="globex").status == 201
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     return Scene(shared, template, rows, "", foreign)
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium.api import authorizer
@@ -25,13 +24,14 @@ from atrium.settings import LAST_CALL_AFTER
 from atrium.store.engine import table as tables
 from atrium.store.engine.scope import scope
 from atrium.store.engine.table import Item, table
-from atrium.store.engine.wire import plain_item, wire_key
+from atrium.store.engine.wire import plain_item
 from atrium.store.fsck.check import Check
 from tests.support.client import MOMENT, UUID, Answer, World, flat_id, flat_path
 from tests.support.clock import NET, unhurried
 from tests.support.direct import direct
 from tests.support.faults import BUSY, FAULTS, Choose, Crash, FaultyClient, faulty
 from tests.support.requests import EVERY_ROUTE, WRITES, Request, a_project
+from tests.support.rows import rows_here
 from tests.support.trace import running
 from tests.support.world import Count, full
 
@@ -127,16 +127,15 @@ class Subject:
         assert second.headers.get("etag") == first.headers.get("etag")
 
 
-def note_use(shared: World, update: str, **values: Any) -> None:
-    """Updates the row of the owner's credential."""
-    key = wire_key(credential(digest(shared.principal("owner")["token"])))
-    boto3.client("dynamodb").update_item(TableName=os.environ["TABLE_NAME"], Key=key, UpdateExpression=update, **values)
+def note_use(shared: World, at: str | None) -> None:
+    """The moment of the last use of the owner's credential; None for no use."""
+    rows_here().change(credential(digest(shared.principal("owner")["token"])), last_used=at)
 
 
 @pytest.fixture(scope="module", params=WRITES)
 def made(shared: World, request: pytest.FixtureRequest) -> Iterator[Subject]:
     # A use is noted at most once an hour. This one lies ahead, so that no request of a long run notes another.
-    note_use(shared, "SET last_used = :ahead", ExpressionAttributeValues={":ahead": {"S": "9999-01-01T00:00:00.000Z"}})
+    note_use(shared, "9999-01-01T00:00:00.000Z")
     empty = Rows()
     made = Subject(request.param, shared, WRITES[request.param](shared, a_project(shared)), Rows(), [])
     before = sequences(made.rows.read())
@@ -328,7 +327,7 @@ def test_unprocessed_items_are_retried_with_growing_pauses_until_the_deadline(sh
 @pytest.fixture
 def first_use(shared: World) -> Iterator[None]:
     """The owner's credential is unknown to this process, and its use has not been noted: two calls."""
-    note_use(shared, "REMOVE last_used")
+    note_use(shared, None)
     authorizer.credentials.cache_clear()
     yield
     authorizer.credentials.cache_clear()

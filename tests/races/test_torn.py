@@ -2,7 +2,6 @@
 it, or this file says why it cannot.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +9,6 @@ from functools import partial
 from itertools import combinations, islice
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
@@ -22,7 +20,7 @@ from local.functions import FunctionFailed, call
 from local.template import Template
 from tests.support.client import RECORDS, World, new_key
 from tests.support.requests import EVENTS, FLAT, WITHOUT_SECRETS, a_project
-from tests.support.rows import Rows, clean
+from tests.support.rows import Rows, clean, rows_here
 from tests.support.world import Count, full
 
 Check = Callable[..., Any]
@@ -46,7 +44,7 @@ def check(template: Template) -> Check:
 
 @pytest.fixture
 def rows(world: World) -> Rows:
-    return Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    return rows_here()
 
 
 @dataclass(frozen=True)

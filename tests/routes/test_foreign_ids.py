@@ -2,13 +2,11 @@
 route with an id and in every place. The caller is of acme, the ids are of globex.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
@@ -20,7 +18,7 @@ from local.template import Template
 from tests.support.client import RECORDS, World, flat_id, flat_path, new_key, v1_id
 from tests.support.requests import EVERY_ROUTE, PAGED, WRITES, a_project
 from tests.support.routes import routes
-from tests.support.rows import Rows
+from tests.support.rows import rows_here
 from tests.support.trace import Trace
 from tests.support.world import Count, full, inline
 from tools import routes as declared
@@ -67,7 +65,7 @@ def border(template: Template, engine: str, tmp_path_factory: pytest.TempPathFac
 def rows_of(world: World, tenant: str) -> list[Item]:
     """All that a tenant has."""
     prefix = keys.tenant_prefix(flat_id(world.dev["tenants"][tenant]["tenant_id"]))
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]).all()
+    rows = rows_here().all()
     return [row for row in rows if row["pk"].startswith(prefix)]
 
 

@@ -1,14 +1,12 @@
 """Big projects: answers stay within the limits of one answer, item and read, and cost the same."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import models
@@ -19,7 +17,7 @@ from atrium.store import change, members, projects, records, tasks, whole
 from atrium.store.engine.table import table
 from atrium.text import MAX_EMAIL, MAX_NAME, MAX_TEXT
 from tests.support.client import RECORDS, Answer, World, every_item, flat_id, flat_path, links, v1_id
-from tests.support.rows import Rows, copies
+from tests.support.rows import copies, rows_here
 from tests.support.trace import Trace
 from tests.support.world import full
 
@@ -43,7 +41,7 @@ def test_small_request_on_a_large_project_stores_a_small_answer(world: World) ->
     """With an Idempotency-Key a PUT shows as many tasks as are worth keeping for 30 days, and where the others are."""
     project = world.new_project()
     ids = copies(world, project, "tasks", 900, name="x" * 200)
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     before = {row["pk"] for row in rows.all()}
     body = {"projectName": "A", "clientName": "B", "description": "C"}
     assert len(json.dumps(body)) < 62

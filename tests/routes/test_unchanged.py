@@ -1,13 +1,12 @@
 """A change to the values that are there changes nothing: no version, no event, no moment; in both dialects."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.support.client import RECORDS, Answer, World, flat_id, flat_path, in_camel_case, new_key, v1_id
+from tests.support.direct import direct
 from tests.support.requests import FLAT, Request, in_lab
 from tests.support.trace import Trace
 from tests.support.world import BeforeCommit
@@ -65,16 +64,19 @@ def rows(world: World, project: str) -> list[Any]:
     """All that stands in the table of a project, of the lab and of the tenant."""
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
     place = {"P": flat_id(project.rpartition("/")[2]), "S": flat_id((world.lab or project).split("/")[3])}
-    return [
-        item
-        for pk in (f"T#{tenant}#T", *(f"T#{tenant}#{kind}#{id}" for kind, id in place.items()))
-        for item in boto3.client("dynamodb").query(
-            TableName=os.environ["TABLE_NAME"],
+    table = direct()
+    found = [
+        table.answer(
+            "Query",
+            TableName=table.name,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": pk}},
             ConsistentRead=True,
         )["Items"]
+        for pk in (f"T#{tenant}#T", *(f"T#{tenant}#{kind}#{id}" for kind, id in place.items()))
     ]
+    table.close()
+    return found
 
 
 def shown(answer: Answer) -> Any:

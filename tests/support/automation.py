@@ -1,14 +1,11 @@
 """Events for the functions without a URL: those that make each do all that it does."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import boto3
 
 from atrium import keys
 from atrium.store.engine.table import table
@@ -19,7 +16,7 @@ from local.template import ROOT, Function
 from tests.support.client import World, flat_id, v1_id
 from tests.support.damage import LONG_AGO
 from tests.support.requests import a_project
-from tests.support.rows import Rows, meta_of
+from tests.support.rows import meta_of, rows_here
 from tests.support.webhooks import new_webhook
 from tests.support.world import the_template
 from tools.event_schemas import TYPES
@@ -47,7 +44,7 @@ def to_purge(world: World, sample: Any) -> list[Any]:
     for place in (joined, f"/v1/spaces/{space['id']}", world.space()):
         assert world("POST", f"{place}/members", member).status == 201
     assert world("POST", f"{person}/credentials", {"kind": "token", "name": "A", "enrol": True}).status == 201
-    rows, batches = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]), []
+    rows, batches = rows_here(), []
     for path in (person, f"/v1/spaces/{space['id']}", project):
         assert world("DELETE", path).status == 204
         row = next(row for row in queued(table()) if flat_id(path.rpartition("/")[2]) in row["sk"])
@@ -73,7 +70,7 @@ def to_add_a_viewer(world: World, sample: Any) -> list[Any]:
 
 def to_publish(world: World, sample: Any) -> list[Any]:
     """One of each type, each committed long after the moment in its id, and one with another number."""
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     events = [deepcopy(sample) for _ in TYPES]
     for event, type in zip(events, TYPES, strict=True):
         image = meta_of(world, world.new_project())
@@ -125,7 +122,7 @@ def to_deliver(world: World, sample: Any) -> list[Any]:
     The fan-out has begun the delivery."""
     ids, event = of_webhooks(world)
     call(the_template().functions["FanOutEvents"], messages(event))
-    state = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]).get(keys.endpoint_state(*ids.values()))
+    state = rows_here().get(keys.endpoint_state(*ids.values()))
     assert state is not None
     delivery = {**ids, "event": flat_id(event["detail"]["id"]), "attempt": 1}
     gone = {**ids, "event": "0" * 24, "attempt": 1, "at": "2026-01-01T00:00:00.000Z"}

@@ -1,17 +1,15 @@
 """The event that a change leaves on its project, and the published form of an event."""
 
 import json
-import os
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import jsonschema
 
 from atrium import documents, keys
-from atrium.store.engine.wire import plain_item, wire_key
 from atrium.store.rows import to_event
 from tests.support.client import A_MOMENT, World, flat_id
+from tests.support.rows import rows_here
 from tools.event_schemas import SCHEMAS
 
 FORMATS = jsonschema.FormatChecker(["uuid"])
@@ -30,17 +28,17 @@ def event(world: World, path: str) -> dict[str, Any]:
             root = keys.project(tenant, flat_id(project))
         case ["spaces", space, *_]:
             root = keys.space(tenant, flat_id(space))
-    key = wire_key(root)
-    item = boto3.client("dynamodb").get_item(TableName=os.environ["TABLE_NAME"], Key=key, ConsistentRead=True)["Item"]
-    return last_event(item)
+    return last_event(root)
 
 
-def last_event(meta: dict[str, Any]) -> dict[str, Any]:
-    """The last event of a project, a space or a tenant, of which this is META on the wire, as it is published."""
-    tenant, id = keys.tenant_of(meta["pk"]["S"]), meta["last_events"]["L"][-1]["S"]
-    key = wire_key(keys.event(tenant, id))
-    row = boto3.client("dynamodb").get_item(TableName=os.environ["TABLE_NAME"], Key=key, ConsistentRead=True)["Item"]
-    numbered = replace(to_event(tenant, plain_item(row)), sequence=int(meta["sequence"]["N"]))
+def last_event(root: keys.Key) -> dict[str, Any]:
+    """The last event of a project, a space or a tenant, of which this is META's key, as it is published."""
+    rows, tenant = rows_here(), keys.tenant_of(root.pk)
+    meta = rows.get(root)
+    assert meta is not None
+    row = rows.get(keys.event(tenant, meta["last_events"][-1]))
+    assert row is not None
+    numbered = replace(to_event(tenant, row), sequence=int(meta["sequence"]))
     found: dict[str, Any] = json.loads(documents.render(numbered.detail()))
     return found
 

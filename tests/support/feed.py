@@ -18,7 +18,7 @@ from atrium.models import timestamp
 from atrium.store.engine import work
 from atrium.store.engine.table import Item
 from tests.support.client import Answer, World, flat_id
-from tests.support.rows import Rows
+from tests.support.rows import rows_here
 
 
 class Now:
@@ -47,10 +47,6 @@ def standing(patch: pytest.MonkeyPatch) -> Now:
 
 def tenant_of(world: World, name: str = "acme") -> str:
     return flat_id(world.dev["tenants"][name]["tenant_id"])
-
-
-def rows_of(world: World) -> Rows:
-    return Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
 
 
 def events(world: World, by: str = "owner", tenant: str = "acme", **query: Any) -> Answer:
@@ -127,7 +123,7 @@ def types(world: World, **query: Any) -> list[str]:
 def ledger(world: World, tenant: str = "acme") -> list[str]:
     """The ids of all events of a tenant, by their rows, the oldest first."""
     shards = keys.ledger_shards(tenant_of(world, tenant))
-    return sorted(row["sk"] for row in rows_of(world).all() if row["pk"] in shards)
+    return sorted(row["sk"] for row in rows_here().all() if row["pk"] in shards)
 
 
 def add(world: World, model: str, count: int, milliseconds: int, shard: int | None = None, **changes: Any) -> list[str]:

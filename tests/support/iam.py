@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from local.template import ACCOUNT, REGION, TABLE_NAME, Template, function_arn
@@ -246,10 +247,13 @@ def _matches(operator: str, pattern: str, value: str) -> bool:
         case "ForAllValues:StringEquals":
             return value == pattern
         case "ForAllValues:StringLike":
-            return (
-                re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), value, re.DOTALL) is not None
-            )
+            return _like(pattern).fullmatch(value) is not None
     raise AssertionError(f"{operator} is not known here")
+
+
+@cache
+def _like(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 
 def _several(value: str | Sequence[str]) -> list[str]:

@@ -1,32 +1,17 @@
 """The rows of the ledger, and the numbers that they have."""
 
-import os
-from functools import cache
-
-import boto3
-
 from atrium import keys
 from atrium.store.engine.table import Item
 from atrium.store.ledger import root_of
 from tests.support.client import World, flat_id
 from tests.support.feed import tenant_of
-from tests.support.rows import Rows
-
-
-@cache
-def rows_in(table: str) -> Rows:
-    return Rows(boto3.client("dynamodb"), table)
-
-
-def rows_of(world: World) -> Rows:
-    """One client for all tests: it takes longer to be made than most of what they ask."""
-    return rows_in(os.environ["TABLE_NAME"])
+from tests.support.rows import rows_here
 
 
 def ledger(world: World, *tenants: str) -> list[Item]:
     """The rows of the events of these tenants, or of all, by id."""
     of = [pk for name in tenants or ("acme", "globex") for pk in keys.ledger_shards(tenant_of(world, name))]
-    return sorted((row for row in rows_of(world).all() if row["pk"] in of), key=lambda row: row["sk"])
+    return sorted((row for row in rows_here().all() if row["pk"] in of), key=lambda row: row["sk"])
 
 
 def numbers(world: World, *tenants: str) -> dict[keys.Key, list[int]]:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import cache
 from typing import Any
 
 import boto3
@@ -76,6 +77,17 @@ class Rows:
         """The same table, where the client finds it."""
         key = self._client._request_signer._credentials.access_key
         return Direct(self._client.meta.endpoint_url, key, self._name)
+
+
+def rows_here() -> Rows:
+    """Those of the world that runs."""
+    return Rows(_client(os.environ["AWS_ENDPOINT_URL_DYNAMODB"]), os.environ["TABLE_NAME"])
+
+
+@cache
+def _client(_endpoint: str) -> Any:
+    """One for all tests: it takes longer to be made than most of what they ask."""
+    return boto3.client("dynamodb")
 
 
 def spelled(rows: Any) -> str:
@@ -154,7 +166,7 @@ def meta_of(world: World, project: str) -> Item:
 def set_status(world: World, name: str, status: str, **more: str) -> None:
     """A principal with another status. The table is told directly: its own row, and the one in the list."""
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     for key in (keys.principal(tenant, world.id(name)), keys.listed_principal(tenant, world.id(name))):
         rows.change(key, status=status, **more)
 
@@ -162,7 +174,7 @@ def set_status(world: World, name: str, status: str, **more: str) -> None:
 @contextmanager
 def narrowing(world: World, name: str, **narrowed_to: list[str]) -> Iterator[None]:
     """A principal's token is narrowed. The table is told directly, and the authorizer asks it again."""
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     key = keys.credential(digest(world.principal(name)["token"]))
     rows.change(key, **narrowed_to)
     authorizer.credentials.cache_clear()
@@ -175,7 +187,7 @@ def set_space_roles(world: World, name: str, roles: dict[str, str]) -> None:
     """A principal that is no admin and has these roles. The table is told directly: the principal's item, the spaces'
     rows."""
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     person = keys.principal(tenant, world.id(name))
     before = rows.get(person)
     assert before is not None

@@ -1,11 +1,9 @@
 """Fixtures of the check of the table."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium.keys import Key
@@ -15,7 +13,7 @@ from local.functions import call
 from local.template import ROOT, Template
 from tests.support.client import World
 from tests.support.place import Place, furnish
-from tests.support.rows import Rows
+from tests.support.rows import rows_here
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +27,7 @@ def furnished(shared: World, template: Template) -> Place:
     provisioning = json.loads((ROOT / "events/automation/provision.json").read_text())
     call(template.functions["Provision"], provisioning)
     call(template.functions["SweepDeleted"], {})
-    return furnish(shared, Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]))
+    return furnish(shared, rows_here())
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from tests.support.damage import DAMAGE
 from tests.support.iam import needless, of_its_calls, statements
 from tests.support.place import Place, furnish
 from tests.support.processes import Instance, running
-from tests.support.rows import Rows
+from tests.support.rows import Rows, rows_here
 from tests.support.trace import Trace
 from tests.support.world import the_template
 
@@ -58,7 +58,7 @@ def test_the_check_uses_all_of_its_permissions_and_only_redrive_may_scan_too(
     traced: tuple[World, Trace], template: Template
 ) -> None:
     world, trace = traced
-    place = furnish(world, Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"]))
+    place = furnish(world, rows_here())
     for kind in ("orphan", "list_row_missing", "members_miscounted", "due_row_missing", "purge_overdue"):
         next(iter(DAMAGE[kind][1].values()))(place)
     DAMAGE["purge_overdue"][1]["principal"](place)

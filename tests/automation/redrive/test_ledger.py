@@ -23,10 +23,10 @@ from tests.support.changes import require_published_form
 from tests.support.client import World, v1_id
 from tests.support.feed import tenant_of
 from tests.support.iam import needless, of_its_calls
-from tests.support.ledger import ledger, numbers, of_project, rows_of
+from tests.support.ledger import ledger, numbers, of_project
 from tests.support.place import GHOST
 from tests.support.redrive import DONE, Redrive, clear_caches
-from tests.support.rows import clean, meta_of
+from tests.support.rows import clean, meta_of, rows_here
 from tests.support.trace import Trace
 from tests.support.world import KEY
 
@@ -74,13 +74,13 @@ def world(as_redrive: World) -> Iterator[World]:
         root = root_of(keys.tenant_of(key.pk), row)
         counted[root] += 1
         if "sequence" not in row:
-            rows_of(shared).put(key, {**row, "sequence": counted[root]})
+            rows_here().put(key, {**row, "sequence": counted[root]})
     shared.bus.events.clear()
     yield shared
     shared.bus.before = lambda _: ()
     for row in ledger(shared):
         if row.get("project") == GHOST:
-            rows_of(shared).delete(keys.Key(row["pk"], row["sk"]))
+            rows_here().delete(keys.Key(row["pk"], row["sk"]))
 
 
 def some_changes(world: World) -> str:
@@ -102,7 +102,7 @@ def test_events_without_a_number_are_numbered_in_the_order_of_their_root_and_sen
     project = some_changes(world)
     assert world("DELETE", some_changes(world)).status == 204
     for row in ledger(world):
-        rows_of(world).change(keys.Key(row["pk"], row["sk"]), sequence=None)
+        rows_here().change(keys.Key(row["pk"], row["sk"]), sequence=None)
     total, trace = len(ledger(world)), Trace()
     trace.watch(table()._client)
     result = trace.invoke(template.functions["Redrive"], {"ledger": True})
@@ -193,7 +193,7 @@ def inverted(world: World) -> tuple[str, list[Item]]:
         world.new_record(project, "tasks")
     first, second, third = (row["sk"] for row in of_project(world, project))
     meta = meta_of(world, project)
-    rows_of(world).change(keys.Key(meta["pk"], meta["sk"]), last_events=[second])
+    rows_here().change(keys.Key(meta["pk"], meta["sk"]), last_events=[second])
     ids = enumerate((first, third, second), 1)
     return project, [{**meta, "sequence": number, "last_events": [id]} for number, id in ids]
 
@@ -294,7 +294,7 @@ def write(world: World, events: Mapping[timedelta, int | None], **attributes: An
         (id,) = new_ids(1, round(now.timestamp() * 1000))
         row = {"type": "task.created", "actor_kind": "user", "resource": "{}", "project": GHOST, "space": GHOST}
         row |= attributes | ({} if number is None else {"sequence": number})
-        rows_of(world).put(keys.event(tenant_of(world), id), row)
+        rows_here().put(keys.event(tenant_of(world), id), row)
         ids.append(id)
     return ids
 
@@ -349,10 +349,10 @@ def test_a_root_that_has_just_changed_is_left_to_the_next_run(
     """Another change, decided within the last minute, may have been committed before."""
     meta = meta_of(world, inverted[0])
     (young,) = new_ids(1, round((datetime.now(UTC) + AHEAD - timedelta(seconds=seconds)).timestamp() * 1000))
-    rows_of(world).change(keys.Key(meta["pk"], meta["sk"]), last_events=[young])
+    rows_here().change(keys.Key(meta["pk"], meta["sk"]), last_events=[young])
     assert redrive(ledger=True)["events"] == {"sent": 0, "failed": 0, "left": 3}
     assert not any("sequence" in row or "unsent" in row for row in of_project(world, inverted[0]))
-    rows_of(world).change(keys.Key(meta["pk"], meta["sk"]), last_events=meta["last_events"])
+    rows_here().change(keys.Key(meta["pk"], meta["sk"]), last_events=meta["last_events"])
     assert redrive(ledger=True)["events"] == {"sent": 3, "failed": 0, "left": 0}
 
 

@@ -1,10 +1,8 @@
 """A principal is deleted at once: no credential of it is taken, and nothing leads to it. What it had goes after it."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
@@ -18,7 +16,7 @@ from local.template import Template
 from tests.support.client import A_MOMENT, A_UUID, Answer, World, flat_id, flat_path, new_key, v1_id
 from tests.support.credentials import asked, made
 from tests.support.deletions import in_short, purge_all, rows_about, told, unhurried
-from tests.support.rows import Rows, require_sound, set_space_roles
+from tests.support.rows import require_sound, rows_here, set_space_roles
 from tests.support.world import BeforeCommit
 
 NOT_FOUND = (404, {"detail": "Principal not found."})
@@ -187,7 +185,7 @@ def test_memberships_roles_and_credentials_end_with_events_that_name_the_deletio
 def test_identity_that_another_principal_has_by_now_stays(world: World, template: Template) -> None:
     """The row of an identity that was revoked names the same digest as that of its successor."""
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     mine = next(row for row in rows.all() if row.get("subject") == "viewer@acme.example")
     theirs = next(row for row in rows.all() if row.get("subject") == "outsider@acme.example")
     rows.change(keys.Key(mine["pk"], mine["sk"]), sha256=theirs["sha256"])
@@ -206,7 +204,7 @@ def test_last_owner_of_a_space_may_be_deleted(world: World, template: Template) 
     assert world("DELETE", path_of(world, "owner"), by="ada").status == 204
     purge_all(template)
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     assert (rows.get(keys.owners(tenant, tenant)) or {})["count"] == 0
     require_sound()
 
@@ -275,7 +273,7 @@ def test_heir_of_a_deleted_admin_is_another_one_and_a_member_that_is_there_is_pr
     before_commit(lambda other: hand_over(other, project, "ada"))
     assert world("DELETE", path_of(world, "ada"), by="ada").status == 204
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     for at in (keys.principal(tenant, world.id("bob")), keys.listed_principal(tenant, world.id("bob"))):
         rows.change(at, status="suspended")
     rows.change(keys.admins(tenant), count=1)
@@ -300,7 +298,7 @@ def test_request_that_has_read_before_its_caller_is_ended_commits_in_time_or_not
             passing.sleep(seconds)
             if ended == "deleted":
                 return other("DELETE", path_of(world, "contributor"))
-            rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+            rows = rows_here()
             rows.change(keys.principal(tenant, world.id("contributor")), status="suspended")
             return other("GET", "/v1/me")
 

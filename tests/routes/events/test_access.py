@@ -1,14 +1,12 @@
 """Who may read events: an admin all of them, a manager those of a project, in part."""
 
-import os
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
 from tests.support.client import Answer, World, flat_id, v1_id
-from tests.support.rows import Rows
+from tests.support.rows import rows_here
 
 REFUSED = (403, {"detail": "You may not read the events of this tenant."})
 
@@ -67,7 +65,7 @@ def test_owner_of_another_space_sees_the_events_of_projects_there_as_a_manager(w
     """The roles are lowered past the API."""
     project, default = world.new_project(space="research"), world.new_project()
     all_of_it = of_project(world, project).body["data"]
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
     person = keys.principal(tenant, world.id("owner"))
     before = rows.get(person)

@@ -18,7 +18,8 @@ from atrium.store.ledger import number
 from local.template import Template
 from tests.support.capacity import Meter
 from tests.support.client import World, v1_id
-from tests.support.feed import Now, add, events, ids, ledger, pages, rows_of, tenant_of, types
+from tests.support.feed import Now, add, events, ids, ledger, pages, tenant_of, types
+from tests.support.rows import rows_here
 from tests.support.world import full, inline
 
 # Rows past the API, in a test of the costs of a page; as many in each partition, which is more than a page.
@@ -267,9 +268,9 @@ def test_ascending_list_ends_at_the_watermark_and_a_cursor_passes_nothing(world:
     assert page.body["meta"]["has_more"] is False
     # Its id is the first that the page has not examined yet; its commit was late.
     edge = f"{lowest_number(now.milliseconds - 30_000):024x}"
-    event = rows_of(world).get(keys.event(tenant_of(world), id))
+    event = rows_here().get(keys.event(tenant_of(world), id))
     assert event is not None
-    rows_of(world).put(keys.event(tenant_of(world), edge), event)
+    rows_here().put(keys.event(tenant_of(world), edge), event)
     cursor = page.body["meta"]["next_cursor"]
     assert events(world, since=start, order="asc", cursor=cursor).body["data"] == []
     now.passes(milliseconds=1)

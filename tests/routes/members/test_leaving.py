@@ -1,20 +1,18 @@
 """Members leave a project or a space by themselves, with a credential that may do all that they may."""
 
-import os
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
 from atrium.credentials import digest
 from tests.support.client import World, flat_id, flat_path
-from tests.support.rows import Rows, require_sound
+from tests.support.rows import require_sound, rows_here
 
 
 def narrow(world: World, name: str, **to: Any) -> None:
     """Narrows a principal's token, past the API."""
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     rows.change(keys.credential(digest(world.principal(name)["token"])), **to)
 
 
@@ -33,7 +31,7 @@ def test_each_member_of_a_space_may_leave(world: World, name: str) -> None:
 
 
 def test_last_owner_of_a_space_does_not_leave(world: World) -> None:
-    rows = Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    rows = rows_here()
     tenant = flat_id(world.dev["tenants"]["acme"]["tenant_id"])
     owner = keys.principal(tenant, world.id("owner"))
     rows.change(owner, tenant_role="member")

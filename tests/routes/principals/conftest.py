@@ -1,10 +1,8 @@
 """People to be managed, and their credentials."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 import pytest
 
 from atrium import keys
@@ -14,12 +12,12 @@ from local.functions import call
 from local.template import Template
 from tests.support.client import World
 from tests.support.principals import Enrol, Narrow
-from tests.support.rows import Rows
+from tests.support.rows import Rows, rows_here
 
 
 @pytest.fixture
 def rows(world: World) -> Rows:
-    return Rows(boto3.client("dynamodb"), os.environ["TABLE_NAME"])
+    return rows_here()
 
 
 @pytest.fixture
