@@ -8,6 +8,7 @@ MINISTACK := .venv/ministack/ready
 BUILT := .aws-sam/here
 BROWSER := tests/browser/node_modules/ready
 CLIENTS := tests/clients/node_modules/ready
+COMPILED := .venv/compiled
 
 # The routes' folders and the layer's package are importable, as in Lambda.
 export PYTHONPATH := functions:layers/atrium
@@ -40,7 +41,7 @@ test: $(READY) $(ENGINE) $(NEEDED)
 	$(BIN)/pytest --numprocesses=0 $(T)
 else
 test: $(READY) ## Run all checks of CI: format, lint, types, template, build, tests; or some tests (T=tests/routes/test_lists.py)
-	@$(MAKE) --no-print-directory -j4 --output-sync=target checks builds $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK)
+	@$(MAKE) --no-print-directory -j4 --output-sync=target checks builds $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) $(COMPILED)
 	$(BIN)/pytest
 endif
 
@@ -189,6 +190,11 @@ $(LAMBDA) $(MINISTACK): $(READY)
 	@$(BIN)/python -m venv --without-pip $(@D)
 	@$(call install,$(@D)/bin/python,$(filter %.txt,$^))
 	@touch $@
+
+# What tests import, compiled once and while others fetch. Each of pytest's workers would do it again. Faults are
+# reported by the run itself.
+$(COMPILED): $(READY)
+	@$(BIN)/pytest --collect-only --numprocesses=0 >$@ 2>&1 || true
 
 # A headless Chromium for the test of the reference page, with its libraries; the installation needs no root.
 $(BROWSER): $(READY) tests/browser/package-lock.json
