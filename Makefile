@@ -66,7 +66,7 @@ builds: $(READY)
 	$(MAKE) --no-print-directory $(BUILT)
 
 deploy-test: $(READY) $(MINISTACK) $(BUILT) ## Deploy the build in both forms into an AWS on this machine, and use it there
-	PROVE=1 $(BIN)/pytest --numprocesses=0 tests/platform/test_cloud.py
+	$(BIN)/pytest --numprocesses=0 tests/platform/test_cloud.py
 
 prove: $(READY) $(ENGINE) $(BROWSER) $(CLIENTS) $(LAMBDA) $(MINISTACK) $(BUILT) ## Run the tests with their full numbers, in several hours (T="tests/races/test_faults.py -k one_call")
 	PROVE=1 $(BIN)/pytest --timeout=3600 $(T)

@@ -35,7 +35,6 @@ from tests.support.clock import NET
 from tests.support.cloud import Cloud, add_gateway_responses, packaged, with_what_is_there
 from tests.support.processes import wait_for
 from tests.support.routes import routes
-from tests.support.world import full
 from tools import versioned
 from tools.openapi import DOCUMENT
 
@@ -318,7 +317,7 @@ def test_the_documented_commands_close_and_open_the_table(cloud: Cloud, world: W
     policy = tables.get_resource_policy(ResourceArn=table)["Policy"]
     assert json.loads(policy)["Statement"][0]["Resource"] == table
 
-    document(cloud, "**Close the door**", *["**Open it**"] * full(1, 2))
+    document(cloud, "**Close the door**", "**Open it**", "**Open it**")
     wait_for(lambda: state() == "Enabled")
     wait_for(lambda: [project["projectName"] for project in world("GET", "/projects").body] == ["Patience"])
     assert waiting() == 0
@@ -341,7 +340,6 @@ def test_sam_delete_leaves_only_the_data(cloud: Cloud) -> None:
 # ---------------------------------------------------------------- the form with versions
 
 
-@pytest.mark.skipif(not full(0, 1), reason="`make deploy-test` deploys this form")
 def test_the_form_with_versions_is_deployed_and_answers_through_its_aliases(tmp_path: Path, template: Template) -> None:
     """In a separate cloud. It has no CodeDeploy, so a release shifts all traffic at once."""
     with deployed(tmp_path, template, versioned.versioned(built(), "one")) as cloud:
