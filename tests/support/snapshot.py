@@ -10,8 +10,8 @@ T = TypeVar("T")
 
 
 class Snapshot(Table):
-    """Rows in memory, which are read like those of a table and never written. A check of them takes a tenth of the
-    time."""
+    """Rows in memory, which are read like those of a table and never written: a check of them makes no call to the
+    engine."""
 
     def __init__(self, rows: Mapping[Key, Item]) -> None:
         self._rows = rows
